@@ -1,0 +1,4 @@
+library(testthat)
+library(sense)
+
+test_check("sense")
