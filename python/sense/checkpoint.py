@@ -53,7 +53,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
 
     Raises FileNotFoundError where there is none, ValueError where each is damaged.
     """
-    problems = []
+    problems: list[str] = []
     for path in (folder / CHECKPOINT, folder / PREVIOUS):
         if not path.exists():
             continue
@@ -73,9 +73,7 @@ def save_weights(folder: Path, weights: dict[str, Tensor]) -> None:
     content = pack_weights(weights)
     digest = hashlib.sha256(content).hexdigest()
     write_atomically(folder / WEIGHTS, lambda part: part.write_bytes(content))
-    write_atomically(
-        folder / WEIGHTS_SUM, lambda part: part.write_text(f"{digest}  {WEIGHTS}\n")
-    )
+    write_atomically(folder / WEIGHTS_SUM, lambda part: part.write_text(f"{digest}  {WEIGHTS}\n"))
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:

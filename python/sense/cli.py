@@ -2,19 +2,18 @@
 
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, Literal
 
+import torch
 import tyro
 
 from .config import DEFAULT_RECIPE, RECIPES, Config, recipe
+from .evaluate import OUTCOMES, PGDAttack, evaluate_run
 from .interrupts import noted_signals
 from .runs import read_run
 from .train import Stopped, fit
-
-Arguments = TypeVar("Arguments")
 
 
 @dataclass(frozen=True)
@@ -36,17 +35,14 @@ def train_main(argv: list[str] | None = None) -> None:
     with one_line_errors("sense.train"):
         base = recipe(name)
         recipes = ", ".join(RECIPES)
-        arguments = parse(
-            TrainArguments,
-            argv,
-            prog="python -m sense.train [RECIPE]",
-            description=(
+        arguments = tyro.cli(
+            TrainArguments, args=argv, prog="python -m sense.train [RECIPE]", description=(
                 "Train a network by natural (nt), regular adversarial (r-at) or sensible "
                 f"adversarial (sense) training. RECIPE is one of {recipes}; the defaults below "
                 f"are those of {name}."
             ),
             default=TrainArguments(base),
-        )
+        )  # fmt: skip
         out, config = arguments.out, arguments.config
         if arguments.resume is not None:
             if config != base or out is not None:
@@ -63,11 +59,39 @@ def train_main(argv: list[str] | None = None) -> None:
         print(f"run: {out}")
 
 
-def parse(
-    into: type[Arguments], argv: list[str], *, prog: str, description: str, default: Arguments
-) -> Arguments:
-    """Read the command line into a dataclass."""
-    return tyro.cli(into, args=argv, prog=prog, description=description, default=default)
+@dataclass(frozen=True)
+class EvaluateArguments:
+    run: tyro.conf.Positional[Path]
+    pgd: tyro.conf.OmitArgPrefixes[PGDAttack]
+    attack: Annotated[Literal["pgd"], tyro.conf.arg(help="attack beside the natural images")] = (
+        "pgd"
+    )
+    n: Annotated[int | None, tyro.conf.arg(help="the first n test images; all unless given")] = None
+    data_dir: Annotated[
+        Path | None, tyro.conf.arg(help="where the run's data is now, if it was moved")
+    ] = None
+    device: Annotated[str, tyro.conf.arg(help="auto, cpu, cuda ...")] = "auto"
+    threads: Annotated[int | None, tyro.conf.arg(help="all cores unless given")] = None
+
+
+def evaluate_main(argv: list[str] | None = None) -> None:
+    """`python -m sense.evaluate`."""
+    with one_line_errors("sense.evaluate"):
+        arguments = tyro.cli(
+            EvaluateArguments, args=argv, prog="python -m sense.evaluate", description=(
+                "Natural and robust accuracy of a trained network, each with a 95 % Wilson "
+                "interval. RUN is the folder that sense.train wrote."
+            ),
+        )  # fmt: skip
+        if arguments.threads is not None:
+            torch.set_num_threads(arguments.threads)
+        accuracies = evaluate_run(
+            arguments.run, arguments.pgd, n=arguments.n, data_dir=arguments.data_dir,
+            device=arguments.device, show=True,
+        )  # fmt: skip
+        for name, accuracy in accuracies.items():
+            print(f"{name:<8} {accuracy}")
+        print(f"outcomes: {arguments.run / OUTCOMES}")
 
 
 class one_line_errors:  # noqa: N801  a context manager, used like a function

@@ -92,7 +92,7 @@ class Config:
         _check("eps", self.eps, math.isfinite(self.eps) and self.eps >= 0, "0 or more")
         if self.norm == "inf" and self.eps > 1:
             hint = f"; {self.eps:g}/255 = {self.eps / 255:.4f}?" if self.eps <= 255 else ""
-            raise ValueError(f"eps must be at most 1, as pixels go from 0 to 1, got {self.eps}{hint}")
+            raise ValueError(f"eps must be at most 1: pixels go from 0 to 1, got {self.eps}{hint}")
         _check("step_size", self.step_size, 0 < self.step_size < math.inf, "more than 0")
         _check("lr", self.lr, 0 < self.lr < math.inf, "more than 0")
         _check("momentum", self.momentum, 0 <= self.momentum < 1, "from 0 to less than 1")

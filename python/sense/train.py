@@ -22,7 +22,7 @@ from .attacks import Stage, pgd
 from .checkpoint import load_checkpoint, save_checkpoint, save_weights
 from .config import Config
 from .data import ImageData, load_data, to_float
-from .devices import choose_device
+from .devices import choose_device, place
 from .methods import Batch, Method, NaturalTraining, Step, build_method
 from .models import build_model
 from .runs import check_same_data, create_run, read_run, write_metrics
@@ -109,8 +109,7 @@ def fit(
         create_run(out, config, data)
 
     torch.manual_seed(config.seed)
-    model = build_model(config.model, data.shape, len(data.classes)).train()
-    model = model.to(device=device, memory_format=torch.channels_last)
+    model = place(build_model(config.model, data.shape, len(data.classes)), device).train()
     optimizer = build_optimizer(config, model)
     method, pretraining = build_method(config), NaturalTraining()
     progress = Progress()
@@ -150,7 +149,7 @@ def fit(
             "lr": optimizer.param_groups[0]["lr"],
             "loss": progress.loss / progress.images,
             **monitor(model, data, config, device),
-            **{key: count for key, count in stage_counts(progress).items()},
+            **stage_counts(progress),
             "seconds": round(progress.seconds, 3),
             "images_per_second": round(progress.images / progress.seconds, 1),
         }
@@ -168,9 +167,7 @@ def fit(
 def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
     """Plain SGD with momentum, or Adam."""
     if config.optimizer == "adam":
-        return torch.optim.Adam(
-            model.parameters(), lr=config.lr, weight_decay=config.weight_decay
-        )
+        return torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     return torch.optim.SGD(
         model.parameters(), lr=config.lr, momentum=config.momentum,
         weight_decay=config.weight_decay,
@@ -244,9 +241,7 @@ def epoch_line(line: dict[str, Any], epochs: int) -> str:
     )
 
 
-def save(
-    out: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
-) -> None:
+def save(out: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
     """Write the checkpoint, and from it the metrics and the weights."""
     state = {
         "model": model.state_dict(),
@@ -260,9 +255,7 @@ def save(
     save_weights(out, model.state_dict())
 
 
-def restore(
-    state: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer
-) -> Progress:
+def restore(state: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """Put everything back as it was when the checkpoint was written."""
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from .geometry import Bounds
+from .geometry import Bounds, per_image_norm
 
 NORMS = (math.inf, 2.0, 1.0)
 
@@ -58,3 +58,18 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes:
             module.training = training
+
+
+def check_adversarial(
+    x_adv: Tensor, x: Tensor, *, eps: float, norm: float, bounds: Bounds = (0, 1)
+) -> None:
+    """Raise ArithmeticError unless the attack kept to its rules: finite, inside the bounds, and
+    inside the ball but for rounding."""
+    slack = 16 * torch.finfo(x.dtype).eps
+    farthest = float(per_image_norm(x_adv - x, norm).max()) if len(x) else 0.0
+    if not torch.isfinite(x_adv).all():
+        raise ArithmeticError("an attack gave pixels that are NaN or infinite")
+    if x_adv.min() < bounds[0] or x_adv.max() > bounds[1]:
+        raise ArithmeticError(f"an attack left the pixel bounds {bounds}")
+    if farthest > eps + slack * max(1, x[0].numel() if norm == 1 else 1):
+        raise ArithmeticError(f"an attack went to a distance of {farthest}, past eps = {eps}")

@@ -14,9 +14,7 @@ DATASETS = {
 __all__ = ["DATASETS", "ImageData", "load_data", "to_float"]
 
 
-def load_data(
-    name: str, data_dir: Path | None = None, cache_dir: Path | None = None
-) -> ImageData:
+def load_data(name: str, data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
     """The data set of that name.
 
     `data_dir` holds the four IDX files of `mnist`, or a user's own of the same layout. Without

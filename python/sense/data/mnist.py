@@ -88,7 +88,8 @@ def download(
 def _fetch(mirror: str, file: str, folder: Path, expected: str) -> str | None:
     """Have the file in the folder, or say why not."""
     try:
-        path = Path(pooch.retrieve(f"{mirror}{file}.gz", None, f"{file}.gz", folder, progressbar=True))
+        zipped = f"{file}.gz"
+        path = Path(pooch.retrieve(mirror + zipped, None, zipped, folder, progressbar=True))
     except OSError as error:  # requests' errors are OSErrors too
         return f"{mirror}: {type(error).__name__}"
     try:

@@ -6,20 +6,21 @@ from .nt import NaturalTraining
 from .r_at import RegularAdversarialTraining
 from .sense import SensibleAdversarialTraining
 
-__all__ = ["Batch", "Method", "Step", "build_method"]
+__all__ = ["Batch", "Method", "NaturalTraining", "Step", "build_method"]
 
 
 def build_method(config: Config) -> Method:
     """The method that `config.method` names, with the options that are its own."""
     if config.method == "nt":
         return NaturalTraining()
-    attack = {
-        "eps": config.eps, "step_size": config.step_size, "steps": config.steps, "norm": config.lp,
-    }  # fmt: skip
-    if config.random_start is not None:
-        attack["random_start"] = config.random_start
+    # The paper's sensible adversary starts at x; PGD starts in the ball, as Madry et al. do.
+    random_start = config.method == "r-at" if config.random_start is None else config.random_start
+    eps, step_size, steps, norm = config.eps, config.step_size, config.steps, config.lp
     if config.method == "r-at":
-        return RegularAdversarialTraining(**attack)
+        return RegularAdversarialTraining(
+            eps=eps, step_size=step_size, steps=steps, norm=norm, random_start=random_start
+        )
     return SensibleAdversarialTraining(
-        c=config.c, stage_test=config.stage_test, warmup=config.warmup, **attack
-    )
+        c=config.c, eps=eps, step_size=step_size, steps=steps, norm=norm,
+        random_start=random_start, stage_test=config.stage_test, warmup=config.warmup,
+    )  # fmt: skip

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 class Batch(NamedTuple):
     """Images (float, n x channels x height x width), int64 labels, and which images of the
-    training set they are (int64 positions, for methods that remember something of each)."""
+    training set they are (int64, for methods that remember something of each)."""
 
     x: Tensor
     y: Tensor
-    index: Tensor
+    position: Tensor
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Sensible adversarial training, SENSE-AT (Algorithms 1 and 2): the cross-entropy of the sensible
 adversary's images, which truncates the robust loss without ever writing so (eq. 14)."""
 
+from functools import partial
+
 import torch.nn.functional as F
 from torch import nn
 
@@ -23,18 +25,16 @@ class SensibleAdversarialTraining:
         step_size: float,
         steps: int,
         norm: float,
-        random_start: bool = False,
-        stage_test: StageTest = "natural",
-        warmup: int = 0,
+        random_start: bool,
+        stage_test: StageTest,
+        warmup: int,
     ) -> None:
-        self.attack = {
-            "c": c, "eps": eps, "step_size": step_size, "steps": steps, "norm": norm,
-            "random_start": random_start, "stage_test": stage_test,
-        }  # fmt: skip
+        self.attack = partial(
+            sensible_with_stages, c=c, eps=eps, step_size=step_size, steps=steps, norm=norm,
+            random_start=random_start, stage_test=stage_test,
+        )  # fmt: skip
         self.warmup = warmup
 
     def __call__(self, model: nn.Module, batch: Batch, epoch: int) -> Step:
-        x_adv, stages = sensible_with_stages(
-            model, batch.x, batch.y, revert=epoch >= self.warmup, **self.attack
-        )
+        x_adv, stages = self.attack(model, batch.x, batch.y, revert=epoch >= self.warmup)
         return Step(F.cross_entropy(model(x_adv), batch.y), stages)
