@@ -10,44 +10,35 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .checkpoint import WEIGHTS, unpack_weights
-from .config import RECIPES, from_plain, recipe
+from .checkpoint import unpack_weights
+from .config import DEFAULT_RECIPE, from_plain, recipe
 from .data import ImageData, load_data, to_float
 from .devices import choose_device, place
 from .interrupts import noted_signals
 from .models import build_model
-from .runs import METRICS, read_run
+from .runs import read_run
 from .train import Stopped, epoch_line, fit
 
 PREDICT_BATCH = 500
 
 
-def recipes() -> list[str]:
-    """The names of the recipes."""
-    return list(RECIPES)
-
-
-def check_options(options: dict[str, Any], base: str) -> dict[str, Any]:
-    """All options of a run, from the recipe and those set. Raises ValueError for a bad one."""
-    return from_plain(options, recipe(base)).to_plain()
-
-
 def train(
     options: dict[str, Any],
-    base: str,
+    base: str | None,
     out: str,
     images: dict[str, Any] | None = None,
     resume: bool = False,
     cache_dir: str | None = None,
     on_epoch: Callable[[str], object] | None = None,
+    command: str | None = None,
 ) -> dict[str, Any]:
-    """Train, and give back what R keeps of a run.
+    """Train, and say which folder the run is in and whether it was stopped before its end.
 
     `images` is what `as_image_data` takes. `on_epoch` is called with a line of text an epoch.
     With `resume`, the options are those of the run in `out`.
     """
     folder = Path(out)
-    config = read_run(folder)[0] if resume else from_plain(options, recipe(base))
+    config = read_run(folder)[0] if resume else from_plain(options, recipe(base or DEFAULT_RECIPE))
     if images is not None:
         data = as_image_data(**images)
     else:
@@ -61,22 +52,13 @@ def train(
 
     with noted_signals() as stop:
         try:
-            fit(config, folder, data=data, resume=resume, on_epoch=report, stop=stop)
+            fit(
+                config, folder, data=data, resume=resume, on_epoch=report, stop=stop,
+                command=command,
+            )  # fmt: skip
         except Stopped:
             return {"stopped": True, "folder": str(folder)}
-    return {"stopped": False, **read_fit(str(folder))}
-
-
-def read_fit(folder: str) -> dict[str, Any]:
-    """What R keeps of a run: its description and metrics as JSON text, its weights as bytes."""
-    path = Path(folder)
-    _, description = read_run(path)
-    lines = (path / METRICS).read_text().splitlines()
-    return {
-        "description": json.dumps(description),
-        "metrics": f"[{','.join(lines)}]",
-        "weights": bytearray((path / WEIGHTS).read_bytes()),
-    }
+    return {"stopped": False, "folder": str(folder)}
 
 
 def predict(

@@ -177,8 +177,8 @@ def recipe(name: str = DEFAULT_RECIPE) -> Config:
 def from_plain(options: Mapping[str, Any], base: Config | None = None) -> Config:
     """The `base` recipe with some options changed, given in the plain types of JSON or R: a whole
     number may come as a float, a single milestone as a number, the norm as a number."""
-    known = {option.name for option in fields(Config)}
-    unknown = sorted(set(options) - known)
+    known = [option.name for option in fields(Config)]
+    unknown = sorted(set(options) - set(known))
     if unknown:
         raise ValueError(f"unknown option {', '.join(unknown)}. There are {', '.join(known)}")
     return replace(base or recipe(), **{k: _from_plain(k, v) for k, v in options.items()})

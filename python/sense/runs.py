@@ -30,7 +30,7 @@ CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 
 
-def create_run(folder: Path, config: Config, data: ImageData) -> None:
+def create_run(folder: Path, config: Config, data: ImageData, command: str | None = None) -> None:
     """Make the folder with its config.json. Raises FileExistsError where a run is there."""
     if (folder / CONFIG).exists():
         raise FileExistsError(
@@ -44,7 +44,7 @@ def create_run(folder: Path, config: Config, data: ImageData) -> None:
             "name": data.name, "sha256": data.sha256, "shape": list(data.shape),
             "classes": list(data.classes), "train": len(data.train_x), "test": len(data.test_x),
         },
-        "provenance": provenance(),
+        "provenance": provenance(command),
     }  # fmt: skip
     write_json(folder / CONFIG, description)
 
@@ -88,10 +88,11 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     write_atomically(path, lambda part: part.write_text(text))
 
 
-def provenance() -> dict[str, Any]:
-    """Where a result comes from: command, commit, versions, machine and time."""
+def provenance(command: str | None = None) -> dict[str, Any]:
+    """Where a result comes from: command (this process's unless given), commit, versions, machine
+    and time."""
     return {
-        "command": shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
+        "command": command or shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
         "commit": _commit(),
         "sense": __version__,
         "torch": torch.__version__,

@@ -75,6 +75,7 @@ def fit(
     on_epoch: Callable[[dict[str, Any]], object] | None = None,
     stop: Callable[[], int | None] = lambda: None,
     show: bool = False,
+    command: str | None = None,
 ) -> nn.Module:
     """Train a network, and leave everything about it in the folder `out`.
 
@@ -94,6 +95,8 @@ def fit(
         stopped, with the same number of threads.
     show
         A progress bar on a terminal, and a line an epoch.
+    command
+        What to note as the command that made the run; this process's unless given.
 
     Returns
     -------
@@ -106,7 +109,7 @@ def fit(
     if resume:
         check_same_data(out, read_run(out)[1], data)
     else:
-        create_run(out, config, data)
+        create_run(out, config, data, command)
 
     torch.manual_seed(config.seed)
     model = place(build_model(config.model, data.shape, len(data.classes)), device).train()

@@ -1,0 +1,44 @@
+#' Wilson's confidence interval for a proportion
+#'
+#' The score interval of Wilson (1927), equal to that of
+#' `prop.test(k, n, correct = FALSE)`. For an accuracy it covers the sampling of
+#' test images only: neither the strength of an attack nor the chance of
+#' training.
+#'
+#' @param k Numbers of successes, from 0 to `n`.
+#' @param n Numbers of trials, at least 1. `k` and `n` are recycled.
+#' @param level Confidence level, between 0 and 1.
+#' @return A data frame with a row for each `k`: `k`, `n`, `estimate`, `lower`
+#'   and `upper`.
+#' @examples
+#' wilson_interval(c(0, 90, 100), 100)
+#' @export
+wilson_interval <- function(k, n, level = 0.95) {
+  check_counts(k, n)
+  if (!is_number(level) || level <= 0 || level >= 1) {
+    cli::cli_abort("{.arg level} must be a number between 0 and 1, not {.val {level}}.")
+  }
+  z <- stats::qnorm((1 + level) / 2)
+  p <- k / n
+  centre <- (p + z^2 / (2 * n)) / (1 + z^2 / n)
+  half <- z / (1 + z^2 / n) * sqrt(p * (1 - p) / n + z^2 / (4 * n^2))
+  # The ends are exactly 0 and 1 at k = 0 and k = n; rounding may miss them.
+  data.frame(
+    k = k, n = n, estimate = p,
+    lower = ifelse(k == 0, 0, centre - half),
+    upper = ifelse(k == n, 1, centre + half)
+  )
+}
+
+check_counts <- function(k, n, call = parent.frame()) {
+  good <- is.numeric(k) && is.numeric(n) && !anyNA(k) && !anyNA(n) &&
+    all(n >= 1) && all(k >= 0) && all(k <= n)
+  if (!good) {
+    cli::cli_abort(
+      "{.arg k} of {.arg n} must be numbers with n >= 1 and 0 <= k <= n.",
+      call = call
+    )
+  }
+}
+
+is_number <- function(x) is.numeric(x) && length(x) == 1 && !is.na(x)
