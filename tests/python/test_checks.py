@@ -2,8 +2,8 @@ import math
 
 import pytest
 import torch
-from networks import flat_network, images_and_labels
 
+from networks import flat_network, images_and_labels
 from sense.attacks import pgd, sensible
 from sense.attacks.checks import check_adversarial
 

@@ -1,9 +1,9 @@
 import math
 
 import pytest
-import reference
 import torch
 
+import reference
 from sense.attacks.geometry import ascent_direction, per_image_norm, project, random_point
 
 NORMS = pytest.mark.parametrize("norm", [math.inf, 2, 1])

@@ -1,10 +1,10 @@
 import math
 
 import pytest
-import reference
 import torch
-from networks import conv_network, flat_network, images_and_labels, linear_network
 
+import reference
+from networks import conv_network, flat_network, images_and_labels, linear_network
 from sense.attacks import pgd, sensible
 from sense.attacks.geometry import random_point
 

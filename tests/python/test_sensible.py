@@ -1,11 +1,11 @@
 import math
 
 import pytest
-import reference
 import torch
 import torch.nn.functional as F
-from networks import CountRows, conv_network, images_and_labels
 
+import reference
+from networks import CountRows, conv_network, images_and_labels
 from sense.attacks import Stage, pgd, sensible, sensible_with_stages
 from sense.attacks.geometry import per_image_norm, random_point
 
