@@ -56,8 +56,8 @@ BAD = {
     "negative": ({"train_x": floats(-1.0, 0)}, r"from 0 to 1, got -1 to 0.5$"),
     "many labels": ({"train_y": torch.tensor([0, 1, 2])}, "must be 4 int64 numbers, one an image"),
     "label type": ({"train_y": torch.tensor([0.0, 1, 2, 0])}, "got torch.float32"),
-    "counted from 1": ({"train_y": torch.tensor([1, 2, 3, 1])}, "from 0 to 2 for 3 classes, got 1 to 3"),
-    "negative label": ({"test_y": torch.tensor([-1, 0])}, "test labels must be from 0 .* got -1 to 0"),
+    "counted from 1": ({"train_y": torch.tensor([1, 2, 3, 1])}, "to 2 for 3 classes, got 1 to 3"),
+    "negative label": ({"test_y": torch.tensor([-1, 0])}, "test labels must .* got -1 to 0"),
     "unlike": ({"test_x": torch.zeros(2, 1, 3, 2)}, r"images are \(1, 2, 3\), .*\(1, 3, 2\)"),
 }  # fmt: skip
 
