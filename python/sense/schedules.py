@@ -12,13 +12,15 @@ def learning_rate(config: Config, position: float) -> float:
     """The learning rate `position` epochs after the start, pre-training included.
 
     constant keeps lr; step multiplies it by `decay` at each milestone, counted in the method's
-    epochs; cosine falls from lr to 0; one-cycle climbs to lr in the first 30 % of training, then
+    epochs, or takes the next of `rates` there; cosine falls from lr to 0; one-cycle climbs to lr in the first 30 % of training, then
     falls to 0 as cosine does (Smith and Topin 2019).
     """
     if config.schedule == "constant":
         return config.lr
     if config.schedule == "step":
         passed = sum(position - config.pretrain >= epoch for epoch in config.milestones)
+        if config.rates:
+            return (config.lr, *config.rates)[passed]
         return config.lr * config.decay**passed
     part = position / (config.pretrain + config.epochs)
     if config.schedule == "cosine":

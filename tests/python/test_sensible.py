@@ -65,7 +65,7 @@ def test_equals_the_reference_from_a_random_start(norm, stage_test, revert):
 def test_promises_of_each_stage(norm, random_start):
     network, x, y, ball = problem(norm, 100)
     c = 0.6
-    x_adv, stages = sensible_with_stages(network, x, y, c=c, random_start=random_start, **ball)
+    x_adv, stages, _ = sensible_with_stages(network, x, y, c=c, random_start=random_start, **ball)
     before, after = confidence(network, x, y), confidence(network, x_adv, y)
     stay = stages == Stage.A
     assert set(stages.tolist()) == {0, 1, 2}  # or this test would say little
@@ -83,7 +83,7 @@ def test_a_reverted_image_is_its_last_iterate_on_the_right_side_bit_for_bit():
     """The iterates are PGD's; an attack of k steps shows the k-th."""
     network, x, y, ball = problem()
     c = 0.6
-    reached, stages = sensible_with_stages(network, x, y, c=c, **ball)
+    reached, stages, _ = sensible_with_stages(network, x, y, c=c, **ball)
     path = [x] + [
         pgd(network, x, y, random_start=False, **{**ball, "steps": k}) for k in range(1, STEPS + 1)
     ]
@@ -97,7 +97,7 @@ def test_a_reverted_image_is_its_last_iterate_on_the_right_side_bit_for_bit():
 
 def test_c_of_one_moves_nothing():
     network, x, y, ball = problem()
-    x_adv, stages = sensible_with_stages(network, x, y, c=1.0, **ball)
+    x_adv, stages, _ = sensible_with_stages(network, x, y, c=1.0, **ball)
     assert torch.equal(x_adv, x)
     assert not stages.any()
 
@@ -110,7 +110,7 @@ def test_c_of_zero_is_pgd_on_what_is_correctly_classified(norm, random_start):
     torch.manual_seed(2)
     expected = pgd(network, x, y, random_start=random_start, **ball)
     torch.manual_seed(2)
-    x_adv, stages = sensible_with_stages(network, x, y, c=0.0, random_start=random_start, **ball)
+    x_adv, stages, _ = sensible_with_stages(network, x, y, c=0.0, random_start=random_start, **ball)
     start_right = right
     if random_start:  # a start that is itself misclassified is replaced by x
         torch.manual_seed(2)
@@ -124,7 +124,7 @@ def test_c_of_zero_is_pgd_on_what_is_correctly_classified(norm, random_start):
 
 def test_without_reversion_sure_images_take_every_step():
     network, x, y, ball = problem()
-    x_adv, stages = sensible_with_stages(network, x, y, c=0.6, revert=False, **ball)
+    x_adv, stages, _ = sensible_with_stages(network, x, y, c=0.6, revert=False, **ball)
     moves = confidence(network, x, y) > 0.6
     expected = pgd(network, x, y, random_start=False, **ball)
     torch.testing.assert_close(x_adv[moves], expected[moves], rtol=0, atol=1e-12)
@@ -160,7 +160,7 @@ def test_loss_of_the_examples_is_that_of_the_partition():
     adversarial loss on C, and on B at most log(1/c), which eq. (13) would reach."""
     network, x, y, ball = problem(n=100)
     c = 0.6
-    x_adv, stages = sensible_with_stages(network, x, y, c=c, **ball)
+    x_adv, stages, _ = sensible_with_stages(network, x, y, c=c, **ball)
     pgd_images = pgd(network, x, y, random_start=False, **ball)
     network.eval()
     sense, natural, adversarial = (

@@ -1,13 +1,11 @@
-"""What every attack asks of its arguments, and the promise that it leaves the model as it was."""
+"""What every attack asks of its arguments, and what it promises of its images."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .geometry import Bounds, per_image_norm
+from .geometry import Bounds, Radius, per_image_norm
 
 NORMS = (math.inf, 2.0, 1.0)
 
@@ -16,8 +14,8 @@ def check_arguments(
     x: Tensor,
     y: Tensor,
     *,
-    eps: float,
-    step_size: float,
+    eps: Radius,
+    step_size: Radius,
     steps: int,
     norm: float,
     bounds: Bounds,
@@ -31,10 +29,20 @@ def check_arguments(
             f"y must hold one int64 label an image, shape ({len(x)},), "
             f"got {y.dtype} of shape {tuple(y.shape)}"
         )
-    if not (math.isfinite(eps) and eps >= 0):
-        raise ValueError(f"eps must be a finite number >= 0, such as 8/255, got {eps}")
-    if not (math.isfinite(step_size) and step_size > 0):
-        raise ValueError(f"step_size must be a finite number > 0, got {step_size}")
+    for name, value in (("eps", eps), ("step_size", step_size)):
+        if isinstance(value, Tensor) and value.shape != x.shape[:1]:
+            raise ValueError(
+                f"{name} must be a number or one an image, shape ({len(x)},), "
+                f"got shape {tuple(value.shape)}"
+            )
+    least = eps if not isinstance(eps, Tensor) else float(eps.min()) if len(eps) else 0.0
+    if not (math.isfinite(least) and least >= 0):
+        raise ValueError(f"eps must be a finite number >= 0, such as 8/255, got {least}")
+    least = step_size if not isinstance(step_size, Tensor) else (
+        float(step_size.min()) if len(step_size) else 1.0
+    )
+    if not (math.isfinite(least) and least > 0):
+        raise ValueError(f"step_size must be a finite number > 0, got {least}")
     if not (isinstance(steps, int) and steps >= 1):
         raise ValueError(f"steps must be a whole number >= 1, got {steps!r}")
     if norm not in NORMS:
@@ -43,21 +51,6 @@ def check_arguments(
         raise ValueError(f"bounds must be (low, high) with low < high, got {bounds}")
     if c is not None and not 0 <= c <= 1:
         raise ValueError(f"c is a probability, from 0 to 1, got {c}")
-
-
-@contextmanager
-def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside (no dropout, batch norm by its running statistics, which are not
-    updated), each module's own mode again outside. Gradients are on inside, whatever the caller
-    had, and gradients of parameters are never written."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.enable_grad():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def check_adversarial(

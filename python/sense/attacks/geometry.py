@@ -1,6 +1,7 @@
 """The lp balls that attacks move in: ascent direction, projection, random start.
 
-Images are batch first, of any shape; eps and step sizes are in the units of the pixels.
+Images are batch first, of any shape; eps and step sizes are in the units of the pixels, one for
+all images or one an image (shape (n,)).
 """
 
 import math
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 Bounds = tuple[float, float]
+Radius = float | Tensor  # a Tensor has one number an image, shape (n,)
 
 
 def ascent_direction(gradient: Tensor, norm: float) -> Tensor:
@@ -26,27 +28,40 @@ def ascent_direction(gradient: Tensor, norm: float) -> Tensor:
     return gradient
 
 
-def project(z: Tensor, x: Tensor, eps: float, norm: float, bounds: Bounds) -> Tensor:
+def project(z: Tensor, x: Tensor, eps: Radius, norm: float, bounds: Bounds) -> Tensor:
     """A point of the lp ball of radius eps around x and of the pixel bounds, near z.
 
     The ball comes first, the bounds second: clipping towards a box that holds x shortens every
     coordinate of z - x, so the point stays in the ball.
     """
-    delta = z - x
+    delta, eps = z - x, spread(eps, x)
     if norm == math.inf:
-        delta = delta.clamp(-eps, eps)
+        delta = delta.clamp(-eps, eps)  # type: ignore[arg-type]  both numbers or both tensors
     elif norm == 2:
-        length = broadcast(per_image_norm(delta, 2), delta)
-        tiny = torch.finfo(delta.dtype).tiny
-        delta = delta * (eps / length.clamp_min(tiny)).clamp_max(1)
+        delta = shrink(delta, eps)
     else:
         delta = _project_l1(delta, eps)
     return (x + delta).clamp(*bounds)
 
 
-def random_point(x: Tensor, eps: float, norm: float, bounds: Bounds) -> Tensor:
+def clip_then_shrink(z: Tensor, x: Tensor, eps: Radius, bounds: Bounds) -> Tensor:
+    """As `project` for l2, but the bounds first, the ball second, as TRADES and advertorch have
+    it: another point of the same set."""
+    return x + shrink(z.clamp(*bounds) - x, spread(eps, x))
+
+
+def shrink(delta: Tensor, eps: Radius) -> Tensor:
+    """delta, or where its l2 norm is more than eps (a number, or n x 1 x 1 x 1) that much of it."""
+    length = broadcast(per_image_norm(delta, 2), delta)
+    tiny = torch.finfo(delta.dtype).tiny
+    return delta * (eps / length.clamp_min(tiny)).clamp_max(1)
+
+
+def random_point(x: Tensor, eps: Radius, norm: float, bounds: Bounds) -> Tensor:
     """A point drawn uniformly from the lp ball around each image, then clipped to the bounds."""
-    if norm == math.inf:
+    if norm == math.inf and isinstance(eps, Tensor):
+        noise = torch.empty_like(x).uniform_(-1, 1) * spread(eps, x)
+    elif norm == math.inf:
         noise = torch.empty_like(x).uniform_(-eps, eps)
     else:
         # A generalised normal draw over its norm is uniform on the sphere (in the cone measure);
@@ -62,11 +77,11 @@ def per_image_norm(delta: Tensor, norm: float) -> Tensor:
     return torch.linalg.vector_norm(delta.flatten(1), ord=norm, dim=1)
 
 
-def _project_l1(delta: Tensor, eps: float) -> Tensor:
+def _project_l1(delta: Tensor, eps: Radius) -> Tensor:
     """Euclidean projection onto the l1 ball: a soft threshold, found by sorting the coordinates."""
     size = delta.abs().flatten(1)
     ordered = size.sort(dim=1, descending=True).values
-    excess = ordered.cumsum(1) - eps
+    excess = ordered.cumsum(1) - (eps.flatten(1) if isinstance(eps, Tensor) else eps)
     count = torch.arange(1, size.shape[1] + 1, dtype=size.dtype, device=size.device)
     kept = (ordered * count > excess).sum(1, keepdim=True).clamp_min(1)
     threshold = (excess.gather(1, kept - 1) / kept).clamp_min(0)
@@ -76,6 +91,17 @@ def _project_l1(delta: Tensor, eps: float) -> Tensor:
 def _laplace_like(x: Tensor) -> Tensor:
     exponential = torch.empty_like(x).exponential_()
     return exponential * (torch.rand_like(x) < 0.5).to(x.dtype).mul(2).sub(1)
+
+
+def near_point(x: Tensor) -> Tensor:
+    """Each image with a little normal noise, where TRADES and MART start; neither in the ball nor
+    in the bounds by force, since the first step brings it there."""
+    return x + 0.001 * torch.randn_like(x)
+
+
+def spread(eps: Radius, x: Tensor) -> Radius:
+    """One number for all images as it is; one an image shaped to go with the batch x."""
+    return broadcast(eps, x) if isinstance(eps, Tensor) else eps
 
 
 def broadcast(per_image: Tensor, images: Tensor) -> Tensor:

@@ -1,13 +1,15 @@
 """Projected gradient descent on the cross-entropy (Madry et al. 2018; eq. 4 of the paper)."""
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checks import check_arguments, evaluation_mode
-from .geometry import Bounds, ascent_direction, project, random_point
+from .checks import check_arguments
+from .geometry import Bounds, Radius, ascent_direction, project, random_point, spread
+from .modes import Mode, attack_mode
 
 
 def pgd(
@@ -15,11 +17,13 @@ def pgd(
     x: Tensor,
     y: Tensor,
     *,
-    eps: float,
-    step_size: float,
+    eps: Radius,
+    step_size: Radius,
     steps: int,
     norm: float = math.inf,
     random_start: bool = True,
+    start: Tensor | None = None,
+    mode: Mode = "evaluation",
     bounds: Bounds = (0, 1),
 ) -> Tensor:
     """Images of the eps ball with a high cross-entropy.
@@ -27,20 +31,24 @@ def pgd(
     Parameters
     ----------
     model
-        Gives logits, shape (n, classes). Its mode, gradients and buffers are left as they are;
-        the attack sees it in evaluation mode.
+        Gives logits, shape (n, classes). Its mode, gradients and buffers are left as they are.
     x
         Images, batch first, floating point, inside `bounds`.
     y
         Labels, int64, shape (n,).
     eps, step_size
-        Radius of the ball and length of a step, in the units of the pixels and of `norm`.
+        Radius of the ball and length of a step, in the units of the pixels and of `norm`: a number,
+        or one an image, shape (n,).
     steps
         Number of gradient steps K.
     norm
         inf, 2 or 1. The step is the sign of the gradient for inf, else the gradient over its norm.
     random_start
         Start from a uniform point of the ball, else from x.
+    start
+        Start from these images instead.
+    mode
+        In which mode the attack sees the model, see `modes`.
 
     Returns
     -------
@@ -51,13 +59,33 @@ def pgd(
     The paper prints the gradient of eq. (4) at x; PGD takes it at the current iterate, as here.
     """
     check_arguments(x, y, eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds)
-    with evaluation_mode(model):
+    with attack_mode(model, mode):
         x = x.detach()
-        z = random_point(x, eps, norm, bounds) if random_start else x
-        for _ in range(steps):
-            z = z.detach().requires_grad_()
-            loss = F.cross_entropy(model(z), y, reduction="sum")
-            (gradient,) = torch.autograd.grad(loss, z)
-            moved = z.detach() + step_size * ascent_direction(gradient, norm)
-            z = project(moved, x, eps, norm, bounds)
-    return z
+        if start is None:
+            start = random_point(x, eps, norm, bounds) if random_start else x
+        return ascend(
+            lambda z: F.cross_entropy(model(z), y, reduction="sum"), start, x,
+            eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds,
+        )  # fmt: skip
+
+
+def ascend(
+    objective: Callable[[Tensor], Tensor],
+    z: Tensor,
+    x: Tensor,
+    *,
+    eps: Radius,
+    step_size: Radius,
+    steps: int,
+    norm: float,
+    bounds: Bounds,
+) -> Tensor:
+    """K steps of projected gradient ascent from z in the ball around x on the objective, a sum over
+    the images of the batch."""
+    length = spread(step_size, x)
+    for _ in range(steps):
+        z = z.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(objective(z), z)
+        moved = z.detach() + length * ascent_direction(gradient, norm)
+        z = project(moved, x, eps, norm, bounds)
+    return z.detach()

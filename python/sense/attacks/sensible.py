@@ -11,8 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checks import check_arguments, evaluation_mode
+from .boundary import Boundary, Crossing, bisect, keep_on
+from .checks import check_arguments
 from .geometry import Bounds, ascent_direction, broadcast, project, random_point
+from .losses import divergence
+from .modes import Mode, attack_mode
 
 StageTest = Literal["natural", "start"]
 
@@ -26,10 +29,12 @@ class Stage(IntEnum):
 
 
 class Sensible(NamedTuple):
-    """Adversarial images, and each one's `Stage` (uint8, shape (n,))."""
+    """Adversarial images; each one's `Stage` (uint8, shape (n,)); and how far below log(1/c) its
+    loss is where it was turned back (NaN where it was not)."""
 
     x_adv: Tensor
     stages: Tensor
+    gaps: Tensor
 
 
 def sensible(
@@ -44,6 +49,7 @@ def sensible(
     norm: float = math.inf,
     random_start: bool = False,
     stage_test: StageTest = "natural",
+    boundary: Boundary = "revert",
     bounds: Bounds = (0, 1),
 ) -> Tensor:
     """Sensible adversarial training examples x^s.
@@ -65,6 +71,10 @@ def sensible(
     stage_test
         Judge stage A at the natural image, as the paper does, or with "start" at the random
         start, as the authors' code does: stage A images are then left at their random start.
+    boundary
+        What becomes of an image in stage B: "revert" leaves it before the step that was too far,
+        as Algorithm 1 does; "noise" goes on from there with noise; "bisect" searches that step for
+        the point where the loss is log(1/c), see `boundary`.
 
     Returns
     -------
@@ -72,7 +82,7 @@ def sensible(
     """
     return sensible_with_stages(
         model, x, y, eps=eps, step_size=step_size, steps=steps, c=c, norm=norm,
-        random_start=random_start, stage_test=stage_test, bounds=bounds,
+        random_start=random_start, stage_test=stage_test, boundary=boundary, bounds=bounds,
     ).x_adv  # fmt: skip
 
 
@@ -88,20 +98,38 @@ def sensible_with_stages(
     norm: float = math.inf,
     random_start: bool = False,
     stage_test: StageTest = "natural",
+    boundary: Boundary = "revert",
+    bisections: int = 8,
     revert: bool = True,
+    reference: Tensor | None = None,
+    mode: Mode = "evaluation",
     bounds: Bounds = (0, 1),
 ) -> Sensible:
     """`sensible`, with the stage of each image.
 
     With `revert` off no step is taken back, so that there is no stage B: the paper's warm-up.
+
+    With `reference`, logits (n, classes) of the natural images, the loss after the first step is
+    the divergence KL(softmax(reference) || softmax(model(z))), as in the authors' SENSE-TRADE: stage
+    A and the first step still go by the cross-entropy, since the divergence is flat at x.
     """
     check_arguments(x, y, eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds, c=c)
     threshold = log_inverse(c)
     turning_point = threshold if revert else math.inf
     x = x.detach()
     x_adv, stages = x.clone(), torch.full_like(y, Stage.A, dtype=torch.uint8)
+    gaps = torch.full_like(y, math.nan, dtype=x.dtype)
     moving = torch.arange(len(x), device=x.device)
-    with evaluation_mode(model):
+    crossings: list[Crossing] = []
+
+    def measure(z: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, and the loss that is climbed and compared with log(1/c)."""
+        logits = model(z)
+        if reference is not None:
+            return logits, divergence(reference[images].detach(), logits)
+        return logits, F.cross_entropy(logits, y[images], reduction="none")
+
+    with attack_mode(model, mode):
         z = x
         if random_start:
             z = random_point(x, eps, norm, bounds)
@@ -121,24 +149,42 @@ def sensible_with_stages(
             # The pass that tests this step also gives the gradient of the next one.
             with torch.set_grad_enabled(step < steps):
                 z = z.detach().requires_grad_(step < steps)
-                logits = model(z)
-                loss = F.cross_entropy(logits, y[moving], reduction="none")
+                logits, loss = measure(z, moving)
             if step == 0:
-                back = _is_stage_a(logits, loss, y[moving], threshold)
+                climbed = F.cross_entropy(logits, y[moving], reduction="none")
+                back = _is_stage_a(logits, climbed, y[moving], threshold)
             else:
-                back = loss > turning_point
-                x_adv[moving[back]] = before[back]  # sensible reversion
-                stages[moving[back]] = Stage.B
+                climbed, back = loss, loss > turning_point
+                crossings.append(
+                    Crossing(moving[back], before[back], z.detach()[back], below[back], steps - step)
+                )
             on = ~back
-            moving, before = moving[on], z.detach()[on]
+            moving, before, below = moving[on], z.detach()[on], loss.detach()[on]
             if step < steps and len(moving):
-                (gradient,) = torch.autograd.grad(loss[on].sum(), z)
+                (gradient,) = torch.autograd.grad(climbed[on].sum(), z)
                 z = before + step_size * ascent_direction(gradient[on], norm)
                 z = project(z, x[moving], eps, norm, bounds)
         if len(moving):
             x_adv[moving] = before
             stages[moving] = Stage.C
-    return Sensible(x_adv, stages)
+
+        turned = Crossing.join(crossings)
+        if len(turned.images):
+            inside, below = turned.inside, turned.loss
+            if boundary == "bisect":
+                inside, below = bisect(measure, turned, turning_point, bisections)
+            elif boundary == "noise":
+
+                def inside_ball(z: Tensor, images: Tensor) -> Tensor:
+                    return project(z, x[images], eps, norm, bounds)
+
+                inside, below = keep_on(
+                    measure, turned, turning_point, step_size, norm, inside_ball
+                )  # fmt: skip
+            x_adv[turned.images] = inside  # sensible reversion, where that is the rule
+            stages[turned.images] = Stage.B
+            gaps[turned.images] = turning_point - below
+    return Sensible(x_adv, stages, gaps)
 
 
 def log_inverse(c: float) -> float:

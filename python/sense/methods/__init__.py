@@ -1,26 +1,74 @@
 """Training methods by name, one a file."""
 
+from ..attacks.modes import Mode
 from ..config import Config
-from .base import Batch, Method, Step
+from .base import Batch, Method, Remembering, Step
+from .iaat import InstanceAdaptive
+from .mart import MART
+from .mma import MaxMargin
 from .nt import NaturalTraining
 from .r_at import RegularAdversarialTraining
 from .sense import SensibleAdversarialTraining
+from .sense_trades import SenseTRADES
+from .trades import TRADES
 
-__all__ = ["Batch", "Method", "NaturalTraining", "Step", "build_method"]
+__all__ = ["Batch", "Method", "NaturalTraining", "Remembering", "Step", "build_method"]
 
 
-def build_method(config: Config) -> Method:
-    """The method that `config.method` names, with the options that are its own."""
+def build_method(config: Config, n: int = 0) -> Method:
+    """The method that `config.method` names, with the options that are its own, for a training set
+    of n images (which only mma and iaat need to know)."""
     if config.method == "nt":
         return NaturalTraining()
+    eps, step_size, steps, norm = config.eps, config.step_size, config.steps, config.lp
+    mode = attack_mode(config)
     # The paper's sensible adversary starts at x; PGD starts in the ball, as Madry et al. do.
     random_start = config.method == "r-at" if config.random_start is None else config.random_start
-    eps, step_size, steps, norm = config.eps, config.step_size, config.steps, config.lp
     if config.method == "r-at":
         return RegularAdversarialTraining(
-            eps=eps, step_size=step_size, steps=steps, norm=norm, random_start=random_start
-        )
-    return SensibleAdversarialTraining(
-        c=config.c, eps=eps, step_size=step_size, steps=steps, norm=norm,
-        random_start=random_start, stage_test=config.stage_test, warmup=config.warmup,
-    )  # fmt: skip
+            eps=eps, step_size=step_size, steps=steps, norm=norm, random_start=random_start,
+            natural_weight=_given(config.natural_weight, 0.0), mode=mode,
+        )  # fmt: skip
+    if config.method == "sense":
+        return SensibleAdversarialTraining(
+            c=config.c, eps=eps, step_size=step_size, steps=steps, norm=norm,
+            random_start=random_start, stage_test=config.stage_test, boundary=config.boundary,
+            bisections=config.bisections, warmup=config.warmup or 0,
+            natural_weight=_given(config.natural_weight, 0.0), mode=mode,
+        )  # fmt: skip
+    if config.method == "sense-trades":
+        return SenseTRADES(
+            c=config.c, eps=eps, step_size=step_size, steps=steps, norm=norm,
+            random_start=random_start, stage_test=config.stage_test, boundary=config.boundary,
+            bisections=config.bisections, warmup=config.warmup or 0,
+            natural_weight=_given(config.natural_weight, 1.0), mode=mode,
+        )  # fmt: skip
+    if config.method == "mma":
+        d_max, eps_min = config.margins
+        return MaxMargin(
+            n, d_max=d_max, eps_min=eps_min, steps=steps, norm=norm,
+            natural=_given(config.natural_weight, 1 / 3), mode=mode,
+        )  # fmt: skip
+    if config.method == "iaat":
+        return InstanceAdaptive(
+            n, eps=eps, step_size=step_size, steps=steps, norm=norm,
+            warmup=10 if config.warmup is None else config.warmup,
+            gamma=_given(config.gamma, 1.9 / 8 * eps), rate=config.radius_rate,
+            eps_max=config.radius_max, mode=mode,
+        )  # fmt: skip
+    build = TRADES if config.method == "trades" else MART
+    return build(
+        beta=config.beta, eps=eps, step_size=step_size, steps=steps, norm=norm, mode=mode
+    )
+
+
+def attack_mode(config: Config) -> Mode:
+    """In which mode the attack of `config.method` sees the network; of mma, its search for the
+    margin, since its PGD is in evaluation mode always."""
+    if config.attack_mode == "published":
+        return "updating" if config.method in ("r-at", "mma", "iaat") else "evaluation"
+    return config.attack_mode
+
+
+def _given(value: float | None, default: float) -> float:
+    return default if value is None else value

@@ -1,7 +1,8 @@
 """What a training method is: a batch goes in, a loss comes out."""
 
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -17,11 +18,12 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Step:
-    """The loss to descend, a mean over the batch; and each image's `Stage` where the method has
-    stages."""
+    """The loss to descend, a mean over the batch; each image's `Stage` where the method has stages;
+    and by name what else is averaged over the images of an epoch, NaN where an image has none."""
 
     loss: Tensor
     stages: Tensor | None = None
+    means: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Method(Protocol):
@@ -30,3 +32,12 @@ class Method(Protocol):
     def __call__(self, model: nn.Module, batch: Batch, epoch: int) -> Step:
         """The loss of a batch in the method's epoch 0, 1, ...; the model is in training mode."""
         ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A method with a memory of each training image, which belongs into the checkpoint."""
+
+    def state_dict(self) -> dict[str, Tensor]: ...
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None: ...

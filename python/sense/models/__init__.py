@@ -1,18 +1,49 @@
 """Networks by name. `build_model("small-cnn", (1, 28, 28), 10)`."""
 
 import re
+from collections.abc import Callable
 
 from torch import nn
 
 from .capacity_cnn import CapacityCNN
+from .cifar_cnn import CifarCNN
+from .handed_over import FACTORY, INSTANCE, build_from_factory, refuse_instance
+from .iaat_wide_resnet import IaatWideResNet
+from .resnet import ResNet
 from .small_cnn import Shape, SmallCNN
+from .wide_resnet import WideResNet
 
 MODELS = {
     "small-cnn": "TRADES's SmallCNN, the paper's MNIST network",
     "capacity-D": "the paper's CNN of capacity D = 1, 2, 3 ... (section 5.2.1)",
+    "cifar-cnn-1, cifar-cnn-2": "the paper's CNNs of section 5.3.4",
+    "resnet20, resnet32, resnet44, resnet56": "its ResNets of section 5.3.3",
+    "wrn-34-10": "its WideResNet, or any wrn-DEPTH-WIDTH",
+    "iaat-wrn-32-10": "that of IAAT's authors",
+    "MODULE:FACTORY": "your own network: what FACTORY in the importable MODULE gives",
+}
+# A pattern of names, and what is made of the numbers in it.
+_NETWORKS: dict[str, Callable[..., nn.Module]] = {
+    r"small-cnn": SmallCNN,
+    r"capacity-([1-9])": CapacityCNN,
+    r"cifar-cnn-([12])": CifarCNN,
+    r"resnet(20|32|44|56|110)": ResNet,
+    r"wrn-(10|16|22|28|34|40|70)-(\d+)": WideResNet,
+    r"iaat-wrn-(8|14|20|26|32)-(\d+)": IaatWideResNet,
 }
 
-__all__ = ["MODELS", "CapacityCNN", "Shape", "SmallCNN", "build_model", "check_model_name"]
+__all__ = [
+    "MODELS",
+    "CapacityCNN",
+    "CifarCNN",
+    "IaatWideResNet",
+    "ResNet",
+    "Shape",
+    "SmallCNN",
+    "WideResNet",
+    "build_model",
+    "check_model_name",
+]
 
 
 def build_model(name: str, shape: Shape, classes: int) -> nn.Module:
@@ -21,20 +52,23 @@ def build_model(name: str, shape: Shape, classes: int) -> nn.Module:
     Parameters
     ----------
     name
-        "small-cnn" or "capacity-1", "capacity-2", ...
+        As in `MODELS`.
     shape
         (channels, height, width) of an image.
     classes
         Number of classes.
     """
     check_model_name(name)
-    if name == "small-cnn":
-        return SmallCNN(shape, classes)
-    return CapacityCNN(int(name.removeprefix("capacity-")), shape, classes)
+    for pattern, network in _NETWORKS.items():
+        if found := re.fullmatch(pattern, name):
+            return network(*map(int, found.groups()), shape, classes)
+    refuse_instance(name)
+    return build_from_factory(name, shape, classes)
 
 
 def check_model_name(name: str) -> None:
     """Raise ValueError, naming the models there are, for an unknown name."""
-    if name != "small-cnn" and not re.fullmatch(r"capacity-[1-9]", str(name)):
+    patterns = (*_NETWORKS, FACTORY, INSTANCE)
+    if not any(re.fullmatch(pattern, str(name)) for pattern in patterns):
         known = "; ".join(f"{key}: {text}" for key, text in MODELS.items())
         raise ValueError(f"unknown model {name!r}. There are {known}")

@@ -1,0 +1,88 @@
+"""Where an image ends that the sensible adversary turned back: three rules.
+
+Algorithm 1 leaves it at the last point before the step that took its loss past log(1/c), anywhere
+below. Eq. (13) asks for the point where the loss is log(1/c). No rule gives a point past that.
+"""
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .geometry import ascent_direction, broadcast, random_point
+
+Boundary = Literal["revert", "noise", "bisect"]
+Measure = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # (points, which images): logits, loss
+
+
+class Crossing(NamedTuple):
+    """Images whose step crossed log(1/c): which of the batch (int64, shape (m,)), the last point
+    before and the first point past (m images each), the loss before, and the steps then left."""
+
+    images: Tensor
+    inside: Tensor
+    outside: Tensor
+    loss: Tensor
+    left: int | Tensor
+
+    @staticmethod
+    def join(crossings: "list[Crossing]") -> "Crossing":
+        """All in one, `left` as a tensor; of no image where there are none."""
+        if not crossings:
+            none = torch.empty(0)
+            return Crossing(none.long(), none, none, none, none.long())
+        left = [torch.full_like(crossing.images, int(crossing.left)) for crossing in crossings]
+        images, inside, outside, loss, _ = zip(*crossings, strict=True)
+        return Crossing(*map(torch.cat, (images, inside, outside, loss, left)))
+
+
+@torch.no_grad()
+def bisect(
+    measure: Measure, turned: Crossing, limit: float, bisections: int
+) -> tuple[Tensor, Tensor]:
+    """The points on the way from before to past where the loss is as near below the limit as so
+    many halvings find, and their losses. Forward passes only; the way is straight, so it is in
+    the ball and in the bounds."""
+    low, high = torch.zeros_like(turned.loss), torch.ones_like(turned.loss)
+    inside, loss = turned.inside.clone(), turned.loss.clone()
+    way = turned.outside - turned.inside
+    for _ in range(bisections):
+        middle = (low + high) / 2
+        points = turned.inside + broadcast(middle, way) * way
+        _, reached = measure(points, turned.images)
+        fits = reached <= limit
+        low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
+        inside[fits], loss[fits] = points[fits], reached[fits]
+    return inside, loss
+
+
+def keep_on(
+    measure: Measure,
+    turned: Crossing,
+    limit: float,
+    step_size: float,
+    norm: float,
+    project: Callable[[Tensor, Tensor], Tensor],
+) -> tuple[Tensor, Tensor]:
+    """Go on with the steps that were left: after a step that is taken back, from the point before
+    it with noise of at most a step's length, which has to stay below the limit too; else along the
+    gradient. Gives the points with the highest loss met on the way, and those losses."""
+    best, best_loss = turned.inside.clone(), turned.loss.clone()
+    assert isinstance(turned.left, Tensor)
+    current, rejected = turned.inside, torch.ones_like(turned.loss, dtype=torch.bool)
+    gradient = torch.zeros_like(current)
+    for done in range(int(turned.left.max())):
+        noisy = random_point(current, step_size, norm, (-torch.inf, torch.inf))
+        climbed = current + step_size * ascent_direction(gradient, norm)
+        z = torch.where(broadcast(rejected, current), noisy, climbed)
+        z = project(z, turned.images).requires_grad_()
+        _, loss = measure(z, turned.images)
+        (gradient,) = torch.autograd.grad(loss.sum(), z)
+        z, loss = z.detach(), loss.detach()
+        # An image without steps left stays where it is.
+        rejected = (loss > limit) | (turned.left <= done)
+        current = torch.where(broadcast(rejected, z), current, z)
+        better = ~rejected & (loss > best_loss)
+        best[better], best_loss[better] = z[better], loss[better]
+    return best, best_loss

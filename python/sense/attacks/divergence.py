@@ -1,0 +1,72 @@
+"""The attack of TRADES (Zhang et al. 2019): a point whose prediction differs most from x's."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .checks import check_arguments
+from .geometry import Bounds, broadcast, clip_then_shrink, near_point, per_image_norm
+from .losses import divergence
+from .modes import Mode, attack_mode
+from .pgd import ascend
+
+
+def divergence_pgd(
+    model: nn.Module,
+    x: Tensor,
+    *,
+    eps: float,
+    step_size: float,
+    steps: int,
+    norm: float = math.inf,
+    start: Tensor | None = None,
+    mode: Mode = "evaluation",
+    bounds: Bounds = (0, 1),
+) -> Tensor:
+    """Images of the eps ball with a high KL(p(x) || p(x')); no label is used.
+
+    Parameters
+    ----------
+    model, x, eps, step_size, steps, mode
+        As in `pgd`.
+    norm
+        inf or 2. For 2 the step is 2 eps / K, whatever `step_size` is, as the authors have it;
+        where the gradient is zero the step is a normal draw; and the point is put into the bounds
+        first and into the ball second.
+    start
+        Where to start; x with normal noise of standard deviation 0.001 unless given.
+
+    Returns
+    -------
+    The adversarial images: shape, type and device of x.
+    """
+    labels = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    check_arguments(x, labels, eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds)
+    if norm == 1:
+        raise ValueError("TRADES knows the norms inf and 2, got 1")
+    x = x.detach()
+    z = near_point(x) if start is None else start
+    with attack_mode(model, mode):
+        with torch.no_grad():
+            reference = model(x)
+
+        def objective(z: Tensor) -> Tensor:
+            return divergence(reference, model(z)).sum()
+
+        if norm == math.inf:
+            return ascend(
+                objective, z, x, eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds
+            )
+        for _ in range(steps):
+            z = z.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(objective(z), z)
+            moved = z.detach() + 2 * eps / steps * _unit(gradient)
+            z = clip_then_shrink(moved, x, eps, bounds)
+    return z.detach().clamp(*bounds)
+
+
+def _unit(gradient: Tensor) -> Tensor:
+    """Each image's gradient over its l2 norm; a normal draw where that is zero."""
+    length = broadcast(per_image_norm(gradient, 2), gradient)
+    return torch.where(length == 0, torch.randn_like(gradient), gradient / length)

@@ -1,0 +1,95 @@
+"""The attack of MMA (Ding et al. 2020), AN-PGD: the point of a PGD direction where p_y = 1/2, and
+how far it is, the margin."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from .geometry import (
+    Bounds,
+    ascent_direction,
+    broadcast,
+    clip_then_shrink,
+    project,
+    random_point,
+)
+from .losses import soft_margin
+from .modes import Mode, attack_mode
+
+
+def boundary_points(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: Tensor,
+    farthest: float,
+    steps: int,
+    norm: float = math.inf,
+    searches: int = 10,
+    start: Tensor | None = None,
+    mode: Mode = "evaluation",
+    bounds: Bounds = (0, 1),
+) -> tuple[Tensor, Tensor]:
+    """Points x + d u near the decision boundary, and the distances d.
+
+    PGD on the soft margin, in evaluation mode, from a random start in the ball of radius eps, by
+    steps of 2.5 eps / K, gives x'. Along u = (x' - x) / eps, bisections from d = eps between 0 and
+    `farthest` look for the d where the soft margin changes sign.
+
+    Parameters
+    ----------
+    model, x, y, steps
+        As in `pgd`; the images should be correctly classified with p_y > 1/2.
+    eps
+        Radius of each image's ball, positive, shape (n,), at most `farthest`.
+    norm
+        inf or 2. For 2 the start is a random image projected into the ball, and points are put
+        into the bounds first and into the ball second, as advertorch has it.
+    start
+        Where PGD starts, unless at random.
+    mode
+        In which mode the bisections see the model; the authors' code has "updating".
+
+    Returns
+    -------
+    The points, shape of x, and the distances, shape (n,). As in the authors' code a point farther
+    than eps is not put back into the bounds, although the search was made inside them.
+    """
+    x = x.detach()
+    if start is None:
+        start = _random_start(x, eps, norm, bounds)
+    z = start
+    with attack_mode(model, "evaluation"):
+        for _ in range(steps):
+            z = z.detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(soft_margin(model(z), y).sum(), z)
+            step = broadcast(2.5 * eps / steps, x) * ascent_direction(gradient, norm)
+            z = _put_back(z.detach() + step, x, eps, norm, bounds)
+    z = z.detach()
+    direction = (z - x) / broadcast(eps + 1e-12, x)
+    with attack_mode(model, mode), torch.no_grad():
+        low, high = torch.zeros_like(eps), torch.full_like(eps, farthest)
+        distance, margin = eps, soft_margin(model(z), y)
+        for _ in range(searches):
+            inside = margin < 0
+            low = torch.where(inside, distance, low)
+            high = torch.where(inside, high, distance)
+            distance = (low + high) / 2
+            point = (x + broadcast(distance, x) * direction).clamp(*bounds)
+            margin = soft_margin(model(point), y)
+    return x + broadcast(distance, x) * direction, distance
+
+
+def _random_start(x: Tensor, eps: Tensor, norm: float, bounds: Bounds) -> Tensor:
+    if norm == math.inf:
+        return random_point(x, eps, norm, bounds)
+    low, high = bounds
+    return clip_then_shrink(low + (high - low) * torch.rand_like(x), x, eps, bounds)
+
+
+def _put_back(z: Tensor, x: Tensor, eps: Tensor, norm: float, bounds: Bounds) -> Tensor:
+    if norm == math.inf:
+        return project(z, x, eps, norm, bounds)
+    return clip_then_shrink(z, x, eps, bounds)

@@ -1,0 +1,35 @@
+"""In which mode an attack sees the model, and the promise that it leaves the model as it was."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Mode = Literal["evaluation", "training", "updating"]
+# evaluation: no dropout, and batch norm by its running statistics.
+# training: each module as the caller has it: while training, dropout and the batch's own
+#     statistics; the running ones are put back afterwards.
+# updating: the same, and each pass updates the running statistics.
+
+
+@contextmanager
+def attack_mode(model: nn.Module, mode: Mode) -> Iterator[None]:
+    """The mode inside, each module's own again outside. Gradients are on inside, whatever the
+    caller had, and gradients of parameters are never written."""
+    modes = [(module, module.training) for module in model.modules()]
+    kept: list[tuple[Tensor, Tensor]] = []
+    if mode == "evaluation":
+        model.eval()
+    elif mode == "training":
+        kept = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    try:
+        with torch.enable_grad():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        with torch.no_grad():
+            for buffer, value in kept:
+                buffer.copy_(value)

@@ -1,0 +1,10 @@
+"""The only place of defaults and of their checks.
+
+A run is described by one `Config`. The shell and R pass only what the user set; everything else
+comes from a named recipe, which is a `Config` too.
+"""
+
+from .options import Config
+from .recipes import DEFAULT_RECIPE, RECIPES, from_plain, recipe
+
+__all__ = ["DEFAULT_RECIPE", "RECIPES", "Config", "from_plain", "recipe"]

@@ -1,0 +1,228 @@
+"""Every option of a training run, what it means, and its default."""
+
+import math
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import tyro
+
+from ..data import DATASETS
+from ..models import MODELS, check_model_name
+from .checks import check, check_choice, check_type
+
+Dataset = Literal["mnist-sample", "mnist", "cifar10", "arrays"]
+MethodName = Literal["nt", "r-at", "sense", "trades", "mart", "mma", "iaat", "sense-trades"]
+NormName = Literal["inf", "2", "1"]
+StageTest = Literal["natural", "start"]
+Boundary = Literal["revert", "noise", "bisect"]
+AttackMode = Literal["evaluation", "training", "published"]
+Augment = Literal["none", "reflect", "zero"]
+Optimizer = Literal["sgd", "adam"]
+Schedule = Literal["constant", "step", "cosine", "one-cycle"]
+CHOICES: dict[str, tuple[str, ...]] = {
+    "dataset": get_args(Dataset),
+    "method": get_args(MethodName),
+    "norm": get_args(NormName),
+    "stage_test": get_args(StageTest),
+    "boundary": get_args(Boundary),
+    "attack_mode": get_args(AttackMode),
+    "augment": get_args(Augment),
+    "optimizer": get_args(Optimizer),
+    "schedule": get_args(Schedule),
+}
+
+Help = tyro.conf.arg
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of a training run. The defaults of the class are the paper's for MNIST (section
+    5.2.1), which names neither batch size, momentum nor the length of the pre-training."""
+
+    # What is trained on what
+    dataset: Annotated[
+        Dataset, Help(help="; ".join(f"{name}: {text}" for name, text in DATASETS.items()))
+    ] = "mnist-sample"
+    data_dir: Annotated[
+        Path | None,
+        Help(help="folder of the four IDX files of mnist, of the binary files of cifar10, or your "
+             "own like them"),
+    ] = None  # fmt: skip
+    train_size: Annotated[
+        int | None, Help(help="train on so many of the first training images; all unless given")
+    ] = None
+    augment: Annotated[
+        Augment,
+        Help(help="pad training images by 4 pixels, reflected or zero, crop and flip them at "
+             "random, or take them as they are"),
+    ] = "none"  # fmt: skip
+    model: Annotated[
+        str, Help(help="; ".join(f"{name}: {text}" for name, text in MODELS.items()))
+    ] = "small-cnn"
+    method: Annotated[
+        MethodName,
+        Help(help="nt: natural training; r-at: regular adversarial; sense: sensible adversarial; "
+             "trades, mart, mma, iaat: as their authors' code; sense-trades: the divergence "
+             "variant in SENSE-AT's original code"),
+    ] = "sense"  # fmt: skip
+
+    # The attack of training
+    eps: Annotated[float, Help(help="radius of the ball, in pixels of 0 to 1")] = 0.3
+    step_size: Annotated[float, Help(help="length of a step of the attack; mma has its own")] = 0.05
+    steps: Annotated[int, Help(help="steps of the attack, K")] = 10
+    norm: Annotated[NormName, Help(help="norm of the ball")] = "inf"
+    random_start: Annotated[
+        bool | None,
+        Help(help="start in the ball, not at x; by default r-at does, sense and sense-trades do "
+             "not, the others start as their authors'"),
+    ] = None  # fmt: skip
+    attack_mode: Annotated[
+        AttackMode,
+        Help(help="batch norm and dropout in the attack: as in evaluation; as in training, without "
+             "updating running statistics; or as published (r-at, iaat and the search of mma in "
+             "training mode, running statistics updated; the others in evaluation mode)"),
+    ] = "evaluation"  # fmt: skip
+
+    # sense and sense-trades
+    c: Annotated[
+        float, Help(help="lowest probability of the true class a moved image may have, 0 to 1")
+    ] = 0.7
+    stage_test: Annotated[
+        StageTest,
+        Help(help="judge which images may move at x, or at the random start as the authors' code"),
+    ] = "natural"
+    boundary: Annotated[
+        Boundary,
+        Help(help="an image whose step went too far: revert it (Algorithm 1), go on from there "
+             "with noise (end of section 4.1), or bisect the step, to end at p_y = c (eq. 13)"),
+    ] = "revert"  # fmt: skip
+    bisections: Annotated[int, Help(help="forward passes of --boundary bisect")] = 8
+    warmup: Annotated[
+        int | None,
+        Help(help="first epochs of sense and sense-trades without reversion, full PGD where an "
+             "image may move; of iaat with radius eps; 0, and 10 of iaat, unless given"),
+    ] = None  # fmt: skip
+    natural_weight: Annotated[
+        float | None,
+        Help(help="weight of an added natural cross-entropy in r-at, sense and sense-trades, 0, "
+             "and 1 of sense-trades, unless given; mma gives its part by it, 1/3 unless given"),
+    ] = None  # fmt: skip
+
+    # The other methods
+    beta: Annotated[float, Help(help="trades and mart: weight of the divergence")] = 6.0
+    d_max: Annotated[
+        float | None, Help(help="mma: margin from which on an image counts no more; 1.5 eps")
+    ] = None
+    eps_min: Annotated[
+        float | None, Help(help="mma: least radius of the search for a margin; a third of eps")
+    ] = None
+    gamma: Annotated[
+        float | None, Help(help="iaat: by how much an image's radius is tried larger; 1.9/8 eps")
+    ] = None
+    radius_rate: Annotated[
+        float, Help(help="iaat: part of the way to its new value that a radius moves")
+    ] = 0.1
+    radius_max: Annotated[
+        float | None, Help(help="iaat: largest radius; none, as published, unless given")
+    ] = None
+
+    # Descent
+    pretrain: Annotated[int, Help(help="epochs of natural training before the method's own")] = 10
+    epochs: Annotated[int, Help(help="epochs of the method")] = 500
+    batch_size: Annotated[int, Help(help="images a step")] = 128
+    optimizer: Optimizer = "sgd"
+    lr: Annotated[float, Help(help="initial learning rate; of one-cycle, the peak")] = 0.01
+    momentum: Annotated[float, Help(help="of sgd; the paper names none")] = 0.9
+    weight_decay: float = 0.0
+    schedule: Annotated[Schedule, Help(help="of the learning rate")] = "constant"
+    milestones: Annotated[
+        tuple[int, ...], Help(help="epochs before which schedule step multiplies by --decay")
+    ] = ()
+    decay: Annotated[float, Help(help="factor of schedule step")] = 0.1
+    rates: Annotated[
+        tuple[float, ...],
+        Help(help="learning rates from each milestone on, instead of --decay"),
+    ] = ()
+
+    # Where it runs
+    seed: int = 1
+    device: Annotated[str, Help(help="auto, cpu, cuda, cuda:1, mps ...")] = "auto"
+    threads: Annotated[int | None, Help(help="of the processor; all cores unless given")] = None
+    monitor: Annotated[
+        int, Help(help="test images that each epoch's natural and PGD accuracy is taken on")
+    ] = 256
+
+    def __post_init__(self) -> None:
+        for option in fields(self):
+            check_type(option.name, getattr(self, option.name))
+        for name, choices in CHOICES.items():
+            check_choice(name, getattr(self, name), choices)
+        check_model_name(self.model)
+        self._check_attack()
+        self._check_methods()
+        self._check_descent()
+
+    def _check_attack(self) -> None:
+        check("c", self.c, 0 <= self.c <= 1, "a probability, from 0 to 1")
+        check("eps", self.eps, math.isfinite(self.eps) and self.eps >= 0, "0 or more")
+        if self.norm == "inf" and self.eps > 1:
+            hint = f"; {self.eps:g}/255 = {self.eps / 255:.4f}?" if self.eps <= 255 else ""
+            raise ValueError(f"eps must be at most 1: pixels go from 0 to 1, got {self.eps}{hint}")
+        check("step_size", self.step_size, 0 < self.step_size < math.inf, "more than 0")
+
+    def _check_methods(self) -> None:
+        for name in ("natural_weight", "gamma", "radius_max", "eps_min", "d_max", "beta"):
+            value = getattr(self, name)
+            check(name, value, value is None or 0 <= value < math.inf, "0 or more")
+        part = self.natural_weight
+        if self.method == "mma" and part is not None:
+            check("natural_weight", part, part <= 1, "a part, from 0 to 1, with mma")
+        check("radius_rate", self.radius_rate, 0 <= self.radius_rate <= 1, "from 0 to 1")
+        if self.method in ("trades", "mma", "iaat") and self.norm == "1":
+            raise ValueError(f"norm must be inf or 2 with {self.method}, got 1")
+        if self.method == "mma":
+            farthest = self.margins[0]
+            check("d_max", farthest, farthest > 0, "more than 0")
+            least = self.margins[1]
+            check("eps_min", least, 0 < least <= farthest, f"more than 0, at most d_max {farthest}")
+
+    def _check_descent(self) -> None:
+        check("lr", self.lr, 0 < self.lr < math.inf, "more than 0")
+        check("momentum", self.momentum, 0 <= self.momentum < 1, "from 0 to less than 1")
+        check("weight_decay", self.weight_decay, 0 <= self.weight_decay < math.inf, "0 or more")
+        check("decay", self.decay, 0 < self.decay <= 1, "more than 0, at most 1")
+        for name in ("steps", "epochs", "batch_size", "monitor"):
+            check(name, getattr(self, name), getattr(self, name) >= 1, "a whole number >= 1")
+        for name in ("warmup", "pretrain", "seed", "bisections"):
+            value = getattr(self, name)
+            check(name, value, value is None or value >= 0, "a whole number >= 0")
+        check("seed", self.seed, self.seed < 2**32, "a whole number less than 2^32")
+        for name in ("threads", "train_size"):
+            value = getattr(self, name)
+            check(name, value, value is None or value >= 1, "a whole number >= 1")
+        if self.schedule == "step" and not self.milestones:
+            raise ValueError("schedule step needs milestones, such as --milestones 80 140 170")
+        if self.rates and len(self.rates) != len(self.milestones):
+            raise ValueError(
+                f"rates must be as many as milestones ({len(self.milestones)}), "
+                f"got {len(self.rates)}"
+            )
+
+    @property
+    def lp(self) -> float:
+        """The norm as a number."""
+        return float(self.norm)
+
+    @property
+    def margins(self) -> tuple[float, float]:
+        """d_max and eps_min of mma: unless given, the authors' part of eps for MNIST."""
+        d_max = 1.5 * self.eps if self.d_max is None else self.d_max
+        return d_max, self.eps / 3 if self.eps_min is None else self.eps_min
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON has it; `from_plain` reads it back."""
+        plain = asdict(self)
+        plain["data_dir"] = None if self.data_dir is None else str(self.data_dir)
+        plain["milestones"], plain["rates"] = list(self.milestones), list(self.rates)
+        return plain

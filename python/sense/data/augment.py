@@ -1,0 +1,31 @@
+"""Random crops and flips of a whole batch at once, on the device where it is."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Augment = Literal["none", "reflect", "zero"]
+PAD = 4
+
+
+def augment(x: Tensor, how: Augment) -> Tensor:
+    """Pad by 4 pixels (mirrored, or with zeros), crop each image to its size at a random place, and
+    flip every other one or so from left to right; "none" gives the batch as it is.
+
+    x is n x channels x height x width, floating point. The draws come from torch's global random
+    state of the processor, so they are the same on any device, and resumed runs go on with them.
+    """
+    if how == "none":
+        return x
+    n, channels, height, width = x.shape
+    draws = torch.randint(0, 2 * PAD + 1, (2, n)), torch.rand(n) < 0.5
+    (top, left), flip = (draw.to(x.device) for draw in draws)
+    padded = F.pad(x, (PAD,) * 4, mode="reflect" if how == "reflect" else "constant")
+    rows = top.unsqueeze(1) + torch.arange(height, device=x.device)
+    across = torch.arange(width, device=x.device)
+    columns = left.unsqueeze(1) + torch.where(flip.unsqueeze(1), width - 1 - across, across)
+    images = torch.arange(n, device=x.device).view(-1, 1, 1, 1)
+    planes = torch.arange(channels, device=x.device).view(1, -1, 1, 1)
+    return padded[images, planes, rows.view(n, 1, height, 1), columns.view(n, 1, 1, width)]
