@@ -102,6 +102,7 @@ class Config:
             _check(name, getattr(self, name), getattr(self, name) >= 1, "a whole number >= 1")
         for name in ("warmup", "pretrain", "seed"):
             _check(name, getattr(self, name), getattr(self, name) >= 0, "a whole number >= 0")
+        _check("seed", self.seed, self.seed < 2**32, "a whole number less than 2^32")
         if self.threads is not None:
             _check("threads", self.threads, self.threads >= 1, "a whole number >= 1")
         if self.schedule == "step" and not self.milestones:
@@ -135,18 +136,26 @@ def _from_plain(name: str, value: Any) -> Any:
         return Path(value)
     if name == "milestones":
         values = value if isinstance(value, list | tuple) else [value]
-        return tuple(int(epoch) for epoch in values)
+        return tuple(_from_plain("epochs", epoch) for epoch in values)
     return value
 
 
 def _check_type(name: str, value: Any) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
+    whole = _is_whole(value)
     if name in WHOLE and not (whole or (name == "threads" and value is None)):
         raise ValueError(f"{name} must be a whole number, got {value!r}")
     if name in REAL and not (whole or isinstance(value, float)):
         raise ValueError(f"{name} must be a number, got {value!r}")
+    if name == "milestones" and not (
+        isinstance(value, tuple) and all(_is_whole(epoch) and epoch >= 0 for epoch in value)
+    ):
+        raise ValueError(f"milestones must be whole numbers >= 0, got {value!r}")
     if name == "random_start" and value not in (None, True, False):
         raise ValueError(f"random_start must be true or false, got {value!r}")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _check(name: str, value: object, holds: bool, expected: str) -> None:
