@@ -17,8 +17,9 @@ from .data.images import check_images
 from .devices import choose_device, place
 from .interrupts import noted_signals
 from .models import build_model
+from .progress import epoch_line
 from .runs import read_run
-from .train import Stopped, epoch_line, fit
+from .train import Stopped, fit
 
 PREDICT_BATCH = 500
 

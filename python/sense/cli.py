@@ -37,9 +37,9 @@ def train_main(argv: list[str] | None = None) -> None:
         recipes = ", ".join(RECIPES)
         arguments = tyro.cli(
             TrainArguments, args=argv, prog="python -m sense.train [RECIPE]", description=(
-                "Train a network by natural (nt), regular adversarial (r-at) or sensible "
-                f"adversarial (sense) training. RECIPE is one of {recipes}; the defaults below "
-                f"are those of {name}."
+                "Train a network by sensible adversarial training (sense) or one of the methods "
+                f"it is compared with. RECIPE is one of {recipes}; the defaults below are those "
+                f"of {name}."
             ),
             default=TrainArguments(base),
         )  # fmt: skip
@@ -70,6 +70,10 @@ class EvaluateArguments:
     data_dir: Annotated[
         Path | None, tyro.conf.arg(help="where the run's data is now, if it was moved")
     ] = None
+    model: Annotated[
+        str | None,
+        tyro.conf.arg(help="MODULE:FACTORY of a run whose network was handed over as an object"),
+    ] = None
     device: Annotated[str, tyro.conf.arg(help="auto, cpu, cuda ...")] = "auto"
     threads: Annotated[int | None, tyro.conf.arg(help="all cores unless given")] = None
 
@@ -87,7 +91,7 @@ def evaluate_main(argv: list[str] | None = None) -> None:
             torch.set_num_threads(arguments.threads)
         accuracies = evaluate_run(
             arguments.run, arguments.pgd, n=arguments.n, data_dir=arguments.data_dir,
-            device=arguments.device, show=True,
+            model=arguments.model, device=arguments.device, show=True,
         )  # fmt: skip
         for name, accuracy in accuracies.items():
             print(f"{name:<8} {accuracy}")

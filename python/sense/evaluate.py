@@ -9,7 +9,7 @@ the counts with their intervals. Accuracy under an attack bounds robust accuracy
 
 import csv
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -36,11 +36,13 @@ Help = tyro.conf.arg
 @dataclass(frozen=True)
 class PGDAttack:
     """PGD with restarts. eps and norm are the run's own unless given; the step size is the
-    paper's for MNIST (section 5.2.1)."""
+    paper's, 0.01 for MNIST (section 5.2.1) and 2/255 for CIFAR10 (Table 2)."""
 
     steps: Annotated[int, Help(help="steps of each restart")] = 100
     restarts: Annotated[int, Help(help="random starts; the worst counts")] = 5
-    step_size: Annotated[float, Help(help="length of a step")] = 0.01
+    step_size: Annotated[
+        float | None, Help(help="length of a step; 0.01 or a quarter of eps, the smaller")
+    ] = None
     eps: Annotated[float | None, Help(help="radius of the ball; the run's unless given")] = None
     norm: Annotated[
         Literal["inf", "2", "1"] | None, Help(help="norm of the ball; the run's unless given")
@@ -102,17 +104,23 @@ def attacked(
     """The predictions for a batch as it is, then for the worst of the restarts: an image that is
     misclassified already is not attacked again."""
     eps, norm = float(attack.eps or 0), float(attack.norm or "inf")
+    step_size = default_step_size(eps) if attack.step_size is None else attack.step_size
     predictions = predict(model, x)
     yield "natural", predictions.clone()
     for _ in range(attack.restarts):
         standing = (predictions == y).nonzero().squeeze(1)
         if not len(standing):
             break
-        x_adv = pgd(model, x[standing], y[standing], eps=eps, step_size=attack.step_size,
+        x_adv = pgd(model, x[standing], y[standing], eps=eps, step_size=step_size,
                     steps=attack.steps, norm=norm)  # fmt: skip
         check_adversarial(x_adv, x[standing], eps=eps, norm=norm)
         predictions[standing] = predict(model, x_adv)
     yield "pgd", predictions
+
+
+def default_step_size(eps: float) -> float:
+    """The paper's for its two data sets: 0.01 for eps = 0.3, 2/255 for eps = 8/255."""
+    return min(0.01, eps / 4) if eps > 0 else 0.01
 
 
 @torch.no_grad()
@@ -128,23 +136,24 @@ def evaluate_run(
     n: int | None = None,
     data: ImageData | None = None,
     data_dir: Path | None = None,
+    model: nn.Module | str | None = None,
     device: str = "auto",
     show: bool = False,
 ) -> dict[str, Proportion]:
     """Evaluate a run on the first n of its test images (all unless given), and leave
-    outcomes.csv and evaluation.json in its folder."""
+    outcomes.csv and evaluation.json in its folder. `model` is as in `load_model`."""
     config, description = read_run(folder)
-    attack = PGDAttack(**{
-        **asdict(attack),
-        "eps": config.eps if attack.eps is None else attack.eps,
-        "norm": attack.norm or config.norm,
-    })  # fmt: skip
+    eps = config.eps if attack.eps is None else attack.eps
+    attack = replace(
+        attack, eps=eps, norm=attack.norm or config.norm,
+        step_size=default_step_size(eps) if attack.step_size is None else attack.step_size,
+    )  # fmt: skip
     data = data or load_data(config.dataset, data_dir or config.data_dir)
     check_same_data(folder, description, data)
     if n is not None and not 1 <= n <= len(data.test_x):
         raise ValueError(f"n must be from 1 to {len(data.test_x)}, the test images, got {n}")
     outcomes = evaluate(
-        load_model(folder), data.test_x[:n], data.test_y[:n], attack,
+        load_model(folder, model), data.test_x[:n], data.test_y[:n], attack,
         device=choose_device(device), show=show,
     )  # fmt: skip
     accuracies = summarise(outcomes)

@@ -82,12 +82,21 @@ def check_same_data(folder: Path, description: dict[str, Any], data: ImageData) 
         )
 
 
-def load_model(folder: Path) -> nn.Module:
-    """The trained network of a run, in evaluation mode, on the processor."""
+def load_model(folder: Path, model: nn.Module | str | None = None) -> nn.Module:
+    """The trained network of a run, in evaluation mode, on the processor.
+
+    A network that was handed over as an object has to be again, as `model`, for the weights to be
+    put into it; a name, such as "module:factory", does as well.
+    """
     config, description = read_run(folder)
     data = description["data"]
-    model = build_model(config.model, tuple(data["shape"]), len(data["classes"]))
-    model.load_state_dict(load_weights(folder))
+    if not isinstance(model, nn.Module):
+        model = build_model(model or config.model, tuple(data["shape"]), len(data["classes"]))
+    weights = load_weights(folder)
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"the weights in {folder} are of another network: {error}") from None
     return model.eval()
 
 

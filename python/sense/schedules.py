@@ -12,8 +12,8 @@ def learning_rate(config: Config, position: float) -> float:
     """The learning rate `position` epochs after the start, pre-training included.
 
     constant keeps lr; step multiplies it by `decay` at each milestone, counted in the method's
-    epochs, or takes the next of `rates` there; cosine falls from lr to 0; one-cycle climbs to lr in the first 30 % of training, then
-    falls to 0 as cosine does (Smith and Topin 2019).
+    epochs, or takes the next of `rates` there; cosine falls from lr to 0; one-cycle climbs to lr in
+    the first 30 % of training, then falls to 0 as cosine does (Smith and Topin 2019).
     """
     if config.schedule == "constant":
         return config.lr

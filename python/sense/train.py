@@ -10,7 +10,7 @@ A run is a folder; `sense.runs` says what is in it.
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,16 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .attacks import Stage, pgd
+from .attacks import pgd
 from .checkpoint import has_checkpoint, load_checkpoint, save_checkpoint, save_weights
 from .config import Config
 from .data import ImageData, load_data, to_float
+from .data.augment import augment
 from .devices import choose_device, place
-from .methods import Batch, Method, NaturalTraining, Step, build_method
+from .methods import Batch, Method, NaturalTraining, Remembering, build_method
 from .models import build_model
+from .models.handed_over import instance_name
+from .progress import Progress, epoch_line
 from .runs import check_same_data, check_same_options, create_run, read_run, write_metrics
 from .schedules import learning_rate
 
@@ -39,38 +42,12 @@ class Stopped(Exception):  # noqa: N818  nothing went wrong
         self.reason = reason
 
 
-@dataclass
-class Progress:
-    """How far a run is: whole epochs, steps of the present one, and that one's sums so far."""
-
-    epoch: int = 0
-    step: int = 0
-    loss: float = 0.0
-    images: int = 0
-    seconds: float = 0.0
-    stages: list[int] | None = None
-    metrics: list[dict[str, Any]] = field(default_factory=list)
-
-    def add(self, step: Step, images: int, seconds: float) -> None:
-        self.step += 1
-        self.loss += float(step.loss.detach()) * images
-        self.images += images
-        self.seconds += seconds
-        if step.stages is not None:
-            counts = torch.bincount(step.stages.int(), minlength=len(Stage)).tolist()
-            self.stages = [a + b for a, b in zip(self.stages or [0, 0, 0], counts, strict=True)]
-
-    def end_epoch(self, line: dict[str, Any]) -> None:
-        self.metrics.append(line)
-        self.epoch += 1
-        self.step, self.loss, self.images, self.seconds, self.stages = 0, 0.0, 0, 0.0, None
-
-
 def fit(
     config: Config,
     out: Path,
     *,
     data: ImageData | None = None,
+    model: nn.Module | None = None,
     resume: bool = False,
     on_epoch: Callable[[dict[str, Any]], object] | None = None,
     stop: Callable[[], int | None] = lambda: None,
@@ -87,6 +64,9 @@ def fit(
         The run's folder: new, or with `resume` one that a run was begun in with this config.
     data
         The images, else those that `config.dataset` names.
+    model
+        A network of your own, which is trained itself and not a copy, instead of the one that
+        `config.model` names. config.json keeps its class; who loads the run has to bring it again.
     on_epoch
         Called with each epoch's line of metrics.
     stop
@@ -106,6 +86,8 @@ def fit(
         torch.set_num_threads(config.threads)
     device = choose_device(config.device)
     data = data or load_data(config.dataset, config.data_dir)
+    if model is not None:
+        config = replace(config, model=instance_name(model))
     if resume:
         begun, description = read_run(out)
         check_same_options(out, begun, config)
@@ -114,18 +96,19 @@ def fit(
         create_run(out, config, data, command)
 
     torch.manual_seed(config.seed)
-    model = place(build_model(config.model, data.shape, len(data.classes)), device).train()
+    model = place(model or build_model(config.model, data.shape, len(data.classes)), device).train()
     optimizer = build_optimizer(config, model)
-    method, pretraining = build_method(config), NaturalTraining()
+    n = min(config.train_size or len(data.train_x), len(data.train_x))
+    method, pretraining = build_method(config, n), NaturalTraining()
     progress = Progress()
     if resume and has_checkpoint(out):  # a run killed in its first epoch has none: begin anew
-        progress = restore(load_checkpoint(out), model, optimizer)
+        progress = restore(load_checkpoint(out), model, optimizer, method)
         publish(out, model, progress)  # what a kill after the checkpoint may have left undone
 
     epochs = config.pretrain + config.epochs
     while progress.epoch < epochs:
         pretrain = progress.epoch < config.pretrain
-        order = batches(config, len(data.train_x), progress.epoch)
+        order = batches(config, n, progress.epoch)
         bar = tqdm(order, f"epoch {progress.epoch + 1}/{epochs}", disable=None if show else True,
                    leave=False, initial=progress.step, total=len(order))  # fmt: skip
         for index in order[progress.step :]:
@@ -134,6 +117,7 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(config, position)
             batch = take(data, index, device)
+            batch = batch._replace(x=augment(batch.x, config.augment))
             use: Method = pretraining if pretrain else method
             step = use(model, batch, progress.epoch - config.pretrain)
             check_finite(step.loss, config, position)
@@ -142,10 +126,12 @@ def fit(
             optimizer.step()
             progress.add(step, len(index), time.perf_counter() - began)
             bar.update()
-            bar.set_postfix(loss=f"{progress.loss / progress.images:.3f}", **stage_counts(progress))
+            bar.set_postfix(
+                loss=f"{progress.loss / progress.images:.3f}", **progress.stage_counts()
+            )
             reason = stop()
             if reason is not None and progress.step < len(order):
-                save(out, model, optimizer, progress)
+                save(out, model, optimizer, method, progress)
                 raise Stopped(out, reason)
         bar.close()
 
@@ -155,12 +141,13 @@ def fit(
             "lr": optimizer.param_groups[0]["lr"],
             "loss": progress.loss / progress.images,
             **monitor(model, data, config, device),
-            **stage_counts(progress),
+            **progress.stage_counts(),
+            **progress.epoch_means(),
             "seconds": round(progress.seconds, 3),
             "images_per_second": round(progress.images / progress.seconds, 1),
         }
         progress.end_epoch(line)
-        save(out, model, optimizer, progress)
+        save(out, model, optimizer, method, progress)
         if show:
             print(epoch_line(line, epochs), flush=True)
         if on_epoch is not None:
@@ -226,32 +213,18 @@ def monitor(
     return {"monitored": len(x), "natural_correct": natural, "robust_correct": robust}
 
 
-def stage_counts(progress: Progress) -> dict[str, int]:
-    """How many images of the epoch were in stages A, B and C; empty for a method without them."""
-    if progress.stages is None:
-        return {}
-    return {f"stage_{stage.name.lower()}": progress.stages[stage] for stage in Stage}
-
-
-def epoch_line(line: dict[str, Any], epochs: int) -> str:
-    """An epoch in one line, for people."""
-    n = line["monitored"]
-    stages = "".join(
-        f"  {name.upper()} {line[f'stage_{name}']}" for name in "abc" if f"stage_{name}" in line
-    )
-    return (
-        f"epoch {line['epoch']:>3}/{epochs}  {line['phase']:<8}  loss {line['loss']:.4f}"
-        f"  natural {100 * line['natural_correct'] / n:5.1f} %"
-        f"  robust {100 * line['robust_correct'] / n:5.1f} % (n = {n}){stages}"
-        f"  {line['seconds']:.1f} s"
-    )
-
-
-def save(out: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+def save(
+    out: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    method: Method,
+    progress: Progress,
+) -> None:
     """Write the checkpoint, then the metrics and the weights."""
     state = {
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "method": method.state_dict() if isinstance(method, Remembering) else {},
         "progress": asdict(progress),
         "random": torch.get_rng_state(),
         "random_accelerator": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -266,10 +239,14 @@ def publish(out: Path, model: nn.Module, progress: Progress) -> None:
     save_weights(out, model.state_dict())
 
 
-def restore(state: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+def restore(
+    state: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer, method: Method
+) -> Progress:
     """Put everything back as it was when the checkpoint was written."""
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
+    if isinstance(method, Remembering):
+        method.load_state_dict(state["method"])
     torch.set_rng_state(state["random"])
     if torch.cuda.is_available() and state["random_accelerator"]:
         torch.cuda.set_rng_state_all(state["random_accelerator"])

@@ -18,23 +18,19 @@ Measure = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # (points, which im
 
 class Crossing(NamedTuple):
     """Images whose step crossed log(1/c): which of the batch (int64, shape (m,)), the last point
-    before and the first point past (m images each), the loss before, and the steps then left."""
+    before and the first point past (m images each), the loss before, and how many steps were then
+    left (int64, shape (m,))."""
 
     images: Tensor
     inside: Tensor
     outside: Tensor
     loss: Tensor
-    left: int | Tensor
+    left: Tensor
 
     @staticmethod
     def join(crossings: "list[Crossing]") -> "Crossing":
-        """All in one, `left` as a tensor; of no image where there are none."""
-        if not crossings:
-            none = torch.empty(0)
-            return Crossing(none.long(), none, none, none, none.long())
-        left = [torch.full_like(crossing.images, int(crossing.left)) for crossing in crossings]
-        images, inside, outside, loss, _ = zip(*crossings, strict=True)
-        return Crossing(*map(torch.cat, (images, inside, outside, loss, left)))
+        """All in one; there must be one at least."""
+        return Crossing(*(torch.cat(parts) for parts in zip(*crossings, strict=True)))
 
 
 @torch.no_grad()
@@ -69,7 +65,6 @@ def keep_on(
     it with noise of at most a step's length, which has to stay below the limit too; else along the
     gradient. Gives the points with the highest loss met on the way, and those losses."""
     best, best_loss = turned.inside.clone(), turned.loss.clone()
-    assert isinstance(turned.left, Tensor)
     current, rejected = turned.inside, torch.ones_like(turned.loss, dtype=torch.bool)
     gradient = torch.zeros_like(current)
     for done in range(int(turned.left.max())):

@@ -38,8 +38,10 @@ def check_arguments(
     least = eps if not isinstance(eps, Tensor) else float(eps.min()) if len(eps) else 0.0
     if not (math.isfinite(least) and least >= 0):
         raise ValueError(f"eps must be a finite number >= 0, such as 8/255, got {least}")
-    least = step_size if not isinstance(step_size, Tensor) else (
-        float(step_size.min()) if len(step_size) else 1.0
+    least = (
+        step_size
+        if not isinstance(step_size, Tensor)
+        else (float(step_size.min()) if len(step_size) else 1.0)
     )
     if not (math.isfinite(least) and least > 0):
         raise ValueError(f"step_size must be a finite number > 0, got {least}")

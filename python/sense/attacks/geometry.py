@@ -36,7 +36,7 @@ def project(z: Tensor, x: Tensor, eps: Radius, norm: float, bounds: Bounds) -> T
     """
     delta, eps = z - x, spread(eps, x)
     if norm == math.inf:
-        delta = delta.clamp(-eps, eps)  # type: ignore[arg-type]  both numbers or both tensors
+        delta = delta.clamp(-eps, eps)  # type: ignore[arg-type]
     elif norm == 2:
         delta = shrink(delta, eps)
     else:
@@ -59,10 +59,12 @@ def shrink(delta: Tensor, eps: Radius) -> Tensor:
 
 def random_point(x: Tensor, eps: Radius, norm: float, bounds: Bounds) -> Tensor:
     """A point drawn uniformly from the lp ball around each image, then clipped to the bounds."""
-    if norm == math.inf and isinstance(eps, Tensor):
-        noise = torch.empty_like(x).uniform_(-1, 1) * spread(eps, x)
-    elif norm == math.inf:
-        noise = torch.empty_like(x).uniform_(-eps, eps)
+    if norm == math.inf:
+        noise = torch.empty_like(x)
+        if isinstance(eps, Tensor):
+            noise = noise.uniform_(-1, 1) * broadcast(eps, x)
+        else:
+            noise.uniform_(-eps, eps)
     else:
         # A generalised normal draw over its norm is uniform on the sphere (in the cone measure);
         # the radius U^(1/dimension) fills the ball.

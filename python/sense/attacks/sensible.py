@@ -110,8 +110,8 @@ def sensible_with_stages(
     With `revert` off no step is taken back, so that there is no stage B: the paper's warm-up.
 
     With `reference`, logits (n, classes) of the natural images, the loss after the first step is
-    the divergence KL(softmax(reference) || softmax(model(z))), as in the authors' SENSE-TRADE: stage
-    A and the first step still go by the cross-entropy, since the divergence is flat at x.
+    the divergence KL(softmax(reference) || softmax(model(z))), as in the authors' SENSE-TRADE:
+    stage A and the first step still go by the cross-entropy, since the divergence is flat at x.
     """
     check_arguments(x, y, eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds, c=c)
     threshold = log_inverse(c)
@@ -140,6 +140,7 @@ def sensible_with_stages(
                 moving = (~stays(model, x, y, threshold)).nonzero().squeeze(1)
                 z = z[moving]
 
+        before, below = z, torch.zeros_like(z[:, 0])
         for step in range(steps + 1):
             if not len(moving):
                 break
@@ -155,9 +156,12 @@ def sensible_with_stages(
                 back = _is_stage_a(logits, climbed, y[moving], threshold)
             else:
                 climbed, back = loss, loss > turning_point
-                crossings.append(
-                    Crossing(moving[back], before[back], z.detach()[back], below[back], steps - step)
-                )
+                if back.any():
+                    turned, left = moving[back], steps - step
+                    crossings.append(
+                        Crossing(turned, before[back], z.detach()[back], below[back],
+                                 torch.full_like(turned, left))
+                    )  # fmt: skip
             on = ~back
             moving, before, below = moving[on], z.detach()[on], loss.detach()[on]
             if step < steps and len(moving):
@@ -168,22 +172,19 @@ def sensible_with_stages(
             x_adv[moving] = before
             stages[moving] = Stage.C
 
-        turned = Crossing.join(crossings)
-        if len(turned.images):
-            inside, below = turned.inside, turned.loss
+        if crossings:
+            crossing = Crossing.join(crossings)
+            inside, below = crossing.inside, crossing.loss  # sensible reversion
             if boundary == "bisect":
-                inside, below = bisect(measure, turned, turning_point, bisections)
+                inside, below = bisect(measure, crossing, threshold, bisections)
             elif boundary == "noise":
-
-                def inside_ball(z: Tensor, images: Tensor) -> Tensor:
-                    return project(z, x[images], eps, norm, bounds)
-
                 inside, below = keep_on(
-                    measure, turned, turning_point, step_size, norm, inside_ball
+                    measure, crossing, threshold, step_size, norm,
+                    lambda z, images: project(z, x[images], eps, norm, bounds),
                 )  # fmt: skip
-            x_adv[turned.images] = inside  # sensible reversion, where that is the rule
-            stages[turned.images] = Stage.B
-            gaps[turned.images] = turning_point - below
+            x_adv[crossing.images] = inside
+            stages[crossing.images] = Stage.B
+            gaps[crossing.images] = threshold - below
     return Sensible(x_adv, stages, gaps)
 
 

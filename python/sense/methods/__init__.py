@@ -57,9 +57,7 @@ def build_method(config: Config, n: int = 0) -> Method:
             eps_max=config.radius_max, mode=mode,
         )  # fmt: skip
     build = TRADES if config.method == "trades" else MART
-    return build(
-        beta=config.beta, eps=eps, step_size=step_size, steps=steps, norm=norm, mode=mode
-    )
+    return build(beta=config.beta, eps=eps, step_size=step_size, steps=steps, norm=norm, mode=mode)
 
 
 def attack_mode(config: Config) -> Mode:

@@ -21,9 +21,7 @@ class MART:
         self, *, beta: float, eps: float, step_size: float, steps: int, norm: float, mode: Mode
     ) -> None:
         self.beta = beta
-        self.attack = partial(
-            pgd, eps=eps, step_size=step_size, steps=steps, norm=norm, mode=mode
-        )
+        self.attack = partial(pgd, eps=eps, step_size=step_size, steps=steps, norm=norm, mode=mode)
 
     def __call__(self, model: nn.Module, batch: Batch, epoch: int) -> Step:
         x_adv = self.attack(model, batch.x, batch.y, start=near_point(batch.x))

@@ -1,4 +1,6 @@
-"""The wide residual network of IAAT's authors (Balaji et al. 2019), which differs from the usual."""
+"""The wide residual network of IAAT's authors (Balaji et al. 2019), unlike the usual one."""
+
+import itertools
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +35,7 @@ class IaatWideResNet(nn.Module):
         widths = (16 * widen, 32 * widen, 64 * widen)
         self.conv = nn.Conv2d(channels, widths[0], 3, padding=1, bias=False)
         layers: list[nn.Module] = [Block(widths[0], widths[0]) for _ in range(blocks)]
-        for inputs, width in zip(widths, widths[1:], strict=False):
+        for inputs, width in itertools.pairwise(widths):
             layers.append(Block(inputs, width))
             layers += [Block(width, width) for _ in range(blocks - 1)]
         self.blocks = nn.Sequential(*layers)
