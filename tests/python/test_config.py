@@ -8,10 +8,10 @@ import pytest
 from sense.config import RECIPES, Config, from_plain, recipe
 
 BAD = [
-    ("dataset", "cifar", "one of mnist-sample, mnist, arrays"),
+    ("dataset", "cifar", "one of mnist-sample, mnist, cifar10, arrays"),
     ("model", "resnet", "There are small-cnn"),
     ("model", 3, "There are small-cnn"),
-    ("method", "pgd", "one of nt, r-at, sense"),
+    ("method", "pgd", "one of nt, r-at, sense, trades, mart, mma, iaat, sense-trades"),
     ("c", -0.1, "a probability, from 0 to 1"),
     ("c", 1.5, "a probability, from 0 to 1"),
     ("c", math.nan, "a probability, from 0 to 1"),
@@ -47,6 +47,19 @@ BAD = [
     ("seed", 2**32, "a whole number"),
     ("threads", 0, "a whole number >= 1"),
     ("monitor", 0, "a whole number >= 1"),
+    ("train_size", 0, "a whole number >= 1"),
+    ("augment", "mixup", "one of none, reflect, zero"),
+    ("attack_mode", "train", "one of evaluation, training, published"),
+    ("boundary", "turn", "one of revert, noise, bisect"),
+    ("bisections", -1, "a whole number >= 0"),
+    ("natural_weight", -1.0, "0 or more"),
+    ("beta", -6.0, "0 or more"),
+    ("d_max", math.nan, "0 or more"),
+    ("eps_min", -0.1, "0 or more"),
+    ("gamma", "a", "a number"),
+    ("radius_rate", 1.5, "from 0 to 1"),
+    ("radius_max", -0.1, "0 or more"),
+    ("rates", (0.0,), "more than 0"),
 ]
 
 
@@ -74,6 +87,22 @@ def test_schedule_step_asks_for_milestones():
         Config(schedule="step")
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rates": (0.1,), "milestones": (1, 2)}, r"as many as milestones \(2\), got 1"),
+        ({"method": "trades", "norm": "1"}, "norm must be inf or 2 with trades, got 1"),
+        ({"method": "mma", "norm": "1"}, "norm must be inf or 2 with mma"),
+        ({"method": "mma", "eps_min": 0.5}, "eps_min must be more than 0, at most d_max 0.45"),
+        ({"method": "mma", "eps": 0.0}, "d_max must be more than 0"),
+        ({"method": "mma", "natural_weight": 2.0}, "natural_weight must be a part, from 0 to 1"),
+    ],
+)
+def test_options_that_do_not_go_together(options, message):
+    with pytest.raises(ValueError, match=message):
+        from_plain(options)
+
+
 @pytest.mark.parametrize("norm", ["2", "1"])
 def test_other_balls_may_be_wider_than_a_pixel(norm):
     assert Config(norm=norm, eps=2.0).lp == float(norm)
@@ -95,12 +124,19 @@ def test_other_balls_may_be_wider_than_a_pixel(norm):
         ("milestones", [80.0, 140.0], (80, 140)),
         ("milestones", 80.0, (80,)),
         ("milestones", [], ()),
+        ("gamma", 0, 0.0),
+        ("train_size", 100.0, 100),
     ],
 )
 def test_plain_values_as_r_and_json_give_them(option, plain, value):
     found = getattr(from_plain({option: plain}), option)
     assert found == value
     assert type(found) is type(value)
+
+
+def test_rates_may_be_whole_numbers_or_one():
+    assert from_plain({"rates": [0.01, 1], "milestones": [1, 2]}).rates == (0.01, 1.0)
+    assert from_plain({"rates": 0.5, "milestones": 1.0}).rates == (0.5,)
 
 
 def test_plain_form_is_json_and_reads_back():
@@ -128,6 +164,30 @@ def test_the_papers_mnist_recipe():
     assert (paper.lr, paper.epochs) == (0.01, 500)
 
 
+@pytest.mark.parametrize(
+    ("name", "model", "c", "lr", "steps", "factor", "decay", "epochs", "warmup"),
+    [
+        ("cifar10-wrn-34-10", "wrn-34-10", 0.5, 0.1, (70, 90, 100), 0.2, 5e-4, 300, 10),
+        ("cifar10-resnet", "resnet20", 0.7, 0.1, (80, 140, 170), 0.1, 2e-4, 200, 5),
+        ("cifar10-cnn", "cifar-cnn-2", 0.7, 0.01, (80, 140, 170), 0.1, 2e-4, 150, 5),
+    ],
+)
+def test_the_papers_cifar10_recipes(
+    name, model, c, lr, steps, factor, decay, epochs, warmup
+):  # fmt: skip
+    """Table 1, and c of sections 5.3.1 and 5.3.3."""
+    paper = recipe(name)
+    assert (paper.method, paper.dataset, paper.augment) == ("sense", "cifar10", "reflect")
+    assert (paper.model, paper.c, paper.lr, paper.milestones) == (model, c, lr, steps)
+    assert (paper.decay, paper.weight_decay, paper.epochs, paper.warmup) == (
+        factor, decay, epochs, warmup,
+    )  # fmt: skip
+    assert (paper.eps, paper.step_size, paper.steps) == (8 / 255, 2 / 255, 10)
+    assert paper.pretrain == 0
+
+
 def test_unknown_recipe():
-    with pytest.raises(ValueError, match="recipe must be one of mnist-demo, mnist, got 'cifar'"):
+    with pytest.raises(
+        ValueError, match="recipe must be one of mnist-demo, mnist, cifar10-.*, got 'cifar'"
+    ):
         recipe("cifar")

@@ -127,7 +127,8 @@ def test_options_reach_the_attack():
     attack = build_method(replace(SENSE, norm="2", stage_test="start", random_start=True)).attack
     assert attack.keywords == {
         "c": 0.6, "eps": 0.03, "step_size": 0.01, "steps": 4, "norm": 2.0,
-        "random_start": True, "stage_test": "start",
+        "random_start": True, "stage_test": "start", "boundary": "revert", "bisections": 8,
+        "mode": "evaluation",
     }  # fmt: skip
     assert build_method(replace(R_AT, norm="inf")).attack.keywords["norm"] == math.inf
 

@@ -76,7 +76,7 @@ def test_a_folder_that_does_not_fit_together(tmp_path, change, message):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("cifar", "unknown dataset 'cifar'. There are mnist-sample, mnist, arrays"),
+        ("cifar", "unknown dataset 'cifar'. There are mnist-sample, mnist, cifar10, arrays"),
         ("arrays", "hand them over again"),
     ],
 )

@@ -16,11 +16,48 @@ def test_capacity_networks_have_the_documented_size(capacity, parameters):
     assert size(build_model(f"capacity-{capacity}", (1, 28, 28), 10)) == parameters
 
 
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("cifar-cnn-1", 15_773),
+        ("cifar-cnn-2", 62_006),
+        ("resnet20", 269_722),
+        ("resnet32", 464_154),
+        ("resnet44", 658_586),
+        ("resnet56", 853_018),
+        ("wrn-34-10", 46_160_474),
+    ],
+)
+def test_cifar10_networks_have_the_size_of_the_papers(name, parameters):
+    with torch.device("meta"):  # counting needs no memory
+        assert size(build_model(name, (3, 32, 32), 10)) == parameters
+
+
+def test_authors_wide_resnets_have_their_size():
+    """Counted by hand: 3 x 3 convolutions of each block, 1 x 1 shortcuts or none, norms."""
+    w = (64, 128, 256)
+    convolutions = 9 * (3 * 16 + 16 * w[0] + 7 * w[0] ** 2 + w[0] * w[1] + 7 * w[1] ** 2
+                        + w[1] * w[2] + 7 * w[2] ** 2)  # fmt: skip
+    shortcuts = 16 * w[0] + w[0] * w[1] + w[1] * w[2]
+    norms = 2 * (16 + 8 * w[0] + 8 * w[1] + 8 * w[2])
+    w = (160, 320, 640)
+    plain = 9 * (3 * w[0] + 10 * w[0] ** 2 + w[0] * w[1] + 9 * w[1] ** 2 + w[1] * w[2]
+                 + 9 * w[2] ** 2)  # fmt: skip
+    with torch.device("meta"):
+        found = size(build_model("wrn-28-4", (3, 32, 32), 10))
+        assert found == convolutions + shortcuts + norms + 256 * 10 + 10
+        assert size(build_model("iaat-wrn-32-10", (3, 32, 32), 10)) == plain + 640 * 10 + 20
+
+
 def test_small_cnn_has_the_size_of_tradess():
     assert size(build_model("small-cnn", (1, 28, 28), 10)) == 312_202
 
 
-@pytest.mark.parametrize("name", ["small-cnn", "capacity-1", "capacity-3"])
+NETWORKS = ["small-cnn", "capacity-1", "capacity-3", "cifar-cnn-1", "cifar-cnn-2", "resnet20",
+            "wrn-10-2", "iaat-wrn-8-2"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 17, 22)])
 @pytest.mark.parametrize("classes", [2, 10])
 def test_logits_for_any_image(name, shape, classes):
@@ -47,7 +84,20 @@ def test_the_seed_makes_the_network(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["resnet", "capacity-0", "capacity-10", "capacity-", "", "Small-CNN"]
+    "name",
+    [
+        "resnet",
+        "resnet21",
+        "wrn-33-1",
+        "cifar-cnn-3",
+        "a:b:c",
+        ":f",
+        "capacity-0",
+        "capacity-10",
+        "capacity-",
+        "",
+        "Small-CNN",
+    ],
 )
 def test_an_unknown_name_is_told_what_there_is(name):
     with pytest.raises(ValueError, match=f"unknown model '{name}'. There are small-cnn: .*"):

@@ -44,6 +44,10 @@ RUNS = {
     "sense": {"method": "sense", "warmup": 1},
     "sense, random start": {"method": "sense", "random_start": True},
     "adam, one-cycle": {"method": "nt", "optimizer": "adam", "lr": 0.003, "schedule": "one-cycle"},
+    "mma": {"method": "mma", "steps": 2},
+    "iaat": {"method": "iaat", "steps": 2, "warmup": 1},
+    "crops": {"method": "trades", "augment": "reflect", "steps": 2},
+    "noise": {"method": "sense", "boundary": "noise"},
     "dropout": {"method": "nt", "model": "small-cnn", "pretrain": 0, "epochs": 1},
 }
 

@@ -90,7 +90,7 @@ def test_the_loss_reported_is_the_mean_over_images(tmp_path, few, tiny, monkeypa
     def method(model, batch, epoch):
         return Step(0 * model(batch.x).sum() + next(constant))
 
-    monkeypatch.setattr(train, "build_method", lambda config: method)
+    monkeypatch.setattr(train, "build_method", lambda config, n: method)
     fit(replace(tiny, pretrain=0, epochs=1, batch_size=80), tmp_path, data=few)
     assert lines(tmp_path)[0]["loss"] == pytest.approx((80 * 6 + 60 * 4) / 300)
 
@@ -116,7 +116,7 @@ def test_a_loss_that_is_not_a_number_stops_before_the_update(tmp_path, few, tiny
 
     seen = []
     monkeypatch.setattr(train, "build_model", build)
-    monkeypatch.setattr(train, "build_method", lambda config: method)
+    monkeypatch.setattr(train, "build_method", lambda config, n: method)
     with pytest.raises(FloatingPointError, match=r"loss became nan after 0.33 epochs, .*--lr"):
         fit(replace(tiny, pretrain=0), tmp_path, data=few)
     assert not equal(seen[1], seen[2])

@@ -68,5 +68,8 @@ def divergence_pgd(
 
 def _unit(gradient: Tensor) -> Tensor:
     """Each image's gradient over its l2 norm; a normal draw where that is zero."""
-    length = broadcast(per_image_norm(gradient, 2), gradient)
-    return torch.where(length == 0, torch.randn_like(gradient), gradient / length)
+    length = per_image_norm(gradient, 2)
+    unit, flat = gradient / broadcast(length, gradient), length == 0
+    if flat.any():
+        unit[flat] = torch.randn_like(unit[flat])
+    return unit

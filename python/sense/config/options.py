@@ -185,7 +185,9 @@ class Config:
             farthest = self.margins[0]
             check("d_max", farthest, farthest > 0, "more than 0")
             least = self.margins[1]
-            check("eps_min", least, 0 < least <= farthest, f"more than 0, at most d_max {farthest}")
+            check(
+                "eps_min", least, 0 < least <= farthest, f"more than 0, at most d_max {farthest:g}"
+            )
 
     def _check_descent(self) -> None:
         check("lr", self.lr, 0 < self.lr < math.inf, "more than 0")

@@ -1,0 +1,249 @@
+"""The other methods' losses, written out from the authors' equations and code as described in their
+papers, without a look at the fast versions. Batches are (x, y) in float64; the network is in
+training mode when a function is called, and is left so. Random draws come in the order in which
+the authors' programs make them."""
+
+import torch
+from torch import Tensor, nn
+
+
+def eval_logits(network: nn.Module, images: Tensor) -> Tensor:
+    network.eval()
+    output = network(images)
+    network.train()
+    return output
+
+
+def probabilities(logits: Tensor) -> Tensor:
+    return torch.exp(logits) / torch.exp(logits).sum(1, keepdim=True)
+
+
+def cross_entropies(logits: Tensor, y: Tensor) -> list[Tensor]:
+    p = probabilities(logits)
+    return [-torch.log(p[i, y[i]]) for i in range(len(y))]
+
+
+def kl(p: Tensor, q: Tensor) -> Tensor:
+    """sum_k p_k log(p_k / q_k) of one image."""
+    return sum(p[k] * (torch.log(p[k]) - torch.log(q[k])) for k in range(len(p)))
+
+
+def gradient_of(value, image: Tensor) -> Tensor:
+    """The gradient of value(image), a number."""
+    image = image.detach().clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(value(image), image)
+    return gradient
+
+
+def into_cube(z: Tensor, x: Tensor, eps: float) -> Tensor:
+    return torch.maximum(torch.minimum(z, x + eps), x - eps).clamp(0, 1)
+
+
+# TRADES: max KL(p(x) || p(x')), then CE(x) + beta KL.
+
+
+def trades_attack(network, x, start, *, eps, step_size, steps, norm):
+    reached = []
+    for i in range(len(x)):
+        p = probabilities(eval_logits(network, x[i : i + 1]))[0].detach()
+
+        def value(image, p=p):
+            return kl(p, probabilities(eval_logits(network, image[None]))[0])
+
+        z = start[i]
+        for _ in range(steps):
+            gradient = gradient_of(value, z)
+            if norm == "inf":
+                z = into_cube(z + step_size * gradient.sign(), x[i], eps)
+            else:  # SGD with learning rate 2 eps / K on delta, gradient of length 1
+                delta = z - x[i] + 2 * eps / steps * gradient / gradient.square().sum().sqrt()
+                delta = (x[i] + delta).clamp(0, 1) - x[i]
+                length = delta.square().sum().sqrt()
+                z = x[i] + (delta * eps / length if length > eps else delta)
+        reached.append(z)
+    return torch.stack(reached)
+
+
+def trades(network, x, y, *, beta, **attack) -> Tensor:
+    start = x + 0.001 * torch.randn_like(x)
+    x_adv = trades_attack(network, x, start, **attack)
+    natural = sum(cross_entropies(network(x), y)) / len(x)
+    q, p = probabilities(network(x_adv)), probabilities(network(x))
+    return natural + beta * sum(kl(p[i], q[i]) for i in range(len(x))) / len(x)
+
+
+# MART: max CE, then BCE(x') + beta KL (1 - p_y(x)).
+
+
+def mart(network, x, y, *, beta, eps, step_size, steps) -> Tensor:
+    start, reached = x + 0.001 * torch.randn_like(x), []
+    for i in range(len(x)):
+
+        def value(image, label=y[i]):
+            return -torch.log(probabilities(eval_logits(network, image[None]))[0, label])
+
+        z = start[i]
+        for _ in range(steps):
+            z = into_cube(z + step_size * gradient_of(value, z).sign(), x[i], eps)
+        reached.append(z)
+    natural, adversarial = network(x), network(torch.stack(reached))
+    p, q = probabilities(natural), probabilities(adversarial)
+    total = 0
+    for i in range(len(x)):
+        others = [q[i, k] for k in range(q.shape[1]) if k != y[i]]
+        boosted = -torch.log(q[i, y[i]]) - torch.log(1.0001 - max(others) + 1e-12)
+        divergence = sum(
+            p[i, k] * (torch.log(p[i, k]) - torch.log(q[i, k] + 1e-12)) for k in range(len(q[i]))
+        )
+        total = total + boosted + beta * divergence * (1.0000001 - p[i, y[i]])
+    return total / len(x)
+
+
+# MMA: AN-PGD on correctly classified images, then CE at the margins below d_max.
+
+
+def soft_logit_margin(logits: Tensor, label: int) -> Tensor:
+    others = torch.stack([logits[k] for k in range(len(logits)) if k != label])
+    return torch.log(torch.exp(others).sum()) - logits[label]
+
+
+def mma(
+    network, x, y, margins: list[float], *, d_max, eps_min, steps, norm, natural_part, search=10,
+    search_in_training=False,
+) -> tuple[Tensor, list[float]]:  # fmt: skip
+    """The loss, and each image's new margin. With `search_in_training` (the authors' code) the
+    search sees batch statistics, so it goes over all images at once."""
+    logits = network(x)
+    clean = sum(cross_entropies(logits, y)) / len(x)
+    right = [i for i in range(len(x)) if soft_logit_margin(logits[i], y[i]).item() < 0]
+    eps = [max(eps_min, margins[i]) for i in right]
+    if norm == "inf":
+        draw = torch.empty_like(x[right]).uniform_(-1, 1)
+        starts = [(x[i] + e * d).clamp(0, 1) for d, i, e in zip(draw, right, eps, strict=True)]
+    else:
+        draw = torch.rand_like(x[right])
+        starts = [x[i] + shrink(d - x[i], e) for d, i, e in zip(draw, right, eps, strict=True)]
+    directions, points = [], []
+    for z, i, e in zip(starts, right, eps, strict=True):
+
+        def value(image, label=y[i]):
+            return soft_logit_margin(eval_logits(network, image[None])[0], label)
+
+        for _ in range(steps):
+            gradient = gradient_of(value, z)
+            if norm == "inf":
+                z = into_cube(z + 2.5 * e / steps * gradient.sign(), x[i], e)
+            else:
+                moved = z + 2.5 * e / steps * gradient / gradient.square().sum().sqrt()
+                z = x[i] + shrink(moved.clamp(0, 1) - x[i], e)
+        points.append(z)
+        directions.append((z - x[i]) / (e + 1e-12))
+
+    def search_margins(images: list[Tensor]) -> list[float]:
+        with torch.no_grad():
+            if search_in_training:
+                outputs = network(torch.stack(images))
+            else:
+                outputs = [eval_logits(network, image[None])[0] for image in images]
+            return [float(soft_logit_margin(outputs[j], y[i])) for j, i in enumerate(right)]
+
+    current, low, high = list(eps), [0.0] * len(right), [1.05 * d_max] * len(right)
+    found = search_margins(points)
+    for _ in range(search):
+        for j in range(len(right)):
+            if found[j] < 0:
+                low[j] = max(low[j], current[j])
+            else:
+                high[j] = min(high[j], current[j])
+            current[j] = (low[j] + high[j]) / 2
+        found = search_margins([
+            (x[i] + current[j] * directions[j]).clamp(0, 1) for j, i in enumerate(right)
+        ])  # fmt: skip
+
+    images, new = x.clone(), [0.0] * len(x)
+    for j, i in enumerate(right):
+        images[i] = x[i] + current[j] * directions[j]
+        new[i] = current[j]
+    losses = cross_entropies(network(images), y)
+    kept = [losses[i] for i in range(len(x)) if i not in right or new[i] < d_max]
+    return (1 - natural_part) * sum(kept) / len(x) + natural_part * clean, new
+
+
+def shrink(delta: Tensor, eps: float) -> Tensor:
+    length = delta.square().sum().sqrt()
+    return delta * eps / length if length > eps else delta
+
+
+# IAAT: choose eps_i, then CE of PGD's images with that radius.
+
+
+def iaat(
+    network, x, y, radii: list[float], epoch, *, eps, step_size, steps, warmup, gamma, rate,
+    in_training=False,
+) -> tuple[Tensor, list[float]]:  # fmt: skip
+    """The loss, and the new eps_i. With `in_training` (the authors' code) all of it sees batch
+    statistics, and running ones are updated."""
+
+    def logits_of(images):
+        return network(images) if in_training else eval_logits(network, images)
+
+    def right(images):
+        with torch.no_grad():
+            return [int(row.argmax()) == int(y[i]) for i, row in enumerate(logits_of(images))]
+
+    def attack(sizes):
+        e = torch.tensor(sizes, dtype=x.dtype).view(-1, 1, 1, 1)
+        length = torch.tensor([max(s / (0.5 * steps), step_size) for s in sizes], dtype=x.dtype)
+        z = x + torch.empty_like(x).uniform_(-1, 1) * e
+        for _ in range(steps):
+            gradient = gradient_of(lambda images: sum(cross_entropies(logits_of(images), y)), z)
+            z = z + length.view(-1, 1, 1, 1) * gradient.sign()
+            z = (x + torch.maximum(torch.minimum(z - x, e), -e)).clamp(0, 1)
+        return z
+
+    clean = right(x)
+    if epoch < warmup:
+        new = [eps if ok else 0.0 for ok in clean]
+    else:
+        now = right(attack(radii))
+        more = right(attack([r + gamma for r in radii]))
+        new = []
+        for i, old in enumerate(radii):
+            candidate = old + gamma if more[i] else old if now[i] else old - gamma
+            candidate = max(candidate if clean[i] else 0.0, 0.0)
+            new.append(rate * candidate + (1 - rate) * old)
+    losses = cross_entropies(network(attack(new)), y)
+    return sum(losses) / len(x), new
+
+
+# SENSE-TRADES: Algorithm 1 with the divergence from the natural prediction.
+
+
+def sense_trades(
+    network, x, y, *, c, eps, step_size, steps, natural_weight
+) -> Tensor:  # fmt: skip
+    limit = torch.log(torch.tensor(1 / c, dtype=x.dtype))
+    logits = network(x)
+    p = probabilities(logits)
+    reached = []
+    for i in range(len(x)):
+
+        def ce(image, label=y[i]):
+            return -torch.log(probabilities(eval_logits(network, image[None]))[0, label])
+
+        def divergence(image, reference=p[i].detach()):
+            return kl(reference, probabilities(eval_logits(network, image[None]))[0])
+
+        z = x[i]
+        wrong = int(eval_logits(network, z[None]).argmax()) != int(y[i])
+        if not wrong and ce(z) < limit:
+            for k in range(steps):
+                gradient = gradient_of(ce if k == 0 else divergence, z)
+                new = into_cube(z + step_size * gradient.sign(), x[i], eps)
+                if divergence(new) > limit:
+                    break
+                z = new
+        reached.append(z)
+    q = probabilities(network(torch.stack(reached)))
+    divergences = sum(kl(p[i], q[i]) for i in range(len(x))) / len(x)
+    return divergences + natural_weight * sum(cross_entropies(logits, y)) / len(x)

@@ -1,0 +1,148 @@
+"""On small files made here in the official binary format, since the real ones are not at hand in a
+clean clone."""
+
+import hashlib
+import io
+import tarfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from sense.config import Config, recipe
+from sense.data import load_data
+from sense.data.cifar10 import ARCHIVE, CLASSES, FOLDER, RECORD, TEST, TRAIN, download, parse
+from sense.train import fit
+
+
+def records(n, seed):
+    draw = np.random.default_rng(seed)
+    labels = draw.integers(0, 10, n, dtype=np.uint8)
+    planes = draw.integers(0, 256, (n, 3, 32, 32), dtype=np.uint8)
+    rows = np.concatenate([labels[:, None], planes.reshape(n, -1)], 1)
+    return rows.tobytes(), planes, labels
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cifar")
+    (path / FOLDER).mkdir()
+    for seed, name in enumerate((*TRAIN, *TEST)):
+        (path / FOLDER / name).write_bytes(records(20, seed)[0])
+    return path
+
+
+@pytest.fixture
+def archive(folder, tmp_path):
+    path = tmp_path / "source" / ARCHIVE
+    path.parent.mkdir()
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(folder / FOLDER, FOLDER)
+    return path
+
+
+def test_a_record_is_a_label_and_three_planes():
+    content, planes, labels = records(5, 7)
+    images, found = parse(content, "a file")
+    assert RECORD == 3073
+    assert images.dtype == torch.uint8
+    assert images.numpy().tolist() == planes.tolist()
+    assert found.tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_a_folder_or_the_one_around_it(folder, inner):
+    data = load_data("cifar10", folder / FOLDER if inner else folder)
+    assert (data.shape, data.classes) == ((3, 32, 32), CLASSES)
+    assert (len(data.train_x), len(data.test_x)) == (100, 20)
+    assert data.train_y[20:40].tolist() == records(20, 1)[2].tolist()  # in the order of the files
+    assert data.test_x.numpy().tolist() == records(20, 5)[1].tolist()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "records of 3,073 bytes, has 0 bytes"),
+        (bytes(3072), "has 3,072 bytes: download it anew"),
+        (bytes(3073) + b"\x0a" + bytes(3072), "label 10 in record 1"),
+    ],
+)
+def test_damage_is_named(content, message):
+    with pytest.raises(ValueError, match=f"test.bin.*{message}"):
+        parse(content, "test.bin")
+
+
+def test_a_folder_without_the_files_says_what_belongs_there(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no data_batch_1.bin, test_batch.bin in .*binary"):
+        load_data("cifar10", tmp_path)
+
+
+def md5(path):
+    return hashlib.md5(path.read_bytes()).hexdigest()
+
+
+def test_download_is_checked_and_read_without_extracting(folder, archive, tmp_path, monkeypatch):
+    import sense.data.cifar10 as module
+
+    cache = tmp_path / "cache"
+    monkeypatch.setattr(module, "download", lambda place: download(
+        place, (archive.parent.as_uri() + "/",), md5(archive)))  # fmt: skip
+    copy_to_cache(archive, cache)
+    data = load_data("cifar10", cache_dir=cache)
+    assert data.sha256 == load_data("cifar10", folder).sha256
+    assert [path.name for path in cache.iterdir()] == [ARCHIVE]
+
+
+def copy_to_cache(archive, cache):
+    """pooch speaks http and ftp only; what lies in the cache is not fetched again, but checked."""
+    cache.mkdir()
+    (cache / ARCHIVE).write_bytes(archive.read_bytes())
+
+
+def test_an_archive_with_another_md5_is_not_kept(archive, tmp_path):
+    copy_to_cache(archive, tmp_path / "cache")
+    with pytest.raises(FileNotFoundError, match=r"MD5 should be 0, is .*pass --data-dir DIR"):
+        download(tmp_path / "cache", ("https://nowhere.invalid/",), "0")
+    assert not (tmp_path / "cache" / ARCHIVE).exists()
+
+
+def test_without_a_network_one_line_says_what_to_do(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"cannot download .*pass --data-dir DIR") as caught:
+        download(tmp_path, ("https://127.0.0.1:9/",))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.DIRTYPE])
+def test_a_member_that_is_no_plain_file_is_refused(tmp_path, kind):
+    from sense.data.cifar10 import read_archive
+
+    path = tmp_path / ARCHIVE
+    with tarfile.open(path, "w:gz") as tar:
+        member = tarfile.TarInfo(f"{FOLDER}/{TRAIN[0]}")
+        member.type, member.linkname = kind, "/etc/passwd"
+        tar.addfile(member, io.BytesIO())
+    with pytest.raises(ValueError, match="not a plain file"):
+        read_archive(path)
+
+
+def test_the_papers_recipe_trains_on_it_with_crops_and_flips(folder, tmp_path):
+    config = replace(
+        recipe("cifar10-cnn"), data_dir=folder, epochs=1, batch_size=25, monitor=8, threads=1,
+        steps=2, milestones=(1,),
+    )  # fmt: skip
+    assert config.augment == "reflect"
+    fit(config, tmp_path / "a")
+    fit(replace(config, augment="none"), tmp_path / "b")
+    first, second = ((tmp_path / run / "metrics.jsonl").read_text() for run in "ab")
+    assert first.split('"loss"')[1].split(",")[0] != second.split('"loss"')[1].split(",")[0]
+
+
+def test_training_on_the_first_images_only(folder, tmp_path):
+    config = Config(
+        dataset="cifar10", data_dir=folder, model="cifar-cnn-1", method="nt", pretrain=0, epochs=1,
+        batch_size=10, monitor=8, threads=1, train_size=30,
+    )  # fmt: skip
+    steps = []
+    fit(config, tmp_path / "run", stop=lambda: steps.append(1))
+    assert len(steps) == 3 + 1

@@ -1,0 +1,137 @@
+"""Networks of the user's own."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from sense.cli import evaluate_main, train_main
+from sense.config import Config
+from sense.evaluate import PGDAttack, evaluate_run
+from sense.models import build_model
+from sense.runs import load_model
+from sense.train import fit
+
+MODULE = """
+from torch import nn
+
+class Own(nn.Sequential):
+    def __init__(self, shape, classes):
+        super().__init__(nn.Flatten(), nn.Linear(shape[0] * shape[1] * shape[2], classes))
+
+def fixed(width=5):
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, width), nn.ReLU(), nn.Linear(width, 10))
+
+def by_name(shape=(1, 2, 2), classes=3):
+    return Own(shape, classes)
+
+class nested:
+    make = staticmethod(fixed)
+
+def nothing():
+    return 3
+
+number = 3
+"""
+
+
+@pytest.fixture
+def in_folder(tmp_path, monkeypatch):
+    """The working directory has a module of the user's; a new one in each test."""
+    name = f"own_{tmp_path.name}".replace("-", "_")
+    (tmp_path / f"{name}.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    return name
+
+
+@pytest.mark.parametrize(
+    ("factory", "outputs"), [("Own", 4), ("fixed", 10), ("by_name", 4), ("nested.make", 10)]
+)
+def test_a_factory_is_called_with_sizes_or_with_nothing(in_folder, factory, outputs):
+    model = build_model(f"{in_folder}:{factory}", (1, 28, 28), 4)
+    assert model(torch.rand(2, 1, 28, 28)).shape == (2, outputs)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no_such_module:make", "cannot import no_such_module"),
+        ("OWN:absent", "has no absent"),
+        ("OWN:number", "makes nothing"),
+        ("OWN:nothing", "gave a int, not a torch.nn.Module"),
+    ],
+)
+def test_what_is_wrong_is_said(in_folder, name, message):
+    with pytest.raises(ValueError, match=message):
+        build_model(name.replace("OWN", in_folder), (1, 28, 28), 10)
+
+
+def test_a_factory_works_wherever_a_name_does(in_folder, tmp_path, capsys):
+    run = tmp_path / "run"
+    train_main([
+        "--model", f"{in_folder}:Own", "--method", "nt", "--pretrain", "0", "--epochs", "1",
+        "--train-size", "500", "--monitor", "16", "--threads", "1", "--out", str(run),
+    ])  # fmt: skip
+    assert json.loads((run / "config.json").read_text())["config"]["model"] == f"{in_folder}:Own"
+    evaluate_main([str(run), "--steps", "2", "--restarts", "1", "--n", "50"])
+    assert "natural" in capsys.readouterr().out
+    assert isinstance(load_model(run)[1], nn.Linear)
+
+
+class Mine(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(784, 10))
+
+
+QUICK = Config(dataset="arrays", method="r-at", pretrain=0, epochs=2, batch_size=50, steps=2,
+               monitor=16, threads=1, lr=0.05, device="cpu")  # fmt: skip
+
+
+def test_an_object_is_trained_itself_and_noted_by_its_class(few, tmp_path):
+    mine = Mine()
+    before = mine[1].weight.clone()
+    assert fit(QUICK, tmp_path, data=few, model=mine) is mine
+    assert not torch.equal(mine[1].weight, before)
+    noted = json.loads((tmp_path / "config.json").read_text())["config"]["model"]
+    assert noted == "an instance of Mine"
+
+
+def test_an_object_has_to_be_handed_over_again(few, tmp_path, in_folder, capsys):
+    fit(QUICK, tmp_path / "run", data=few, model=(mine := Mine()))
+    attack = PGDAttack(steps=2, restarts=1)
+    for load in (load_model, lambda run: evaluate_run(run, attack, data=few)):
+        with pytest.raises(ValueError, match="a Mine, was handed over as an object: hand it over"):
+            load(tmp_path / "run")
+    again = load_model(tmp_path / "run", Mine())
+    assert torch.equal(again[1].weight, mine[1].weight)
+    accuracies = evaluate_run(tmp_path / "run", attack, data=few, model=Mine())
+    by_name = evaluate_run(tmp_path / "run", attack, data=few, model=f"{in_folder}:Own")
+    assert by_name == accuracies
+
+
+def test_another_network_is_refused(few, tmp_path):
+    fit(QUICK, tmp_path, data=few, model=Mine())
+    with pytest.raises(ValueError, match="weights in .* are of another network"):
+        load_model(tmp_path, nn.Linear(3, 2))
+
+
+def test_resuming_an_object_gives_the_same_end(few, tmp_path):
+    from sense.train import Stopped
+
+    asked = []
+
+    def stop():
+        asked.append(1)
+        return 2 if len(asked) == 4 else None
+
+    torch.manual_seed(1)
+    whole = fit(QUICK, tmp_path / "whole", data=few, model=Mine())
+    torch.manual_seed(1)
+    with pytest.raises(Stopped):
+        fit(QUICK, tmp_path / "pieces", data=few, model=Mine(), stop=stop)
+    with pytest.raises(ValueError, match=r"other options: model \(an instance of Mine, not"):
+        fit(replace(QUICK, model="capacity-1"), tmp_path / "pieces", data=few, resume=True)
+    pieces = fit(QUICK, tmp_path / "pieces", data=few, model=Mine(), resume=True)
+    assert torch.equal(whole[1].weight, pieces[1].weight)

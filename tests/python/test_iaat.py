@@ -1,0 +1,97 @@
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from networks import conv_network, images_and_labels
+from sense.config import Config
+from sense.methods import Batch, build_method
+
+CONFIG = Config(method="iaat", eps=0.1, step_size=0.02, steps=4, warmup=2, gamma=0.03,
+                radius_rate=0.2)  # fmt: skip
+
+
+class Threshold(nn.Module):
+    """Class 0 below a mean of 1/2, class 1 above: an image of one grey g stands all radii below
+    1/2 - g, and PGD finds those that it does not."""
+
+    def __init__(self):
+        super().__init__()
+        self.slope = nn.Parameter(torch.tensor(10.0, dtype=torch.float64))
+
+    def forward(self, x):
+        right = self.slope * (x.flatten(1).mean(1) - 0.5)
+        return torch.stack([-right, right], 1)
+
+
+def greys(*values):
+    x = torch.tensor(values, dtype=torch.float64).view(-1, 1, 1, 1).expand(-1, 1, 2, 2)
+    return Batch(x.clone(), torch.zeros(len(values)).long(), torch.arange(len(values)))
+
+
+def after(radii, batch, epoch=2, **change):
+    method = build_method(replace(CONFIG, **change), len(radii))
+    method.load_state_dict({
+        "values": torch.tensor(radii, dtype=torch.float64),
+        "updates": torch.zeros(len(radii)).long(),
+    })  # fmt: skip
+    step = method(Threshold(), batch, epoch)
+    values = method.state_dict()["values"]
+    torch.testing.assert_close(step.means["radius"], values)
+    return values.tolist()
+
+
+def test_known_updates():
+    """Margins 0.2, 0.12, 0.05 and a wrong image, all with eps_i = 0.1: the first stands 0.13, the
+    second only 0.1, the third neither."""
+    expected = [0.1 + 0.2 * 0.03, 0.1, 0.1 - 0.2 * 0.03, 0.8 * 0.1]
+    assert after([0.1] * 4, greys(0.3, 0.38, 0.45, 0.6)) == pytest.approx(expected)
+
+
+def test_a_radius_does_not_fall_below_zero():
+    assert after([0.01], greys(0.495)) == pytest.approx([0.8 * 0.01])  # the candidate is 0
+    assert after([0.0], greys(0.4999)) == pytest.approx([0.0])
+
+
+def test_nothing_bounds_a_radius_unless_told():
+    """As in the authors' code, it grows past eps = 0.1."""
+    assert after([0.2], greys(0.1)) == pytest.approx([0.206])
+    assert after([0.2], greys(0.1), radius_max=0.1) == pytest.approx([0.1])
+
+
+def test_warm_up_is_eps_for_what_is_right():
+    assert after([0.03, 0.03], greys(0.3, 0.6), epoch=1) == pytest.approx([0.1, 0.0])
+
+
+def test_radii_are_kept_by_image():
+    method = build_method(CONFIG, 10)
+    batch = greys(0.3, 0.6, 0.45)._replace(position=torch.tensor([8, 1, 4]))
+    method(Threshold(), batch, 0)
+    order = torch.tensor([2, 0, 1])
+    method(Threshold(), Batch(*(part[order] for part in batch)), 2)
+    values = method.state_dict()["values"]
+    # warm-up gives 0.1 to the images that are right; then 0.3 grows, 0.45 shrinks
+    assert values[[8, 1, 4]].tolist() == pytest.approx([0.106, 0.0, 0.094])
+    assert values[[0, 2, 3, 5, 6, 7, 9]].tolist() == [0.0] * 7
+    assert method.state_dict()["updates"].tolist() == [0, 2, 0, 0, 2, 0, 0, 0, 2, 0]
+
+
+def test_the_warm_up_is_the_authors_ten_epochs_unless_given():
+    assert build_method(replace(CONFIG, warmup=None), 1).warmup == 10
+    assert build_method(replace(CONFIG, gamma=None, eps=8 / 255), 1).gamma == pytest.approx(
+        1.9 / 255
+    )
+
+
+# published: clean pass, three attacks of 4 steps, two looks at them, and the loss
+@pytest.mark.parametrize(
+    ("mode", "passes"), [("evaluation", 1), ("training", 1), ("published", 1 + 12 + 3)]
+)
+def test_statistics_are_updated_by_the_attack_only_as_published(mode, passes):
+    network = conv_network()
+    x, y = images_and_labels(network, 16, 1, 8, 8)
+    before = int(network[1].num_batches_tracked)
+    method = build_method(replace(CONFIG, attack_mode=mode), 16)
+    method(network, Batch(x, y, torch.arange(16)), 5)
+    assert int(network[1].num_batches_tracked) == before + passes

@@ -1,0 +1,42 @@
+import math
+
+import pytest
+import torch
+
+from sense.attacks.losses import divergence, soft_margin
+
+
+def test_divergence_of_known_distributions():
+    p, q = torch.tensor([[0.5, 0.25, 0.25]]), torch.tensor([[0.25, 0.25, 0.5]])
+    expected = 0.5 * math.log(2) + 0.25 * math.log(0.5)
+    assert divergence(p.log(), q.log() + 3).item() == pytest.approx(expected, rel=1e-6)
+    assert divergence(p.log(), p.log() - 1).item() == pytest.approx(0, abs=1e-7)
+
+
+@pytest.mark.parametrize("size", [10.0, 1e2, 1e3, 1e6, 1e30])
+def test_divergence_of_sure_predictions_has_no_nan_in_float32(size):
+    """The known failure of TRADES: the gradient of p log p at p = 0."""
+    reference = torch.tensor([[size, 0.0, -size], [-size, size, 0.0]], requires_grad=True)
+    logits = torch.tensor([[0.0, size, 0.0], [-size, size, 0.0]], requires_grad=True)
+    value = divergence(reference, logits)
+    assert torch.isfinite(value).all()
+    gradients = torch.autograd.grad(value.sum(), [reference, logits])
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_the_usual_form_has_that_nan():
+    """What `divergence` avoids is still there in torch's kl_div."""
+    reference = torch.tensor([[200.0, 0.0, -200.0]], requires_grad=True)
+    q = torch.zeros(1, 3).log_softmax(1)
+    value = torch.nn.functional.kl_div(q, reference.softmax(1), reduction="sum")
+    (gradient,) = torch.autograd.grad(value, reference)
+    assert gradient.isnan().any()
+
+
+def test_soft_margin_is_negative_where_the_class_has_more_than_half():
+    logits = torch.randn(200, 5, dtype=torch.float64) * 3
+    y = torch.randint(5, (200,))
+    p = logits.softmax(1).gather(1, y.unsqueeze(1)).squeeze(1)
+    margin = soft_margin(logits, y)
+    assert torch.equal(margin < 0, p > 0.5)
+    torch.testing.assert_close(margin, torch.log((1 - p) / p))

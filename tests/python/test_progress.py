@@ -1,0 +1,43 @@
+import math
+
+import pytest
+import torch
+
+from sense.methods import Step
+from sense.progress import Progress, epoch_line
+
+NAN = math.nan
+LINE = {"epoch": 3, "phase": "train", "loss": 0.5, "monitored": 200, "natural_correct": 100,
+        "robust_correct": 50, "seconds": 1.25}  # fmt: skip
+
+
+def test_sums_of_an_epoch():
+    progress = Progress()
+    stages = torch.tensor([0, 2, 1, 2], dtype=torch.uint8)
+    gaps = {"stage_b_gap": torch.tensor([NAN, NAN, 0.25, NAN])}
+    progress.add(Step(torch.tensor(1.0), stages, gaps), 4, 0.5)
+    progress.add(
+        Step(torch.tensor(3.0), stages[:2] + 1 - 1, {"stage_b_gap": torch.tensor([NAN, 0.5])}),
+        2, 0.5,
+    )  # fmt: skip
+    assert progress.loss == pytest.approx(4 * 1 + 2 * 3)
+    assert progress.stage_counts() == {"stage_a": 2, "stage_b": 1, "stage_c": 3}
+    assert progress.epoch_means() == {"stage_b_gap": pytest.approx(0.375)}
+    progress.end_epoch({})
+    assert (progress.epoch, progress.step, progress.epoch_means()) == (1, 0, {})
+
+
+def test_a_mean_over_no_image_is_none():
+    progress = Progress()
+    progress.add(Step(torch.tensor(1.0), None, {"stage_b_gap": torch.tensor([NAN, NAN])}), 2, 0.1)
+    assert progress.epoch_means() == {"stage_b_gap": None}
+
+
+def test_an_epoch_in_a_line():
+    line = epoch_line({**LINE, "stage_a": 1, "stage_b": 2, "stage_c": 3, "stage_b_gap": 0.125}, 10)
+    assert line == (
+        "epoch   3/10  train     loss 0.5000  natural  50.0 %  robust  25.0 % (n = 200)"
+        "  A 1  B 2  C 3  B below log(1/c) 0.1250  1.2 s"
+    )
+    assert "radius 0.0314" in epoch_line({**LINE, "radius": 0.0314}, 10)
+    assert "below" not in epoch_line({**LINE, "stage_b_gap": None}, 10)
