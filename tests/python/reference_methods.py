@@ -231,8 +231,10 @@ def sense_trades(
         def ce(image, label=y[i]):
             return -torch.log(probabilities(eval_logits(network, image[None]))[0, label])
 
-        def divergence(image, reference=p[i].detach()):
-            return kl(reference, probabilities(eval_logits(network, image[None]))[0])
+        natural = p[i].detach()
+
+        def divergence(image, natural=natural):
+            return kl(natural, probabilities(eval_logits(network, image[None]))[0])
 
         z = x[i]
         wrong = int(eval_logits(network, z[None]).argmax()) != int(y[i])

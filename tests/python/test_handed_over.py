@@ -113,7 +113,7 @@ def test_an_object_has_to_be_handed_over_again(few, tmp_path, in_folder, capsys)
 
 def test_another_network_is_refused(few, tmp_path):
     fit(QUICK, tmp_path, data=few, model=Mine())
-    with pytest.raises(ValueError, match="weights in .* are of another network"):
+    with pytest.raises(ValueError, match=r"weights in .* are of another network"):
         load_model(tmp_path, nn.Linear(3, 2))
 
 
