@@ -32,7 +32,7 @@ def load_cifar10(data_dir: Path | None = None, cache_dir: Path | None = None) ->
     .bin files, or the one it lies in) or, downloaded once, from `cache_dir`."""
     if data_dir is not None:
         return from_files(read_folder(data_dir), str(data_dir))
-    archive = download(cache_dir)
+    archive = download(cache_dir and cache_dir / "cifar10")
     return from_files(read_archive(archive), str(archive))
 
 
