@@ -5,9 +5,9 @@
     python bench/methods.py --model resnet20 --recipe cifar10-demo --data-dir DIR
 
 A network is first trained for ten epochs naturally and for two by SENSE-AT, so that images are in
-all stages. Then rounds: each method takes one step (loss, gradient, update) on the same batch, one after the other, from the same
-weights. Printed are the median time per image and the median over rounds of the ratio to R-AT in
-the same round, with the smallest and the largest.
+all stages. Then rounds: each method takes one step (loss, gradient, update) on the same batch, one
+after the other, from the same weights. Printed are the median time per image and the median over
+rounds of the ratio to R-AT in the same round, with the smallest and the largest.
 """
 
 import argparse

@@ -44,8 +44,8 @@ RECIPES: dict[str, Config] = {
     "cifar10-cnn": _CNN,
     # Minutes on a core: the tutorial network on a fifth of the images, without augmentation.
     "cifar10-demo": replace(
-        _CNN, train_size=10_000, augment="none", pretrain=2, epochs=12, lr=0.05, warmup=2,
-        schedule="one-cycle", milestones=(), c=0.5,
+        _CNN, train_size=10_000, augment="none", pretrain=4, epochs=12, batch_size=64, lr=0.03,
+        warmup=2, schedule="one-cycle", milestones=(), c=0.5,
     ),
     # Madry et al.: 100,000 steps of 50 images are 83 epochs.
     "r-at-mnist": Config(
