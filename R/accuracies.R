@@ -59,6 +59,8 @@ read_outcomes <- function(folder, call = parent.frame()) {
 method_name <- function(config) {
   switch(config$method,
     nt = "NT", "r-at" = "R-AT", sense = sprintf("SENSE-AT (c = %g)", config$c),
+    "sense-trades" = sprintf("SENSE-TRADES (c = %g)", config$c),
+    trades = "TRADES", mart = "MART", mma = "MMA", iaat = "IAAT",
     config$method
   )
 }

@@ -74,6 +74,7 @@ summary.sense_fit <- function(object, ...) {
       options = object$config,
       accuracies = monitored_accuracies(utils::tail(object$metrics, 1)),
       stages = stage_shares(object$metrics),
+      means = last_means(object$metrics),
       provenance = object$provenance,
       header = describe_method(object$config)
     ),
@@ -93,6 +94,9 @@ print.summary.sense_fit <- function(x, ...) {
   if (nrow(x$stages)) {
     last <- x$stages[x$stages$epoch == max(x$stages$epoch), ]
     cat("stages:", paste(sprintf("%s %.1f %%", last$stage, 100 * last$share), collapse = ", "), "\n")
+  }
+  for (name in names(x$means)) {
+    cat(sprintf("%s: %.4f on average\n", name, x$means[[name]]))
   }
   cat("\nProvenance\n")
   for (name in names(x$provenance)) {
@@ -130,6 +134,14 @@ describe_method <- function(config) {
     nt = "natural training (NT)",
     "r-at" = paste0("regular adversarial training (R-AT), ", ball),
     sense = sprintf("sensible adversarial training (SENSE-AT), c = %g, %s", config$c, ball),
+    "sense-trades" = sprintf("SENSE-TRADES, c = %g, %s", config$c, ball),
+    trades = sprintf("TRADES, beta = %g, %s", config$beta, ball),
+    mart = sprintf("MART, beta = %g, %s", config$beta, ball),
+    mma = sprintf(
+      "max-margin adversarial training (MMA), d_max = %g, K = %d",
+      config$d_max %||% (1.5 * config$eps), config$steps
+    ),
+    iaat = paste0("instance adaptive adversarial training (IAAT), ", ball),
     config$method
   )
 }
@@ -161,6 +173,17 @@ format_interval <- function(intervals) {
     "%.1f %% [%.1f, %.1f] (%d / %d)",
     100 * estimate, 100 * lower, 100 * upper, as.integer(k), as.integer(n)
   ))
+}
+
+# What the method averaged over the images of the last epoch, by what it is.
+last_means <- function(metrics) {
+  what <- c(
+    stage_b_gap = "stage B ends below log(1/c) by", margin = "margin", radius = "radius"
+  )
+  last <- utils::tail(metrics, 1)
+  found <- intersect(names(what), names(last))
+  values <- stats::setNames(as.list(last[found]), what[found])
+  values[!vapply(values, function(value) is.null(value) || is.na(value), logical(1))]
 }
 
 # The share of training images in each stage, by epoch; no rows without stages.

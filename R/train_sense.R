@@ -1,8 +1,8 @@
 #' Train an image classifier that is robust where that is sensible
 #'
 #' Trains a network by sensible adversarial training (SENSE-AT, Algorithms 1 and
-#' 2 of Kim and Wang), by regular adversarial training (R-AT) or by natural
-#' training (NT). It runs in the same engine, with the same defaults, as
+#' 2 of Kim and Wang), by natural training (NT), or by one of the adversarial
+#' methods that their paper compares. It runs in the same engine, with the same defaults, as
 #' `python -m sense.train`: only what is given here is passed on.
 #'
 #' With no arguments at all it trains SENSE-AT on a sample of MNIST that ships
@@ -11,28 +11,36 @@
 #' `train_sense(control = sense_control(resume = folder))` goes on from.
 #'
 #' @param data `"mnist-sample"` (10,000 training and 2,000 test images of MNIST,
-#'   which ship with the package) or `"mnist"` (all of it, downloaded once into
-#'   the cache directory [tools::R_user_dir()], or from the folder `data_dir`).
-#'   Left out where images are given as `x`.
-#' @param method `"sense"`, `"r-at"` or `"nt"`.
+#'   which ship with the package), `"mnist"` (all of it) or `"cifar10"` (its
+#'   binary version); these two are downloaded once into the cache directory
+#'   [tools::R_user_dir()], or read from the folder `data_dir`. Left out where images are given as `x`.
+#' @param method `"sense"`; `"nt"`; `"r-at"` (Madry et al.), `"trades"`, `"mart"`,
+#'   `"mma"` or `"iaat"`, each as its authors' code has it; or `"sense-trades"`,
+#'   the variant with the loss of TRADES.
 #' @param model `"small-cnn"`, the network of the paper's section 5.2.1, or
-#'   `"capacity-1"`, `"capacity-2"`, ..., its sequence of growing networks.
+#'   `"capacity-1"`, `"capacity-2"`, ..., its sequence of growing networks. For
+#'   colour images `"cifar-cnn-1"`, `"cifar-cnn-2"`, `"resnet20"` (32, 44, 56),
+#'   `"wrn-34-10"`. Or `"module:factory"`, a Python function that makes a
+#'   network, in a module that Python can import.
 #' @param c Lowest probability of the true class that a moved image may have,
 #'   from 0 to 1. The paper recommends 0.5 or more.
 #' @param eps Radius of the ball of perturbations, in pixels of 0 to 1.
 #' @param epochs Number of epochs.
 #' @param ... Further options of the engine by name, as
 #'   `python -m sense.train --help` lists them, with `_` for `-`: `step_size`,
-#'   `steps`, `norm` (`Inf`, 2 or 1), `random_start`, `warmup`, `pretrain`,
-#'   `batch_size`, `optimizer`, `lr`, `schedule`, `data_dir` ...
+#'   `steps`, `norm` (`Inf`, 2 or 1), `random_start`, `boundary`, `warmup`,
+#'   `beta` (TRADES, MART), `d_max` (MMA), `gamma` (IAAT), `pretrain`,
+#'   `batch_size`, `optimizer`, `lr`, `schedule`, `augment`, `data_dir` ...
 #' @param x Training images: an array n x height x width (x channels), or a
 #'   matrix with a row for each square grey image, its pixels row by row.
 #'   Pixels are numbers from 0 to 1, or of integer type from 0 to 255.
 #' @param y Their classes: a factor, or what [factor()] makes one of.
 #' @param x_test,y_test Test images and classes, of the same form. Unless given,
 #'   each sixth image of `x` is set aside for that.
-#' @param recipe Named set of options to start from: `"mnist-demo"`, or `"mnist"`
-#'   for the paper's full training (500 epochs).
+#' @param recipe Named set of options to start from: `"mnist-demo"`;
+#'   `"cifar10-demo"`; the paper's `"mnist"` (500 epochs), `"cifar10-cnn"`,
+#'   `"cifar10-resnet"`, `"cifar10-wrn-34-10"`; or another method's authors', such
+#'   as `"trades-cifar10"`.
 #' @param control [sense_control()]: where the run is kept, on what it runs, its
 #'   seed.
 #' @return A [sense_fit] object, plain R data that [saveRDS()] keeps.
@@ -44,6 +52,7 @@
 #' autoplot(fit)
 #'
 #' train_sense(method = "r-at", epochs = 2, control = sense_control(threads = 2))
+#' train_sense("cifar10", method = "trades", model = "resnet20", recipe = "cifar10-resnet")
 #' }
 #' @export
 train_sense <- function(data = "mnist-sample", method = "sense", model = NULL,

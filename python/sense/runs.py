@@ -91,7 +91,8 @@ def load_model(folder: Path, model: nn.Module | str | None = None) -> nn.Module:
     config, description = read_run(folder)
     data = description["data"]
     if not isinstance(model, nn.Module):
-        model = build_model(model or config.model, tuple(data["shape"]), len(data["classes"]))
+        with torch.random.fork_rng():  # the initial weights are drawn in vain
+            model = build_model(model or config.model, tuple(data["shape"]), len(data["classes"]))
     weights = load_weights(folder)
     try:
         model.load_state_dict(weights)

@@ -34,6 +34,16 @@ test_that("accuracies are counted from the outcomes, with Wilson intervals", {
   expect_equal(table$lower, wilson_interval(table$k, table$n)$lower)
 })
 
+test_that("every method has its name", {
+  name <- function(...) sense:::method_name(list(..., c = 0.5))
+  expect_equal(name(method = "trades"), "TRADES")
+  expect_equal(name(method = "sense-trades"), "SENSE-TRADES (c = 0.5)")
+  expect_equal(
+    vapply(c("mart", "mma", "iaat"), function(m) name(method = m), ""),
+    c(mart = "MART", mma = "MMA", iaat = "IAAT")
+  )
+})
+
 test_that("names label the runs", {
   table <- accuracies(c(mine = evaluated_run(1, 1)))
   expect_equal(unique(as.character(table$run)), "mine")

@@ -61,6 +61,21 @@ test_that("the training curves are drawn from the metrics", {
   expect_equal(drawn$y[drawn$PANEL == 2], fit$metrics$loss)
 })
 
+test_that("each method is described with what is its own", {
+  config <- list(norm = "inf", eps = 0.3, steps = 10L, c = 0.5, beta = 6, d_max = NULL)
+  told <- function(...) sense:::describe_method(utils::modifyList(config, list(...)))
+  expect_equal(told(method = "trades"), "TRADES, beta = 6, l-infinity eps = 0.3, K = 10")
+  expect_match(told(method = "mma"), "d_max = 0.45, K = 10")
+  expect_match(told(method = "mma", d_max = 0.2), "d_max = 0.2")
+  expect_match(told(method = "iaat", norm = "2"), "IAAT.*l2 eps")
+})
+
+test_that("averages of the last epoch are found, but for those over no image", {
+  metrics <- data.frame(epoch = 1:2, stage_b_gap = c(NA, 0.25), radius = c(0.1, NA))
+  expect_equal(sense:::last_means(metrics), list("stage B ends below log(1/c) by" = 0.25))
+  expect_length(sense:::last_means(data.frame(epoch = 1)), 0)
+})
+
 test_that("a folder that is no run, and images of another size, are refused", {
   expect_error(read_sense_fit(tempdir()), "not the folder of a finished run")
   skip_if_no_sense()

@@ -45,6 +45,45 @@ test_that("it learns digits from arrays and a factor", {
   )
 })
 
+# Images in CIFAR10's binary format, of random pixels; the real ones are not at hand everywhere.
+fake_cifar10 <- function(n = 12) {
+  folder <- tempfile("cifar-")
+  dir.create(folder)
+  for (name in c("data_batch_1.bin", "test_batch.bin")) {
+    records <- rbind(seq_len(n) %% 10, matrix(sample(0:255, n * 3072, TRUE), 3072))
+    writeBin(as.raw(records), file.path(folder, name))
+  }
+  folder
+}
+
+test_that("every method trains on cifar10, and a residual network", {
+  skip_if_no_sense()
+  data_dir <- fake_cifar10()
+  control <- sense_control(threads = 1, monitor = 4, quiet = TRUE)
+  for (method in c("mart", "mma", "iaat", "sense-trades")) {
+    fit <- train_sense(
+      "cifar10", method, "cifar-cnn-1", data_dir = data_dir, epochs = 1, pretrain = 0, steps = 2,
+      eps = 8 / 255, warmup = 0, control = control
+    )
+    expect_equal(fit$config$method, method)
+    expect_true(is.finite(fit$metrics$loss))
+  }
+  fit <- train_sense(
+    data = "cifar10", method = "trades", model = "resnet20", data_dir = data_dir,
+    recipe = "cifar10-resnet", epochs = 1, steps = 2, milestones = 1, control = control
+  )
+  expect_equal(fit$data$shape, c(3, 32, 32))
+  expect_output(print(fit), "TRADES, beta = 6.*resnet20 on cifar10")
+  expect_equal(dim(predict(fit, array(0, c(2, 32, 32, 3)), type = "prob")), c(2, 10))
+})
+
+test_that("boundary rules are options, and how near stage B ends is reported", {
+  skip_if_no_sense()
+  fit <- train_short(boundary = "bisect", c = 0.11)
+  expect_equal(fit$config$boundary, "bisect")
+  expect_true("stage_b_gap" %in% names(fit$metrics))
+})
+
 test_that("progress is shown, a line an epoch", {
   skip_if_no_sense()
   told <- character()
@@ -100,7 +139,7 @@ test_that("bad options are refused in Python's words and R's name", {
   expect_error(train_sense(eps = 8), "eps must be at most 1.*8/255", class = "sense_python_error")
   expect_error(train_sense(c = 2), "c must be a probability")
   expect_error(train_sense(epohs = 3), "unknown option epohs.*epochs")
-  expect_error(train_sense(method = "magic"), "one of nt, r-at, sense")
+  expect_error(train_sense(method = "magic"), "one of nt, r-at, sense, trades")
   expect_error(train_sense(norm = 3), "norm must be one of")
   expect_error(train_sense(recipe = "cake"), "recipe must be one of")
   expect_error(

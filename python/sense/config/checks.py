@@ -52,6 +52,8 @@ def check_type(name: str, value: Any) -> None:
         and all(isinstance(rate, float) and 0 < rate < math.inf for rate in value)
     ):
         raise ValueError(f"rates must be numbers more than 0, got {value!r}")
+    if name == "data_dir" and not (value is None or isinstance(value, Path)):
+        raise ValueError(f"data_dir must be a pathlib.Path, got {value!r}")
     if name == "random_start" and value not in (None, True, False):
         raise ValueError(f"random_start must be true or false, got {value!r}")
 
