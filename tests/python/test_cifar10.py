@@ -88,15 +88,15 @@ def test_download_is_checked_and_read_without_extracting(folder, archive, tmp_pa
     cache = tmp_path / "cache"
     monkeypatch.setattr(module, "download", lambda place: download(
         place, (archive.parent.as_uri() + "/",), md5(archive)))  # fmt: skip
-    copy_to_cache(archive, cache)
+    copy_to_cache(archive, cache / "cifar10")
     data = load_data("cifar10", cache_dir=cache)
     assert data.sha256 == load_data("cifar10", folder).sha256
-    assert [path.name for path in cache.iterdir()] == [ARCHIVE]
+    assert [path.name for path in cache.rglob("*") if path.is_file()] == [ARCHIVE]
 
 
 def copy_to_cache(archive, cache):
     """pooch speaks http and ftp only; what lies in the cache is not fetched again, but checked."""
-    cache.mkdir()
+    cache.mkdir(parents=True)
     (cache / ARCHIVE).write_bytes(archive.read_bytes())
 
 

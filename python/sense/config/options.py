@@ -131,10 +131,10 @@ class Config:
     pretrain: Annotated[int, Help(help="epochs of natural training before the method's own")] = 10
     epochs: Annotated[int, Help(help="epochs of the method")] = 500
     batch_size: Annotated[int, Help(help="images a step")] = 128
-    optimizer: Optimizer = "sgd"
+    optimizer: Annotated[Optimizer, Help(help="sgd with momentum, or adam")] = "sgd"
     lr: Annotated[float, Help(help="initial learning rate; of one-cycle, the peak")] = 0.01
     momentum: Annotated[float, Help(help="of sgd; the paper names none")] = 0.9
-    weight_decay: float = 0.0
+    weight_decay: Annotated[float, Help(help="times the weights is added to gradients")] = 0.0
     schedule: Annotated[Schedule, Help(help="of the learning rate")] = "constant"
     milestones: Annotated[
         tuple[int, ...], Help(help="epochs before which schedule step multiplies by --decay")
@@ -146,7 +146,9 @@ class Config:
     ] = ()
 
     # Where it runs
-    seed: int = 1
+    seed: Annotated[
+        int, Help(help="of the first weights, the order of the images and random starts")
+    ] = 1
     device: Annotated[str, Help(help="auto, cpu, cuda, cuda:1, mps ...")] = "auto"
     threads: Annotated[int | None, Help(help="of the processor; all cores unless given")] = None
     monitor: Annotated[
