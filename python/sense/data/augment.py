@@ -23,9 +23,10 @@ def augment(x: Tensor, how: Augment) -> Tensor:
     draws = torch.randint(0, 2 * PAD + 1, (2, n)), torch.rand(n) < 0.5
     (top, left), flip = (draw.to(x.device) for draw in draws)
     padded = F.pad(x, (PAD,) * 4, mode="reflect" if how == "reflect" else "constant")
-    rows = top.unsqueeze(1) + torch.arange(height, device=x.device)
-    across = torch.arange(width, device=x.device)
+    down, across = (torch.arange(size, device=x.device) for size in (height, width))
+    rows = top.unsqueeze(1) + down
     columns = left.unsqueeze(1) + torch.where(flip.unsqueeze(1), width - 1 - across, across)
-    images = torch.arange(n, device=x.device).view(-1, 1, 1, 1)
-    planes = torch.arange(channels, device=x.device).view(1, -1, 1, 1)
-    return padded[images, planes, rows.view(n, 1, height, 1), columns.view(n, 1, 1, width)]
+    # The place of each pixel of each crop in its padded image, read row by row.
+    places = rows.unsqueeze(2) * (width + 2 * PAD) + columns.unsqueeze(1)
+    pixels = padded.flatten(2).gather(2, places.view(n, 1, -1).expand(-1, channels, -1))
+    return pixels.view(n, channels, height, width)
