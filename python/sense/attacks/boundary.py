@@ -33,6 +33,27 @@ class Crossing(NamedTuple):
         return Crossing(*(torch.cat(parts) for parts in zip(*crossings, strict=True)))
 
 
+def settle(
+    rule: Boundary,
+    measure: Measure,
+    turned: Crossing,
+    limit: float,
+    bisections: int,
+    step_size: float,
+    norm: float,
+    project: Callable[[Tensor, Tensor], Tensor],
+) -> tuple[Tensor, Tensor]:
+    """Where the images that were turned back end by the rule, and their losses there.
+
+    `limit` is log(1/c); `project` puts points, of the images named second, back where they may be.
+    """
+    if rule == "bisect":
+        return bisect(measure, turned, limit, bisections)
+    if rule == "noise":
+        return keep_on(measure, turned, limit, step_size, norm, project)
+    return turned.inside, turned.loss  # sensible reversion
+
+
 @torch.no_grad()
 def bisect(
     measure: Measure, turned: Crossing, limit: float, bisections: int

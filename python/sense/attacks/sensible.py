@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .boundary import Boundary, Crossing, bisect, keep_on
+from .boundary import Boundary, Crossing, settle
 from .checks import check_arguments
 from .geometry import Bounds, ascent_direction, broadcast, project, random_point
 from .losses import divergence
@@ -174,14 +174,10 @@ def sensible_with_stages(
 
         if crossings:
             crossing = Crossing.join(crossings)
-            inside, below = crossing.inside, crossing.loss  # sensible reversion
-            if boundary == "bisect":
-                inside, below = bisect(measure, crossing, threshold, bisections)
-            elif boundary == "noise":
-                inside, below = keep_on(
-                    measure, crossing, threshold, step_size, norm,
-                    lambda z, images: project(z, x[images], eps, norm, bounds),
-                )  # fmt: skip
+            inside, below = settle(
+                boundary, measure, crossing, threshold, bisections, step_size, norm,
+                lambda z, images: project(z, x[images], eps, norm, bounds),
+            )  # fmt: skip
             x_adv[crossing.images] = inside
             stages[crossing.images] = Stage.B
             gaps[crossing.images] = threshold - below
