@@ -34,6 +34,9 @@ grid <- unique(rbind(
   rows("sense", "script", c = c(0.5, 0.7, 0.99))
 ))
 
+# The commit of the code that runs, not of the one that will hold the results.
+commit <- tryCatch(system2("git", c("rev-parse", "--short", "HEAD"), stdout = TRUE),
+                   error = function(e) NA)
 started <- proc.time()[["elapsed"]]
 runs <- study_linear_at(grid, seeds)
 seconds <- round(proc.time()[["elapsed"]] - started)
@@ -42,9 +45,6 @@ study <- summarise_study(runs)
 number <- vapply(study, is.numeric, TRUE)
 study[number] <- lapply(study[number], signif, 6)
 utils::write.csv(study, file.path(folder, "three_clusters_study.csv"), row.names = FALSE)
-# The commit of the code that ran, not of the one that will hold the results.
-commit <- tryCatch(system2("git", c("rev-parse", "--short", "HEAD"), stdout = TRUE),
-                   error = function(e) NA)
 jsonlite::write_json(
   list(command = paste("Rscript inst/studies/three_clusters.R", length(seeds)),
        commit = commit, seeds = length(seeds), n = 5000, m = 7, sigma = 0.2, window = 100,
