@@ -102,7 +102,7 @@ errata_of_examples <- function() {
       "eps = 1/24, p = 0.7, against simulation", check_strip_of_robust),
     cancelled_gain = erratum(
       "Example 2", "the gain on B(X~, eps) is cancelled out by the error on A_eps",
-      "A_eps takes back less than a twelfth of it",
+      "A_eps takes back less than a tenth of it",
       "gain of the robust optimum over the natural one, eps = 1/24, p = 0.7", check_cancelled_gain),
     norm_of_example = erratum(
       "Example 2", "3/4 - 9 (4 eps^2 + 2 eps/3) for any lp ball", "for the largest-coordinate norm; pi for 4 in the Euclidean",

@@ -8,7 +8,8 @@ checked <- function(printed, correct, reference, tolerance) {
 # Four standard errors of a proportion, and no less than one count in n.
 simulation_tolerance <- function(estimate, n) 4 * sqrt(estimate * (1 - estimate) / n) + 1 / n
 
-against_simulation <- function(printed, correct, classifier, kind, n, seed, ...) {
+# The arguments after the dots take part in no partial matching: p stays p.
+against_simulation <- function(classifier, kind, ..., printed, correct, n, seed) {
   found <- risk_monte_carlo(classifier, ..., kind = kind, n = n, seed = seed)$estimate
   checked(printed, correct, found, simulation_tolerance(found, n))
 }
@@ -121,13 +122,14 @@ check_theorem_2 <- function(n, seed) {
 }
 
 check_standard_risk <- function(n, seed) {
-  against_simulation(stats::pnorm(-1 / 0.5^2), stats::pnorm(-1 / 0.5), vertical_line(), "standard",
-                     n, seed, sigma = 0.5)
+  against_simulation(vertical_line(), "standard", sigma = 0.5, printed = stats::pnorm(-1 / 0.5^2),
+                     correct = stats::pnorm(-1 / 0.5), n = n, seed = seed)
 }
 
 check_robust_risk <- function(n, seed) {
-  against_simulation(stats::pnorm(8 - 1 / 0.2^2), stats::pnorm(8 - 1 / 0.2), vertical_line(),
-                     "robust", n, seed, sigma = 0.2, eps = 1.6)
+  against_simulation(vertical_line(), "robust", sigma = 0.2, eps = 1.6,
+                     printed = stats::pnorm(8 - 1 / 0.2^2), correct = stats::pnorm(8 - 1 / 0.2),
+                     n = n, seed = seed)
 }
 
 # Clusters A and B meet one stretch of boundary, C meets two: the risk is 3/2 alpha at
@@ -142,13 +144,14 @@ check_gamma_bound <- function(n, seed) {
 }
 
 check_figure_4_caption <- function(n, seed) {
-  against_simulation(0.998, 0, bayes_rule(p = 0.95), "robust", n, seed, p = 0.95, eps = 1.6)
+  against_simulation(bayes_rule(p = 0.95), "robust", p = 0.95, eps = 1.6, printed = 0.998,
+                     correct = 0, n = n, seed = seed)
 }
 
 check_best_linear <- function(n, seed) {
   best <- best_line(p = 0.95, sigma = 0.5)
-  against_simulation(stats::pnorm(-2), attr(best, "risk"), best, "standard", n, seed,
-                     p = 0.95, sigma = 0.5)
+  against_simulation(best, "standard", p = 0.95, sigma = 0.5, printed = stats::pnorm(-2),
+                     correct = attr(best, "risk"), n = n, seed = seed)
 }
 
 check_bound_of_gain <- function(n, seed) {
@@ -161,7 +164,8 @@ check_bound_of_gain <- function(n, seed) {
 }
 
 check_cost_of_robustness <- function(n, seed) {
-  against_simulation(0.45, 0.225, best_line(p = 0.55, eps = 1.6), "standard", n, seed, p = 0.55)
+  against_simulation(best_line(p = 0.55, eps = 1.6), "standard", p = 0.55, printed = 1 - 0.55,
+                     correct = (1 - 0.55) / 2, n = n, seed = seed)
 }
 
 # Standard errors on the part of the square within eps of the nine squares.
