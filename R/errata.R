@@ -6,14 +6,15 @@
 #' is printed does not; the tolerance is four standard errors for simulations and stated
 #' in the code of each check otherwise.
 #'
-#' @param n Draws for the checks by simulation; 20000 or more for their power.
+#' @param n Draws for the checks by simulation; with fewer than 70000 a check
+#'   may lack the power to tell what is printed from the correction.
 #' @param seed A whole number.
 #' @return A data frame with a row per erratum: `id`, `place`, `printed`, `correct`,
 #'   `check` (what the three numbers are), `printed_value`, `correct_value`, `reference`,
 #'   `tolerance` and `holds`.
 #' @source Kim and Wang; the places are theirs.
 #' @examples
-#' paper_errata(n = 20000)[, c("id", "printed_value", "correct_value", "reference", "holds")]
+#' paper_errata()[, c("id", "printed_value", "correct_value", "reference", "holds")]
 #' @export
 paper_errata <- function(n = 1e5, seed = 1) {
   n <- assert_count(n, "n", lower = 1000)
@@ -26,9 +27,12 @@ paper_errata <- function(n = 1e5, seed = 1) {
   })
   out <- cbind(id = names(rows), do.call(rbind, rows))
   row.names(out) <- NULL
-  out$holds <- abs(out$correct_value - out$reference) <= out$tolerance &
-    abs(out$printed_value - out$reference) > out$tolerance
+  out$holds <- erratum_holds(out$printed_value, out$correct_value, out$reference, out$tolerance)
   out
+}
+
+erratum_holds <- function(printed, correct, reference, tolerance) {
+  abs(correct - reference) <= tolerance & abs(printed - reference) > tolerance
 }
 
 erratum <- function(place, printed, correct, check, run) {
