@@ -35,7 +35,7 @@ example1_simulate <- function(p, eps, n = 1e5, level = 0.95, seed = NULL) {
   errors <- mapply(function(b, r) {
     sum(ifelse(points$y == 1, points$x1 - r <= b, points$x1 + r > b))
   }, boundary, radius)
-  cbind(out, wilson_interval(unname(errors), n, level))
+  cbind(out, interval_of(unname(errors), n, level))
 }
 
 assert_example <- function(p, eps, call = parent.frame()) {
@@ -130,5 +130,5 @@ worst_risk_simulate <- function(which = c("natural", "robust", "sensible"), eps 
   points <- with_seed(seed, example_points(n, p))
   if (support == "squares") points <- points[distance_to_squares(as_points(points), norm) == 0, ]
   wrong <- worst_classifier(points, which, eps, norm) != points$y
-  wilson_interval(sum(wrong), length(wrong), level)
+  interval_of(sum(wrong), length(wrong), level)
 }

@@ -71,9 +71,13 @@ risk_monte_carlo <- function(classifier, p = 0.55, m = 7, sigma = 0.2, eps = 0, 
   errors <- vapply(kind, function(k) sum(is_error(classifier, x, sample$y, k, law, eps, norm)), 0L)
   exact <- kind == "standard" | eps == 0 | inherits(classifier, "linear_classifier") |
     (inherits(classifier, "bayes_rule") & kind == "robust") | is_bayes_rule_of(classifier, law)
-  cbind(data.frame(kind = kind), wilson_interval(unname(errors), nrow(x), level),
+  cbind(data.frame(kind = kind), interval_of(unname(errors), nrow(x), level),
         data.frame(errors = unname(errors), n = nrow(x),
                    bound = ifelse(exact, "exact", "lower bound")))
+}
+
+interval_of <- function(k, n, level) {
+  wilson_interval(k, n, level)[c("estimate", "lower", "upper")]
 }
 
 is_error <- function(classifier, x, y, kind, law, eps, norm) {

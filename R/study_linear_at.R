@@ -89,8 +89,8 @@ summarise_study <- function(runs, level = 0.95) {
   groups <- split(runs, factor(do.call(paste, runs[keys]), unique(do.call(paste, runs[keys]))))
   out <- do.call(rbind, lapply(groups, function(g) {
     cbind(g[1, keys], seeds = nrow(g),
-          named_interval("alternates", wilson_interval(sum(g$alternates), nrow(g), level)),
-          named_interval("settles", wilson_interval(sum(g$settles), nrow(g), level)),
+          named_interval("alternates", interval_of(sum(g$alternates), nrow(g), level)),
+          named_interval("settles", interval_of(sum(g$settles), nrow(g), level)),
           named_interval("standard_risk", mean_interval(g$standard_risk, level)),
           named_interval("robust_risk", mean_interval(g$robust_risk, level)),
           leading(g$between, "between"), leading(g$type, "type"))

@@ -1,31 +1,44 @@
-#' Wilson interval of a proportion
+#' Wilson's confidence interval for a proportion
 #'
-#' The score interval: it stays inside \[0, 1\] and keeps its coverage near 0 and 1,
-#' where robust risks live.
+#' The score interval of Wilson (1927), equal to that of
+#' `prop.test(k, n, correct = FALSE)`. For an accuracy it covers the sampling of
+#' test images only: neither the strength of an attack nor the chance of
+#' training.
 #'
-#' @param k Number of events, whole, between 0 and `n`; a vector gives one row each.
-#' @param n Number of trials, whole, 1 or more; recycled against `k`.
-#' @param level Confidence level in (0, 1).
-#' @return A data frame with columns `estimate` (k / n), `lower` and `upper`.
+#' @param k Numbers of successes, from 0 to `n`.
+#' @param n Numbers of trials, at least 1. `k` and `n` are recycled.
+#' @param level Confidence level, between 0 and 1.
+#' @return A data frame with a row for each `k`: `k`, `n`, `estimate`, `lower`
+#'   and `upper`.
 #' @examples
-#' wilson_interval(c(0, 5), 100)
+#' wilson_interval(c(0, 90, 100), 100)
 #' @export
 wilson_interval <- function(k, n, level = 0.95) {
-  if (!is.numeric(n) || length(n) == 0 || anyNA(n) || any(n < 1 | n != round(n))) {
-    cli::cli_abort(c("{.arg n} must hold whole numbers, 1 or more.",
-                     "x" = "You gave {describe(n)}."))
+  check_counts(k, n)
+  if (!is_number(level) || level <= 0 || level >= 1) {
+    cli::cli_abort("{.arg level} must be a number between 0 and 1, not {.val {level}}.")
   }
-  if (!is.numeric(k) || length(k) == 0 || anyNA(k) || any(k < 0 | k != round(k)) || any(k > n)) {
-    cli::cli_abort(c("{.arg k} must hold whole numbers between 0 and {.arg n}.",
-                     "x" = "You gave {describe(k)} with {.arg n} {describe(n)}."))
-  }
-  assert_number(level, "level", 0, 1, TRUE, TRUE)
   z <- stats::qnorm((1 + level) / 2)
-  estimate <- k / n
-  centre <- (estimate + z^2 / (2 * n)) / (1 + z^2 / n)
-  half <- z / (1 + z^2 / n) * sqrt(estimate * (1 - estimate) / n + z^2 / (4 * n^2))
-  # At 0 and n the bound is 0 and 1 exactly; rounding must not spoil that.
-  data.frame(estimate = estimate,
-             lower = ifelse(k == 0, 0, pmax(0, centre - half)),
-             upper = ifelse(k == n, 1, pmin(1, centre + half)))
+  p <- k / n
+  centre <- (p + z^2 / (2 * n)) / (1 + z^2 / n)
+  half <- z / (1 + z^2 / n) * sqrt(p * (1 - p) / n + z^2 / (4 * n^2))
+  # The ends are exactly 0 and 1 at k = 0 and k = n; rounding may miss them.
+  data.frame(
+    k = k, n = n, estimate = p,
+    lower = ifelse(k == 0, 0, centre - half),
+    upper = ifelse(k == n, 1, centre + half)
+  )
 }
+
+check_counts <- function(k, n, call = parent.frame()) {
+  good <- is.numeric(k) && is.numeric(n) && !anyNA(k) && !anyNA(n) &&
+    all(n >= 1) && all(k >= 0) && all(k <= n)
+  if (!good) {
+    cli::cli_abort(
+      "{.arg k} of {.arg n} must be numbers with n >= 1 and 0 <= k <= n.",
+      call = call
+    )
+  }
+}
+
+is_number <- function(x) is.numeric(x) && length(x) == 1 && !is.na(x)

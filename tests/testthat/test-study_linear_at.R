@@ -19,7 +19,7 @@ test_that("the summary counts and averages", {
   half <- qnorm(0.975) * sd(rat$robust_risk) / 2
   expect_equal(s$robust_risk_upper[1], min(1, mean(rat$robust_risk) + half))
   expect_equal(unlist(s[1, c("alternates_lower", "alternates_upper")], use.names = FALSE),
-               unlist(wilson_interval(sum(rat$alternates), 4)[2:3], use.names = FALSE))
+               unlist(wilson_interval(sum(rat$alternates), 4)[c("lower", "upper")], use.names = FALSE))
 })
 
 test_that("the claim, where it can be seen: R-AT alternates, SENSE-AT settles", {

@@ -1,0 +1,145 @@
+# Where the R package meets Python. Nothing here runs when the package is loaded.
+
+bridge_cache <- new.env(parent = emptyenv())
+
+#' Is the Python side ready?
+#'
+#' Training, and prediction with a trained network, run in Python with torch.
+#' Everything else in the package is plain R.
+#'
+#' @return `sense_available()`: `TRUE` or `FALSE`.
+#' @examples
+#' \dontrun{
+#' sense_available()
+#' }
+#' @export
+sense_available <- function() is.null(python_problem())
+
+#' Make the Python environment that training needs
+#'
+#' Creates a virtual environment and installs the Python packages that
+#' [train_sense()] needs, torch first of all (some hundred megabytes, or some
+#' gigabytes with support for GPUs). Needed once; start R anew afterwards.
+#'
+#' @param envname Name or path of the virtual environment. One named `r-sense`
+#'   is found without further ado; another has to be named with
+#'   [reticulate::use_virtualenv()] in each session.
+#' @param python Path of the Python (3.10 or newer) to make it from; unless
+#'   given, reticulate looks for one.
+#' @param constraints A file of versions to keep to, in the form of pip's
+#'   `--constraint`, or `NULL`.
+#' @return The name of the environment, invisibly.
+#' @examples
+#' \dontrun{
+#' install_sense()
+#' }
+#' @export
+install_sense <- function(envname = "r-sense", python = NULL, constraints = NULL) {
+  if (!is.null(constraints) && !file.exists(constraints)) {
+    cli::cli_abort("{.arg constraints}: there is no file {.file {constraints}}.")
+  }
+  reticulate::virtualenv_create(envname, python = python, packages = NULL)
+  reticulate::virtualenv_install(
+    envname, python_requirements(),
+    pip_options = if (!is.null(constraints)) {
+      c("--constraint", shQuote(normalizePath(constraints)))
+    } else {
+      character()
+    }
+  )
+  cli::cli_inform("Python is ready in {.val {envname}}: start R anew to use it.")
+  invisible(envname)
+}
+
+# The package's own list, and what this reticulate asks for beyond it.
+python_requirements <- function() {
+  needed <- readLines(file.path(python_source(), "sense", "requirements.txt"))
+  if (old_reticulate()) c("numpy<2", needed) else needed
+}
+
+# reticulate < 1.38 cannot convert arrays of numpy 2 (its issue 1620).
+old_reticulate <- function() utils::packageVersion("reticulate") < "1.38"
+
+python_source <- function() system.file("python", package = "sense", mustWork = TRUE)
+
+# The Python module that holds all R calls; an error that says what to do where
+# there is none.
+sense_bridge <- function(call = parent.frame()) {
+  if (is.null(bridge_cache$module)) {
+    problem <- python_problem()
+    if (!is.null(problem)) {
+      cli::cli_abort(
+        "This needs Python with torch: run {.code sense::install_sense()} and start R anew ({problem}).",
+        call = call, class = "sense_no_python"
+      )
+    }
+    bridge_cache$module <- reticulate::import_from_path(
+      "sense.bridge", path = python_source(), convert = TRUE
+    )
+  }
+  bridge_cache$module
+}
+
+# What keeps Python from being used, in a few words; NULL where nothing does.
+python_problem <- function() {
+  prefer_own_environment()
+  if (!quietly_start_python()) {
+    return("no Python was found")
+  }
+  path <- reticulate::py_config()$python
+  for (module in c("torch", "numpy", "safetensors", "tyro", "tqdm", "pooch", "platformdirs")) {
+    if (!reticulate::py_module_available(module)) {
+      return(sprintf("%s has no %s", path, module))
+    }
+  }
+  numpy <- reticulate::import("numpy")$`__version__`
+  if (old_reticulate() && package_version(numpy) >= "2") {
+    return(sprintf("reticulate < 1.38 needs numpy < 2, %s has %s", path, numpy))
+  }
+  NULL
+}
+
+# A Python that the user named (RETICULATE_PYTHON, use_virtualenv() ...) wins.
+prefer_own_environment <- function() {
+  if (reticulate::py_available() || nzchar(Sys.getenv("RETICULATE_PYTHON"))) {
+    return(invisible())
+  }
+  if (reticulate::virtualenv_exists("r-sense")) {
+    reticulate::use_virtualenv("r-sense", required = FALSE)
+  } else if (utils::packageVersion("reticulate") >= "1.41") {
+    # Not in older versions, so not to be written as reticulate::py_require.
+    getExportedValue("reticulate", "py_require")(python_requirements())
+  }
+  invisible()
+}
+
+# reticulate would offer to install Miniconda; install_sense() is our way.
+quietly_start_python <- function() {
+  old <- Sys.getenv("RETICULATE_MINICONDA_ENABLED", unset = NA)
+  Sys.setenv(RETICULATE_MINICONDA_ENABLED = "FALSE")
+  on.exit(
+    if (is.na(old)) {
+      Sys.unsetenv("RETICULATE_MINICONDA_ENABLED")
+    } else {
+      Sys.setenv(RETICULATE_MINICONDA_ENABLED = old)
+    }
+  )
+  tryCatch(
+    suppressWarnings(reticulate::py_available(initialize = TRUE)),
+    error = function(e) FALSE
+  )
+}
+
+# Run a call into Python; a Python error becomes one of `call`, in its own words.
+with_python_errors <- function(expr, call = parent.frame()) {
+  tryCatch(expr, error = function(e) {
+    text <- python_message(conditionMessage(e))
+    cli::cli_abort("{text}", call = call, class = "sense_python_error")
+  })
+}
+
+# "ValueError: eps must be ..." without the type, and without a traceback.
+python_message <- function(text) {
+  text <- strsplit(text, "\n\n?(Detailed traceback|Run `?reticulate)")[[1]][1]
+  trimws(sub("^(Evaluation error: )?[A-Za-z_.]*(Error|Exception): ", "", text))
+}

@@ -1,0 +1,179 @@
+#' A trained network
+#'
+#' What [train_sense()] gives back and [read_sense_fit()] reads: plain R data,
+#' the weights as raw bytes, so that [saveRDS()] and [readRDS()] keep it whole.
+#'
+#' @param folder The folder of a run, of R or of `python -m sense.train`.
+#' @param object,x A `sense_fit`.
+#' @param newdata Images: an array n x height x width (x channels), or a matrix
+#'   with a row for each square grey image, as for [train_sense()].
+#' @param type `"class"` for the most probable class, `"prob"` for the
+#'   probabilities of all.
+#' @param device Where to compute, as in [sense_control()].
+#' @param ... Not used.
+#' @return `predict()`: a factor of length n, or a matrix n x classes whose rows
+#'   sum to 1. `summary()`: an object that prints the options, the last epoch
+#'   with Wilson intervals and the provenance; it is a list of `options`,
+#'   `accuracies` (a data frame of `k`, `n`, `estimate`, `lower`, `upper`) and
+#'   `provenance`. `autoplot()`: a ggplot of the training curves.
+#'
+#' A `sense_fit` is a list of `config` (every option), `data` (name, hash, shape
+#' and classes), `metrics` (a data frame with a row for each epoch), `weights`
+#' (raw), `provenance` (command, commit, versions, time) and `folder`.
+#' @examples
+#' \dontrun{
+#' fit <- train_sense(epochs = 1)
+#' summary(fit)
+#' predict(fit, array(0, c(2, 28, 28)), type = "prob")
+#' }
+#' @name sense_fit
+NULL
+
+#' @rdname sense_fit
+#' @export
+read_sense_fit <- function(folder) {
+  files <- c(config = "config.json", metrics = "metrics.jsonl", weights = "model.safetensors")
+  paths <- stats::setNames(file.path(folder, files), names(files))
+  absent <- files[!file.exists(paths)]
+  if (length(absent)) {
+    cli::cli_abort("{.file {folder}} is not the folder of a finished run: it has no {.file {absent}}.")
+  }
+  text <- paste(readLines(paths["config"]), collapse = "\n")
+  description <- jsonlite::fromJSON(text)
+  structure(
+    list(
+      config = description$config,
+      data = description$data,
+      metrics = jsonlite::stream_in(file(paths["metrics"]), verbose = FALSE),
+      weights = readBin(paths["weights"], "raw", file.size(paths["weights"])),
+      provenance = description$provenance,
+      folder = normalizePath(folder),
+      description = text
+    ),
+    class = "sense_fit"
+  )
+}
+
+#' @export
+print.sense_fit <- function(x, ...) {
+  last <- utils::tail(x$metrics, 1)
+  cat("<sense_fit> ", describe_method(x$config), "\n", sep = "")
+  cat(sprintf(
+    "%s on %s, %d epochs, %.0f s of training\n",
+    x$config$model, x$data$name, nrow(x$metrics), sum(x$metrics$seconds)
+  ))
+  print_accuracies(monitored_accuracies(last), x$config)
+  invisible(x)
+}
+
+#' @rdname sense_fit
+#' @export
+summary.sense_fit <- function(object, ...) {
+  structure(
+    list(
+      options = object$config,
+      accuracies = monitored_accuracies(utils::tail(object$metrics, 1)),
+      stages = stage_shares(object$metrics),
+      provenance = object$provenance,
+      header = describe_method(object$config)
+    ),
+    class = "summary.sense_fit"
+  )
+}
+
+#' @export
+print.summary.sense_fit <- function(x, ...) {
+  cat(x$header, "\n\nOptions\n", sep = "")
+  for (name in names(x$options)) {
+    value <- x$options[[name]]
+    if (length(value)) cat("  ", format(name, width = 13), format(value), "\n")
+  }
+  cat("\nLast epoch\n")
+  print_accuracies(x$accuracies, x$options)
+  if (nrow(x$stages)) {
+    last <- x$stages[x$stages$epoch == max(x$stages$epoch), ]
+    cat("stages:", paste(sprintf("%s %.1f %%", last$stage, 100 * last$share), collapse = ", "), "\n")
+  }
+  cat("\nProvenance\n")
+  for (name in names(x$provenance)) {
+    cat("  ", format(name, width = 8), format(x$provenance[[name]] %||% "unknown"), "\n")
+  }
+  invisible(x)
+}
+
+#' @rdname sense_fit
+#' @export
+predict.sense_fit <- function(object, newdata, type = c("class", "prob"), device = NULL, ...) {
+  type <- match.arg(type)
+  if (missing(newdata)) {
+    cli::cli_abort("Give the images to classify as {.arg newdata}.")
+  }
+  images <- as_image_array(newdata, "newdata")
+  bridge <- sense_bridge()
+  arguments <- drop_null(list(object$description, object$weights, images, device = device))
+  probabilities <- with_python_errors(do.call(bridge$predict, arguments))
+  colnames(probabilities) <- object$data$classes
+  if (type == "prob") {
+    return(probabilities)
+  }
+  classes <- object$data$classes
+  factor(classes[max.col(probabilities, ties.method = "first")], levels = classes)
+}
+
+# "SENSE-AT, c = 0.7, l-infinity eps = 0.3"
+describe_method <- function(config) {
+  ball <- sprintf(
+    "l%s eps = %g, K = %d",
+    if (config$norm == "inf") "-infinity" else config$norm, config$eps, config$steps
+  )
+  switch(config$method,
+    nt = "natural training (NT)",
+    "r-at" = paste0("regular adversarial training (R-AT), ", ball),
+    sense = sprintf("sensible adversarial training (SENSE-AT), c = %g, %s", config$c, ball),
+    config$method
+  )
+}
+
+monitored_accuracies <- function(metrics) {
+  intervals <- wilson_interval(
+    c(metrics$natural_correct, metrics$robust_correct),
+    rep(metrics$monitored, 2)
+  )
+  cbind(
+    epoch = rep(metrics$epoch, 2),
+    accuracy = rep(c("natural", "robust"), each = nrow(metrics)),
+    intervals
+  )
+}
+
+print_accuracies <- function(accuracies, config) {
+  label <- c(natural = "natural", robust = sprintf("PGD-%d", config$steps))
+  cat(
+    sprintf("  %-9s %s\n", label[accuracies$accuracy], format_interval(accuracies)),
+    sprintf("on the first %d test images; evaluate before you report.\n", accuracies$n[1]),
+    sep = ""
+  )
+}
+
+# "97.7 % [95.0, 98.9] (250 / 256)"
+format_interval <- function(intervals) {
+  with(intervals, sprintf(
+    "%.1f %% [%.1f, %.1f] (%d / %d)",
+    100 * estimate, 100 * lower, 100 * upper, as.integer(k), as.integer(n)
+  ))
+}
+
+# The share of training images in each stage, by epoch; no rows without stages.
+stage_shares <- function(metrics) {
+  names <- c(A = "stage_a", B = "stage_b", C = "stage_c")
+  if (!all(names %in% colnames(metrics))) {
+    return(data.frame(epoch = integer(), stage = character(), share = numeric()))
+  }
+  staged <- metrics[!is.na(metrics$stage_a), ]
+  counts <- as.matrix(staged[names])
+  data.frame(
+    epoch = rep(staged$epoch, 3),
+    stage = rep(names(names), each = nrow(staged)),
+    share = as.vector(counts / rowSums(counts))
+  )
+}

@@ -1,0 +1,127 @@
+#' Train an image classifier that is robust where that is sensible
+#'
+#' Trains a network by sensible adversarial training (SENSE-AT, Algorithms 1 and
+#' 2 of Kim and Wang), by regular adversarial training (R-AT) or by natural
+#' training (NT). It runs in the same engine, with the same defaults, as
+#' `python -m sense.train`: only what is given here is passed on.
+#'
+#' With no arguments at all it trains SENSE-AT on a sample of MNIST that ships
+#' with the package, in some minutes on two cores. Ctrl-C stops it after the
+#' present step and leaves a checkpoint, which
+#' `train_sense(control = sense_control(resume = folder))` goes on from.
+#'
+#' @param data `"mnist-sample"` (10,000 training and 2,000 test images of MNIST,
+#'   which ship with the package) or `"mnist"` (all of it, downloaded once into
+#'   the cache directory [tools::R_user_dir()], or from the folder `data_dir`).
+#'   Left out where images are given as `x`.
+#' @param method `"sense"`, `"r-at"` or `"nt"`.
+#' @param model `"small-cnn"`, the network of the paper's section 5.2.1, or
+#'   `"capacity-1"`, `"capacity-2"`, ..., its sequence of growing networks.
+#' @param c Lowest probability of the true class that a moved image may have,
+#'   from 0 to 1. The paper recommends 0.5 or more.
+#' @param eps Radius of the ball of perturbations, in pixels of 0 to 1.
+#' @param epochs Number of epochs.
+#' @param ... Further options of the engine by name, as
+#'   `python -m sense.train --help` lists them, with `_` for `-`: `step_size`,
+#'   `steps`, `norm` (`Inf`, 2 or 1), `random_start`, `warmup`, `pretrain`,
+#'   `batch_size`, `optimizer`, `lr`, `schedule`, `data_dir` ...
+#' @param x Training images: an array n x height x width (x channels), or a
+#'   matrix with a row for each square grey image, its pixels row by row.
+#'   Pixels are numbers from 0 to 1, or of integer type from 0 to 255.
+#' @param y Their classes: a factor, or what [factor()] makes one of.
+#' @param x_test,y_test Test images and classes, of the same form. Unless given,
+#'   each sixth image of `x` is set aside for that.
+#' @param recipe Named set of options to start from: `"mnist-demo"`, or `"mnist"`
+#'   for the paper's full training (500 epochs).
+#' @param control [sense_control()]: where the run is kept, on what it runs, its
+#'   seed.
+#' @return A [sense_fit] object, plain R data that [saveRDS()] keeps.
+#' @seealso [install_sense()] makes the Python environment, once.
+#' @examples
+#' \dontrun{
+#' fit <- train_sense()
+#' fit
+#' autoplot(fit)
+#'
+#' train_sense(method = "r-at", epochs = 2, control = sense_control(threads = 2))
+#' }
+#' @export
+train_sense <- function(data = "mnist-sample", method = "sense", model = NULL,
+                        c = NULL, eps = NULL, epochs = NULL, ...,
+                        x = NULL, y = NULL, x_test = NULL, y_test = NULL,
+                        recipe = NULL, control = sense_control()) {
+  if (!missing(data) && !is.character(data) && is.null(x)) {
+    x <- data
+  } else if (!missing(data) && !is.null(x)) {
+    cli::cli_abort("Give either {.arg data}, a name, or images as {.arg x}, not both.")
+  }
+  if (!inherits(control, "sense_control")) {
+    cli::cli_abort("{.arg control} must be what {.fun sense_control} gives.")
+  }
+  images <- if (!is.null(x)) as_images(x, y, x_test, y_test)
+  set <- drop_null(list(
+    dataset = if (!is.null(x)) "arrays" else if (!missing(data)) data,
+    method = if (!missing(method)) method,
+    model = model, c = c, eps = eps, epochs = epochs
+  ))
+  options <- as_options(utils::modifyList(control$options, utils::modifyList(set, named_dots(...))))
+  check_resume(control, options)
+  run_training(options, recipe, images, control, command = sys.call())
+}
+
+# The part that needs Python.
+run_training <- function(options, recipe, images, control, command, call = parent.frame()) {
+  bridge <- sense_bridge(call)
+  resume <- !is.null(control$resume)
+  folder <- control$resume %||% control$out %||% tempfile("sense-run-")
+  done <- with_python_errors(
+    bridge$train(
+      options,
+      base = recipe,
+      out = path.expand(folder),
+      images = images,
+      resume = resume,
+      cache_dir = tools::R_user_dir("sense", "cache"),
+      on_epoch = if (!control$quiet) function(line) message(line),
+      command = paste(deparse(command), collapse = " ")
+    ),
+    call = call
+  )
+  if (done$stopped) {
+    cli::cli_abort(
+      c(
+        "Training was stopped before its end.",
+        i = "Go on: {.code train_sense(control = sense_control(resume = \"{folder}\"))}."
+      ),
+      call = call, class = "sense_stopped"
+    )
+  }
+  read_sense_fit(folder)
+}
+
+named_dots <- function(..., call = parent.frame()) {
+  dots <- list(...)
+  if (length(dots) && (is.null(names(dots)) || any(names(dots) == ""))) {
+    cli::cli_abort("Further options must be named, such as {.code steps = 10}.", call = call)
+  }
+  drop_null(dots)
+}
+
+# R's numbers are fine as they are but for vectors, which Python wants as lists.
+as_options <- function(options) {
+  lapply(options, function(value) {
+    if (length(value) > 1) as.list(value) else value
+  })
+}
+
+check_resume <- function(control, options, call = parent.frame()) {
+  options$dataset <- if (!identical(options$dataset, "arrays")) options$dataset
+  if (!is.null(control$resume) && length(options)) {
+    cli::cli_abort(
+      "A run is resumed with the options it has: leave out {.arg {names(options)}}.",
+      call = call
+    )
+  }
+}
+
+`%||%` <- function(x, y) if (is.null(x)) y else x

@@ -1,0 +1,6 @@
+"""Attacks: pure functions `attack(model, x, y, *, eps, ...) -> x_adv`, one a file."""
+
+from .pgd import pgd
+from .sensible import Stage, sensible, sensible_with_stages
+
+__all__ = ["Stage", "pgd", "sensible", "sensible_with_stages"]

@@ -1,0 +1,133 @@
+"""All that R calls. Arguments and answers are plain: numbers, strings, lists, named lists, arrays
+and, for weights, bytes. Nobody else needs this module, and R needs no other."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .checkpoint import unpack_weights
+from .config import DEFAULT_RECIPE, from_plain, recipe
+from .data import ImageData, load_data, to_float
+from .devices import choose_device, place
+from .interrupts import noted_signals
+from .models import build_model
+from .runs import read_run
+from .train import Stopped, epoch_line, fit
+
+PREDICT_BATCH = 500
+
+
+def train(
+    options: dict[str, Any],
+    base: str | None,
+    out: str,
+    images: dict[str, Any] | None = None,
+    resume: bool = False,
+    cache_dir: str | None = None,
+    on_epoch: Callable[[str], object] | None = None,
+    command: str | None = None,
+) -> dict[str, Any]:
+    """Train, and say which folder the run is in and whether it was stopped before its end.
+
+    `images` is what `as_image_data` takes. `on_epoch` is called with a line of text an epoch.
+    With `resume`, the options are those of the run in `out`.
+    """
+    folder = Path(out)
+    config = read_run(folder)[0] if resume else from_plain(options, recipe(base or DEFAULT_RECIPE))
+    if images is not None:
+        data = as_image_data(**images)
+    else:
+        cache = None if cache_dir is None else Path(cache_dir)
+        data = load_data(config.dataset, config.data_dir, cache)
+    epochs = config.pretrain + config.epochs
+
+    def report(line: dict[str, Any]) -> None:
+        if on_epoch is not None:
+            on_epoch(epoch_line(line, epochs))
+
+    with noted_signals() as stop:
+        try:
+            fit(
+                config, folder, data=data, resume=resume, on_epoch=report, stop=stop,
+                command=command,
+            )  # fmt: skip
+        except Stopped:
+            return {"stopped": True, "folder": str(folder)}
+    return {"stopped": False, "folder": str(folder)}
+
+
+def predict(
+    description: str, weights: bytes | bytearray, x: NDArray[Any], device: str = "auto"
+) -> NDArray[np.float64]:
+    """Probabilities of the classes, n x classes, for images as `as_images` takes them."""
+    run = json.loads(description)
+    shape = tuple(run["data"]["shape"])
+    images = as_images(x, shape)
+    model = build_model(run["config"]["model"], shape, len(run["data"]["classes"]))
+    model.load_state_dict(unpack_weights(bytes(weights)))
+    where = choose_device(device)
+    model = place(model, where).eval()
+    with torch.no_grad():
+        parts = [
+            model(to_float(part.to(where))).softmax(1).cpu() for part in images.split(PREDICT_BATCH)
+        ]
+    return torch.cat(parts).double().numpy()
+
+
+def as_image_data(
+    x: NDArray[Any],
+    y: Any,
+    x_test: NDArray[Any],
+    y_test: Any,
+    classes: list[str],
+) -> ImageData:
+    """R's arrays as a data set: images as `as_images` takes them, labels counted from 0."""
+    train_x = as_images(x, None)
+    shape = tuple(train_x.shape[1:])
+    return ImageData(
+        name="arrays",
+        train_x=train_x,
+        train_y=as_labels(y),
+        test_x=as_images(x_test, (shape[0], shape[1], shape[2])),
+        test_y=as_labels(y_test),
+        classes=tuple(classes),
+    )
+
+
+def as_images(x: NDArray[Any], shape: tuple[int, int, int] | None) -> torch.Tensor:
+    """n x height x width (x channels), the order of R's arrays, as n x channels x height x width.
+
+    Whole numbers are taken as bytes of 0 to 255, others as pixels of 0 to 1.
+    """
+    array = np.asarray(x)
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != 4:
+        raise ValueError(
+            f"images must be an array n x height x width (x channels), got {array.shape}"
+        )
+    if shape is not None and array.shape[1:] != (*shape[1:], shape[0]):
+        raise ValueError(
+            f"images must be n x {shape[1]} x {shape[2]} x {shape[0]} (height, width, channels), "
+            f"as those of the training, got {' x '.join(map(str, array.shape))}"
+        )
+    if np.issubdtype(array.dtype, np.integer):
+        if array.min() < 0 or array.max() > 255:
+            raise ValueError(
+                f"whole-number pixels must be from 0 to 255, got {array.min()} to {array.max()}"
+            )
+        kind: type[np.generic] = np.uint8
+    else:
+        kind = np.float32
+    ordered = np.ascontiguousarray(array.transpose(0, 3, 1, 2), dtype=kind)
+    return torch.from_numpy(ordered)
+
+
+def as_labels(y: Any) -> torch.Tensor:
+    """Labels, counted from 0, as int64."""
+    return torch.from_numpy(np.atleast_1d(np.asarray(y)).astype(np.int64))

@@ -1,0 +1,108 @@
+"""Files that are whole or not there: checkpoints and weights, checked before they are believed.
+
+A file is written beside its final place, flushed to disk, then renamed. A checkpoint keeps the
+one before it, for the day that the newest is damaged. Nothing is ever unpickled beyond tensors
+and plain values.
+"""
+
+import hashlib
+import os
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load as safetensors_load
+from safetensors.torch import save as safetensors_save
+from torch import Tensor
+
+CHECKPOINT = "checkpoint.pt"
+PREVIOUS = "checkpoint-previous.pt"
+WEIGHTS = "model.safetensors"
+WEIGHTS_SUM = "model.safetensors.sha256"
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Have `write` fill a temporary file beside `path`, then rename it to `path`."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        write(part)
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint; the one it replaces stays as checkpoint-previous.pt."""
+    path = folder / CHECKPOINT
+
+    def write(part: Path) -> None:
+        torch.save(state, part)
+        if path.exists():
+            path.replace(folder / PREVIOUS)
+
+    write_atomically(path, write)
+
+
+def load_checkpoint(folder: Path) -> dict[str, Any]:
+    """The newest checkpoint that is whole.
+
+    Raises FileNotFoundError where there is none, ValueError where each is damaged.
+    """
+    problems: list[str] = []
+    for path in (folder / CHECKPOINT, folder / PREVIOUS):
+        if not path.exists():
+            continue
+        problem = _damage(path)
+        if problem is None:
+            if problems:
+                warnings.warn(f"{problems[0]}: going on from {path.name}", stacklevel=2)
+            return torch.load(path, map_location="cpu", weights_only=True)
+        problems.append(f"{path.name} is damaged ({problem})")
+    if problems:
+        raise ValueError(f"no checkpoint in {folder} can be used: {'; '.join(problems)}")
+    raise FileNotFoundError(f"no {CHECKPOINT} in {folder}: this is not a run, or it never began")
+
+
+def save_weights(folder: Path, weights: dict[str, Tensor]) -> None:
+    """Write model.safetensors, and its SHA-256 in the form that `sha256sum -c` reads."""
+    content = pack_weights(weights)
+    digest = hashlib.sha256(content).hexdigest()
+    write_atomically(folder / WEIGHTS, lambda part: part.write_bytes(content))
+    write_atomically(folder / WEIGHTS_SUM, lambda part: part.write_text(f"{digest}  {WEIGHTS}\n"))
+
+
+def load_weights(folder: Path) -> dict[str, Tensor]:
+    """The weights of a run. Raises ValueError where they are not those that were written."""
+    content = (folder / WEIGHTS).read_bytes()
+    expected = (folder / WEIGHTS_SUM).read_text().split()[0]
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise ValueError(
+            f"{folder / WEIGHTS} is damaged: its SHA-256 should be {expected}, is {found}"
+        )
+    return unpack_weights(content)
+
+
+def pack_weights(weights: dict[str, Tensor]) -> bytes:
+    """Weights as the bytes of a safetensors file."""
+    return safetensors_save({name: tensor.contiguous() for name, tensor in weights.items()})
+
+
+def unpack_weights(content: bytes) -> dict[str, Tensor]:
+    """The weights in the bytes of a safetensors file."""
+    return safetensors_load(content)
+
+
+def _damage(path: Path) -> str | None:
+    """What is wrong with a checkpoint file: torch itself reads a flipped bit without a word."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except (zipfile.BadZipFile, EOFError, OSError) as error:
+        return str(error)
+    return None if broken is None else f"wrong checksum of {broken}"

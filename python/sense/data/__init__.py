@@ -1,0 +1,31 @@
+"""Data sets by name. `load_data("mnist-sample")`."""
+
+from pathlib import Path
+
+from .images import ImageData, to_float
+from .mnist import load_mnist, load_sample
+
+DATASETS = {
+    "mnist-sample": "10,000 + 2,000 images of MNIST that ship with the package",
+    "mnist": "all of MNIST, downloaded once or from --data-dir",
+    "arrays": "images handed over in memory, from R or Python",
+}
+
+__all__ = ["DATASETS", "ImageData", "load_data", "to_float"]
+
+
+def load_data(name: str, data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
+    """The data set of that name.
+
+    `data_dir` holds the four IDX files of `mnist`, or a user's own of the same layout. Without
+    it they are downloaded into `cache_dir`, the user's cache directory unless given.
+    """
+    if name == "mnist-sample" and data_dir is None:
+        return load_sample()
+    if name == "mnist":
+        return load_mnist(data_dir, cache_dir)
+    if name == "mnist-sample":
+        raise ValueError("mnist-sample ships with the package: with --data-dir say --dataset mnist")
+    if name == "arrays":
+        raise ValueError("the images of this run were handed over in memory: hand them over again")
+    raise ValueError(f"unknown dataset {name!r}. There are {', '.join(DATASETS)}")

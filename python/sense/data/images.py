@@ -1,0 +1,98 @@
+"""The form that every data set takes in memory."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """Training and test images with their labels.
+
+    Attributes
+    ----------
+    name
+        What messages and results call it.
+    train_x, test_x
+        n x channels x height x width; unsigned bytes 0 to 255, or float32 in [0, 1].
+    train_y, test_y
+        int64 labels from 0.
+    classes
+        The names of the classes, in the order of the labels.
+    """
+
+    name: str
+    train_x: Tensor
+    train_y: Tensor
+    test_x: Tensor
+    test_y: Tensor
+    classes: tuple[str, ...]
+    sha256: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        for part in ("train", "test"):
+            check_images(getattr(self, f"{part}_x"), f"{self.name}: {part} images")
+            check_labels(
+                getattr(self, f"{part}_y"), getattr(self, f"{part}_x"), len(self.classes),
+                f"{self.name}: {part} labels",
+            )  # fmt: skip
+        if self.train_x.shape[1:] != self.test_x.shape[1:]:
+            raise ValueError(
+                f"{self.name}: training images are {tuple(self.train_x.shape[1:])}, "
+                f"test images {tuple(self.test_x.shape[1:])}; they must be alike"
+            )
+        digest = hashlib.sha256()
+        for tensor in (self.train_x, self.train_y, self.test_x, self.test_y):
+            digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+            digest.update(np.ascontiguousarray(tensor.numpy()).data)
+        object.__setattr__(self, "sha256", digest.hexdigest())
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of an image."""
+        channels, height, width = self.train_x.shape[1:]
+        return channels, height, width
+
+
+def to_float(images: Tensor) -> Tensor:
+    """Images as float32 in [0, 1], whichever way they are held."""
+    return images.float().div_(255) if images.dtype == torch.uint8 else images
+
+
+def check_images(images: Tensor, what: str) -> None:
+    """Raise ValueError unless these are images as `ImageData` holds them."""
+    if images.ndim != 4:
+        raise ValueError(
+            f"{what} must be n x channels x height x width, got shape {tuple(images.shape)}"
+        )
+    if not len(images):
+        raise ValueError(f"{what}: there are none")
+    if images.dtype == torch.uint8:
+        return
+    if images.dtype != torch.float32:
+        raise ValueError(f"{what} must be uint8 or float32, got {images.dtype}")
+    low, high = float(images.min()), float(images.max())
+    if not (low >= 0 and high <= 1):  # also true for NaN
+        finite = bool(torch.isfinite(images).all())
+        if not finite:
+            bad = int((~torch.isfinite(images.flatten(1)).all(1)).nonzero()[0])
+            raise ValueError(f"{what} hold a NaN or infinite pixel, first in image {bad} (from 0)")
+        hint = ": divide by 255" if low >= 0 and high <= 255 else ""
+        raise ValueError(f"{what} must have pixels from 0 to 1, got {low:g} to {high:g}{hint}")
+
+
+def check_labels(labels: Tensor, images: Tensor, classes: int, what: str) -> None:
+    """Raise ValueError unless there is one label from 0 to classes - 1 an image."""
+    if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"{what} must be {len(images)} int64 numbers, one an image, "
+            f"got {labels.dtype} of shape {tuple(labels.shape)}"
+        )
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= classes:
+        raise ValueError(
+            f"{what} must be from 0 to {classes - 1} for {classes} classes, got {low} to {high}"
+        )

@@ -1,0 +1,110 @@
+"""MNIST: the sample that ships, the official files downloaded once, or a folder of the user's."""
+
+import gzip
+import hashlib
+import logging
+from pathlib import Path
+
+import pooch
+import torch
+from platformdirs import user_cache_path
+
+from .idx import read_idx
+from .images import ImageData
+
+FILES = {
+    "train_x": "train-images-idx3-ubyte",
+    "train_y": "train-labels-idx1-ubyte",
+    "test_x": "t10k-images-idx3-ubyte",
+    "test_y": "t10k-labels-idx1-ubyte",
+}
+# Of the unzipped official files, so that a mirror may zip them as it likes.
+SHA256 = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+SAMPLE = Path(__file__).parent / "mnist_sample"
+
+
+def load_sample() -> ImageData:
+    """10,000 training and 2,000 test images, drawn with a fixed seed from the official files by
+    tools/make_mnist_sample.py; they ship with the package."""
+    return load_folder(SAMPLE, "mnist-sample")
+
+
+def load_mnist(data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
+    """All of MNIST, from `data_dir` or, downloaded once, from `cache_dir`."""
+    return load_folder(data_dir if data_dir is not None else download(cache_dir), "mnist")
+
+
+def load_folder(folder: Path, name: str) -> ImageData:
+    """A folder of four IDX files named as MNIST's, gzipped or not.
+
+    There are as many classes as the largest training label says, ten at least.
+    """
+    arrays = {part: read_idx(_find(folder, file)) for part, file in FILES.items()}
+    tensors = {part: torch.from_numpy(array.copy()) for part, array in arrays.items()}
+    for part in ("train_x", "test_x"):
+        if tensors[part].ndim != 3:
+            raise ValueError(
+                f"{FILES[part]} in {folder} must hold n x height x width bytes, "
+                f"has {tensors[part].ndim} dimensions"
+            )
+        tensors[part] = tensors[part].unsqueeze(1)
+    for part in ("train_y", "test_y"):
+        tensors[part] = tensors[part].long()
+    classes = max(10, int(tensors["train_y"].max()) + 1)
+    return ImageData(name=name, classes=tuple(map(str, range(classes))), **tensors)
+
+
+def download(
+    folder: Path | None = None,
+    mirrors: tuple[str, ...] = MIRRORS,
+    sha256: dict[str, str] = SHA256,
+) -> Path:
+    """Fetch what is missing of the four files into `folder`, the user's cache directory unless
+    given, and return it. A file whose unzipped content has another hash is not kept."""
+    folder = folder if folder is not None else user_cache_path("sense-at") / "mnist"
+    pooch.get_logger().setLevel(logging.WARNING)
+    for file, expected in sha256.items():
+        failures = [
+            failure for mirror in mirrors if (failure := _fetch(mirror, file, folder, expected))
+        ]  # the first mirror that serves the file leaves the others nothing to do
+        if len(failures) == len(mirrors):
+            raise FileNotFoundError(
+                f"cannot download {', '.join(f'{name}.gz' for name in sha256)} "
+                f"({'; '.join(failures)}): fetch them by other means and pass --data-dir DIR, "
+                f"or put them into {folder}"
+            )
+    return folder
+
+
+def _fetch(mirror: str, file: str, folder: Path, expected: str) -> str | None:
+    """Have the file in the folder, or say why not."""
+    try:
+        zipped = f"{file}.gz"
+        path = Path(pooch.retrieve(mirror + zipped, None, zipped, folder, progressbar=True))
+    except OSError as error:  # requests' errors are OSErrors too
+        return f"{mirror}: {type(error).__name__}"
+    try:
+        found = hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
+    except (EOFError, OSError):
+        found = "none, not gzip"
+    if found == expected:
+        return None
+    path.unlink()
+    return f"{mirror}: SHA-256 should be {expected}, is {found}"
+
+
+def _find(folder: Path, file: str) -> Path:
+    for path in (folder / file, folder / f"{file}.gz", folder / file.replace("-idx", ".idx")):
+        if path.is_file():
+            return path
+    listed = ", ".join(f"{name}[.gz]" for name in FILES.values())
+    raise FileNotFoundError(f"no {file}[.gz] in {folder}. A data folder holds {listed}")

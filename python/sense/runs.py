@@ -1,0 +1,123 @@
+"""The folder of a run: what was asked, how it went, and what came out.
+
+config.json         every effective option, and where and with what it ran
+metrics.jsonl       a line an epoch
+checkpoint.pt       to go on from, bit for bit
+model.safetensors   the weights
+outcomes.csv        a row per test image and attack, written by sense.evaluate
+"""
+
+import json
+import platform
+import shlex
+import subprocess
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from . import __version__
+from .checkpoint import load_weights, write_atomically
+from .config import Config, from_plain
+from .data import ImageData
+from .models import build_model
+
+CONFIG = "config.json"
+METRICS = "metrics.jsonl"
+
+
+def create_run(folder: Path, config: Config, data: ImageData, command: str | None = None) -> None:
+    """Make the folder with its config.json. Raises FileExistsError where a run is there."""
+    if (folder / CONFIG).exists():
+        raise FileExistsError(
+            f"{folder} holds a run already: go on with it by --resume {folder}, or choose another "
+            "--out"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    description = {
+        "config": config.to_plain(),
+        "data": {
+            "name": data.name, "sha256": data.sha256, "shape": list(data.shape),
+            "classes": list(data.classes), "train": len(data.train_x), "test": len(data.test_x),
+        },
+        "provenance": provenance(command),
+    }  # fmt: skip
+    write_json(folder / CONFIG, description)
+
+
+def read_run(folder: Path) -> tuple[Config, dict[str, Any]]:
+    """The options of a run, and the rest of its config.json."""
+    path = folder / CONFIG
+    if not path.exists():
+        raise FileNotFoundError(f"no {CONFIG} in {folder}: pass the folder of a run")
+    description = json.loads(path.read_text())
+    return from_plain(description["config"]), description
+
+
+def check_same_data(folder: Path, description: dict[str, Any], data: ImageData) -> None:
+    """Raise ValueError where these are not the images that the run was made with."""
+    if description["data"]["sha256"] != data.sha256:
+        raise ValueError(
+            f"the run in {folder} was made with other data: SHA-256 {description['data']['sha256']}"
+            f", these images have {data.sha256}"
+        )
+
+
+def load_model(folder: Path) -> nn.Module:
+    """The trained network of a run, in evaluation mode, on the processor."""
+    config, description = read_run(folder)
+    data = description["data"]
+    model = build_model(config.model, tuple(data["shape"]), len(data["classes"]))
+    model.load_state_dict(load_weights(folder))
+    return model.eval()
+
+
+def write_metrics(folder: Path, metrics: list[dict[str, Any]]) -> None:
+    """Write metrics.jsonl, a line an epoch."""
+    lines = "".join(json.dumps(line, allow_nan=False) + "\n" for line in metrics)
+    write_atomically(folder / METRICS, lambda part: part.write_text(lines))
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write JSON that any reader accepts: R's knows no NaN."""
+    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+    write_atomically(path, lambda part: part.write_text(text))
+
+
+def provenance(command: str | None = None) -> dict[str, Any]:
+    """Where a result comes from: command (this process's unless given), commit, versions, machine
+    and time."""
+    return {
+        "command": command or shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
+        "commit": _commit(),
+        "sense": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "threads": torch.get_num_threads(),
+        "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that this code lies in, with a + where it was changed since."""
+    here = Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(
+                ["git", *arguments], cwd=here, capture_output=True, text=True, timeout=10
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    if git("ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return None  # an installed copy, not a checkout
+    commit = git("rev-parse", "HEAD")
+    return f"{commit}+" if commit and git("status", "--porcelain", ".") else commit

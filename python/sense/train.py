@@ -1,0 +1,274 @@
+"""Train a network: `python -m sense.train [RECIPE] --option value ...`, or `fit(config, out)`.
+
+    python -m sense.train                        SENSE-AT on the MNIST sample, some minutes
+    python -m sense.train mnist-demo --method r-at --out runs/r-at
+    python -m sense.train mnist --data-dir DIR   section 5.2.1 of the paper, 500 epochs
+    python -m sense.train --resume runs/r-at     go on after Ctrl-C, or after a crash
+
+A run is a folder; `sense.runs` says what is in it.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from .attacks import Stage, pgd
+from .checkpoint import load_checkpoint, save_checkpoint, save_weights
+from .config import Config
+from .data import ImageData, load_data, to_float
+from .devices import choose_device, place
+from .methods import Batch, Method, NaturalTraining, Step, build_method
+from .models import build_model
+from .runs import check_same_data, create_run, read_run, write_metrics
+from .schedules import learning_rate
+
+MONITOR_SEED = 0  # of the monitor's random starts: the same in each epoch and each run
+
+
+class Stopped(Exception):  # noqa: N818  nothing went wrong
+    """Training was asked to stop; the run's folder holds a checkpoint to go on from."""
+
+    def __init__(self, folder: Path, reason: int) -> None:
+        super().__init__(f"stopped; go on with --resume {folder}")
+        self.reason = reason
+
+
+@dataclass
+class Progress:
+    """How far a run is: whole epochs, steps of the present one, and that one's sums so far."""
+
+    epoch: int = 0
+    step: int = 0
+    loss: float = 0.0
+    images: int = 0
+    seconds: float = 0.0
+    stages: list[int] | None = None
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, step: Step, images: int, seconds: float) -> None:
+        self.step += 1
+        self.loss += float(step.loss.detach()) * images
+        self.images += images
+        self.seconds += seconds
+        if step.stages is not None:
+            counts = torch.bincount(step.stages.int(), minlength=len(Stage)).tolist()
+            self.stages = [a + b for a, b in zip(self.stages or [0, 0, 0], counts, strict=True)]
+
+    def end_epoch(self, line: dict[str, Any]) -> None:
+        self.metrics.append(line)
+        self.epoch += 1
+        self.step, self.loss, self.images, self.seconds, self.stages = 0, 0.0, 0, 0.0, None
+
+
+def fit(
+    config: Config,
+    out: Path,
+    *,
+    data: ImageData | None = None,
+    resume: bool = False,
+    on_epoch: Callable[[dict[str, Any]], object] | None = None,
+    stop: Callable[[], int | None] = lambda: None,
+    show: bool = False,
+    command: str | None = None,
+) -> nn.Module:
+    """Train a network, and leave everything about it in the folder `out`.
+
+    Parameters
+    ----------
+    config
+        Every option.
+    out
+        The run's folder: new, or with `resume` one that a run was begun in with this config.
+    data
+        The images, else those that `config.dataset` names.
+    on_epoch
+        Called with each epoch's line of metrics.
+    stop
+        Asked after each step; a value other than None stops training by raising `Stopped`, with
+        a checkpoint written. A resumed run gives the same weights, bit for bit, as one never
+        stopped, with the same number of threads.
+    show
+        A progress bar on a terminal, and a line an epoch.
+    command
+        What to note as the command that made the run; this process's unless given.
+
+    Returns
+    -------
+    The trained network, in evaluation mode.
+    """
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    device = choose_device(config.device)
+    data = data or load_data(config.dataset, config.data_dir)
+    if resume:
+        check_same_data(out, read_run(out)[1], data)
+    else:
+        create_run(out, config, data, command)
+
+    torch.manual_seed(config.seed)
+    model = place(build_model(config.model, data.shape, len(data.classes)), device).train()
+    optimizer = build_optimizer(config, model)
+    method, pretraining = build_method(config), NaturalTraining()
+    progress = Progress()
+    if resume:
+        progress = restore(load_checkpoint(out), model, optimizer)
+
+    epochs = config.pretrain + config.epochs
+    while progress.epoch < epochs:
+        pretrain = progress.epoch < config.pretrain
+        order = batches(config, len(data.train_x), progress.epoch)
+        bar = tqdm(order, f"epoch {progress.epoch + 1}/{epochs}", disable=None if show else True,
+                   leave=False, initial=progress.step, total=len(order))  # fmt: skip
+        for index in order[progress.step :]:
+            began = time.perf_counter()
+            position = progress.epoch + progress.step / len(order)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(config, position)
+            batch = take(data, index, device)
+            use: Method = pretraining if pretrain else method
+            step = use(model, batch, progress.epoch - config.pretrain)
+            check_finite(step.loss, config, position)
+            optimizer.zero_grad(set_to_none=True)
+            step.loss.backward()
+            optimizer.step()
+            progress.add(step, len(index), time.perf_counter() - began)
+            bar.update()
+            bar.set_postfix(loss=f"{progress.loss / progress.images:.3f}", **stage_counts(progress))
+            reason = stop()
+            if reason is not None and progress.step < len(order):
+                save(out, model, optimizer, progress)
+                raise Stopped(out, reason)
+        bar.close()
+
+        line = {
+            "epoch": progress.epoch + 1,
+            "phase": "pretrain" if pretrain else "train",
+            "lr": optimizer.param_groups[0]["lr"],
+            "loss": progress.loss / progress.images,
+            **monitor(model, data, config, device),
+            **stage_counts(progress),
+            "seconds": round(progress.seconds, 3),
+            "images_per_second": round(progress.images / progress.seconds, 1),
+        }
+        progress.end_epoch(line)
+        save(out, model, optimizer, progress)
+        if show:
+            print(epoch_line(line, epochs), flush=True)
+        if on_epoch is not None:
+            on_epoch(line)
+        if (reason := stop()) is not None and progress.epoch < epochs:
+            raise Stopped(out, reason)
+    return model.eval()
+
+
+def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
+    """Plain SGD with momentum, or Adam."""
+    if config.optimizer == "adam":
+        return torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+    return torch.optim.SGD(
+        model.parameters(), lr=config.lr, momentum=config.momentum,
+        weight_decay=config.weight_decay,
+    )  # fmt: skip
+
+
+def batches(config: Config, n: int, epoch: int) -> list[Tensor]:
+    """The epoch's batches as positions in the training set: a fresh permutation, which depends on
+    the seed and the epoch alone. A single image left over joins the batch before it, since batch
+    norm cannot be trained on one image."""
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
+    order = torch.randperm(n, generator=generator)
+    if n > config.batch_size and n % config.batch_size == 1:
+        *whole, last, single = order.split(config.batch_size)
+        return [*whole, torch.cat([last, single])]
+    return list(order.split(config.batch_size))
+
+
+def take(data: ImageData, index: Tensor, device: torch.device) -> Batch:
+    """A batch of training images on the device, as float32 in [0, 1]."""
+    x = data.train_x[index].to(device, non_blocking=True)
+    return Batch(to_float(x), data.train_y[index].to(device), index)
+
+
+def check_finite(loss: Tensor, config: Config, position: float) -> None:
+    """Stop before a broken update: the checkpoint of the last epoch stays good."""
+    if not torch.isfinite(loss):
+        raise FloatingPointError(
+            f"the loss became {float(loss)} after {position:.2f} epochs, before the update was "
+            f"made: lower --lr (now {config.lr}) or --eps (now {config.eps})"
+        )
+
+
+def monitor(
+    model: nn.Module, data: ImageData, config: Config, device: torch.device
+) -> dict[str, int]:
+    """How many of the first test images are right as they are, and under PGD with the training's
+    eps, step size and steps and one random start. A look at training, not an evaluation."""
+    x = to_float(data.test_x[: config.monitor].to(device))
+    y = data.test_y[: config.monitor].to(device)
+    model.eval()
+    with torch.random.fork_rng():
+        torch.manual_seed(MONITOR_SEED)
+        x_adv = pgd(model, x, y, eps=config.eps, step_size=config.step_size, steps=config.steps,
+                    norm=config.lp)  # fmt: skip
+    with torch.no_grad():
+        natural = int((model(x).argmax(1) == y).sum())
+        robust = int((model(x_adv).argmax(1) == y).sum())
+    model.train()
+    return {"monitored": len(x), "natural_correct": natural, "robust_correct": robust}
+
+
+def stage_counts(progress: Progress) -> dict[str, int]:
+    """How many images of the epoch were in stages A, B and C; empty for a method without them."""
+    if progress.stages is None:
+        return {}
+    return {f"stage_{stage.name.lower()}": progress.stages[stage] for stage in Stage}
+
+
+def epoch_line(line: dict[str, Any], epochs: int) -> str:
+    """An epoch in one line, for people."""
+    n = line["monitored"]
+    stages = "".join(
+        f"  {name.upper()} {line[f'stage_{name}']}" for name in "abc" if f"stage_{name}" in line
+    )
+    return (
+        f"epoch {line['epoch']:>3}/{epochs}  {line['phase']:<8}  loss {line['loss']:.4f}"
+        f"  natural {100 * line['natural_correct'] / n:5.1f} %"
+        f"  robust {100 * line['robust_correct'] / n:5.1f} % (n = {n}){stages}"
+        f"  {line['seconds']:.1f} s"
+    )
+
+
+def save(out: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
+    """Write the checkpoint, and from it the metrics and the weights."""
+    state = {
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "progress": asdict(progress),
+        "random": torch.get_rng_state(),
+        "random_accelerator": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+    save_checkpoint(out, state)
+    write_metrics(out, progress.metrics)
+    save_weights(out, model.state_dict())
+
+
+def restore(state: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    """Put everything back as it was when the checkpoint was written."""
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    torch.set_rng_state(state["random"])
+    if torch.cuda.is_available() and state["random_accelerator"]:
+        torch.cuda.set_rng_state_all(state["random_accelerator"])
+    return Progress(**state["progress"])
+
+
+if __name__ == "__main__":
+    from .cli import train_main
+
+    train_main()
