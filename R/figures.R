@@ -1,9 +1,6 @@
 # Shared look of the figures. Classes are told apart by shape and shade, models by line
 # type, so that nothing depends on colour; the two hues are safe for colour-blind eyes.
 
-#' @importFrom ggplot2 .data
-NULL
-
 sense_theme <- function() {
   ggplot2::theme_bw(base_size = 11) +
     ggplot2::theme(panel.grid = ggplot2::element_blank(), legend.position = "bottom",

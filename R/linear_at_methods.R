@@ -89,9 +89,8 @@ glance.linear_at <- function(x, window = 100, ...) {
 #' @return A ggplot.
 #' @examples
 #' fit <- fit_linear_at(three_clusters(300, seed = 1), "r-at", setting = "large-step")
-#' ggplot2::autoplot(fit)
-#' @exportS3Method ggplot2::autoplot
-#' @export autoplot.linear_at
+#' autoplot(fit)
+#' @export
 autoplot.linear_at <- function(object, data = NULL, type = c("path", "boundary"), ...) {
   type <- assert_choice(type, "type", c("path", "boundary"))
   if (type == "path") return(plot_path(list(object)))
