@@ -88,8 +88,10 @@ unmoved_clusters <- function(law) {
 moved_points <- function(fit, model, x, y) {
   adversary <- choose_adversary(fit$method, if (is.na(fit$c)) 1 else fit$c, fit$eps, fit$K,
                                 fit$boundary, fit$norm)
+  slope <- dual_norm(model$w, fit$norm)
   u <- steepest_direction(model$w, fit$norm)
-  moved <- y * adversary$move(y * linear_score(model, x), dual_norm(model$w, fit$norm))
+  way <- if (slope > 0) adversary$lower(y * linear_score(model, x), slope) / slope else 0
+  moved <- y * way
   data.frame(x1 = x[, 1] - moved * u[1], x2 = x[, 2] - moved * u[2])
 }
 

@@ -55,23 +55,26 @@ sensible_step <- function(x, y, classifier, eps, c, K = 1, step_size = eps / K,
   margin <- y * linear_score(classifier, x)
   slope <- dual_norm(classifier$w, norm)
   full <- min(K * step_size, eps)
-  moved <- sensible_move(margin, slope, full, limit, still, step_size, boundary)
+  drop <- sensible_drop(margin, slope, full, limit, still, step_size, boundary)
+  moved <- if (slope > 0) drop / slope else numeric(nrow(x))
   u <- steepest_direction(classifier$w, norm)
   stage <- ifelse(margin <= still, "A", ifelse(margin - full * slope < limit, "B", "C"))
   data.frame(x1 = x[, 1] - y * moved * u[1], x2 = x[, 2] - y * moved * u[2],
              stage = factor(stage, levels = c("A", "B", "C")), moved = moved)
 }
 
-# How far each point goes. Each unit of way lowers the margin by `slope`; the limit on
-# p_y = c is the margin `limit`; points with margins up to `still` do not move.
-sensible_move <- function(margin, slope, full, limit, still, step_size, boundary) {
-  if (slope == 0 || full == 0) return(numeric(length(margin)))
-  way <- (margin - limit) / slope
-  if (boundary == "revert") {
-    # A step of the clipped last length counts too: then way >= full.
-    way <- ifelse(way >= full, full, floor(way / step_size) * step_size)
+# By how much each margin falls. The limit p_y = c is the margin `limit`; a full way
+# costs full * slope; points with margins up to `still` do not move.
+sensible_drop <- function(margin, slope, full, limit, still, step_size, boundary) {
+  all_the_way <- full * slope
+  drop <- pmin.int(pmax.int(margin - limit, 0), all_the_way)
+  if (boundary == "revert" && step_size * slope > 0) {
+    # Whole steps only, except that the last may have been cut short by the ball.
+    one <- step_size * slope
+    drop <- ifelse(drop < all_the_way, floor(drop / one) * one, drop)
   }
-  ifelse(margin <= still, 0, pmin(way, full))
+  if (still > limit) drop[margin <= still] <- 0
+  drop
 }
 
 # The unit step that lowers w.x fastest is minus this one.

@@ -144,7 +144,8 @@ def _robjects() -> Any:
         import rpy2.robjects as robjects
     except Exception as error:  # rpy2 raises various ones, ImportError too, when it finds no R
         raise RuntimeError(
-            f"sense.r needs R: install R (https://cran.r-project.org) and its package sense ({error})"
+            "sense.r needs R: install R (https://cran.r-project.org) and its package sense "
+            f"({' '.join(str(error).split())})"
         ) from error
     return robjects
 
