@@ -73,7 +73,8 @@ plot_training_frames <- function(frames, data) {
     ggplot2::labs(x = expression(x[1]), y = expression(x[2])) +
     sense_theme() +
     wrapped_caption("Points: the training data as moved by the method's adversary.",
-                    "Grey circles: where 99.9 percent of each cluster was.")
+                    "Grey circles: where 99.9% of each cluster was.",
+                    width = min(100, 55 * length(panels)))
 }
 
 # Nothing to draw for data that were not simulated here.
@@ -117,6 +118,7 @@ plot_path <- function(fits) {
                panel = sprintf("%s, setting \"%s\"", method_label(fit$method), fit$setting))
   }))
   path$panel <- factor(path$panel, unique(path$panel))
+  steepest <- atan2(height_of(fits[[1]]), 2) * 180 / pi
   ggplot2::ggplot(path, ggplot2::aes(.data$iteration, .data$angle)) +
     ggplot2::geom_line(linewidth = 0.2, colour = "grey60") +
     ggplot2::geom_point(ggplot2::aes(shape = .data$type, colour = .data$type), size = 1) +
@@ -127,8 +129,10 @@ plot_path <- function(fits) {
     ggplot2::guides(shape = ggplot2::guide_legend(override.aes = list(size = 2.5))) +
     ggplot2::labs(x = "iteration", y = "angle of the boundary's normal (degrees)") +
     sense_theme() +
-    wrapped_caption("At 0 degrees the boundary is vertical, as sign(x1); near 74 and -74 degrees (for",
-                    "m = 7) it runs between two clusters and ignores the third.")
+    wrapped_caption(sprintf(paste(
+      "At 0 degrees the boundary is vertical, as sign(x1); the lines that part C from A and from B",
+      "halfway lie at %.0f and -%.0f degrees. A flat row of one symbol is a boundary that has settled."),
+      steepest, steepest))
 }
 
 type_shapes <- function() stats::setNames(c(16, 2, 6, 0, 4), boundary_types())

@@ -11,8 +11,8 @@ sense_theme <- function() {
 
 class_colours <- function() c(`-1` = "#B2541A", `+1` = "#1F5A96")
 
-wrapped_caption <- function(...) {
-  ggplot2::labs(caption = paste(strwrap(paste(...), width = 105), collapse = "\n"))
+wrapped_caption <- function(..., width = 100) {
+  ggplot2::labs(caption = paste(strwrap(paste(...), width = width), collapse = "\n"))
 }
 
 class_factor <- function(y) factor(ifelse(y > 0, "+1", "-1"), levels = c("-1", "+1"))
