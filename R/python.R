@@ -88,7 +88,7 @@ python_problem <- function() {
   }
   path <- reticulate::py_config()$python
   for (module in c("torch", "numpy", "safetensors", "tyro", "tqdm", "pooch", "platformdirs")) {
-    if (!reticulate::py_module_available(module)) {
+    if (!with_own_symbols(reticulate::py_module_available(module))) {
       return(sprintf("%s has no %s", path, module))
     }
   }
@@ -97,6 +97,22 @@ python_problem <- function() {
     return(sprintf("reticulate < 1.38 needs numpy < 2, %s has %s", path, numpy))
   }
   NULL
+}
+
+# In a process of R's, R's BLAS comes before the one inside torch: with a plain
+# BLAS, matrix products took ten times as long, and their last digits were not
+# the shell's. Deep binding, which Linux has, makes torch look into its own
+# library first.
+with_own_symbols <- function(import) {
+  os <- reticulate::import("os")
+  if (!reticulate::py_has_attr(os, "RTLD_DEEPBIND")) {
+    return(import)
+  }
+  sys <- reticulate::import("sys")
+  flags <- sys$getdlopenflags()
+  on.exit(sys$setdlopenflags(flags))
+  sys$setdlopenflags(bitwOr(flags, os$RTLD_DEEPBIND))
+  import
 }
 
 # A Python that the user named (RETICULATE_PYTHON, use_virtualenv() ...) wins.

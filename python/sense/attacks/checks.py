@@ -65,11 +65,13 @@ def check_adversarial(
 ) -> None:
     """Raise ArithmeticError unless the attack kept to its rules: finite, inside the bounds, and
     inside the ball but for rounding."""
+    if not len(x):
+        return
     slack = 16 * torch.finfo(x.dtype).eps
-    farthest = float(per_image_norm(x_adv - x, norm).max()) if len(x) else 0.0
+    farthest = float(per_image_norm(x_adv - x, norm).max())
     if not torch.isfinite(x_adv).all():
         raise ArithmeticError("an attack gave pixels that are NaN or infinite")
     if x_adv.min() < bounds[0] or x_adv.max() > bounds[1]:
         raise ArithmeticError(f"an attack left the pixel bounds {bounds}")
-    if farthest > eps + slack * max(1, x[0].numel() if norm == 1 else 1):
+    if farthest > eps + slack * (x[0].numel() if norm == 1 else 1):
         raise ArithmeticError(f"an attack went to a distance of {farthest}, past eps = {eps}")

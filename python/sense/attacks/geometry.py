@@ -19,9 +19,11 @@ def ascent_direction(gradient: Tensor, norm: float) -> Tensor:
     """
     if norm == math.inf:
         return gradient.sign()
-    length = per_image_norm(gradient, norm)
     tiny = torch.finfo(gradient.dtype).tiny
-    return gradient / broadcast(length.clamp_min(tiny), gradient)
+    # The largest entry first becomes 1: the square of a small one would be 0.
+    for p in (math.inf, norm):
+        gradient = gradient / broadcast(per_image_norm(gradient, p).clamp_min(tiny), gradient)
+    return gradient
 
 
 def project(z: Tensor, x: Tensor, eps: float, norm: float, bounds: Bounds) -> Tensor:

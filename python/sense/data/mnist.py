@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import logging
+import zlib
 from pathlib import Path
 
 import pooch
@@ -59,7 +60,7 @@ def load_folder(folder: Path, name: str) -> ImageData:
         tensors[part] = tensors[part].unsqueeze(1)
     for part in ("train_y", "test_y"):
         tensors[part] = tensors[part].long()
-    classes = max(10, int(tensors["train_y"].max()) + 1)
+    classes = max(10, int(tensors["train_y"].max()) + 1) if len(tensors["train_y"]) else 10
     return ImageData(name=name, classes=tuple(map(str, range(classes))), **tensors)
 
 
@@ -94,7 +95,7 @@ def _fetch(mirror: str, file: str, folder: Path, expected: str) -> str | None:
         return f"{mirror}: {type(error).__name__}"
     try:
         found = hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
-    except (EOFError, OSError):
+    except (EOFError, OSError, zlib.error):
         found = "none, not gzip"
     if found == expected:
         return None

@@ -35,6 +35,6 @@ def build_model(name: str, shape: Shape, classes: int) -> nn.Module:
 
 def check_model_name(name: str) -> None:
     """Raise ValueError, naming the models there are, for an unknown name."""
-    if name != "small-cnn" and not re.fullmatch(r"capacity-[1-9]", name):
+    if name != "small-cnn" and not re.fullmatch(r"capacity-[1-9]", str(name)):
         known = "; ".join(f"{key}: {text}" for key, text in MODELS.items())
         raise ValueError(f"unknown model {name!r}. There are {known}")

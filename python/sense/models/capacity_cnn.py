@@ -16,6 +16,8 @@ class CapacityCNN(nn.Module):
     def __init__(self, capacity: int, shape: Shape = (1, 28, 28), classes: int = 10) -> None:
         super().__init__()
         channels, height, width = shape
+        if height < 4 or width < 4:
+            raise ValueError(f"capacity-D needs images of 4 x 4 or more, got {height} x {width}")
         kernels, units = 2**capacity, 2 ** (capacity + 4)
         self.layers = nn.Sequential(
             nn.Conv2d(channels, kernels // 2, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),

@@ -1,0 +1,65 @@
+"""Shared by the tests: part of the real sample, a run that takes a second, real processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from sense.config import Config
+from sense.data import ImageData
+from sense.data.mnist import load_sample
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_one_seed():
+    """Bit for bit needs a fixed number of threads; a test that draws needs a fixed seed."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def sample() -> ImageData:
+    return load_sample()
+
+
+@pytest.fixture(scope="session")
+def few(sample) -> ImageData:
+    """300 + 100 of the sample's images: 6 steps an epoch for `tiny`."""
+    return ImageData(
+        name="few", classes=sample.classes,
+        train_x=sample.train_x[:300], train_y=sample.train_y[:300],
+        test_x=sample.test_x[:100], test_y=sample.test_y[:100],
+    )  # fmt: skip
+
+
+@pytest.fixture
+def tiny() -> Config:
+    return Config(
+        dataset="arrays", model="capacity-1", pretrain=1, epochs=2, batch_size=50, lr=0.05,
+        steps=3, step_size=0.1, c=0.2, monitor=32, threads=1, device="cpu",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start `python -m MODULE ...` in an empty folder; what still runs at the end is killed."""
+    started = []
+
+    def start(module: str, *arguments: object) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *map(str, arguments)],
+            cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "python"), "NO_COLOR": "1"},
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()

@@ -1,0 +1,188 @@
+import io
+import os
+import pickle
+import zipfile
+
+import pytest
+import torch
+
+from sense.checkpoint import (
+    CHECKPOINT,
+    PREVIOUS,
+    WEIGHTS,
+    WEIGHTS_SUM,
+    load_checkpoint,
+    load_weights,
+    pack_weights,
+    save_checkpoint,
+    save_weights,
+    seal,
+    unpack_weights,
+    write_atomically,
+)
+
+OLD = {"epoch": 1, "weight": torch.arange(50.0), "list": [1, 2.5, None, "text"]}
+NEW = {"epoch": 2, "weight": torch.arange(50.0) + 1, "list": []}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(
+        torch.equal(a[key], b[key]) if isinstance(a[key], torch.Tensor) else a[key] == b[key]
+        for key in a
+    )
+
+
+def flip(path, position, bit=0):
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1 << bit
+    path.write_bytes(content)
+
+
+def test_what_is_saved_is_loaded_and_the_one_before_is_kept(tmp_path):
+    save_checkpoint(tmp_path, OLD)
+    save_checkpoint(tmp_path, NEW)
+    assert same(load_checkpoint(tmp_path), NEW)
+    (tmp_path / CHECKPOINT).unlink()  # as when killed between the two renames
+    assert same(load_checkpoint(tmp_path), OLD)
+    assert {path.name for path in tmp_path.iterdir()} == {PREVIOUS}
+
+
+class Unpicklable:
+    def __reduce__(self):
+        raise OSError("disk full")
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
+    save_checkpoint(tmp_path, OLD)
+    with pytest.raises(OSError, match="disk full"):
+        save_checkpoint(tmp_path, {**NEW, "bad": Unpicklable()})
+    assert same(load_checkpoint(tmp_path), OLD)
+    assert {path.name for path in tmp_path.iterdir()} == {CHECKPOINT}
+
+
+def test_a_half_written_file_is_never_at_its_final_place(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def half(part):
+        part.write_text("ne")
+        assert path.read_text() == "old"
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        write_atomically(path, half)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_what_a_killed_writer_left_is_ignored_and_overwritten(tmp_path):
+    save_checkpoint(tmp_path, OLD)
+    (tmp_path / f".{CHECKPOINT}.part").write_bytes(b"half a checkpoint")
+    assert same(load_checkpoint(tmp_path), OLD)
+    save_checkpoint(tmp_path, NEW)
+    assert same(load_checkpoint(tmp_path), NEW)
+    assert {path.name for path in tmp_path.iterdir()} == {CHECKPOINT, PREVIOUS}
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, -1])
+def test_a_truncated_checkpoint_falls_back_to_the_one_before(tmp_path, size):
+    save_checkpoint(tmp_path, OLD)
+    save_checkpoint(tmp_path, NEW)
+    path = tmp_path / CHECKPOINT
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.warns(UserWarning, match=f"{CHECKPOINT} is damaged .* going on from {PREVIOUS}"):
+        assert same(load_checkpoint(tmp_path), OLD)
+
+
+def test_no_flipped_bit_goes_unseen(tmp_path):
+    """The headers of a zip file are under none of its own checksums."""
+    save_checkpoint(tmp_path, NEW)
+    path = tmp_path / CHECKPOINT
+    whole = path.read_bytes()
+    for position in range(0, len(whole), 7):
+        path.write_bytes(whole)
+        flip(path, position, position % 8)
+        with pytest.raises(ValueError, match=f"{CHECKPOINT} is damaged"):
+            load_checkpoint(tmp_path)
+
+
+def test_other_tools_read_a_checkpoint_too(tmp_path):
+    save_checkpoint(tmp_path, NEW)
+    assert same(torch.load(tmp_path / CHECKPOINT), NEW)
+    with zipfile.ZipFile(tmp_path / CHECKPOINT) as archive:
+        assert archive.testzip() is None
+
+
+def test_two_damaged_checkpoints_are_both_named(tmp_path):
+    save_checkpoint(tmp_path, OLD)
+    save_checkpoint(tmp_path, NEW)
+    for name in (CHECKPOINT, PREVIOUS):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ValueError, match=f"{CHECKPOINT} is damaged .*{PREVIOUS} is damaged"):
+        load_checkpoint(tmp_path)
+
+
+def test_no_checkpoint(tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"no {CHECKPOINT} in"):
+        load_checkpoint(tmp_path)
+
+
+class Payload:
+    def __init__(self, victim):
+        self.victim = victim
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.victim),)
+
+
+def zipped(payload):
+    buffer = io.BytesIO()
+    torch.save({"model": payload}, buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("form", ["sealed", "torch.save", "pickle"])
+def test_a_malicious_checkpoint_is_refused_and_not_run(tmp_path, form):
+    victim = tmp_path / "owned"
+    payload = Payload(victim)
+    content = {
+        "sealed": seal(zipped(payload)),
+        "torch.save": zipped(payload),
+        "pickle": pickle.dumps({"model": payload}),
+    }[form]
+    (tmp_path / CHECKPOINT).write_bytes(content)
+    problem = "it holds more than tensors and plain values" if form == "sealed" else "SHA-256"
+    with pytest.raises(ValueError, match=f"{CHECKPOINT} is damaged .*{problem}"):
+        load_checkpoint(tmp_path)
+    assert not victim.exists()
+    if form == "sealed":  # the payload was a live one
+        torch.load(tmp_path / CHECKPOINT, weights_only=False)
+        assert victim.exists()
+
+
+WEIGHT = {"a.weight": torch.randn(3, 4).t(), "b": torch.tensor(2.0)}
+
+
+def test_weights_come_back_whatever_their_strides(tmp_path):
+    save_weights(tmp_path, WEIGHT)
+    assert same(load_weights(tmp_path), WEIGHT)
+    assert same(unpack_weights(pack_weights(WEIGHT)), WEIGHT)
+    digest, name = (tmp_path / WEIGHTS_SUM).read_text().split()
+    assert name == WEIGHTS
+    assert len(digest) == 64
+
+
+@pytest.mark.parametrize("position", [0, 9, -1])
+def test_a_flipped_bit_of_the_weights_is_found(tmp_path, position):
+    save_weights(tmp_path, WEIGHT)
+    flip(tmp_path / WEIGHTS, position)
+    with pytest.raises(ValueError, match=r"model.safetensors is damaged: its SHA-256 should be"):
+        load_weights(tmp_path)
+
+
+@pytest.mark.parametrize("name", [WEIGHTS, WEIGHTS_SUM])
+def test_emptied_weights_are_found(tmp_path, name):
+    save_weights(tmp_path, WEIGHT)
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(ValueError, match=r"model.safetensors is damaged"):
+        load_weights(tmp_path)

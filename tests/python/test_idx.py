@@ -1,0 +1,62 @@
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from sense.data.idx import read_idx, write_idx
+
+IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+HEADER = struct.pack(">BBBB3I", 0, 0, 8, 3, 2, 3, 4)
+PLAIN = HEADER + IMAGES.tobytes()
+ZIPPED = gzip.compress(PLAIN)
+
+
+def flipped(content, position):
+    changed = bytearray(content)
+    changed[position] ^= 0xFF
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 3, 4), (0, 28, 28)])
+def test_what_is_written_is_read(tmp_path, shape):
+    array = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    write_idx(tmp_path / "a.gz", array)
+    np.testing.assert_array_equal(read_idx(tmp_path / "a.gz"), array)
+
+
+@pytest.mark.parametrize("content", [PLAIN, ZIPPED], ids=["plain", "gzip"])
+def test_zipped_or_not_is_seen_from_the_content(tmp_path, content):
+    (tmp_path / "any-name").write_bytes(content)
+    np.testing.assert_array_equal(read_idx(tmp_path / "any-name"), IMAGES)
+
+
+def test_the_same_array_gives_the_same_file(tmp_path):
+    write_idx(tmp_path / "a", IMAGES)
+    write_idx(tmp_path / "b", IMAGES)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+DAMAGED = {
+    "empty": (b"", "not an IDX file"),
+    "html": (b"<html>not found</html>", "not an IDX file of unsigned bytes: starts 3c68746d"),
+    "magic": (b"\0\1" + PLAIN[2:], "not an IDX file"),
+    "floats": (PLAIN[:2] + b"\x0d" + PLAIN[3:], "not an IDX file of unsigned bytes"),
+    "no sizes": (PLAIN[:9], "cut short: no room for the sizes of 3 dimensions"),
+    "cut short": (PLAIN[:-1], r"should hold 24 bytes for its shape \(2, 3, 4\), has 23"),
+    "too long": (PLAIN + b"x", "should hold 24 bytes .* has 25"),
+    "absurd": (struct.pack(">BBBB3I", 0, 0, 8, 3, *[2**32 - 1] * 3), "should hold 79,228,162"),
+    "gzip cut short": (ZIPPED[:-9], "damaged gzip file"),
+    "gzip header": (flipped(ZIPPED, 2), "damaged gzip file"),
+    "gzip stream": (flipped(ZIPPED, 12), "damaged gzip file"),
+    "gzip checksum": (flipped(ZIPPED, len(ZIPPED) - 8), "damaged gzip file"),
+    "gzip of html": (gzip.compress(b"<html>"), "not an IDX file"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_file_is_named(tmp_path, content, message):
+    path = tmp_path / "train-images-idx3-ubyte"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"train-images-idx3-ubyte .*{message}"):
+        read_idx(path)

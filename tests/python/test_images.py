@@ -1,0 +1,68 @@
+import math
+
+import pytest
+import torch
+
+from sense.data import ImageData, to_float
+
+
+def data(**changes):
+    parts = {
+        "train_x": torch.arange(4 * 6, dtype=torch.uint8).view(4, 1, 2, 3),
+        "train_y": torch.tensor([0, 1, 2, 0]),
+        "test_x": torch.zeros(2, 1, 2, 3, dtype=torch.uint8),
+        "test_y": torch.tensor([2, 1]),
+    }
+    return ImageData(name="mine", classes=("a", "b", "c"), **{**parts, **changes})
+
+
+def floats(value=0.5, at=None):
+    x = torch.full((4, 1, 2, 3), 0.5)
+    x[at if at is not None else slice(None)] = value
+    return x
+
+
+def test_shape_and_float_conversion():
+    assert data().shape == (1, 2, 3)
+    bytes_ = torch.tensor([0, 51, 255], dtype=torch.uint8)
+    assert to_float(bytes_).tolist() == pytest.approx([0, 0.2, 1])
+    assert bytes_.tolist() == [0, 51, 255]
+    assert torch.equal(to_float(floats(0.3)), floats(0.3))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"train_x": torch.zeros(4, 1, 2, 3, dtype=torch.uint8)},
+        {"train_y": torch.tensor([0, 1, 2, 1])},
+        {"test_x": torch.ones(2, 1, 2, 3, dtype=torch.uint8)},
+        {"test_y": torch.tensor([2, 2])},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_hash_sees_every_part(change):
+    assert data().sha256 == data().sha256
+    assert data(**change).sha256 != data().sha256
+
+
+BAD = {
+    "flat": ({"train_x": torch.zeros(4, 6)}, r"train images must be n x channels x height x width"),
+    "none": ({"test_x": torch.zeros(0, 1, 2, 3), "test_y": torch.zeros(0, dtype=torch.int64)},
+             "test images: there are none"),
+    "double": ({"train_x": floats().double()}, "must be uint8 or float32, got torch.float64"),
+    "nan": ({"train_x": floats(math.nan, (2, 0, 1, 1))}, "NaN or infinite pixel, first in image 2"),
+    "inf": ({"train_x": floats(math.inf, (1, 0, 0, 0))}, "NaN or infinite pixel, first in image 1"),
+    "255": ({"train_x": floats(255.0, (1, 0, 0, 0))}, "from 0 to 1, got 0.5 to 255: divide by 255"),
+    "negative": ({"train_x": floats(-1.0, 0)}, r"from 0 to 1, got -1 to 0.5$"),
+    "many labels": ({"train_y": torch.tensor([0, 1, 2])}, "must be 4 int64 numbers, one an image"),
+    "label type": ({"train_y": torch.tensor([0.0, 1, 2, 0])}, "got torch.float32"),
+    "counted from 1": ({"train_y": torch.tensor([1, 2, 3, 1])}, "to 2 for 3 classes, got 1 to 3"),
+    "negative label": ({"test_y": torch.tensor([-1, 0])}, "test labels must .* got -1 to 0"),
+    "unlike": ({"test_x": torch.zeros(2, 1, 3, 2)}, r"images are \(1, 2, 3\), .*\(1, 3, 2\)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "message"), BAD.values(), ids=BAD)
+def test_what_is_wrong_is_named(change, message):
+    with pytest.raises(ValueError, match=f"mine: .*{message}|mine: {message}"):
+        data(**change)

@@ -1,0 +1,40 @@
+import os
+import signal
+
+import pytest
+
+from sense.interrupts import noted_signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_noted_and_nothing_else(number):
+    with noted_signals() as stop:
+        assert stop() is None
+        os.kill(os.getpid(), number)
+        assert stop() == number
+        assert stop() == number
+
+
+def test_the_first_reason_counts():
+    with noted_signals() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop() == signal.SIGTERM
+
+
+def interrupt_twice():
+    with noted_signals():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_second_ctrl_c_interrupts_at_once():
+    with pytest.raises(KeyboardInterrupt):
+        interrupt_twice()
+
+
+def test_handlers_are_put_back():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(KeyboardInterrupt):
+        interrupt_twice()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

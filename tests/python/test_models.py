@@ -1,0 +1,66 @@
+import pytest
+import torch
+
+from sense.models import CapacityCNN, SmallCNN, build_model, check_model_name
+
+
+def size(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("capacity", "parameters"),
+    [(1, 3_576), (2, 13_514), (3, 52_506), (4, 206_954), (5, 821_706), (6, 3_274_634)],
+)
+def test_capacity_networks_have_the_documented_size(capacity, parameters):
+    assert size(build_model(f"capacity-{capacity}", (1, 28, 28), 10)) == parameters
+
+
+def test_small_cnn_has_the_size_of_tradess():
+    assert size(build_model("small-cnn", (1, 28, 28), 10)) == 312_202
+
+
+@pytest.mark.parametrize("name", ["small-cnn", "capacity-1", "capacity-3"])
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 17, 22)])
+@pytest.mark.parametrize("classes", [2, 10])
+def test_logits_for_any_image(name, shape, classes):
+    model = build_model(name, shape, classes).eval()
+    assert model(torch.rand(2, *shape)).shape == (2, classes)
+
+
+def test_small_cnn_starts_without_an_opinion():
+    model = SmallCNN().eval()
+    x = torch.rand(3, 1, 28, 28, requires_grad=True)
+    logits = model(x)
+    (gradient,) = torch.autograd.grad(logits.square().sum() + logits.sum(), x)
+    assert not logits.any()
+    assert not gradient.any()
+
+
+@pytest.mark.parametrize("name", ["small-cnn", "capacity-2"])
+def test_the_seed_makes_the_network(name):
+    torch.manual_seed(4)
+    first = build_model(name, (1, 28, 28), 10).state_dict()
+    torch.manual_seed(4)
+    again = build_model(name, (1, 28, 28), 10).state_dict()
+    assert all(torch.equal(first[key], again[key]) for key in first)
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet", "capacity-0", "capacity-10", "capacity-", "", "Small-CNN"]
+)
+def test_an_unknown_name_is_told_what_there_is(name):
+    with pytest.raises(ValueError, match=f"unknown model '{name}'. There are small-cnn: .*"):
+        check_model_name(name)
+
+
+@pytest.mark.parametrize(
+    ("build", "shape", "message"),
+    [
+        (lambda shape: SmallCNN(shape), (1, 15, 28), "16 x 16 or more, got 15 x 28"),
+        (lambda shape: CapacityCNN(1, shape), (1, 3, 28), "4 x 4 or more, got 3 x 28"),
+    ],
+)
+def test_images_that_are_too_small_are_refused(build, shape, message):
+    with pytest.raises(ValueError, match=message):
+        build(shape)

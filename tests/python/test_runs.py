@@ -1,0 +1,70 @@
+import json
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sense import __version__
+from sense.runs import (
+    CONFIG,
+    METRICS,
+    check_same_data,
+    create_run,
+    provenance,
+    read_run,
+    write_json,
+    write_metrics,
+)
+
+
+def test_a_run_tells_what_was_asked_and_of_which_images(tmp_path, tiny, few):
+    create_run(tmp_path / "a" / "b", tiny, few)
+    config, description = read_run(tmp_path / "a" / "b")
+    assert config == tiny
+    assert description["config"] == tiny.to_plain()
+    assert description["data"] == {
+        "name": "few", "sha256": few.sha256, "shape": [1, 28, 28], "classes": list("0123456789"),
+        "train": 300, "test": 100,
+    }  # fmt: skip
+
+
+def test_provenance():
+    here = provenance()
+    assert here["sense"] == __version__
+    assert here["torch"] == torch.__version__
+    assert here["threads"] == torch.get_num_threads()
+    assert here["commit"] is None or re.fullmatch(r"[0-9a-f]{40}\+?", here["commit"])
+    assert "pytest" in here["command"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", here["time"])
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path, tiny, few):
+    create_run(tmp_path, tiny, few)
+    before = (tmp_path / CONFIG).read_bytes()
+    with pytest.raises(FileExistsError, match="holds a run already: go on with it by --resume"):
+        create_run(tmp_path, replace(tiny, c=0.9), few)
+    assert (tmp_path / CONFIG).read_bytes() == before
+
+
+def test_a_folder_without_a_run(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no config.json in .*: pass the folder of a run"):
+        read_run(tmp_path)
+
+
+def test_other_images_are_noticed(tmp_path, tiny, few, sample):
+    create_run(tmp_path, tiny, few)
+    _, description = read_run(tmp_path)
+    check_same_data(tmp_path, description, few)
+    with pytest.raises(ValueError, match=f"{few.sha256}, these images have {sample.sha256}"):
+        check_same_data(tmp_path, description, sample)
+
+
+def test_files_hold_json_that_any_reader_accepts(tmp_path):
+    write_json(tmp_path / "a.json", {"x": 1.5})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1.5}
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1.5}
+    write_metrics(tmp_path, [{"epoch": 1}, {"epoch": 2}])
+    assert (tmp_path / METRICS).read_text() == '{"epoch": 1}\n{"epoch": 2}\n'

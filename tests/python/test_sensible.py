@@ -1,0 +1,175 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+import reference
+from networks import CountRows, conv_network, images_and_labels
+from sense.attacks import Stage, pgd, sensible, sensible_with_stages
+from sense.attacks.geometry import per_image_norm, random_point
+
+STEPS = 5
+RADIUS = {math.inf: 0.03, 2: 0.15, 1: 0.75}  # such that all three stages occur
+NORMS = pytest.mark.parametrize("norm", RADIUS)
+C = pytest.mark.parametrize("c", [0.3, 0.5, 0.7, 0.9])
+
+
+def problem(norm=math.inf, n=32, classes=3):
+    network = conv_network(classes)
+    x, y = images_and_labels(network, n, 1, 8, 8)
+    ball = {"eps": RADIUS[norm], "step_size": RADIUS[norm] / 3, "steps": STEPS, "norm": norm}
+    return network, x, y, ball
+
+
+def confidence(network, x, y):
+    training = network.training
+    probabilities = network.eval()(x).softmax(1)[torch.arange(len(x)), y].detach()
+    network.train(training)
+    return probabilities
+
+
+def assert_equals(fast, slow):
+    assert fast.stages.tolist() == slow.stages
+    torch.testing.assert_close(fast.x_adv, slow.x_adv, rtol=0, atol=1e-10)
+
+
+@NORMS
+@C
+@pytest.mark.parametrize("classes", [2, 3, 10])
+def test_equals_algorithms_1_and_2(norm, c, classes):
+    network, x, y, ball = problem(norm, 16, classes)
+    slow = reference.sensible(network, x, y, c=c, **ball)
+    assert_equals(sensible_with_stages(network, x, y, c=c, **ball), slow)
+
+
+@NORMS
+@pytest.mark.parametrize("stage_test", ["natural", "start"])
+@pytest.mark.parametrize("revert", [True, False])
+def test_equals_the_reference_from_a_random_start(norm, stage_test, revert):
+    network, x, y, ball = problem(norm)
+    options = {"c": 0.6, "stage_test": stage_test, "revert": revert}
+    torch.manual_seed(3)
+    start = random_point(x, ball["eps"], norm, (0, 1))
+    torch.manual_seed(3)
+    fast = sensible_with_stages(network, x, y, random_start=True, **options, **ball)
+    assert_equals(fast, reference.sensible(network, x, y, start=start, **options, **ball))
+    if stage_test == "start":
+        stayed = fast.stages == Stage.A
+        assert stayed.any()
+        assert torch.equal(fast.x_adv[stayed], start[stayed])
+
+
+@NORMS
+@pytest.mark.parametrize("random_start", [False, True])
+def test_promises_of_each_stage(norm, random_start):
+    network, x, y, ball = problem(norm, 100)
+    c = 0.6
+    x_adv, stages = sensible_with_stages(network, x, y, c=c, random_start=random_start, **ball)
+    before, after = confidence(network, x, y), confidence(network, x_adv, y)
+    stay = stages == Stage.A
+    assert set(stages.tolist()) == {0, 1, 2}  # or this test would say little
+    assert stages.dtype == torch.uint8
+    assert torch.equal(x_adv[stay], x[stay])
+    assert torch.equal(stay, (before <= c) | (network.eval()(x).argmax(1) != y))
+    assert (after[~stay] >= c - 1e-12).all()
+    assert (after[stages == Stage.C] < before[stages == Stage.C]).all()
+    assert (per_image_norm(x_adv - x, norm) <= ball["eps"] + 1e-12).all()
+    assert x_adv.min() >= 0
+    assert x_adv.max() <= 1
+
+
+def test_a_reverted_image_is_its_last_iterate_on_the_right_side_bit_for_bit():
+    """The iterates are PGD's; an attack of k steps shows the k-th."""
+    network, x, y, ball = problem()
+    c = 0.6
+    reached, stages = sensible_with_stages(network, x, y, c=c, **ball)
+    path = [x] + [
+        pgd(network, x, y, random_start=False, **{**ball, "steps": k}) for k in range(1, STEPS + 1)
+    ]
+    certain = torch.stack([confidence(network, z, y) for z in path])
+    turned = (stages == Stage.B).nonzero().squeeze(1).tolist()
+    assert turned
+    for i in turned:
+        k = int((certain[:, i] < c).nonzero()[0])
+        assert torch.equal(reached[i], path[k - 1][i])
+
+
+def test_c_of_one_moves_nothing():
+    network, x, y, ball = problem()
+    x_adv, stages = sensible_with_stages(network, x, y, c=1.0, **ball)
+    assert torch.equal(x_adv, x)
+    assert not stages.any()
+
+
+@NORMS
+@pytest.mark.parametrize("random_start", [False, True])
+def test_c_of_zero_is_pgd_on_what_is_correctly_classified(norm, random_start):
+    network, x, y, ball = problem(norm)
+    right = network.eval()(x).argmax(1) == y
+    torch.manual_seed(2)
+    expected = pgd(network, x, y, random_start=random_start, **ball)
+    torch.manual_seed(2)
+    x_adv, stages = sensible_with_stages(network, x, y, c=0.0, random_start=random_start, **ball)
+    start_right = right
+    if random_start:  # a start that is itself misclassified is replaced by x
+        torch.manual_seed(2)
+        start = random_point(x, ball["eps"], norm, (0, 1))
+        start_right = right & (network(start).argmax(1) == y)
+    assert 0 < start_right.sum() < len(x)
+    torch.testing.assert_close(x_adv[start_right], expected[start_right], rtol=0, atol=1e-12)
+    assert torch.equal(x_adv[~right], x[~right])
+    assert torch.equal(stages == Stage.C, right)
+
+
+def test_without_reversion_sure_images_take_every_step():
+    network, x, y, ball = problem()
+    x_adv, stages = sensible_with_stages(network, x, y, c=0.6, revert=False, **ball)
+    moves = confidence(network, x, y) > 0.6
+    expected = pgd(network, x, y, random_start=False, **ball)
+    torch.testing.assert_close(x_adv[moves], expected[moves], rtol=0, atol=1e-12)
+    assert torch.equal(stages == Stage.C, moves)
+    assert (confidence(network, x_adv, y)[moves] < 0.6).any()  # reversion would have had work
+
+
+@pytest.mark.parametrize(("c", "revert"), [(0.6, True), (0.6, False), (0.0, True), (1.0, True)])
+def test_only_images_that_move_are_computed(c, revert):
+    network, x, y, ball = problem()
+    slow = reference.sensible(network, x, y, c=c, revert=revert, **ball)
+    # A pass for each iterate; the last one's is not needed where nothing is turned back.
+    tested = c > 0 and revert
+    needed = [len(path) - (stage == reference.C and not tested)
+              for path, stage in zip(slow.iterates, slow.stages, strict=True)]  # fmt: skip
+    counter = CountRows(network)
+    sensible_with_stages(counter, x, y, c=c, revert=revert, **ball)
+    assert counter.rows == sum(needed)
+    assert counter.passes == max(needed)
+    assert max(needed) == (1 if c == 1 else STEPS + tested)
+    assert sum(needed) < len(x) * max(needed) or c == 1
+
+
+def test_no_pass_is_made_once_every_image_is_frozen():
+    network, x, y, ball = problem()
+    counter = CountRows(network)
+    sensible(counter, x, y, c=0.6, **{**ball, "eps": 5.0, "step_size": 5.0, "steps": 50})
+    assert counter.passes < 10
+
+
+def test_loss_of_the_examples_is_that_of_the_partition():
+    """Eq. (14) on the images reached, split as eq. (11) splits it: the natural loss on A, the
+    adversarial loss on C, and on B at most log(1/c), which eq. (13) would reach."""
+    network, x, y, ball = problem(n=100)
+    c = 0.6
+    x_adv, stages = sensible_with_stages(network, x, y, c=c, **ball)
+    pgd_images = pgd(network, x, y, random_start=False, **ball)
+    network.eval()
+    sense, natural, adversarial = (
+        F.cross_entropy(network(z), y, reduction="none") for z in (x_adv, x, pgd_images)
+    )
+    a, b, full = (stages == stage for stage in Stage)
+    torch.testing.assert_close(sense[a], natural[a])
+    torch.testing.assert_close(sense[full], adversarial[full])
+    assert (sense[b] <= math.log(1 / c) + 1e-12).all()
+    truncated = (natural - math.log(1 / c)).clamp_min(0) + adversarial.clamp_max(math.log(1 / c))
+    sure = a & (adversarial >= math.log(1 / c))  # eq. (10) supposes that PGD finds a higher loss
+    torch.testing.assert_close(sense[sure | full], truncated[sure | full])

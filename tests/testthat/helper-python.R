@@ -1,0 +1,50 @@
+# Tests that need Python are skipped, visibly, where it is not there.
+skip_if_no_sense <- function() {
+  problem <- sense:::python_problem()
+  if (!is.null(problem)) {
+    testthat::skip(paste0("needs Python with torch: ", problem))
+  }
+}
+
+# A short real run on the MNIST sample, made once for all tests.
+short_fit <- local({
+  fit <- NULL
+  function() {
+    if (is.null(fit)) fit <<- train_short()
+    fit
+  }
+})
+
+train_short <- function(..., out = NULL) {
+  train_sense(
+    model = "capacity-1", epochs = 1, lr = 0.05, ...,
+    control = sense_control(out = out, threads = 1, monitor = 32, quiet = TRUE)
+  )
+}
+
+# The test images of the sample, as R has them: n x height x width, whole numbers.
+sample_images <- function(n, part = "t10k") {
+  folder <- system.file("python", "sense", "data", "mnist_sample", package = "sense")
+  images <- gzfile(file.path(folder, paste0(part, "-images-idx3-ubyte.gz")), "rb")
+  labels <- gzfile(file.path(folder, paste0(part, "-labels-idx1-ubyte.gz")), "rb")
+  on.exit({
+    close(images)
+    close(labels)
+  })
+  readBin(images, "raw", 16)
+  readBin(labels, "raw", 8)
+  pixels <- as.integer(readBin(images, "raw", n * 28 * 28))
+  # IDX has the column fastest, then the row, then the image.
+  list(
+    x = aperm(array(pixels, c(28, 28, n)), c(3, 2, 1)),
+    y = factor(as.integer(readBin(labels, "raw", n)), levels = 0:9)
+  )
+}
+
+# Run R code in a fresh process with the given environment; what it prints.
+fresh_r <- function(code, env = character()) {
+  file <- tempfile(fileext = ".R")
+  writeLines(code, file)
+  rscript <- file.path(R.home("bin"), "Rscript")
+  suppressWarnings(system2(rscript, file, stdout = TRUE, stderr = TRUE, env = env))
+}

@@ -1,0 +1,59 @@
+# The folder of an evaluated run, with these outcomes.
+evaluated_run <- function(natural, pgd, method = "sense") {
+  folder <- tempfile("run-")
+  dir.create(folder)
+  n <- length(natural)
+  write.csv(
+    data.frame(
+      image = rep(seq_len(n) - 1, 2), label = 1, attack = rep(c("natural", "pgd"), each = n),
+      prediction = c(natural, pgd), correct = c(natural, pgd)
+    ),
+    file.path(folder, "outcomes.csv"),
+    row.names = FALSE
+  )
+  write <- function(x, name) {
+    writeLines(jsonlite::toJSON(x, auto_unbox = TRUE), file.path(folder, name))
+  }
+  write(
+    list(config = list(method = method, c = 0.7, model = "capacity-1"), data = list(name = "toy")),
+    "config.json"
+  )
+  write(list(attack = list(name = "pgd", steps = 10, restarts = 2)), "evaluation.json")
+  folder
+}
+
+test_that("accuracies are counted from the outcomes, with Wilson intervals", {
+  table <- accuracies(c(
+    evaluated_run(c(1, 1, 1, 0), c(1, 0, 0, 0)),
+    evaluated_run(c(1, 1), c(0, 0), method = "nt")
+  ))
+  expect_equal(as.character(table$run), rep(c("SENSE-AT (c = 0.7)", "NT"), each = 2))
+  expect_equal(table$attack, rep(c("natural", "PGD-10 x 2"), 2))
+  expect_equal(table$k, c(3, 1, 2, 0))
+  expect_equal(table$n, c(4, 4, 2, 2))
+  expect_equal(table$lower, wilson_interval(table$k, table$n)$lower)
+})
+
+test_that("names label the runs", {
+  table <- accuracies(c(mine = evaluated_run(1, 1)))
+  expect_equal(unique(as.character(table$run)), "mine")
+})
+
+test_that("the table prints k / n and intervals", {
+  expect_output(
+    print(accuracies(evaluated_run(c(1, 0), c(0, 0)))),
+    "natural +50.0 % \\[9.5, 90.5\\] \\(1 / 2\\)"
+  )
+})
+
+test_that("the picture has a point for each accuracy", {
+  table <- accuracies(evaluated_run(c(1, 0), c(0, 0)))
+  built <- ggplot2::ggplot_build(autoplot(table))$data
+  expect_equal(sort(built[[2]]$x), sort(table$estimate))
+  expect_equal(sort(built[[1]]$xmin), sort(table$lower))
+})
+
+test_that("a run that was not evaluated is refused with the command to do so", {
+  expect_error(accuracies(tempdir()), "python -m sense.evaluate")
+  expect_error(accuracies(1), "paths of evaluated runs")
+})

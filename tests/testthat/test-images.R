@@ -1,0 +1,46 @@
+test_that("a matrix holds an image a row, its pixels row by row", {
+  picture <- matrix(1:9 / 9, 3, 3) # not symmetric: rows and columns cannot be mixed up
+  rows <- rbind(as.vector(t(picture)), as.vector(t(picture)) / 2)
+  images <- sense:::as_image_array(rows, "x")
+  expect_equal(dim(images), c(2, 3, 3))
+  expect_equal(images[1, , ], picture)
+  expect_equal(images[2, , ], picture / 2)
+})
+
+test_that("arrays stay as they are", {
+  grey <- array(0, c(2, 3, 4))
+  colour <- array(0, c(2, 3, 4, 3))
+  expect_identical(sense:::as_image_array(grey, "x"), grey)
+  expect_identical(sense:::as_image_array(colour, "x"), colour)
+})
+
+test_that("labels are counted from 0, by the levels of the factor", {
+  y <- factor(c("b", "a", "c", "a"), levels = c("c", "b", "a"))
+  images <- sense:::as_images(array(0, c(4, 2, 2)), y, array(0, c(1, 2, 2)), "a")
+  expect_identical(images$y, c(1L, 2L, 0L, 2L))
+  expect_identical(images$y_test, 2L)
+  expect_identical(images$classes, list("c", "b", "a"))
+})
+
+test_that("each sixth image is set aside, and no other", {
+  x <- array(seq_len(13), c(13, 1, 1))
+  images <- sense:::as_images(x, factor(1:13), NULL, NULL)
+  expect_equal(as.vector(images$x_test), c(6, 12))
+  expect_equal(as.vector(images$x), setdiff(1:13, c(6, 12)))
+  expect_equal(images$y_test, c(5L, 11L))
+})
+
+test_that("bad images and classes are refused with what was received", {
+  as_images <- function(x, y, ...) sense:::as_images(x, y, NULL, NULL)
+  expect_error(as_images("a", 1), "numeric array")
+  expect_error(as_images(1:10, 1), "numeric array")
+  expect_error(as_images(matrix(0, 8, 10), 1:8), "10 pixels.*no square")
+  expect_error(as_images(array(0, c(8, 2, 2)), NULL), "need their classes")
+  expect_error(as_images(array(0, c(8, 2, 2)), 1:7), "each of the 8 images, not 7")
+  expect_error(as_images(array(0, c(8, 2, 2)), c(1:7, NA)), "1 missing.*first at 8")
+  expect_error(as_images(array(0, c(3, 2, 2)), 1:3), "too few")
+  expect_error(
+    sense:::as_images(array(0, c(8, 2, 2)), 1:8, array(0, c(1, 2, 2)), NULL),
+    "both"
+  )
+})

@@ -1,0 +1,120 @@
+test_that("the shell and R train the same network, bit for bit", {
+  skip_if_no_sense()
+  shell <- tempfile("shell-")
+  done <- system2(
+    reticulate::py_config()$python,
+    c(
+      "-m", "sense.train", "--model", "capacity-1", "--epochs", "1", "--lr", "0.05",
+      "--threads", "1", "--monitor", "32", "--out", shell
+    ),
+    stdout = TRUE, stderr = TRUE,
+    env = paste0("PYTHONPATH=", shQuote(sense:::python_source()))
+  )
+  expect_match(done, "^epoch +2/2", all = FALSE)
+  theirs <- read_sense_fit(shell)
+  ours <- short_fit()
+  expect_identical(ours$weights, theirs$weights)
+  expect_identical(ours$config, theirs$config)
+  times <- c("seconds", "images_per_second")
+  expect_equal(
+    ours$metrics[setdiff(names(ours$metrics), times)],
+    theirs$metrics[setdiff(names(theirs$metrics), times)]
+  )
+})
+
+test_that("it learns digits from arrays and a factor", {
+  skip_if_no_sense()
+  digits <- sample_images(3000, "train")
+  letters10 <- factor(letters[as.integer(digits$y)], levels = letters[10:1])
+  fit <- train_sense(
+    x = digits$x, y = letters10, method = "nt", model = "capacity-2", epochs = 3, lr = 0.1,
+    control = sense_control(threads = 1, quiet = TRUE)
+  )
+  expect_equal(fit$data$train, 2500)
+  expect_equal(fit$data$test, 500)
+  fresh <- sample_images(300)
+  predicted <- predict(fit, fresh$x)
+  expect_equal(levels(predicted), letters[10:1])
+  # Ten classes: guessing gives 10 %, and a mix-up of labels or axes not much more.
+  expect_gt(mean(as.character(predicted) == letters[as.integer(fresh$y)]), 0.7)
+
+  flat <- t(apply(fresh$x, 1, function(image) as.vector(t(image)))) / 255
+  expect_equal(
+    predict(fit, flat, type = "prob"), predict(fit, fresh$x, type = "prob"),
+    tolerance = 1e-5
+  )
+})
+
+test_that("progress is shown, a line an epoch", {
+  skip_if_no_sense()
+  told <- character()
+  withCallingHandlers(
+    train_sense(
+      method = "nt", model = "capacity-1", epochs = 1, pretrain = 0,
+      control = sense_control(threads = 1, monitor = 16)
+    ),
+    message = function(m) {
+      told <<- c(told, conditionMessage(m))
+      invokeRestart("muffleMessage")
+    }
+  )
+  expect_match(told, "^epoch +1/1 .*natural .*robust .*n = 16")
+})
+
+test_that("an interrupt leaves a run that can be resumed to the same end", {
+  skip_if_no_sense()
+  skip_on_os("windows")
+  folder <- tempfile("stopped-")
+  code <- sprintf(
+    "%s\ntryCatch(%s, sense_stopped = function(e) cat('stopped\\n'))",
+    "library(sense)",
+    sprintf(
+      "train_sense(model = 'capacity-1', epochs = 2, lr = 0.05, control = sense_control(out = '%s', threads = 1, monitor = 32))",
+      folder
+    )
+  )
+  log <- tempfile()
+  file <- tempfile(fileext = ".R")
+  writeLines(code, file)
+  pid <- as.integer(system(sprintf("%s %s >%s 2>&1 & echo $!", shQuote(file.path(R.home("bin"), "Rscript")), shQuote(file), shQuote(log)), intern = TRUE))
+  for (i in 1:600) {
+    if (length(readLines(log)) > 0) break # the first epoch is done
+    Sys.sleep(0.1)
+  }
+  tools::pskill(pid, tools::SIGINT)
+  for (i in 1:300) {
+    if ("stopped" %in% readLines(log)) break
+    Sys.sleep(0.1)
+  }
+  expect_true("stopped" %in% readLines(log))
+  resumed <- train_sense(control = sense_control(resume = folder, quiet = TRUE))
+  whole <- train_sense(
+    model = "capacity-1", epochs = 2, lr = 0.05,
+    control = sense_control(threads = 1, monitor = 32, quiet = TRUE)
+  )
+  expect_identical(resumed$weights, whole$weights)
+})
+
+test_that("bad options are refused in Python's words and R's name", {
+  skip_if_no_sense()
+  expect_error(train_sense(eps = 8), "eps must be at most 1.*8/255", class = "sense_python_error")
+  expect_error(train_sense(c = 2), "c must be a probability")
+  expect_error(train_sense(epohs = 3), "unknown option epohs.*epochs")
+  expect_error(train_sense(method = "magic"), "one of nt, r-at, sense")
+  expect_error(train_sense(norm = 3), "norm must be one of")
+  expect_error(train_sense(recipe = "cake"), "recipe must be one of")
+  expect_error(
+    train_sense(x = array(100, c(12, 28, 28)), y = rep(0:1, 6)),
+    "divide by 255"
+  )
+})
+
+test_that("bad calls are refused without Python", {
+  expect_error(train_sense("mnist", x = array(0, c(8, 2, 2))), "not both")
+  expect_error(train_sense("mnist", "sense", "capacity-1", 0.5, 0.3, 1, 10), "must be named")
+  expect_error(train_sense(control = list()), "sense_control")
+  expect_error(
+    train_sense(eps = 0.1, control = sense_control(resume = "somewhere")),
+    "leave out.*eps"
+  )
+})
