@@ -19,8 +19,7 @@ python_step <- function(x, y, f, eps, c, K, step_size, norm) {
 }
 
 test_that("R and Python give the same sensible points to 1e-8", {
-  problem <- python_problem()
-  skip_if(!is.null(problem), paste("needs Python with torch:", problem))
+  skip_if_no_sense()
   data <- three_clusters(200, m = 2, sigma = 0.9, seed = 1)
   x <- as_points(data)
   f <- linear_classifier(c(1.5, 0.6), -0.2)
