@@ -40,7 +40,8 @@ boundary_angle <- function(path) atan2(path[, 3], path[, 2]) * 180 / pi
 #'
 #' Looks at the last `window` iterations of a path. The boundary *settles* when its type
 #' does not change there; it *alternates* when the type changes at least `window / 10`
-#' times. Anything between is neither.
+#' times. Anything between is neither. The centres are those of the law the data were
+#' simulated from, or of m = 7 for other data.
 #'
 #' @param fit A [fit_linear_at()].
 #' @param window Number of last iterations looked at, at most those there are.

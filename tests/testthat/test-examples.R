@@ -8,6 +8,16 @@ test_that("Example 1: closed forms and simulation agree over a grid", {
   }
 })
 
+test_that("Example 1: where each classifier is robust, away from the Bayes boundary", {
+  eps <- 0.1
+  x <- with_seed(1, example_points(5000, 0.7))
+  attacked <- function(boundary) ifelse(x$y == 1, x$x1 - eps <= boundary, x$x1 + eps > boundary)
+  away <- abs(x$x1 - 0.5) > eps
+  expect_false(any(attacked(0.5)[away]))
+  # The band (1/2 - 2 eps, 1/2 - eps), and it alone, is lost by the robust classifier.
+  expect_identical(which(attacked(0.5 - eps) & away), which(x$x1 > 0.5 - 2 * eps & x$x1 < 0.5 - eps))
+})
+
 test_that("Example 1: no shift of the boundary is more robust than eps", {
   p <- 0.7
   eps <- 0.1
