@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .checkpoint import unpack_weights
 from .config import DEFAULT_RECIPE, from_plain, recipe
 from .data import ImageData, load_data, to_float
+from .data.images import check_images
 from .devices import choose_device, place
 from .interrupts import noted_signals
 from .models import build_model
@@ -117,17 +118,21 @@ def as_images(x: NDArray[Any], shape: tuple[int, int, int] | None) -> torch.Tens
             f"as those of the training, got {' x '.join(map(str, array.shape))}"
         )
     if np.issubdtype(array.dtype, np.integer):
-        if array.min() < 0 or array.max() > 255:
+        if array.size and (array.min() < 0 or array.max() > 255):
             raise ValueError(
                 f"whole-number pixels must be from 0 to 255, got {array.min()} to {array.max()}"
             )
         kind: type[np.generic] = np.uint8
     else:
         kind = np.float32
-    ordered = np.ascontiguousarray(array.transpose(0, 3, 1, 2), dtype=kind)
-    return torch.from_numpy(ordered)
+    images = torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2), dtype=kind))
+    check_images(images, "images")
+    return images
 
 
 def as_labels(y: Any) -> torch.Tensor:
     """Labels, counted from 0, as int64."""
-    return torch.from_numpy(np.atleast_1d(np.asarray(y)).astype(np.int64))
+    labels = np.atleast_1d(np.asarray(y))
+    if labels.dtype.kind not in "biuf" or not np.isfinite(labels).all() or (labels % 1).any():
+        raise ValueError(f"labels must be whole numbers, counted from 0, got {labels[:5]} ...")
+    return torch.from_numpy(labels.astype(np.int64))

@@ -51,6 +51,11 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     write_atomically(path, write)
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Whether there is a checkpoint, whole or not."""
+    return (folder / CHECKPOINT).exists() or (folder / PREVIOUS).exists()
+
+
 def load_checkpoint(folder: Path) -> dict[str, Any]:
     """The newest checkpoint that is whole.
 

@@ -79,9 +79,10 @@ def evaluate(
     model = place(model, device).eval()
     outcomes: dict[str, list[Outcome]] = {"natural": [], "pgd": []}
     with torch.random.fork_rng():
-        torch.manual_seed(attack.seed)
         bar = tqdm(total=len(x), desc="images", disable=None if show else True, leave=False)
         for images in torch.arange(len(x)).split(BATCH):
+            # A seed a batch: or one more restart here would change the random starts of the next.
+            torch.manual_seed(attack.seed * 1_000_003 + int(images[0]))
             batch, labels = to_float(x[images].to(device)), y[images].to(device)
             for name, predictions in attacked(model, batch, labels, attack):
                 outcomes[name] += [

@@ -58,6 +58,21 @@ def read_run(folder: Path) -> tuple[Config, dict[str, Any]]:
     return from_plain(description["config"]), description
 
 
+def check_same_options(folder: Path, begun: Config, config: Config) -> None:
+    """Raise ValueError where a run would go on with other options. Where it runs may change."""
+    where = {"data_dir", "device", "threads"}
+    before, now = begun.to_plain(), config.to_plain()
+    other = [
+        f"{name} ({before[name]}, not {now[name]})"
+        for name in before.keys() - where
+        if before[name] != now[name]
+    ]
+    if other:
+        raise ValueError(
+            f"the run in {folder} was begun with other options: {', '.join(sorted(other))}"
+        )
+
+
 def check_same_data(folder: Path, description: dict[str, Any], data: ImageData) -> None:
     """Raise ValueError where these are not the images that the run was made with."""
     if description["data"]["sha256"] != data.sha256:

@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .attacks import Stage, pgd
-from .checkpoint import load_checkpoint, save_checkpoint, save_weights
+from .checkpoint import has_checkpoint, load_checkpoint, save_checkpoint, save_weights
 from .config import Config
 from .data import ImageData, load_data, to_float
 from .devices import choose_device, place
 from .methods import Batch, Method, NaturalTraining, Step, build_method
 from .models import build_model
-from .runs import check_same_data, create_run, read_run, write_metrics
+from .runs import check_same_data, check_same_options, create_run, read_run, write_metrics
 from .schedules import learning_rate
 
 MONITOR_SEED = 0  # of the monitor's random starts: the same in each epoch and each run
@@ -107,7 +107,9 @@ def fit(
     device = choose_device(config.device)
     data = data or load_data(config.dataset, config.data_dir)
     if resume:
-        check_same_data(out, read_run(out)[1], data)
+        begun, description = read_run(out)
+        check_same_options(out, begun, config)
+        check_same_data(out, description, data)
     else:
         create_run(out, config, data, command)
 
@@ -116,8 +118,9 @@ def fit(
     optimizer = build_optimizer(config, model)
     method, pretraining = build_method(config), NaturalTraining()
     progress = Progress()
-    if resume:
+    if resume and has_checkpoint(out):  # a run killed in its first epoch has none: begin anew
         progress = restore(load_checkpoint(out), model, optimizer)
+        publish(out, model, progress)  # what a kill after the checkpoint may have left undone
 
     epochs = config.pretrain + config.epochs
     while progress.epoch < epochs:
@@ -199,7 +202,7 @@ def check_finite(loss: Tensor, config: Config, position: float) -> None:
     """Stop before a broken update: the checkpoint of the last epoch stays good."""
     if not torch.isfinite(loss):
         raise FloatingPointError(
-            f"the loss became {float(loss)} after {position:.2f} epochs, before the update was "
+            f"the loss became {loss.item()} after {position:.2f} epochs, before the update was "
             f"made: lower --lr (now {config.lr}) or --eps (now {config.eps})"
         )
 
@@ -245,7 +248,7 @@ def epoch_line(line: dict[str, Any], epochs: int) -> str:
 
 
 def save(out: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
-    """Write the checkpoint, and from it the metrics and the weights."""
+    """Write the checkpoint, then the metrics and the weights."""
     state = {
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
@@ -254,6 +257,11 @@ def save(out: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress
         "random_accelerator": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
     }
     save_checkpoint(out, state)
+    publish(out, model, progress)
+
+
+def publish(out: Path, model: nn.Module, progress: Progress) -> None:
+    """Write what others read: the metrics and the weights."""
     write_metrics(out, progress.metrics)
     save_weights(out, model.state_dict())
 

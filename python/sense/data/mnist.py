@@ -41,7 +41,7 @@ def load_sample() -> ImageData:
 
 def load_mnist(data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
     """All of MNIST, from `data_dir` or, downloaded once, from `cache_dir`."""
-    return load_folder(data_dir if data_dir is not None else download(cache_dir), "mnist")
+    return load_folder(data_dir or download(cache_dir and cache_dir / "mnist"), "mnist")
 
 
 def load_folder(folder: Path, name: str) -> ImageData:

@@ -1,0 +1,171 @@
+"""What R calls, with what R gives: arrays in R's order, numbers as floats, labels from 0."""
+
+import json
+import signal
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from sense import bridge
+from sense.checkpoint import load_weights
+from sense.config import RECIPES
+from sense.runs import load_model
+
+TINY = {"dataset": "arrays", "model": "capacity-1", "pretrain": 0.0, "epochs": 1.0, "lr": 0.05,
+        "batch_size": 50.0, "steps": 2.0, "monitor": 32.0, "threads": 1.0}  # fmt: skip
+
+
+def test_grey_images_get_a_channel():
+    x = np.arange(2 * 3 * 5).reshape(2, 3, 5)
+    images = bridge.as_images(x, None)
+    assert images.shape == (2, 1, 3, 5)
+    assert images.dtype == torch.uint8
+    assert int(images[1, 0, 2, 3]) == x[1, 2, 3]
+
+
+def test_channels_come_last_in_r_and_first_in_torch():
+    x = np.arange(2 * 3 * 5 * 4).reshape(2, 3, 5, 4)
+    images = bridge.as_images(x, None)
+    assert images.shape == (2, 4, 3, 5)
+    assert int(images[1, 3, 2, 4]) == x[1, 2, 4, 3]
+
+
+def test_the_memory_order_of_r_does_not_matter():
+    x = np.arange(2 * 3 * 5 * 4).reshape(2, 3, 5, 4)
+    fortran = np.asfortranarray(x)
+    assert fortran.strides != x.strides
+    assert torch.equal(bridge.as_images(fortran, None), bridge.as_images(x, None))
+
+
+def test_real_pixels_stay_as_they_are():
+    x = np.linspace(0, 1, 12).reshape(1, 3, 4)
+    images = bridge.as_images(x, None)
+    assert images.dtype == torch.float32
+    np.testing.assert_allclose(images[0, 0].numpy(), x[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("x", "shape", "message"),
+    [
+        (np.zeros((2, 9)), None, r"n x height x width \(x channels\), got \(2, 9\)"),
+        (np.full((1, 2, 2), 256), None, "whole-number pixels must be from 0 to 255, got 256"),
+        (np.full((1, 2, 2), -1), None, "whole-number pixels must be from 0 to 255, got -1"),
+        (np.zeros((1, 5, 3)), (1, 3, 5), "n x 3 x 5 x 1 .* got 1 x 5 x 3 x 1"),
+        (np.zeros((1, 1, 3, 5)), (1, 3, 5), "n x 3 x 5 x 1 .* got 1 x 1 x 3 x 5"),
+        (np.zeros((0, 2, 2), dtype=int), None, "there are none"),
+        (np.full((1, 2, 2), 200.0), None, "divide by 255"),
+        (np.full((1, 2, 2), np.nan), None, "NaN"),
+    ],
+)
+def test_images_that_are_none_are_refused(x, shape, message):
+    with pytest.raises(ValueError, match=message):
+        bridge.as_images(x, shape)
+
+
+def test_labels():
+    assert bridge.as_labels([0.0, 2.0, 1.0]).tolist() == [0, 2, 1]
+    assert bridge.as_labels(3).tolist() == [3]  # R's vectors of length one
+    assert bridge.as_labels(np.array([1, 0], dtype=np.int32)).dtype == torch.int64
+
+
+@pytest.mark.parametrize("labels", [[0.5, 1.0], [np.nan, 1.0], ["a", "b"]])
+def test_labels_that_are_no_whole_numbers_are_refused(labels):
+    with pytest.raises(ValueError, match="labels must be whole numbers"):
+        bridge.as_labels(labels)
+
+
+def test_options_are_checked_and_completed():
+    assert bridge.recipes() == list(RECIPES)
+    options = bridge.check_options({"steps": 3.0, "c": 1}, "mnist")
+    assert options == replace(RECIPES["mnist"], steps=3, c=1.0).to_plain()
+    assert json.loads(json.dumps(options)) == options
+    with pytest.raises(ValueError, match="unknown option stepsize"):
+        bridge.check_options({"stepsize": 0.1}, "mnist")
+    with pytest.raises(ValueError, match="recipe must be one of"):
+        bridge.check_options({}, "cifar")
+
+
+@pytest.fixture(scope="module")
+def arrays(sample):
+    """Not square: 24 x 28 pixels, so that a transposed image cannot pass."""
+    return {
+        "x": sample.train_x[:300, 0, 2:26].numpy(), "y": sample.train_y[:300].double().numpy(),
+        "x_test": sample.test_x[:100, 0, 2:26].numpy(), "y_test": sample.test_y[:100].tolist(),
+        "classes": [f"digit {i}" for i in range(10)],
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, arrays):
+    torch.set_num_threads(1)
+    folder, heard = tmp_path_factory.mktemp("bridge") / "run", []
+    fit = bridge.train(TINY, "mnist-demo", str(folder), images=arrays, on_epoch=heard.append)
+    return fit, folder, heard
+
+
+def test_training_gives_back_what_r_keeps(trained):
+    fit, folder, heard = trained
+    assert set(fit) == {"stopped", "description", "metrics", "weights"}
+    assert fit["stopped"] is False
+    description = json.loads(fit["description"])
+    assert description["data"]["shape"] == [1, 24, 28]
+    assert description["data"]["classes"][3] == "digit 3"
+    assert [line["epoch"] for line in json.loads(fit["metrics"])] == [1]
+    assert len(heard) == 1
+    assert heard[0].startswith("epoch   1/1  train")
+    assert isinstance(fit["weights"], bytearray)  # bytes is no raw vector for old reticulates
+    weights = bridge.unpack_weights(bytes(fit["weights"]))
+    assert all(torch.equal(value, weights[name]) for name, value in load_weights(folder).items())
+    assert bridge.read_fit(str(folder)).items() <= fit.items()
+
+
+def test_predictions_are_the_networks_probabilities(trained, arrays):
+    fit, folder, _ = trained
+    x = arrays["x_test"]
+    p = bridge.predict(fit["description"], fit["weights"], x)
+    assert p.dtype == np.float64
+    assert p.shape == (100, 10)
+    np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
+    logits = load_model(folder)(torch.from_numpy(x)[:, None] / 255)
+    np.testing.assert_allclose(p, logits.softmax(1).detach().numpy(), atol=1e-6)
+    real = bridge.predict(fit["description"], fit["weights"], np.asfortranarray(x / 255))
+    np.testing.assert_allclose(p, real, atol=1e-6)
+
+
+def test_many_images_are_predicted_in_parts(trained, arrays, monkeypatch):
+    fit, _, _ = trained
+    whole = bridge.predict(fit["description"], fit["weights"], arrays["x_test"])
+    monkeypatch.setattr(bridge, "PREDICT_BATCH", 33)
+    parts = bridge.predict(fit["description"], fit["weights"], arrays["x_test"])
+    np.testing.assert_allclose(whole, parts, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x: x.transpose(0, 2, 1), "must be n x 24 x 28 x 1 .* got 100 x 28 x 24 x 1"),
+        (lambda x: x.astype(float), "divide by 255"),
+    ],
+)
+def test_predicting_other_images_is_refused(trained, arrays, change, message):
+    fit, _, _ = trained
+    with pytest.raises(ValueError, match=message):
+        bridge.predict(fit["description"], fit["weights"], change(arrays["x_test"]))
+
+
+def test_an_interrupt_stops_and_resume_goes_on(trained, arrays, tmp_path):
+    options, folder = {**TINY, "epochs": 2.0}, str(tmp_path / "run")
+    stopped = bridge.train(options, "mnist-demo", folder, images=arrays,
+                           on_epoch=lambda line: signal.raise_signal(signal.SIGINT))  # fmt: skip
+    assert stopped == {"stopped": True, "folder": folder}
+    resumed = bridge.train({}, "mnist-demo", folder, images=arrays, resume=True)
+    whole = bridge.train(options, "mnist-demo", str(tmp_path / "whole"), images=arrays)
+    assert resumed["weights"] == whole["weights"]
+    assert not resumed["stopped"]
+
+
+def test_test_images_must_be_like_the_training_images(arrays):
+    with pytest.raises(ValueError, match="must be n x 24 x 28 x 1"):
+        bridge.as_image_data(**{**arrays, "x_test": arrays["x_test"][:, :20]})

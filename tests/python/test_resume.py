@@ -1,0 +1,135 @@
+"""A run that was stopped, killed or damaged goes on as if nothing had been."""
+
+import json
+from dataclasses import replace
+from itertools import count
+
+import pytest
+import torch
+
+from sense import train
+from sense.checkpoint import CHECKPOINT, WEIGHTS, load_weights
+from sense.runs import METRICS
+from sense.train import Stopped, fit
+
+CLOCKS = {"seconds", "images_per_second"}
+
+
+def outcome(folder):
+    """All that two runs must have alike: weights as bytes, metrics but for the time taken."""
+    lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+    return (folder / WEIGHTS).read_bytes(), [
+        {key: value for key, value in line.items() if key not in CLOCKS} for line in lines
+    ]
+
+
+def after(steps):
+    """A stop that is asked for after so many steps."""
+    asked = count(1)
+    return lambda: 2 if next(asked) >= steps else None
+
+
+def fit_in_pieces(config, folder, data, steps):
+    """Stop after so many steps, resume, stop again ...; the last piece runs to the end."""
+    for piece, length in enumerate(steps):
+        with pytest.raises(Stopped):
+            fit(config, folder, data=data, resume=piece > 0, stop=after(length))
+        torch.rand(9)  # a new process would begin elsewhere in the stream
+    fit(config, folder, data=data, resume=True)
+
+
+RUNS = {
+    "nt": {"method": "nt"},
+    "r-at": {"method": "r-at"},
+    "sense": {"method": "sense", "warmup": 1},
+    "sense, random start": {"method": "sense", "random_start": True},
+    "adam, one-cycle": {"method": "nt", "optimizer": "adam", "lr": 0.003, "schedule": "one-cycle"},
+    "dropout": {"method": "nt", "model": "small-cnn", "pretrain": 0, "epochs": 1},
+}
+
+
+@pytest.mark.parametrize("change", RUNS.values(), ids=RUNS)
+def test_stopped_often_equals_never_stopped(tmp_path, few, tiny, change):
+    config = replace(tiny, **change)
+    fit(config, tmp_path / "whole", data=few)
+    pieces = [1, 3] if config.model == "small-cnn" else [1, 4, 2, 6]
+    fit_in_pieces(config, tmp_path / "pieces", few, pieces)
+    assert outcome(tmp_path / "pieces") == outcome(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("step", [1, 5, 6, 7, 12, 17])
+def test_any_step_is_a_good_one_to_stop(tmp_path, few, tiny, step):
+    config = replace(tiny, random_start=True)
+    fit(config, tmp_path / "whole", data=few)
+    fit_in_pieces(config, tmp_path / "pieces", few, [step])
+    assert outcome(tmp_path / "pieces") == outcome(tmp_path / "whole")
+
+
+def test_a_stop_in_the_last_step_lets_the_run_end(tmp_path, few, tiny):
+    fit(tiny, tmp_path, data=few, stop=after(18 + 2))  # it is asked again between epochs
+    assert len(outcome(tmp_path)[1]) == 3
+
+
+@pytest.mark.parametrize("at", ["save_checkpoint", "write_metrics", "save_weights"])
+@pytest.mark.parametrize("save", [1, 2, 3])
+def test_killed_between_two_files_of_a_save(tmp_path, few, tiny, monkeypatch, at, save):
+    """Each epoch ends with three files; a run may die before any of them, the last ones too."""
+    fit(tiny, tmp_path / "whole", data=few)
+    write, calls = getattr(train, at), count(1)
+
+    def die(*arguments):
+        if next(calls) == save:
+            raise KeyboardInterrupt
+        write(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, at, die)
+        with pytest.raises(KeyboardInterrupt):
+            fit(tiny, tmp_path / "killed", data=few)
+    fit(tiny, tmp_path / "killed", data=few, resume=True)
+    assert outcome(tmp_path / "killed") == outcome(tmp_path / "whole")
+    assert load_weights(tmp_path / "killed")
+
+
+def test_a_damaged_checkpoint_costs_an_epoch_and_nothing_else(tmp_path, few, tiny):
+    fit(tiny, tmp_path / "whole", data=few)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny, tmp_path / "damaged", data=few, on_epoch=interrupt_after(2))
+    (tmp_path / "damaged" / CHECKPOINT).write_bytes(b"")
+    with pytest.warns(UserWarning, match="going on from checkpoint-previous.pt"):
+        fit(tiny, tmp_path / "damaged", data=few, resume=True)
+    assert outcome(tmp_path / "damaged") == outcome(tmp_path / "whole")
+
+
+def interrupt_after(epochs):
+    def on_epoch(line):
+        if line["epoch"] == epochs:
+            raise KeyboardInterrupt
+
+    return on_epoch
+
+
+def test_a_finished_run_may_be_resumed(tmp_path, few, tiny):
+    fit(tiny, tmp_path, data=few)
+    before = outcome(tmp_path)
+    fit(tiny, tmp_path, data=few, resume=True)
+    assert outcome(tmp_path) == before
+
+
+def test_other_data_are_refused(tmp_path, few, tiny, sample):
+    with pytest.raises(Stopped):
+        fit(tiny, tmp_path, data=few, stop=lambda: 2)
+    with pytest.raises(ValueError, match=f"made with other data: SHA-256 {few.sha256}"):
+        fit(tiny, tmp_path, data=sample, resume=True)
+
+
+def test_other_options_are_refused(tmp_path, few, tiny):
+    with pytest.raises(Stopped):
+        fit(tiny, tmp_path, data=few, stop=lambda: 2)
+    with pytest.raises(ValueError, match=r"begun with other options: c \(0.2, not 0.9\)"):
+        fit(replace(tiny, c=0.9), tmp_path, data=few, resume=True)
+
+
+def test_nothing_to_resume(tmp_path, few, tiny):
+    with pytest.raises(FileNotFoundError, match=r"no config.json in .*: pass the folder of a run"):
+        fit(tiny, tmp_path, data=few, resume=True)

@@ -1,0 +1,109 @@
+"""Real processes, real signals."""
+
+import random
+import signal
+import time
+
+import pytest
+
+from sense.checkpoint import CHECKPOINT
+from sense.config import Config
+from sense.data.idx import write_idx
+from sense.data.mnist import FILES, load_folder
+from sense.runs import CONFIG
+from sense.train import fit
+from test_resume import outcome
+
+OPTIONS = {"dataset": "mnist", "model": "capacity-1", "method": "sense", "random_start": True,
+           "steps": 2, "c": 0.3, "pretrain": 0, "epochs": 3, "monitor": 32, "batch_size": 20,
+           "threads": 1, "device": "cpu"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, sample):
+    """1,000 images: 150 steps, long enough to be met by a signal."""
+    path = tmp_path_factory.mktemp("data")
+    for part, name in FILES.items():
+        array = getattr(sample, part)[: 1000 if "train" in part else 100].numpy().astype("uint8")
+        write_idx(path / f"{name}.gz", array.squeeze())
+    return path
+
+
+@pytest.fixture(scope="module")
+def unstopped(tmp_path_factory, folder):
+    path = tmp_path_factory.mktemp("unstopped")
+    fit(Config(data_dir=folder, **OPTIONS), path, data=load_folder(folder, "mnist"))
+    return outcome(path)
+
+
+@pytest.fixture
+def begin(start, folder):
+    def begin(run):
+        options = {**OPTIONS, "data_dir": folder}
+        arguments = [text for name, value in options.items()
+                     for text in (f"--{name.replace('_', '-')}", value)]  # fmt: skip
+        return start("sense.train", *arguments, "--out", run)
+
+    return begin
+
+
+def wait_for(path, process):
+    """The file is there: training goes on, and signals are noted."""
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def stopped(run, process, number):
+    wait_for(run / CONFIG, process)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=120)
+    assert errors == f"stopped; go on with --resume {run}\n"
+    assert (run / CHECKPOINT).exists()
+    return process.returncode
+
+
+def test_ctrl_c_stops_and_resume_goes_on(tmp_path, begin, start, unstopped):
+    run = tmp_path / "run"
+    assert stopped(run, begin(run), signal.SIGINT) == 130
+    process = start("sense.train", "--resume", run)
+    output, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (0, "")
+    assert output.splitlines()[-1] == f"run: {run}"
+    assert "epoch   3/3" in output
+    assert outcome(run) == unstopped
+
+
+def test_a_scheduler_may_stop_it_too(tmp_path, begin):
+    run = tmp_path / "run"
+    assert stopped(run, begin(run), signal.SIGTERM) == 143
+
+
+def kill_and_resume(run, begin, start, delays):
+    process = begin(run)
+    wait_for(run / CONFIG, process)
+    for delay in delays:
+        time.sleep(delay)
+        process.kill()
+        process.communicate()
+        process = start("sense.train", "--resume", run)
+        process.stdout.readline()  # an epoch has ended, or the run
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    return output
+
+
+def test_a_killed_process_goes_on(tmp_path, begin, start, unstopped):
+    """The first is killed before there is any checkpoint, most likely."""
+    kill_and_resume(tmp_path / "run", begin, start, [0.0, 0.2])
+    assert outcome(tmp_path / "run") == unstopped
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+def test_killed_at_random_moments(tmp_path, begin, start, unstopped, seed):
+    draw = random.Random(seed)
+    kill_and_resume(tmp_path / "run", begin, start, [draw.uniform(0, 0.6) for _ in range(4)])
+    assert outcome(tmp_path / "run") == unstopped

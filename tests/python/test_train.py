@@ -1,0 +1,169 @@
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sense import train
+from sense.checkpoint import CHECKPOINT, PREVIOUS, WEIGHTS, WEIGHTS_SUM, load_checkpoint
+from sense.checkpoint import load_weights as weights
+from sense.config import Config
+from sense.methods import Step
+from sense.models import build_model
+from sense.runs import CONFIG, METRICS, load_model, read_run
+from sense.train import Stopped, batches, build_optimizer, fit
+
+
+def equal(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("change", "natural", "robust"),
+    [
+        ({"method": "nt", "pretrain": 0}, 0.85, 0.0),
+        ({"method": "sense"}, 0.8, 0.5),
+        ({"method": "r-at", "optimizer": "adam", "lr": 0.003}, 0.6, 0.4),
+    ],
+    ids=["nt", "sense", "r-at"],
+)
+def test_learns_the_sample(tmp_path, sample, change, natural, robust):
+    """An epoch or two of a small network; chance is 0.1. What is asked is far below what came."""
+    config = Config(
+        model="capacity-2", epochs=1, lr=0.05, eps=0.1, step_size=0.05, steps=3, c=0.5,
+        monitor=1000, threads=1,
+    )  # fmt: skip
+    fit(replace(config, **change), tmp_path, data=sample)
+    last = lines(tmp_path)[-1]
+    assert last["natural_correct"] / last["monitored"] > natural
+    assert last["robust_correct"] / last["monitored"] > robust
+
+
+@pytest.mark.parametrize("random_start", [False, True])
+def test_same_seed_same_weights(tmp_path, few, tiny, random_start):
+    config = replace(tiny, random_start=random_start, epochs=1)
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        torch.rand(3)  # whatever was drawn before
+        fit(replace(config, seed=seed), tmp_path / name, data=few)
+    assert equal(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not equal(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+def test_the_monitor_does_not_disturb_training(tmp_path, few, tiny):
+    config = replace(tiny, random_start=True, epochs=1)
+    for monitor in (16, 64):
+        fit(replace(config, monitor=monitor), tmp_path / str(monitor), data=few)
+    assert equal(weights(tmp_path / "16"), weights(tmp_path / "64"))
+    assert lines(tmp_path / "64")[0]["monitored"] == 64
+
+
+def test_a_run_folder_and_what_its_metrics_say(tmp_path, few, tiny):
+    heard = []
+    model = fit(tiny, tmp_path, data=few, on_epoch=heard.append)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        CONFIG, METRICS, CHECKPOINT, PREVIOUS, WEIGHTS, WEIGHTS_SUM,
+    }  # fmt: skip
+    assert lines(tmp_path) == heard
+    assert [line["epoch"] for line in heard] == [1, 2, 3]
+    assert [line["phase"] for line in heard] == ["pretrain", "train", "train"]
+    assert "stage_a" not in heard[0]
+    for line in heard[1:]:
+        assert line["stage_a"] + line["stage_b"] + line["stage_c"] == len(few.train_x)
+        assert 0 <= line["robust_correct"] <= line["natural_correct"] <= line["monitored"] == 32
+        assert math.isfinite(line["loss"])
+    assert read_run(tmp_path)[0] == tiny
+    assert not model.training
+    assert equal(model.state_dict(), weights(tmp_path))
+    x = few.test_x[:5].float() / 255
+    torch.testing.assert_close(load_model(tmp_path)(x), model(x))
+
+
+def test_the_loss_reported_is_the_mean_over_images(tmp_path, few, tiny, monkeypatch):
+    """300 images in batches of 80: the last has 60, which a mean over batches would forget."""
+    constant = iter([1.0, 2.0, 3.0, 4.0])
+
+    def method(model, batch, epoch):
+        return Step(0 * model(batch.x).sum() + next(constant))
+
+    monkeypatch.setattr(train, "build_method", lambda config: method)
+    fit(replace(tiny, pretrain=0, epochs=1, batch_size=80), tmp_path, data=few)
+    assert lines(tmp_path)[0]["loss"] == pytest.approx((80 * 6 + 60 * 4) / 300)
+
+
+def test_a_run_is_not_overwritten(tmp_path, few, tiny):
+    fit(replace(tiny, pretrain=0, epochs=1), tmp_path, data=few)
+    before = weights(tmp_path)
+    with pytest.raises(FileExistsError, match="holds a run already"):
+        fit(tiny, tmp_path, data=few)
+    assert equal(weights(tmp_path), before)
+
+
+def test_a_loss_that_is_not_a_number_stops_before_the_update(tmp_path, few, tiny, monkeypatch):
+    models = []
+
+    def build(*arguments):
+        models.append(build_model(*arguments))
+        return models[-1]
+
+    def method(model, batch, epoch):
+        seen.append({name: value.clone() for name, value in model.state_dict().items()})
+        return Step(model(batch.x).square().mean() * (math.nan if len(seen) == 3 else 1))
+
+    seen = []
+    monkeypatch.setattr(train, "build_model", build)
+    monkeypatch.setattr(train, "build_method", lambda config: method)
+    with pytest.raises(FloatingPointError, match=r"loss became nan after 0.33 epochs, .*--lr"):
+        fit(replace(tiny, pretrain=0), tmp_path, data=few)
+    assert not equal(seen[1], seen[2])
+    assert equal(models[0].state_dict(), seen[2])
+
+
+def test_after_a_broken_epoch_the_last_good_one_is_there(tmp_path, few, tiny, monkeypatch):
+    monkeypatch.setattr(train, "learning_rate", lambda config, at: 1e30 if at >= 1 else 0.05)
+    with pytest.raises(FloatingPointError, match="lower --lr"):
+        fit(tiny, tmp_path, data=few)
+    assert load_checkpoint(tmp_path)["progress"]["epoch"] == 1
+    assert all(value.isfinite().all() for value in weights(tmp_path).values())
+    assert len(lines(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("n", [50, 51, 99, 100, 101, 149])
+def test_batches_take_each_image_once_and_leave_none_alone(tiny, n):
+    order = batches(tiny, n, epoch=3)
+    assert sorted(torch.cat(order).tolist()) == list(range(n))
+    assert all(len(index) > 1 for index in order)
+    assert all(len(index) == tiny.batch_size for index in order[:-1])
+
+
+def test_batches_differ_by_epoch_and_seed_alone(tiny):
+    first = torch.cat(batches(tiny, 200, 0))
+    torch.rand(7)
+    assert torch.equal(first, torch.cat(batches(tiny, 200, 0)))
+    assert not torch.equal(first, torch.cat(batches(tiny, 200, 1)))
+    assert not torch.equal(first, torch.cat(batches(replace(tiny, seed=2), 200, 0)))
+
+
+def test_optimizers_are_as_asked(tiny):
+    model = build_model("capacity-1", (1, 28, 28), 10)
+    sgd = build_optimizer(replace(tiny, momentum=0.5, weight_decay=0.1), model)
+    assert (sgd.defaults["momentum"], sgd.defaults["weight_decay"]) == (0.5, 0.1)
+    adam = build_optimizer(replace(tiny, optimizer="adam", weight_decay=0.1), model)
+    assert isinstance(adam, torch.optim.Adam)
+    assert (adam.defaults["lr"], adam.defaults["weight_decay"]) == (0.05, 0.1)
+
+
+def test_the_schedule_reaches_the_optimizer(tmp_path, few, tiny):
+    fit(replace(tiny, schedule="step", milestones=(1,), decay=0.1), tmp_path, data=few)
+    assert [line["lr"] for line in lines(tmp_path)] == pytest.approx([0.05, 0.05, 0.005])
+
+
+def test_stopping_says_how_to_go_on(tmp_path, few, tiny):
+    with pytest.raises(Stopped, match=f"stopped; go on with --resume {tmp_path}") as caught:
+        fit(tiny, tmp_path, data=few, stop=lambda: 15)
+    assert caught.value.reason == 15
+    assert load_checkpoint(tmp_path)["progress"]["step"] == 1
