@@ -39,8 +39,8 @@ boundary_angle <- function(path) atan2(path[, 3], path[, 2]) * 180 / pi
 #' Does the boundary of a training settle or alternate?
 #'
 #' Looks at the last `window` iterations of a path. The boundary *settles* when its type
-#' does not change there; it *alternates* when the type changes at least `window / 10`
-#' times. Anything between is neither. The centres are those of the law the data were
+#' does not change there and its angle keeps within 5 degrees; it *alternates* when the
+#' type changes at least `window / 10` times. Anything between is neither. The centres are those of the law the data were
 #' simulated from, or of m = 7 for other data.
 #'
 #' @param fit A [fit_linear_at()].
@@ -66,10 +66,12 @@ boundary_motion <- function(fit, window = 100) {
   changed <- from != to
   pair <- ifelse(as.integer(from) < as.integer(to), paste(from, to, sep = " / "),
                  paste(to, from, sep = " / "))[changed]
+  turn <- angle_range(boundary_angle(path))
   data.frame(type = as.character(type[length(type)]), changes = sum(changed),
-             settles = !any(changed), alternates = sum(changed) >= length(changed) / 10,
+             settles = !any(changed) && turn <= 5,
+             alternates = sum(changed) >= length(changed) / 10,
              between = if (length(pair)) names(sort(-table(pair)))[1] else NA_character_,
-             turn = angle_range(boundary_angle(path)))
+             turn = turn)
 }
 
 height_of <- function(fit) if (is.null(fit$law)) 7 else fit$law$m

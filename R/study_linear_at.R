@@ -75,9 +75,9 @@ study_row <- function(data, row, start, seed, window) {
 #'   deviation over seeds, for mean risks.
 #' @return `summarise_study()`: a data frame with a row per grid row: `seeds`, for
 #'   `alternates` and `settles` the proportion with `_lower` and `_upper`, the same for
-#'   the mean `standard_risk` and `robust_risk`, the most frequent pair `between` and in
-#'   how many of the runs with changes it leads (`between_share`), and the most frequent
-#'   `type` at the end with its share.
+#'   the mean `standard_risk` and `robust_risk`, the median `turn`, the most frequent pair
+#'   `between` and in how many of the runs with changes it leads (`between_share`), and
+#'   the most frequent `type` at the end with its share.
 #' @export
 summarise_study <- function(runs, level = 0.95) {
   if (!is.data.frame(runs) || !all(c("alternates", "settles", "robust_risk") %in% names(runs))) {
@@ -93,7 +93,7 @@ summarise_study <- function(runs, level = 0.95) {
           named_interval("settles", interval_of(sum(g$settles), nrow(g), level)),
           named_interval("standard_risk", mean_interval(g$standard_risk, level)),
           named_interval("robust_risk", mean_interval(g$robust_risk, level)),
-          leading(g$between, "between"), leading(g$type, "type"))
+          turn = stats::median(g$turn), leading(g$between, "between"), leading(g$type, "type"))
   }))
   row.names(out) <- NULL
   out

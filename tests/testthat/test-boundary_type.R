@@ -44,6 +44,16 @@ test_that("alternation and settling are counted in the window", {
   expect_true(is.na(motion$between))
 })
 
+test_that("a boundary that flips without changing its type has not settled", {
+  # One type, two directions.
+  two <- rbind(c(0, -0.5, 0.3), c(0, -0.5, 2))
+  expect_identical(length(unique(boundary_type(two))), 1L)
+  motion <- boundary_motion(fit_with_path(two[rep(1:2, 50), ]), 20)
+  expect_identical(motion$changes, 0L)
+  expect_gt(motion$turn, 5)
+  expect_false(motion$settles)
+})
+
 test_that("angles wrap around", {
   expect_equal(angle_range(c(179, -179)), 2)
   expect_equal(angle_range(c(-90, 0, 90)), 180)
