@@ -40,8 +40,8 @@ linear_risk_value <- function(f, law, eps, norm) {
 #' (`"sensible"`, Definition 2). The three share one sample.
 #'
 #' The robust and sensible counts are exact for linear classifiers and for the Bayes
-#' rule. For a classifier given as a function they rest on a search and count too few;
-#' the column `bound` says so.
+#' rule. For a classifier given as a function they rest on a search of the ball, 1024
+#' labels for each point, and count too few; the column `bound` says so.
 #'
 #' @param classifier A [linear_classifier()], a [fit_linear_at()], a [bayes_rule()], or a
 #'   function from an n x 2 matrix to labels -1 and 1.
@@ -91,7 +91,7 @@ is_error <- function(classifier, x, y, kind, law, eps, norm) {
   wrong[open] <- if (kind == "sensible") {
     sensible_error(classifier, x, y[open], law, eps, norm)
   } else if (is.function(classifier)) {
-    boundary_distance(classifier, x, norm, reach = eps) <= eps
+    error_by_search(classifier, x, y[open], NULL, eps, norm)
   } else {
     boundary_distance(classifier, x, norm) <= eps
   }
