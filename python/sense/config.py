@@ -150,6 +150,8 @@ def _check_type(name: str, value: Any) -> None:
         isinstance(value, tuple) and all(_is_whole(epoch) and epoch >= 0 for epoch in value)
     ):
         raise ValueError(f"milestones must be whole numbers >= 0, got {value!r}")
+    if name == "data_dir" and not (value is None or isinstance(value, Path)):
+        raise ValueError(f"data_dir must be a pathlib.Path, got {value!r}")
     if name == "random_start" and value not in (None, True, False):
         raise ValueError(f"random_start must be true or false, got {value!r}")
 

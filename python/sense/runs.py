@@ -86,7 +86,8 @@ def load_model(folder: Path) -> nn.Module:
     """The trained network of a run, in evaluation mode, on the processor."""
     config, description = read_run(folder)
     data = description["data"]
-    model = build_model(config.model, tuple(data["shape"]), len(data["classes"]))
+    with torch.random.fork_rng():  # the initial weights are drawn in vain
+        model = build_model(config.model, tuple(data["shape"]), len(data["classes"]))
     model.load_state_dict(load_weights(folder))
     return model.eval()
 

@@ -39,9 +39,10 @@ def few(sample) -> ImageData:
 
 @pytest.fixture
 def tiny() -> Config:
+    """Half a second for `few`; all three stages occur in each epoch of sense."""
     return Config(
-        dataset="arrays", model="capacity-1", pretrain=1, epochs=2, batch_size=50, lr=0.05,
-        steps=3, step_size=0.1, c=0.2, monitor=32, threads=1, device="cpu",
+        dataset="arrays", model="capacity-2", pretrain=1, epochs=2, batch_size=50, lr=0.2,
+        steps=3, step_size=0.08, eps=0.2, c=0.15, monitor=32, threads=1, device="cpu",
     )  # fmt: skip
 
 

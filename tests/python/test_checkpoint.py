@@ -75,6 +75,16 @@ def test_a_half_written_file_is_never_at_its_final_place(tmp_path):
     assert os.listdir(tmp_path) == ["file"]
 
 
+def test_who_has_the_old_file_open_goes_on_reading_it(tmp_path):
+    """A new file takes the name; the old one is never written to."""
+    path = tmp_path / "file"
+    path.write_text("old")
+    with path.open() as reader:
+        write_atomically(path, lambda part: part.write_text("new"))
+        assert reader.read() == "old"
+    assert path.read_text() == "new"
+
+
 def test_what_a_killed_writer_left_is_ignored_and_overwritten(tmp_path):
     save_checkpoint(tmp_path, OLD)
     (tmp_path / f".{CHECKPOINT}.part").write_bytes(b"half a checkpoint")

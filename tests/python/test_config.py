@@ -131,3 +131,9 @@ def test_the_papers_mnist_recipe():
 def test_unknown_recipe():
     with pytest.raises(ValueError, match="recipe must be one of mnist-demo, mnist, got 'cifar'"):
         recipe("cifar")
+
+
+def test_a_data_dir_that_is_text_is_refused_from_python_and_taken_from_r():
+    with pytest.raises(ValueError, match=r"data_dir must be a pathlib\.Path, got 'folder'"):
+        Config(data_dir="folder")
+    assert from_plain({"data_dir": "folder"}).data_dir == Path("folder")

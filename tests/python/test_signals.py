@@ -14,8 +14,9 @@ from sense.runs import CONFIG
 from sense.train import fit
 from test_resume import outcome
 
-OPTIONS = {"dataset": "mnist", "model": "capacity-1", "method": "sense", "random_start": True,
-           "steps": 2, "c": 0.3, "pretrain": 0, "epochs": 3, "monitor": 32, "batch_size": 20,
+OPTIONS = {"dataset": "mnist", "model": "capacity-2", "method": "sense", "random_start": True,
+           "lr": 0.05, "c": 0.2, "eps": 0.15, "step_size": 0.08, "steps": 2,
+           "pretrain": 0, "epochs": 3, "monitor": 32, "batch_size": 20,
            "threads": 1, "device": "cpu"}  # fmt: skip
 
 
@@ -33,7 +34,9 @@ def folder(tmp_path_factory, sample):
 def unstopped(tmp_path_factory, folder):
     path = tmp_path_factory.mktemp("unstopped")
     fit(Config(data_dir=folder, **OPTIONS), path, data=load_folder(folder, "mnist"))
-    return outcome(path)
+    whole = outcome(path)
+    assert all(line[f"stage_{stage}"] > 0 for line in whole[1] for stage in "abc")
+    return whole
 
 
 @pytest.fixture

@@ -73,7 +73,9 @@ def test_a_run_folder_and_what_its_metrics_say(tmp_path, few, tiny):
     assert [line["phase"] for line in heard] == ["pretrain", "train", "train"]
     assert "stage_a" not in heard[0]
     for line in heard[1:]:
-        assert line["stage_a"] + line["stage_b"] + line["stage_c"] == len(few.train_x)
+        stages = [line["stage_a"], line["stage_b"], line["stage_c"]]
+        assert min(stages) > 0  # or `tiny` would test little of sense here and elsewhere
+        assert sum(stages) == len(few.train_x)
         assert 0 <= line["robust_correct"] <= line["natural_correct"] <= line["monitored"] == 32
         assert math.isfinite(line["loss"])
     assert read_run(tmp_path)[0] == tiny
@@ -124,7 +126,7 @@ def test_a_loss_that_is_not_a_number_stops_before_the_update(tmp_path, few, tiny
 
 
 def test_after_a_broken_epoch_the_last_good_one_is_there(tmp_path, few, tiny, monkeypatch):
-    monkeypatch.setattr(train, "learning_rate", lambda config, at: 1e30 if at >= 1 else 0.05)
+    monkeypatch.setattr(train, "learning_rate", lambda config, at: 1e30 if at >= 1 else 0.1)
     with pytest.raises(FloatingPointError, match="lower --lr"):
         fit(tiny, tmp_path, data=few)
     assert load_checkpoint(tmp_path)["progress"]["epoch"] == 1
@@ -154,12 +156,12 @@ def test_optimizers_are_as_asked(tiny):
     assert (sgd.defaults["momentum"], sgd.defaults["weight_decay"]) == (0.5, 0.1)
     adam = build_optimizer(replace(tiny, optimizer="adam", weight_decay=0.1), model)
     assert isinstance(adam, torch.optim.Adam)
-    assert (adam.defaults["lr"], adam.defaults["weight_decay"]) == (0.05, 0.1)
+    assert (adam.defaults["lr"], adam.defaults["weight_decay"]) == (0.2, 0.1)
 
 
 def test_the_schedule_reaches_the_optimizer(tmp_path, few, tiny):
     fit(replace(tiny, schedule="step", milestones=(1,), decay=0.1), tmp_path, data=few)
-    assert [line["lr"] for line in lines(tmp_path)] == pytest.approx([0.05, 0.05, 0.005])
+    assert [line["lr"] for line in lines(tmp_path)] == pytest.approx([0.2, 0.2, 0.02])
 
 
 def test_stopping_says_how_to_go_on(tmp_path, few, tiny):
