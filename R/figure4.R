@@ -42,21 +42,21 @@ figure4 <- function(p = 0.95, m = 7, sigma = 0.2, gamma = 8, p_lines = c(0.5, 0.
     ggplot2::labs(x = expression(x[1]), y = expression(x[2])) +
     sense_theme() +
     wrapped_caption(sprintf(paste(
-      "Inner circles: 99.9%% of each cluster. Outer, dashed: what can be reached from there with",
+      "A and B are of class +1, C of class -1. Inner circles: 99.9%% of each cluster. Outer, dashed: what can be reached from there with",
       "eps = gamma * sigma = %.3g. The curved rule keeps clear of every outer circle. The vertical",
       "line cuts all three. The tilted lines (p = %s: they coincide to the eye) keep clear of A and C",
       "and leave B on the wrong side, which costs the risk (1 - p) / 2 = %.3f."),
       eps, paste(p_lines, collapse = ", "), (1 - p) / 2))
 }
 
-# Layers: both circles of each cluster and its name and class.
+# Layers: both circles of each cluster, and its name with the sign of its class.
 cluster_circles <- function(law, eps) {
   centres <- cluster_centres(law$m)
   inner <- law$sigma * sqrt(stats::qchisq(0.999, 2))
   rings <- function(radius) do.call(rbind, lapply(rownames(centres), function(k) {
     cbind(circle_path(centres[k, ], radius, k), class = if (k == "C") "-1" else "+1")
   }))
-  labels <- data.frame(centres, text = c("A", "B", "C"), class = c("+1", "+1", "-1"))
+  labels <- data.frame(centres, text = c("A+", "B+", "C-"), class = c("+1", "+1", "-1"))
   layer <- function(radius, type) {
     ggplot2::geom_path(data = rings(radius), linetype = type, linewidth = 0.5,
                        ggplot2::aes(group = .data$id, colour = .data$class))
@@ -64,5 +64,5 @@ cluster_circles <- function(law, eps) {
   list(layer(inner, "solid"), layer(inner + eps, "22"),
        ggplot2::geom_text(data = labels, size = 3, show.legend = FALSE,
                           ggplot2::aes(label = .data$text, colour = .data$class)),
-       ggplot2::scale_colour_manual(values = class_colours(), name = "class"))
+       ggplot2::scale_colour_manual(values = class_colours(), guide = "none"))
 }

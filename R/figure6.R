@@ -30,8 +30,8 @@ figure6 <- function(iterations = c(0, 100, 299, 300), setting = "large-step", p 
   motion <- lapply(fits, boundary_motion)
   plot_training_frames(frames, data) +
     wrapped_caption(sprintf(paste(
-      "Points: the training data as moved by each method's adversary; grey circles: where 99.9%%",
-      "of each cluster was. Setting \"%s\", p = %g,",
+      "Points: the training data as moved by each method's adversary; grey circles, with the",
+      "sign of the class: where 99.9%% of each cluster was. Setting \"%s\", p = %g,",
       "eps = %.3g, c = %g. In its last 100 iterations R-AT changes type %d times and turns through",
       "%.0f degrees; SENSE-AT %d times and %.2f degrees."), setting, p, gamma * sigma, c,
       motion[[1]]$changes, motion[[1]]$turn, motion[[2]]$changes, motion[[2]]$turn))
@@ -73,7 +73,7 @@ plot_training_frames <- function(frames, data) {
     ggplot2::labs(x = expression(x[1]), y = expression(x[2])) +
     sense_theme() +
     wrapped_caption("Points: the training data as moved by the method's adversary.",
-                    "Grey circles: where 99.9% of each cluster was.",
+                    "Grey circles, with the sign of the class: where 99.9% of each cluster was.",
                     width = min(100, 55 * length(panels)))
 }
 
@@ -83,7 +83,10 @@ unmoved_clusters <- function(law) {
   centres <- cluster_centres(law$m)
   radius <- law$sigma * sqrt(stats::qchisq(0.999, 2))
   rings <- do.call(rbind, lapply(rownames(centres), function(k) circle_path(centres[k, ], radius, k)))
-  ggplot2::geom_path(data = rings, ggplot2::aes(group = .data$id), colour = "grey60", linewidth = 0.4)
+  # The signs tell the classes apart where points lie too close for their shapes to.
+  signs <- data.frame(centres, sign = c("+", "+", "-"))
+  list(ggplot2::geom_path(data = rings, ggplot2::aes(group = .data$id), colour = "grey60", linewidth = 0.4),
+       ggplot2::geom_text(data = signs, ggplot2::aes(label = .data$sign), colour = "grey30", size = 3.5))
 }
 
 moved_points <- function(fit, model, x, y) {

@@ -33,9 +33,9 @@ test_that("figure 5 draws Phi(gamma - 1 / sigma)", {
 
 test_that("figure 6 shows the boundary of the iteration named", {
   plot <- figure6(c(0, 300), n = 300)
-  expect_identical(length(unique(layer_of(plot, 3)$PANEL)), 4L)
+  expect_identical(length(unique(layer_of(plot, 4)$PANEL)), 4L)
   fit <- fit_linear_at(three_clusters(300, seed = 1), "sense", setting = "large-step")
-  line <- plot$layers[[3]]$data
+  line <- plot$layers[[4]]$data
   line <- line[line$method == "SENSE-AT" & line$panel == "iteration 300", ]
   expect_equal(predict(fit, line, "score"), c(0, 0), tolerance = 1e-9)
   expect_error(figure6(c(0, 301), n = 50), "from 0 to 300")

@@ -28,7 +28,7 @@ test_that("autoplot draws a path or a boundary", {
   expect_s3_class(ggplot2::autoplot(fit), "ggplot")
   built <- ggplot2::ggplot_build(ggplot2::autoplot(fit, data, type = "boundary"))
   moved <- sensible_step(data, data$y, fit, 1.6, 0.9)
-  points <- built$data[[2]]
+  points <- built$data[[3]]
   expect_equal(points$x, moved$x1, tolerance = 1e-10)
   expect_error(ggplot2::autoplot(fit, type = "boundary"), "`data` is needed")
 })
