@@ -4,7 +4,7 @@
 #' the weights as raw bytes, so that [saveRDS()] and [readRDS()] keep it whole.
 #'
 #' @param folder The folder of a run, of R or of `python -m sense.train`.
-#' @param object,x A `sense_fit`.
+#' @param object A `sense_fit`.
 #' @param newdata Images: an array n x height x width (x channels), or a matrix
 #'   with a row for each square grey image, as for [train_sense()].
 #' @param type `"class"` for the most probable class, `"prob"` for the

@@ -1,5 +1,6 @@
 """One repository, two packages: what must not drift apart."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 import sense
 from conftest import ROOT
+from sense.statistics import wilson
 
 
 def test_both_packages_have_one_version():
@@ -44,6 +46,13 @@ def test_each_source_file_has_a_test():
     in_one_file |= {"options", "recipes"}  # test_config
     tested = {path.stem.removeprefix("test_") for path in (ROOT / "tests/python").glob("test_*.py")}
     assert concepts - in_one_file <= tested
+
+
+@pytest.mark.parametrize("method", ["nt", "r-at", "sense"])
+def test_the_readme_shows_the_stored_results(method):
+    stored = json.loads((ROOT / "inst/extdata/mnist-demo" / method / "evaluation.json").read_text())
+    for accuracy in stored["accuracy"].values():
+        assert str(wilson(accuracy["k"], accuracy["n"])) in (ROOT / "README.md").read_text()
 
 
 def test_the_wheel_holds_all_that_runs(tmp_path):

@@ -1,0 +1,84 @@
+#' What a linear boundary does with the three clusters
+#'
+#' The type is read off the labels that the classifier gives to the three cluster
+#' centres: `"separates all"` (all three right, as sign(x1) does), `"ignores bottom"` (B
+#' wrong, A and C right), `"ignores top"` (A wrong, B and C right), `"constant"` (one
+#' label for all), and `"other"`.
+#'
+#' @param path A matrix with columns intercept, w1, w2 and a row per classifier, such as
+#'   the `path` of a [fit_linear_at()]; or one [linear_classifier()].
+#' @param m Height of the top cluster.
+#' @return A factor with a value per row.
+#' @examples
+#' boundary_type(vertical_line())
+#' boundary_type(two_cluster_line())
+#' @export
+boundary_type <- function(path, m = 7) {
+  assert_number(m, "m", 0, Inf, TRUE, TRUE)
+  if (inherits(path, "linear_classifier")) path <- matrix(c(path$b, path$w), 1)
+  if (!is.matrix(path) || !is.numeric(path) || ncol(path) != 3) {
+    cli::cli_abort(c("{.arg path} must be a numeric matrix with 3 columns: intercept, w1, w2.",
+                     "x" = "You gave {describe(path)}."))
+  }
+  right <- path %*% rbind(1, t(cluster_centres(m))) > 0
+  right[, 3] <- !right[, 3]
+  code <- right %*% c(4, 2, 1)
+  # Codes in binary: A right, B right, C right.
+  name <- c("other", "constant", "other", "ignores top", "other", "ignores bottom",
+            "constant", "separates all")
+  factor(name[code + 1], levels = boundary_types())
+}
+
+boundary_types <- function() {
+  c("separates all", "ignores bottom", "ignores top", "constant", "other")
+}
+
+# Degrees between the boundary's normal and the x1 axis, in (-180, 180].
+boundary_angle <- function(path) atan2(path[, 3], path[, 2]) * 180 / pi
+
+#' Does the boundary of a training settle or alternate?
+#'
+#' Looks at the last `window` iterations of a path. The boundary *settles* when its type
+#' does not change there and its angle keeps within 5 degrees; it *alternates* when the
+#' type changes at least `window / 10` times. Anything between is neither. The centres are those of the law the data were
+#' simulated from, or of m = 7 for other data.
+#'
+#' @param fit A [fit_linear_at()].
+#' @param window Number of last iterations looked at, at most those there are.
+#' @return A data frame with one row: `type` at the end, `changes` of type in the window,
+#'   `settles`, `alternates`, the two types between which most changes happen (`between`,
+#'   `NA` without changes), and `turn`, the range of the boundary's angle in the window
+#'   in degrees.
+#' @examples
+#' fit <- fit_linear_at(three_clusters(500, seed = 1), "r-at", setting = "large-step")
+#' boundary_motion(fit)
+#' @export
+boundary_motion <- function(fit, window = 100) {
+  if (!inherits(fit, "linear_at")) {
+    cli::cli_abort(c("{.arg fit} must be a fit of {.fn fit_linear_at}.",
+                     "x" = "You gave {describe(fit)}."))
+  }
+  window <- assert_count(window, "window")
+  path <- fit$path[seq(max(1, nrow(fit$path) - window), nrow(fit$path)), , drop = FALSE]
+  type <- boundary_type(path, height_of(fit))
+  from <- type[-length(type)]
+  to <- type[-1]
+  changed <- from != to
+  pair <- ifelse(as.integer(from) < as.integer(to), paste(from, to, sep = " / "),
+                 paste(to, from, sep = " / "))[changed]
+  turn <- angle_range(boundary_angle(path))
+  data.frame(type = as.character(type[length(type)]), changes = sum(changed),
+             settles = !any(changed) && turn <= 5,
+             alternates = sum(changed) >= length(changed) / 10,
+             between = if (length(pair)) names(sort(-table(pair)))[1] else NA_character_,
+             turn = turn)
+}
+
+height_of <- function(fit) if (is.null(fit$law)) 7 else fit$law$m
+
+# Smallest arc that holds all angles: 360 degrees less the widest gap between them.
+angle_range <- function(degrees) {
+  sorted <- sort(unique(degrees %% 360))
+  if (length(sorted) == 1) return(0)
+  360 - max(diff(c(sorted, sorted[1] + 360)))
+}

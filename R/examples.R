@@ -1,0 +1,134 @@
+#' Example 1: two uniform classes that touch
+#'
+#' X is uniform on the left half of the unit square under class 0, on the right half
+#' under class 1, and class 1 has probability `p` > 1/2. The robust classifier moves
+#' the boundary from 1/2 to 1/2 - eps and pays for it with natural accuracy.
+#'
+#' @param p Probability of class 1, in (1/2, 1).
+#' @param eps Radius of the ball, in (0, 1/4). The boundaries are vertical, so all lp norms
+#'   give the same risks.
+#' @return `example1_risks()`: a data frame with a row for each `classifier` (`"bayes"`,
+#'   `"robust"`) and `kind` of risk, and its closed form `risk`.
+#' @source Kim and Wang, Example 1 and appendix B.1.
+#' @examples
+#' example1_risks(p = 0.7, eps = 0.1)
+#' example1_simulate(p = 0.7, eps = 0.1, n = 2000, seed = 1)
+#' @export
+example1_risks <- function(p, eps) {
+  assert_example(p, eps)
+  data.frame(classifier = c("bayes", "bayes", "robust", "robust"),
+             kind = c("standard", "robust", "standard", "robust"),
+             risk = c(0, 2 * eps, 2 * (1 - p) * eps, 4 * (1 - p) * eps))
+}
+
+#' @describeIn example1_risks The same risks counted in a simulation, with intervals.
+#' @inheritParams risk_monte_carlo
+#' @export
+example1_simulate <- function(p, eps, n = 1e5, level = 0.95, seed = NULL) {
+  assert_example(p, eps)
+  n <- assert_count(n, "n")
+  points <- with_seed(seed, example_points(n, p))
+  out <- example1_risks(p, eps)
+  boundary <- c(bayes = 0.5, robust = 0.5 - eps)[out$classifier]
+  radius <- ifelse(out$kind == "robust", eps, 0)
+  # The adversary of class 0 goes right, that of class 1 left.
+  errors <- mapply(function(b, r) {
+    sum(ifelse(points$y == 1, points$x1 - r <= b, points$x1 + r > b))
+  }, boundary, radius)
+  cbind(out, interval_of(unname(errors), n, level))
+}
+
+assert_example <- function(p, eps, call = parent.frame()) {
+  assert_number(p, "p", 0.5, 1, TRUE, TRUE, call = call)
+  assert_number(eps, "eps", 0, 0.25, TRUE, TRUE, call = call)
+}
+
+# The law of Examples 1 and 2 on the whole square.
+example_points <- function(n, p) {
+  y <- as.integer(stats::runif(n) < p)
+  data.frame(x1 = stats::runif(n) / 2 + y / 2, x2 = stats::runif(n), y = y)
+}
+
+#' Example 2: what the data do not show
+#'
+#' The law of Example 1, seen only on nine squares of side 1/6. Three classifiers are
+#' optimal there and, among such, the worst elsewhere (figure 2): one that is naturally
+#' optimal, one that is robustly optimal, one that is sensibly optimal.
+#'
+#' @param x Points of the unit square: an n x 2 matrix, or a data frame with `x1`, `x2`.
+#' @param which `"natural"` (figure 2b), `"robust"` (2c) or `"sensible"` (2d).
+#' @param eps Radius of the ball; in (0, 1/24\] for `"robust"`, up to 1/12 else.
+#' @param norm `Inf`, for which the paper's formulas hold, or 2.
+#' @return `worst_classifier()`: labels 0 and 1.
+#' @source Kim and Wang, Example 2 and appendix B.2.
+#' @examples
+#' worst_classifier(rbind(c(0.2, 0.2), c(0.01, 0.01)), "natural")
+#' worst_risk("sensible", eps = 0.03, p = 0.7)
+#' @export
+worst_classifier <- function(x, which = c("natural", "robust", "sensible"), eps = 1 / 24,
+                             norm = Inf) {
+  which <- assert_choice(which, "which", c("natural", "robust", "sensible"))
+  x <- as_points(x)
+  assert_radius(eps, which)
+  assert_norm(norm)
+  known <- distance_to_squares(x, norm) <= (if (which == "natural") 0 else eps)
+  boundary <- if (which == "robust") 0.5 - eps else 0.5
+  truth <- as.integer(x[, 1] > 0.5)
+  ifelse(known, as.integer(x[, 1] > boundary), 1L - truth)
+}
+
+assert_radius <- function(eps, which, call = parent.frame()) {
+  assert_number(eps, "eps", 0, if (which == "robust") 1 / 24 else 1 / 12, open_lower = TRUE,
+                call = call)
+}
+
+# Distance to the nearest of the nine squares, 0 inside. Each coordinate has its own
+# nearest side; the squares are centred at 1/6, 1/2 and 5/6.
+distance_to_squares <- function(x, norm) {
+  to_side <- function(u) pmax(0, pmin(abs(u - 1 / 6), abs(u - 1 / 2), abs(u - 5 / 6)) - 1 / 12)
+  d1 <- to_side(x[, 1])
+  d2 <- to_side(x[, 2])
+  if (norm == 2) sqrt(d1^2 + d2^2) else pmax(d1, d2)
+}
+
+#' @describeIn worst_classifier The standard risk on the whole square in closed form.
+#'   With squares of side a = 1/6: natural, 1 - 9 a^2 = 3/4; sensible,
+#'   3/4 - 9 (4 eps^2 + 2 eps / 3), or with pi eps^2 for 4 eps^2 under norm 2; robust,
+#'   the same plus what its shifted boundary costs, 6 (1 - p) eps (a + 2 eps).
+#' @param p Probability of class 1, in (1/2, 1).
+#' @export
+worst_risk <- function(which = c("natural", "robust", "sensible"), eps = 1 / 24, p = 0.7,
+                       norm = Inf) {
+  which <- assert_choice(which, "which", c("natural", "robust", "sensible"))
+  assert_radius(eps, which)
+  assert_number(p, "p", 0.5, 1, TRUE, TRUE)
+  assert_norm(norm)
+  if (which == "natural") return(3 / 4)
+  corner <- if (norm == 2) pi else 4
+  outside <- 3 / 4 - 9 * (corner * eps^2 + 2 / 3 * eps)
+  if (which == "sensible") outside else outside + shifted_strip_risk(eps, p, norm)
+}
+
+# The strip (1/2 - eps, 1/2) around the three middle squares, where the density of
+# class 0 is 2 (1 - p). Its height is a + 2 eps: the squares reach past the strip on
+# both sides, so the rounded corners of norm 2 do not touch it.
+shifted_strip_risk <- function(eps, p, norm) 6 * (1 - p) * eps * (1 / 6 + 2 * eps)
+
+#' @describeIn worst_classifier The standard risk counted in a simulation, a data frame
+#'   with `estimate`, `lower` and `upper`; on the nine squares only with
+#'   `support = "squares"`.
+#' @inheritParams risk_monte_carlo
+#' @param support `"square"`, the whole unit square, or `"squares"`, the nine that the
+#'   data show.
+#' @export
+worst_risk_simulate <- function(which = c("natural", "robust", "sensible"), eps = 1 / 24,
+                                p = 0.7, norm = Inf, n = 1e5, level = 0.95, seed = NULL,
+                                support = c("square", "squares")) {
+  support <- assert_choice(support, "support", c("square", "squares"))
+  n <- assert_count(n, "n")
+  assert_number(p, "p", 0.5, 1, TRUE, TRUE)
+  points <- with_seed(seed, example_points(n, p))
+  if (support == "squares") points <- points[distance_to_squares(as_points(points), norm) == 0, ]
+  wrong <- worst_classifier(points, which, eps, norm) != points$y
+  interval_of(sum(wrong), length(wrong), level)
+}

@@ -1,0 +1,44 @@
+#' Figure 3: the sensible loss is a sum of two truncated losses
+#'
+#' Left and middle are the two terms of equation (10). Right is the sensible loss
+#' against the probability at the sensible example, which is plain cross-entropy; the
+#' dots are [sensible_loss()] of a linear model at points of all three stages, written
+#' as in (10), and fall on the curve.
+#'
+#' @param c Least probability of the label, in (0, 1).
+#' @return A ggplot.
+#' @source Kim and Wang, figure 3.
+#' @examples
+#' figure3(0.7)
+#' @export
+figure3 <- function(c = 0.7) {
+  assert_number(c, "c", 0, 1, TRUE, TRUE)
+  panels <- c("natural loss, truncated\nagainst p at x",
+              "adversarial loss, truncated\nagainst p at the worst point",
+              "sensible loss, their sum\nagainst p at the sensible example")
+  p <- seq(0.02, 1, by = 0.002)
+  curves <- data.frame(p = rep(p, 3), panel = factor(rep(panels, each = length(p)), panels),
+                       loss = c(truncated_natural_loss(p, c), truncated_adversarial_loss(p, c), -log(p)))
+  f <- linear_classifier(c(1, 0))
+  x <- cbind(seq(-3, 6, length.out = 37), 0)
+  y <- rep(1, nrow(x))
+  example <- sensible_step(x, y, f, eps = 1, c = c, misclassified = "move")
+  dots <- data.frame(p = predict.linear_classifier(f, example, "prob"), stage = example$stage,
+                     loss = sensible_loss(x, y, f, 1, c, "truncated"),
+                     panel = factor(panels[3], panels))
+  ggplot2::ggplot(curves, ggplot2::aes(.data$p, .data$loss)) +
+    ggplot2::geom_vline(xintercept = c, linetype = "dotted") +
+    ggplot2::geom_hline(yintercept = -log(c), linetype = "dotted") +
+    ggplot2::geom_line(linewidth = 0.8) +
+    ggplot2::geom_point(data = dots, ggplot2::aes(shape = .data$stage), size = 2.4) +
+    ggplot2::facet_wrap(~panel) +
+    ggplot2::scale_shape_manual(values = c(A = 1, B = 17, C = 4), drop = FALSE) +
+    ggplot2::scale_x_continuous(breaks = c(0.25, 0.5, 0.75)) +
+    ggplot2::labs(x = "probability p of the true label", y = "loss in nats") +
+    sense_theme() +
+    wrapped_caption(sprintf(paste(
+      "Dotted: p = c = %.2g and the loss log(1/c) = %.3f there. The first term is zero above c, the",
+      "second constant below it. Dots: a linear model's loss computed as the sum of the two, at",
+      "points of stage A (natural), B (on the limit: all in one place) and C (full ball); they lie",
+      "on the cross-entropy curve."), c, -log(c)))
+}

@@ -1,0 +1,144 @@
+#' Figure 6: boundaries during adversarial training
+#'
+#' Trains with R-AT and SENSE-AT on one simulated data set and draws, at chosen
+#' iterations, the training points where the adversary has put them under the model of
+#' that iteration, and the model's boundary. [plot_path()] shows all iterations at once.
+#'
+#' @param iterations Iterations to show, 0 being the start.
+#' @param setting,c,gamma As in [fit_linear_at()]; `eps = gamma * sigma`. The paper's own
+#'   setting moves the boundary too little to show anything, so `"large-step"` is used.
+#' @inheritParams three_clusters
+#' @return A ggplot.
+#' @source Kim and Wang, figure 6.
+#' @examples
+#' figure6(n = 300, iterations = c(0, 299, 300))
+#' @export
+figure6 <- function(iterations = c(0, 100, 299, 300), setting = "large-step", p = 0.55, m = 7,
+                    sigma = 0.2, gamma = 8, c = 0.9, n = 5000, seed = 1) {
+  data <- three_clusters(n, p, m, sigma, seed)
+  fits <- lapply(c("r-at", "sense"), function(method) {
+    fit_linear_at(data, method, c = c, eps = gamma * sigma, setting = setting)
+  })
+  last <- fits[[1]]$options$iterations
+  if (!is.numeric(iterations) || !all(iterations %in% 0:last)) {
+    cli::cli_abort(c("{.arg iterations} must hold whole numbers from 0 to {last}.",
+                     "x" = "You gave {describe(iterations)}."))
+  }
+  frames <- unlist(lapply(fits, function(fit) {
+    lapply(iterations, function(i) list(fit = fit, iteration = i))
+  }), recursive = FALSE)
+  motion <- lapply(fits, boundary_motion)
+  plot_training_frames(frames, data) +
+    wrapped_caption(sprintf(paste(
+      "Points: the training data as moved by each method's adversary; grey circles, with the",
+      "sign of the class: where 99.9%% of each cluster was. Setting \"%s\", p = %g,",
+      "eps = %.3g, c = %g. In its last 100 iterations R-AT changes type %d times and turns through",
+      "%.0f degrees; SENSE-AT %d times and %.2f degrees."), setting, p, gamma * sigma, c,
+      motion[[1]]$changes, motion[[1]]$turn, motion[[2]]$changes, motion[[2]]$turn))
+}
+
+# One panel per frame, a row per method: moved points and boundary.
+plot_training_frames <- function(frames, data) {
+  x <- as_points(data, "data")
+  y <- as_labels(data$y, nrow(x), "data$y")
+  m <- height_of(frames[[1]]$fit)
+  limit <- m + 2
+  shown <- seq_len(min(nrow(x), 1500))
+  at <- function(frame) {
+    v <- frame$fit$path[frame$iteration + 1, ]
+    list(model = linear_classifier(v[2:3], v[1]), method = method_label(frame$fit$method),
+         panel = sprintf("iteration %d", frame$iteration))
+  }
+  panels <- unique(vapply(frames, function(f) at(f)$panel, ""))
+  tag <- function(d, a) {
+    cbind(d, method = factor(a$method, c("NT", "R-AT", "SENSE-AT")), panel = factor(a$panel, panels))
+  }
+  points <- do.call(rbind, lapply(frames, function(frame) {
+    a <- at(frame)
+    tag(cbind(moved_points(frame$fit, a$model, x, y)[shown, ], class = class_factor(y[shown])), a)
+  }))
+  lines <- do.call(rbind, lapply(frames, function(frame) {
+    a <- at(frame)
+    tag(line_in_window(a$model, limit), a)
+  }))
+  ggplot2::ggplot(points, ggplot2::aes(.data$x1, .data$x2)) +
+    unmoved_clusters(frames[[1]]$fit$law) +
+    ggplot2::geom_point(ggplot2::aes(shape = .data$class, colour = .data$class), size = 0.7, alpha = 0.6) +
+    ggplot2::geom_line(data = lines, linewidth = 0.8) +
+    ggplot2::facet_grid(method ~ panel) +
+    ggplot2::scale_colour_manual(values = class_colours(), name = "class") +
+    ggplot2::scale_shape_manual(values = c(`-1` = 1, `+1` = 4), name = "class") +
+    ggplot2::guides(colour = ggplot2::guide_legend(override.aes = list(size = 2.5, alpha = 1))) +
+    ggplot2::coord_equal(xlim = c(-limit, limit), ylim = c(-limit, limit), expand = FALSE) +
+    ggplot2::labs(x = expression(x[1]), y = expression(x[2])) +
+    sense_theme() +
+    wrapped_caption("Points: the training data as moved by the method's adversary.",
+                    "Grey circles, with the sign of the class: where 99.9% of each cluster was.",
+                    width = min(100, 55 * length(panels)))
+}
+
+# Nothing to draw for data that were not simulated here.
+unmoved_clusters <- function(law) {
+  if (is.null(law)) return(NULL)
+  centres <- cluster_centres(law$m)
+  radius <- law$sigma * sqrt(stats::qchisq(0.999, 2))
+  rings <- do.call(rbind, lapply(rownames(centres), function(k) circle_path(centres[k, ], radius, k)))
+  # The signs tell the classes apart where points lie too close for their shapes to.
+  signs <- data.frame(centres, sign = c("+", "+", "-"))
+  list(ggplot2::geom_path(data = rings, ggplot2::aes(group = .data$id), colour = "grey60", linewidth = 0.4),
+       ggplot2::geom_text(data = signs, ggplot2::aes(label = .data$sign), colour = "grey30", size = 3.5))
+}
+
+moved_points <- function(fit, model, x, y) {
+  adversary <- choose_adversary(fit$method, if (is.na(fit$c)) 1 else fit$c, fit$eps, fit$K,
+                                fit$boundary, fit$norm)
+  slope <- dual_norm(model$w, fit$norm)
+  u <- steepest_direction(model$w, fit$norm)
+  way <- if (slope > 0) adversary$lower(y * linear_score(model, x), slope) / slope else 0
+  moved <- y * way
+  data.frame(x1 = x[, 1] - moved * u[1], x2 = x[, 2] - moved * u[2])
+}
+
+#' The boundary's angle at every iteration
+#'
+#' @param fits A list of fits of [fit_linear_at()], one panel each.
+#' @return A ggplot: the angle between the boundary's normal and the x1 axis against the
+#'   iteration, the [boundary_type()] as shape.
+#' @examples
+#' data <- three_clusters(300, seed = 1)
+#' plot_path(list(fit_linear_at(data, "r-at", setting = "large-step"),
+#'                fit_linear_at(data, "sense", setting = "large-step")))
+#' @export
+plot_path <- function(fits) {
+  if (inherits(fits, "linear_at")) fits <- list(fits)
+  if (!is.list(fits) || !all(vapply(fits, inherits, TRUE, "linear_at"))) {
+    cli::cli_abort(c("{.arg fits} must be a list of fits of {.fn fit_linear_at}.",
+                     "x" = "You gave {describe(fits)}."))
+  }
+  path <- do.call(rbind, lapply(fits, function(fit) {
+    data.frame(iteration = seq_len(nrow(fit$path)) - 1, angle = boundary_angle(fit$path),
+               type = boundary_type(fit$path, height_of(fit)),
+               panel = sprintf("%s, setting \"%s\"", method_label(fit$method), fit$setting))
+  }))
+  path$panel <- factor(path$panel, unique(path$panel))
+  steepest <- atan2(height_of(fits[[1]]), 2) * 180 / pi
+  ggplot2::ggplot(path, ggplot2::aes(.data$iteration, .data$angle)) +
+    ggplot2::geom_line(linewidth = 0.2, colour = "grey60") +
+    ggplot2::geom_point(ggplot2::aes(shape = .data$type, colour = .data$type), size = 1) +
+    ggplot2::facet_wrap(~panel, scales = "free_x") +
+    ggplot2::scale_shape_manual(values = type_shapes(), name = "boundary") +
+    ggplot2::scale_colour_manual(values = type_colours(), name = "boundary") +
+    ggplot2::scale_y_continuous(limits = c(-180, 180), breaks = seq(-180, 180, by = 90)) +
+    ggplot2::guides(shape = ggplot2::guide_legend(override.aes = list(size = 2.5))) +
+    ggplot2::labs(x = "iteration", y = "angle of the boundary's normal (degrees)") +
+    sense_theme() +
+    wrapped_caption(sprintf(paste(
+      "At 0 degrees the boundary is vertical, as sign(x1); the lines that part C from A and from B",
+      "halfway lie at %.0f and -%.0f degrees. A flat row of one symbol is a boundary that has settled."),
+      steepest, steepest))
+}
+
+type_shapes <- function() stats::setNames(c(16, 2, 6, 0, 4), boundary_types())
+type_colours <- function() {
+  stats::setNames(c("black", "#1F5A96", "#B2541A", "#5A8F3C", "grey50"), boundary_types())
+}

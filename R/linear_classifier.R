@@ -1,0 +1,54 @@
+#' A linear classifier in the plane
+#'
+#' Says +1 where w1 x1 + w2 x2 + b > 0 and -1 elsewhere. With `w = c(0, 0)` it is
+#' constant.
+#'
+#' @param w Two weights.
+#' @param b Intercept.
+#' @return A classifier of class `linear_classifier`: a list with `w` and `b`.
+#' @examples
+#' f_std <- linear_classifier(c(1, 0))
+#' predict(f_std, rbind(c(1, 7), c(-1, 0)))
+#' risk_linear(f_std, p = 0.95, m = 7, sigma = 0.2, eps = 1.6)
+#' @export
+linear_classifier <- function(w, b = 0) {
+  if (!is.numeric(w) || length(w) != 2 || !all(is.finite(w))) {
+    cli::cli_abort(c("{.arg w} must be two finite numbers.", "x" = "You gave {describe(w)}."))
+  }
+  assert_number(b, "b", open_lower = TRUE, open_upper = TRUE)
+  structure(list(w = as.numeric(w), b = as.numeric(b)), class = "linear_classifier")
+}
+
+#' @describeIn linear_classifier Labels, P(Y = +1) of the logistic model with these
+#'   weights, or the score w.x + b.
+#' @param object A `linear_classifier`, or a fit of [fit_linear_at()].
+#' @param newdata Points: an n x 2 matrix, or a data frame with `x1` and `x2`.
+#' @param type `"class"`, `"prob"` or `"score"`.
+#' @param ... Not used.
+#' @export
+predict.linear_classifier <- function(object, newdata, type = c("class", "prob", "score"), ...) {
+  type <- assert_choice(type, "type", c("class", "prob", "score"))
+  score <- linear_score(object, as_points(newdata, "newdata"))
+  switch(type, class = ifelse(score > 0, 1, -1), prob = stats::plogis(score), score = score)
+}
+
+#' @export
+print.linear_classifier <- function(x, ...) {
+  cat(sprintf("Linear classifier: sign(%.4g x1 %+.4g x2 %+.4g)\n", x$w[1], x$w[2], x$b))
+  invisible(x)
+}
+
+linear_score <- function(f, x) f$w[1] * x[, 1] + f$w[2] * x[, 2] + f$b
+
+# Moving a point by eps changes the score by at most eps times the dual norm of w.
+dual_norm <- function(w, norm) if (norm == 2) sqrt(sum(w^2)) else sum(abs(w))
+
+assert_linear <- function(f, name = "classifier", call = parent.frame()) {
+  if (!inherits(f, "linear_classifier")) {
+    cli::cli_abort(c("{.arg {name}} must be a {.cls linear_classifier}.",
+                     "x" = "You gave {describe(f)}.",
+                     "i" = "Make one with {.fn linear_classifier} or {.fn fit_linear_at}."),
+                   call = call)
+  }
+  f
+}

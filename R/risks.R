@@ -1,0 +1,99 @@
+#' Risk of a linear classifier in closed form
+#'
+#' Under cluster k with mean mu_k the margin y (w.x + b) is normal with standard
+#' deviation sigma |w|_2, and an adversary of size `eps` lowers it by eps times the
+#' dual norm of w. So the risk is the mixture over clusters of
+#' Phi((eps |w|_dual - y mu_k-margin) / (sigma |w|_2)).
+#'
+#' @param classifier A [linear_classifier()] or a [fit_linear_at()].
+#' @inheritParams three_clusters
+#' @param eps Size of the perturbation, 0 or more, in the units of the data; 0 gives the
+#'   standard risk. The paper writes it gamma * sigma.
+#' @param norm Norm of the perturbation: 2 or `Inf`.
+#' @return The risk, one number in \[0, 1\].
+#' @source Equation (2) for this law. For sign(x1) it is Phi(eps / sigma - 1 / sigma); the
+#'   paper prints 1 / sigma^2, see [paper_errata()].
+#' @examples
+#' risk_linear(vertical_line(), p = 0.55, m = 7, sigma = 0.2, eps = 1.6)
+#' @export
+risk_linear <- function(classifier, p = 0.55, m = 7, sigma = 0.2, eps = 0, norm = 2) {
+  assert_linear(classifier)
+  law <- assert_law(p, m, sigma)
+  assert_number(eps, "eps", 0)
+  assert_norm(norm)
+  linear_risk_value(classifier, law, eps, norm)
+}
+
+linear_risk_value <- function(f, law, eps, norm) {
+  if (all(f$w == 0)) return(0.5)
+  margin <- c(1, 1, -1) * linear_score(f, cluster_centres(law$m))
+  shift <- eps * dual_norm(f$w, norm)
+  risk <- stats::pnorm((shift - margin) / (law$sigma * sqrt(sum(f$w^2))))
+  sum(c(law$p / 2, (1 - law$p) / 2, 1 / 2) * risk)
+}
+
+#' Risk of any classifier by simulation
+#'
+#' Draws from the Three Clusters and counts errors: without an adversary
+#' (`"standard"`), with the worst perturbation of size `eps` (`"robust"`), and with the
+#' worst one that does not leave the region where the Bayes rule is right
+#' (`"sensible"`, Definition 2). The three share one sample.
+#'
+#' The robust and sensible counts are exact for linear classifiers and for the Bayes
+#' rule. For a classifier given as a function they rest on a search of the ball, 1024
+#' labels for each point, and count too few; the column `bound` says so.
+#'
+#' @param classifier A [linear_classifier()], a [fit_linear_at()], a [bayes_rule()], or a
+#'   function from an n x 2 matrix to labels -1 and 1.
+#' @inheritParams risk_linear
+#' @param kind Which risks: any of `"standard"`, `"robust"`, `"sensible"`.
+#' @param n Number of draws.
+#' @param level Level of the Wilson interval. It covers sampling error only.
+#' @param seed As in [three_clusters()].
+#' @return A data frame with a row for each `kind`: `kind`, `estimate`, `lower`, `upper`,
+#'   `errors`, `n` and `bound` (`"exact"` or `"lower bound"`).
+#' @source Equations (2) and (6).
+#' @examples
+#' risk_monte_carlo(bayes_rule(), eps = 1.6, n = 2000, seed = 1)
+#' @export
+risk_monte_carlo <- function(classifier, p = 0.55, m = 7, sigma = 0.2, eps = 0, norm = 2,
+                             kind = c("standard", "robust", "sensible"), n = 1e5,
+                             level = 0.95, seed = NULL) {
+  law <- assert_law(p, m, sigma)
+  assert_number(eps, "eps", 0)
+  assert_norm(norm)
+  if (!all(kind %in% c("standard", "robust", "sensible")) || length(kind) == 0) {
+    cli::cli_abort(c("{.arg kind} must hold {.val standard}, {.val robust} or {.val sensible}.",
+                     "x" = "You gave {describe(kind)}."))
+  }
+  sample <- three_clusters(n, p, m, sigma, seed)
+  x <- as_points(sample)
+  errors <- vapply(kind, function(k) sum(is_error(classifier, x, sample$y, k, law, eps, norm)), 0L)
+  exact <- kind == "standard" | eps == 0 | inherits(classifier, "linear_classifier") |
+    (inherits(classifier, "bayes_rule") & kind == "robust") | is_bayes_rule_of(classifier, law)
+  cbind(data.frame(kind = kind), interval_of(unname(errors), nrow(x), level),
+        data.frame(errors = unname(errors), n = nrow(x),
+                   bound = ifelse(exact, "exact", "lower bound")))
+}
+
+interval_of <- function(k, n, level) {
+  wilson_interval(k, n, level)[c("estimate", "lower", "upper")]
+}
+
+is_error <- function(classifier, x, y, kind, law, eps, norm) {
+  wrong <- label_points(classifier, x) != y
+  if (kind == "standard" || eps == 0) return(wrong)
+  open <- if (kind == "robust") which(!wrong) else {
+    which(!wrong & predict.bayes_rule(law, x) == y)
+  }
+  if (length(open) == 0) return(wrong)
+  x <- x[open, , drop = FALSE]
+  wrong[open] <- if (kind == "sensible") {
+    sensible_error(classifier, x, y[open], law, eps, norm)
+  } else if (is.function(classifier)) {
+    error_by_search(classifier, x, y[open], NULL, eps, norm)
+  } else {
+    boundary_distance(classifier, x, norm) <= eps
+  }
+  wrong
+}

@@ -1,0 +1,94 @@
+#' The sensible training loss, written in three ways
+#'
+#' Section 4.2 writes the loss of Definition 4 as a sum of two truncated losses
+#' (equation 10), as one loss on each stage (11), and as the cross-entropy at a single
+#' sensible example (14). The first two need only the probability of the label at the
+#' point and at its regular adversarial example; `sensible_loss()` also makes the
+#' example for a linear model, so that the three can be compared.
+#'
+#' @inheritParams sensible_step
+#' @param writing `"truncated"` (10), `"partition"` (11) or `"example"` (14).
+#' @return `sensible_loss()`: n losses in nats. With `c = 1` they are the natural
+#'   loss; as `c` goes to 0 they become the loss at the regular adversarial example.
+#' @source Kim and Wang, section 4.2 and appendix B.3, with p_y >= c in Definition 3.
+#' @examples
+#' f <- linear_classifier(c(2, 0))
+#' x <- rbind(c(0.5, 0), c(2, 0), c(4, 0))
+#' sapply(c("truncated", "partition", "example"), function(w)
+#'   sensible_loss(x, c(1, 1, 1), f, eps = 1, c = 0.9, writing = w))
+#' @export
+sensible_loss <- function(x, y, classifier, eps, c,
+                          writing = c("truncated", "partition", "example"), norm = 2) {
+  writing <- assert_choice(writing, "writing", c("truncated", "partition", "example"))
+  assert_linear(classifier)
+  assert_number(eps, "eps", 0, open_upper = TRUE)
+  assert_number(c, "c", 0, 1)
+  assert_norm(norm)
+  x <- as_points(x)
+  y <- as_labels(y, nrow(x))
+  margin <- y * linear_score(classifier, x)
+  worst <- margin - eps * dual_norm(classifier$w, norm)
+  if (writing != "example") {
+    return(sensible_loss_from(stats::plogis(margin), stats::plogis(worst), c, writing))
+  }
+  example <- sensible_step(x, y, classifier, eps, c, misclassified = "move", norm = norm)
+  -stats::plogis(y * linear_score(classifier, as_points(example)), log.p = TRUE)
+}
+
+#' @describeIn sensible_loss Equations (10) and (11) from probabilities, for any model.
+#' @param p_natural Probability of the label at the point, n values in \[0, 1\].
+#' @param p_adversarial The same at the regular adversarial example; never larger.
+#' @export
+sensible_loss_from <- function(p_natural, p_adversarial, c,
+                               writing = c("truncated", "partition")) {
+  writing <- assert_choice(writing, "writing", c("truncated", "partition"))
+  assert_number(c, "c", 0, 1)
+  stage <- sensible_stage(p_natural, p_adversarial, c)
+  if (writing == "truncated") {
+    return(truncated_natural_loss(p_natural, c) + truncated_adversarial_loss(p_adversarial, c))
+  }
+  ifelse(stage == "A", -log(p_natural), ifelse(stage == "B", -log(c), -log(p_adversarial)))
+}
+
+#' @describeIn sensible_loss The stages A, B and C, a factor.
+#' @export
+sensible_stage <- function(p_natural, p_adversarial, c) {
+  assert_number(c, "c", 0, 1)
+  assert_probabilities(p_natural, "p_natural")
+  assert_probabilities(p_adversarial, "p_adversarial")
+  if (any(p_adversarial > p_natural)) {
+    bad <- which(p_adversarial > p_natural)[1]
+    cli::cli_abort(c("{.arg p_adversarial} must not exceed {.arg p_natural}.",
+                     "x" = "At {bad} they are {p_adversarial[bad]} and {p_natural[bad]}.",
+                     "i" = "An adversary cannot make the label more probable."))
+  }
+  factor(ifelse(p_natural <= c, "A", ifelse(p_adversarial <= c, "B", "C")),
+         levels = c("A", "B", "C"))
+}
+
+#' @describeIn sensible_loss max(0, -log p - log(1/c)): zero where p >= c.
+#' @param p Probabilities in \[0, 1\].
+#' @export
+truncated_natural_loss <- function(p, c) {
+  assert_probabilities(p, "p")
+  assert_number(c, "c", 0, 1)
+  # The limit at c = 0: no probability lies below it.
+  if (c == 0) return(numeric(length(p)))
+  pmax(0, log(c) - log(p))
+}
+
+#' @describeIn sensible_loss min(-log p, log(1/c)): constant where p <= c.
+#' @export
+truncated_adversarial_loss <- function(p, c) {
+  assert_probabilities(p, "p")
+  assert_number(c, "c", 0, 1)
+  pmin(-log(p), -log(c))
+}
+
+assert_probabilities <- function(p, name, call = parent.frame()) {
+  if (!is.numeric(p) || anyNA(p) || any(p < 0 | p > 1)) {
+    cli::cli_abort(c("{.arg {name}} must hold probabilities in [0, 1].",
+                     "x" = "You gave {describe(p)}."), call = call)
+  }
+  p
+}

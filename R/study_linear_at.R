@@ -1,0 +1,138 @@
+#' How often does adversarial training alternate or settle?
+#'
+#' Simulates data for each seed, fits each row of a grid to it and keeps how the
+#' boundary moved ([boundary_motion()]) and the closed-form risks at the end, standard
+#' and robust at `gamma * sigma` for every method, so that methods can be compared.
+#' All rows of the grid with the same `p` use the same data for the same seed.
+#'
+#' @param grid A data frame with columns `method`, `setting`, `p`, `gamma`, `c`, and
+#'   optionally `boundary`, `learning_rate` and `gradient`, where `NA` means the
+#'   setting's own; see [fit_linear_at()].
+#' @param seeds Whole numbers, one simulation each.
+#' @param n,m,sigma As in [three_clusters()].
+#' @param window As in [boundary_motion()].
+#' @return `study_linear_at()`: a data frame with a row per seed and grid row. Columns of
+#'   the grid, `seed`, those of [boundary_motion()], `standard_risk`, `robust_risk` and
+#'   `slope`, the length of the weights at the end.
+#' @examples
+#' grid <- data.frame(method = c("r-at", "sense"), setting = "large-step", p = 0.55,
+#'                    gamma = 8, c = 0.9)
+#' runs <- study_linear_at(grid, seeds = 1:3, n = 500)
+#' summarise_study(runs)
+#' @export
+study_linear_at <- function(grid, seeds = 1:100, n = 5000, m = 7, sigma = 0.2, window = 100) {
+  needed <- c("method", "setting", "p", "gamma", "c")
+  if (!is.data.frame(grid) || !all(needed %in% names(grid)) || nrow(grid) == 0) {
+    cli::cli_abort(c("{.arg grid} must be a data frame with columns {.val {needed}}.",
+                     "x" = "You gave {describe(grid)}."))
+  }
+  grid <- complete_grid(grid)
+  runs <- list()
+  for (seed in seeds) {
+    for (p in unique(grid$p)) {
+      data <- three_clusters(n, p, m, sigma, seed)
+      start <- logistic_start(as_points(data), data$y)
+      rows <- which(grid$p == p)
+      runs <- c(runs, lapply(rows, function(k) study_row(data, grid[k, ], start, seed, window)))
+    }
+  }
+  runs <- do.call(rbind, runs)
+  row.names(runs) <- NULL
+  runs
+}
+
+complete_grid <- function(grid) {
+  if (is.null(grid$boundary)) grid$boundary <- "project"
+  for (option in c("learning_rate", "gradient")) {
+    own <- vapply(grid$setting, function(s) linear_at_settings()[[s]][[option]],
+                  linear_at_settings()$paper[[option]])
+    given <- grid[[option]]
+    grid[[option]] <- unname(if (is.null(given)) own else ifelse(is.na(given), own, given))
+  }
+  grid[study_keys()]
+}
+
+study_keys <- function() {
+  c("method", "setting", "learning_rate", "gradient", "boundary", "p", "gamma", "c")
+}
+
+study_row <- function(data, row, start, seed, window) {
+  law <- attr(data, "law")
+  eps <- row$gamma * law$sigma
+  fit <- fit_linear_at(data, row$method, c = row$c, eps = eps, setting = row$setting,
+                       learning_rate = row$learning_rate, gradient = row$gradient,
+                       boundary = row$boundary, start = start)
+  cbind(row, seed = seed,
+        boundary_motion(fit, window),
+        standard_risk = linear_risk_value(fit, law, 0, 2),
+        robust_risk = linear_risk_value(fit, law, eps, 2),
+        slope = sqrt(sum(fit$w^2)))
+}
+
+#' @rdname study_linear_at
+#' @param runs What `study_linear_at()` returned.
+#' @param level Level of the intervals: Wilson for proportions; normal, from the standard
+#'   deviation over seeds, for mean risks.
+#' @return `summarise_study()`: a data frame with a row per grid row: `seeds`, for
+#'   `alternates` and `settles` the proportion with `_lower` and `_upper`, the same for
+#'   the mean `standard_risk` and `robust_risk`, the median `turn`, the most frequent pair
+#'   `between` and in how many of the runs with changes it leads (`between_share`), and
+#'   the most frequent `type` at the end with its share.
+#' @export
+summarise_study <- function(runs, level = 0.95) {
+  if (!is.data.frame(runs) || !all(c("alternates", "settles", "robust_risk") %in% names(runs))) {
+    cli::cli_abort(c("{.arg runs} must come from {.fn study_linear_at}.",
+                     "x" = "You gave {describe(runs)}."))
+  }
+  assert_number(level, "level", 0, 1, TRUE, TRUE)
+  keys <- study_keys()
+  groups <- split(runs, factor(do.call(paste, runs[keys]), unique(do.call(paste, runs[keys]))))
+  out <- do.call(rbind, lapply(groups, function(g) {
+    cbind(g[1, keys], seeds = nrow(g),
+          named_interval("alternates", interval_of(sum(g$alternates), nrow(g), level)),
+          named_interval("settles", interval_of(sum(g$settles), nrow(g), level)),
+          named_interval("standard_risk", mean_interval(g$standard_risk, level)),
+          named_interval("robust_risk", mean_interval(g$robust_risk, level)),
+          turn = stats::median(g$turn), leading(g$between, "between"), leading(g$type, "type"))
+  }))
+  row.names(out) <- NULL
+  out
+}
+
+named_interval <- function(name, interval) {
+  stats::setNames(interval, c(name, paste0(name, "_lower"), paste0(name, "_upper")))
+}
+
+# Risks lie in [0, 1]; the interval is cut there.
+mean_interval <- function(x, level) {
+  half <- stats::qnorm((1 + level) / 2) * stats::sd(x) / sqrt(length(x))
+  data.frame(estimate = mean(x), lower = max(0, mean(x) - half), upper = min(1, mean(x) + half))
+}
+
+leading <- function(x, name) {
+  x <- x[!is.na(x)]
+  counts <- sort(-table(x))
+  out <- if (length(x)) data.frame(names(counts)[1], -counts[[1]] / length(x)) else {
+    data.frame(NA_character_, NA_real_)
+  }
+  stats::setNames(out, c(name, paste0(name, "_share")))
+}
+
+#' The stored study of adversarial training on the Three Clusters
+#'
+#' What `study_linear_at()` gave over 100 seeds, summarised by `summarise_study()`, and
+#' where it comes from. `inst/studies/three_clusters.R` makes it again.
+#'
+#' @return A data frame as `summarise_study()` returns, with the attribute `provenance`:
+#'   a list with the command, commit, seeds, n, seconds and R version.
+#' @examples
+#' study <- stored_study()
+#' attr(study, "provenance")$command
+#' @export
+stored_study <- function() {
+  file <- function(name) system.file("extdata", name, package = "sense", mustWork = TRUE)
+  study <- utils::read.csv(file("three_clusters_study.csv"))
+  attr(study, "provenance") <- jsonlite::read_json(file("three_clusters_study.json"),
+                                                   simplifyVector = TRUE)
+  study
+}

@@ -1,0 +1,68 @@
+# Time of 300 iterations of R-AT and SENSE-AT on the Three Clusters, n = 5000, beside a
+# loop that calls predict.glm() as the authors' R script does.
+#
+#   Rscript bench/three_clusters.R [repeats]
+#
+# with the package installed. Prints medians over the repeats, taken in turn, and their
+# ratio, after checking that both ways end at the same coefficients. The script calls
+# predict.glm() twice an iteration, once for the update and once for a picture; the loop
+# is timed with one call, which is all that training needs, and with two. Both start from
+# the same coefficients, so the logistic regression is not timed. Times are CPU seconds:
+# other work on the machine then matters little.
+library(sense)
+
+repeats <- as.integer(c(commandArgs(trailingOnly = TRUE), 5)[1])
+iterations <- 300
+eps <- 1.6
+threshold <- 0.9
+data <- three_clusters(5000, seed = 1)
+
+frame <- data.frame(x1 = data$x1, x2 = data$x2, label = (data$y + 1) / 2)
+start_model <- suppressWarnings(glm(label ~ x1 + x2, binomial, frame))
+
+glm_loop <- function(data, method, predictions) {
+  model <- start_model
+  y <- data$y
+  for (i in seq_len(iterations)) {
+    w <- model$coefficients[2:3]
+    length_w <- sqrt(sum(w^2))
+    way <- rep(eps, nrow(frame))
+    if (method == "sense") {
+      margin <- y * (model$coefficients[1] + frame$x1 * w[1] + frame$x2 * w[2])
+      way <- pmin(pmax((margin - qlogis(threshold)) / length_w, 0), eps)
+    }
+    moved <- data.frame(x1 = frame$x1 - y * way * w[1] / length_w,
+                        x2 = frame$x2 - y * way * w[2] / length_w)
+    p <- predict(model, moved, type = "response")
+    step <- colMeans((frame$label - p) * cbind(1, moved$x1, moved$x2))
+    model$coefficients <- model$coefficients + 0.01 * step
+    if (predictions == 2) predict(model, frame, type = "response")
+  }
+  unname(model$coefficients)
+}
+
+package_way <- function(data, method) {
+  fit <- fit_linear_at(data, method, c = threshold, eps = eps, iterations = iterations,
+                       start = unname(start_model$coefficients))
+  c(fit$b, fit$w)
+}
+
+seconds <- function(code) sum(system.time(code)[c("user.self", "sys.self")])
+both <- function(run) for (method in c("r-at", "sense")) run(method)
+
+for (method in c("r-at", "sense")) {
+  stopifnot(all.equal(package_way(data, method), glm_loop(data, method, 1), tolerance = 1e-8))
+}
+times <- vapply(seq_len(repeats), function(k) {
+  c(package = seconds(both(function(m) package_way(data, m))),
+          one_call = seconds(both(function(m) glm_loop(data, m, 1))),
+          two_calls = seconds(both(function(m) glm_loop(data, m, 2))))
+}, numeric(3))
+medians <- apply(times, 1, median)
+cat(sprintf("%s, %d repeats, both methods, n = %d, %d iterations\n", R.version.string, repeats,
+            nrow(data), iterations))
+cat(sprintf("package                      %6.3f s\n", medians[["package"]]))
+cat(sprintf("predict.glm once per step    %6.3f s  (%.1f times)\n", medians[["one_call"]],
+            medians[["one_call"]] / medians[["package"]]))
+cat(sprintf("predict.glm twice, as script %6.3f s  (%.1f times)\n", medians[["two_calls"]],
+            medians[["two_calls"]] / medians[["package"]]))

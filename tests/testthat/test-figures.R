@@ -1,0 +1,48 @@
+layer_of <- function(plot, i) ggplot2::ggplot_build(plot)$data[[i]]
+
+test_that("figure 2 draws the classifiers of Example 2", {
+  plot <- figure2(cells = 24)
+  tiles <- plot$data
+  d <- tiles[grepl("^\\(d\\)", tiles$panel), ]
+  expect_equal(d$class, worst_classifier(d, "sensible", 1 / 24))
+  # Cells of 1/24: exact areas of squares whose sides are multiples of it.
+  truth <- as.integer(d$x1 > 0.5)
+  expect_equal(mean(d$class != truth), worst_risk("sensible", 1 / 24, 0.7))
+})
+
+test_that("figure 3 has the sensible loss on the cross-entropy curve", {
+  dots <- layer_of(figure3(0.6), 4)
+  expect_equal(dots$y, -log(dots$x), tolerance = 1e-10)
+})
+
+test_that("figure 4 shows the Bayes boundary and prints the closed-form risks", {
+  plot <- figure4(n = 500)
+  curve <- plot$data[plot$data$id == "Bayes", ]
+  expect_equal(curve$x1, bayes_boundary(bayes_rule(0.95), curve$x2))
+  expect_match(unique(plot$data$panel)[2], sprintf("%.4f", risk_linear(vertical_line(), eps = 1.6)))
+  ignoring <- two_cluster_line(0.95)
+  ends <- plot$data[plot$data$id == "p = 0.95", ]
+  expect_equal(predict(ignoring, ends, "score"), c(0, 0), tolerance = 1e-10)
+})
+
+test_that("figure 5 draws Phi(gamma - 1 / sigma)", {
+  d <- figure5()$data
+  expect_equal(d$risk, pnorm(d$gamma - 1 / d$sigma), tolerance = 1e-12)
+  expect_error(figure5(sigma = 0), "positive")
+})
+
+test_that("figure 6 shows the boundary of the iteration named", {
+  plot <- figure6(c(0, 300), n = 300)
+  expect_identical(length(unique(layer_of(plot, 4)$PANEL)), 4L)
+  fit <- fit_linear_at(three_clusters(300, seed = 1), "sense", setting = "large-step")
+  line <- plot$layers[[4]]$data
+  line <- line[line$method == "SENSE-AT" & line$panel == "iteration 300", ]
+  expect_equal(predict(fit, line, "score"), c(0, 0), tolerance = 1e-9)
+  expect_error(figure6(c(0, 301), n = 50), "from 0 to 300")
+})
+
+test_that("the path plot marks types", {
+  fit <- fit_linear_at(three_clusters(100, seed = 1), "r-at", iterations = 5)
+  expect_identical(nrow(plot_path(fit)$data), 6L)
+  expect_error(plot_path(1), "fit_linear_at")
+})

@@ -1,0 +1,47 @@
+grid <- data.frame(method = c("r-at", "sense"), setting = "large-step", p = 0.55, gamma = 8, c = 0.9)
+
+test_that("each row of the study is the fit it names", {
+  runs <- study_linear_at(grid, seeds = 2:3, n = 300)
+  expect_identical(runs$seed, rep(2:3, each = 2))
+  fit <- fit_linear_at(three_clusters(300, seed = 3), "r-at", setting = "large-step")
+  row <- runs[runs$seed == 3 & runs$method == "r-at", ]
+  expect_identical(row$changes, boundary_motion(fit)$changes)
+  expect_equal(row$robust_risk, risk_linear(fit, eps = 1.6))
+  expect_identical(row$learning_rate, 1)
+})
+
+test_that("the summary counts and averages", {
+  runs <- study_linear_at(grid, seeds = 1:4, n = 300)
+  s <- summarise_study(runs)
+  rat <- runs[runs$method == "r-at", ]
+  expect_equal(s$alternates[1], mean(rat$alternates))
+  expect_equal(s$robust_risk[1], mean(rat$robust_risk))
+  half <- qnorm(0.975) * sd(rat$robust_risk) / 2
+  expect_equal(s$robust_risk_upper[1], min(1, mean(rat$robust_risk) + half))
+  expect_equal(unlist(s[1, c("alternates_lower", "alternates_upper")], use.names = FALSE),
+               unlist(wilson_interval(sum(rat$alternates), 4)[c("lower", "upper")], use.names = FALSE))
+})
+
+test_that("the claim, where it can be seen: R-AT alternates, SENSE-AT settles", {
+  s <- summarise_study(study_linear_at(grid, seeds = 1:5, n = 1000))
+  expect_identical(s$alternates, c(1, 0))
+  expect_identical(s$settles, c(0, 1))
+})
+
+test_that("the stored study has provenance and can be made again in part", {
+  study <- stored_study()
+  provenance <- attr(study, "provenance")
+  expect_gte(provenance$seeds, 100)
+  expect_true(all(c("command", "commit", "seconds", "n") %in% names(provenance)))
+  # A cheap cell of it, on its first seeds: the same verdict for each.
+  cell <- study[study$method == "r-at" & study$setting == "large-step" & study$p == 0.55 &
+                  study$gamma == 8 & study$learning_rate == 1, ]
+  again <- study_linear_at(cell[1, c("method", "setting", "p", "gamma", "c")], seeds = 1:3)
+  expect_identical(as.numeric(cell$alternates), 1)
+  expect_identical(again$alternates, rep(TRUE, 3))
+})
+
+test_that("bad input is named", {
+  expect_error(study_linear_at(data.frame(a = 1)), "method")
+  expect_error(summarise_study(1), "study_linear_at")
+})
