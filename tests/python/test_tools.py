@@ -1,0 +1,40 @@
+"""The scripts that make our tables run, on a little of everything."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from conftest import ROOT
+
+
+@pytest.mark.slow
+def test_compare_methods_makes_its_table_and_does_not_repeat_itself(tmp_path):
+    command = [sys.executable, ROOT / "tools/compare_methods", "mnist-demo", "--out", "runs",
+               "--store", "kept", "--methods", "mma", "sense-bisect", "--n", "50", "--steps", "2",
+               "--restarts", "1"]  # fmt: skip
+    short = ["--", "--epochs", "1", "--train-size", "300", "--monitor", "16", "--lr", "0.1"]
+    first = subprocess.run([*command, *short], cwd=tmp_path, capture_output=True, text=True,
+                           check=True)  # fmt: skip
+    table = (tmp_path / "kept/table.md").read_text()
+    assert table in first.stdout
+    assert "| sense-bisect | " in table
+    assert (
+        json.loads((tmp_path / "kept/sense-bisect/config.json").read_text())["config"]["boundary"]
+        == "bisect"
+    )
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "$ python" not in again.stdout
+    assert table in again.stdout
+
+
+@pytest.mark.slow
+def test_the_bench_of_methods_has_r_at_at_one():
+    command = [sys.executable, ROOT / "bench/methods.py", "--rounds", "1", "--images", "300"]
+    printed = subprocess.run(
+        command, env={"PYTHONPATH": str(ROOT / "python")}, capture_output=True, text=True,
+        check=True,
+    ).stdout  # fmt: skip
+    (r_at,) = [line.split() for line in printed.splitlines() if line.startswith("r-at ")]
+    assert r_at[2:] == ["1.00", "1.00", "1.00"]
