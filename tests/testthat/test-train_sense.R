@@ -77,6 +77,28 @@ test_that("every method trains on cifar10, and a residual network", {
   expect_equal(dim(predict(fit, array(0, c(2, 32, 32, 3)), type = "prob")), c(2, 10))
 })
 
+test_that("a network of one's own comes from a Python module", {
+  skip_if_no_sense()
+  folder <- tempfile("own-")
+  dir.create(folder)
+  writeLines(
+    c(
+      "from torch import nn",
+      "def make(shape, classes):",
+      "    return nn.Sequential(nn.Flatten(), nn.Linear(784, classes))"
+    ),
+    file.path(folder, "own_network.py")
+  )
+  before <- setwd(folder)
+  on.exit(setwd(before))
+  fit <- train_sense(
+    method = "nt", model = "own_network:make", epochs = 1, pretrain = 0, train_size = 500,
+    control = sense_control(threads = 1, monitor = 16, quiet = TRUE)
+  )
+  expect_equal(fit$config$model, "own_network:make")
+  expect_equal(dim(predict(fit, array(0, c(2, 28, 28)), type = "prob")), c(2, 10))
+})
+
 test_that("boundary rules are options, and how near stage B ends is reported", {
   skip_if_no_sense()
   fit <- train_short(boundary = "bisect", c = 0.11)
