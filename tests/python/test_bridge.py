@@ -1,17 +1,15 @@
 """What R calls, with what R gives: arrays in R's order, numbers as floats, labels from 0."""
 
-import json
 import signal
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from sense import bridge
-from sense.checkpoint import load_weights
-from sense.config import RECIPES
-from sense.runs import load_model
+from sense.checkpoint import WEIGHTS, load_weights
+from sense.config import recipe
+from sense.runs import CONFIG, load_model, read_run
 
 TINY = {"dataset": "arrays", "model": "capacity-1", "pretrain": 0.0, "epochs": 1.0, "lr": 0.05,
         "batch_size": 50.0, "steps": 2.0, "monitor": 32.0, "threads": 1.0}  # fmt: skip
@@ -76,15 +74,12 @@ def test_labels_that_are_no_whole_numbers_are_refused(labels):
         bridge.as_labels(labels)
 
 
-def test_options_are_checked_and_completed():
-    assert bridge.recipes() == list(RECIPES)
-    options = bridge.check_options({"steps": 3.0, "c": 1}, "mnist")
-    assert options == replace(RECIPES["mnist"], steps=3, c=1.0).to_plain()
-    assert json.loads(json.dumps(options)) == options
+def test_options_that_are_none_are_refused_before_there_is_a_folder(tmp_path):
     with pytest.raises(ValueError, match="unknown option stepsize"):
-        bridge.check_options({"stepsize": 0.1}, "mnist")
+        bridge.train({"stepsize": 0.1}, "mnist", str(tmp_path / "run"))
     with pytest.raises(ValueError, match="recipe must be one of"):
-        bridge.check_options({}, "cifar")
+        bridge.train({}, "cake", str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.fixture(scope="module")
@@ -99,47 +94,48 @@ def arrays(sample):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, arrays):
+    """A run, what R keeps of it (the text of its description, its weights as bytes), and what R
+    heard on the way."""
     torch.set_num_threads(1)
     folder, heard = tmp_path_factory.mktemp("bridge") / "run", []
-    fit = bridge.train(TINY, "mnist-demo", str(folder), images=arrays, on_epoch=heard.append)
-    return fit, folder, heard
+    done = bridge.train(
+        TINY, "mnist-demo", str(folder), images=arrays, on_epoch=heard.append, command="an R call"
+    )
+    assert done == {"stopped": False, "folder": str(folder)}
+    kept = (folder / CONFIG).read_text(), bytearray((folder / WEIGHTS).read_bytes())
+    return folder, kept, heard
 
 
-def test_training_gives_back_what_r_keeps(trained):
-    fit, folder, heard = trained
-    assert set(fit) == {"stopped", "description", "metrics", "weights"}
-    assert fit["stopped"] is False
-    description = json.loads(fit["description"])
+def test_a_run_of_r_is_a_run_like_any_other(trained):
+    folder, _, heard = trained
+    config, description = read_run(folder)
+    expected = {**recipe().to_plain(), **TINY}
+    assert config.to_plain() == expected
     assert description["data"]["shape"] == [1, 24, 28]
     assert description["data"]["classes"][3] == "digit 3"
-    assert [line["epoch"] for line in json.loads(fit["metrics"])] == [1]
+    assert description["provenance"]["command"] == "an R call"
     assert len(heard) == 1
     assert heard[0].startswith("epoch   1/1  train")
-    assert isinstance(fit["weights"], bytearray)  # bytes is no raw vector for old reticulates
-    weights = bridge.unpack_weights(bytes(fit["weights"]))
-    assert all(torch.equal(value, weights[name]) for name, value in load_weights(folder).items())
-    assert bridge.read_fit(str(folder)).items() <= fit.items()
 
 
 def test_predictions_are_the_networks_probabilities(trained, arrays):
-    fit, folder, _ = trained
+    folder, kept, _ = trained
     x = arrays["x_test"]
-    p = bridge.predict(fit["description"], fit["weights"], x)
+    p = bridge.predict(*kept, x)
     assert p.dtype == np.float64
     assert p.shape == (100, 10)
     np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
     logits = load_model(folder)(torch.from_numpy(x)[:, None] / 255)
     np.testing.assert_allclose(p, logits.softmax(1).detach().numpy(), atol=1e-6)
-    real = bridge.predict(fit["description"], fit["weights"], np.asfortranarray(x / 255))
+    real = bridge.predict(*kept, np.asfortranarray(x / 255))
     np.testing.assert_allclose(p, real, atol=1e-6)
 
 
 def test_many_images_are_predicted_in_parts(trained, arrays, monkeypatch):
-    fit, _, _ = trained
-    whole = bridge.predict(fit["description"], fit["weights"], arrays["x_test"])
+    _, kept, _ = trained
+    whole = bridge.predict(*kept, arrays["x_test"])
     monkeypatch.setattr(bridge, "PREDICT_BATCH", 33)
-    parts = bridge.predict(fit["description"], fit["weights"], arrays["x_test"])
-    np.testing.assert_allclose(whole, parts, atol=1e-6)
+    np.testing.assert_allclose(whole, bridge.predict(*kept, arrays["x_test"]), atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -150,20 +146,20 @@ def test_many_images_are_predicted_in_parts(trained, arrays, monkeypatch):
     ],
 )
 def test_predicting_other_images_is_refused(trained, arrays, change, message):
-    fit, _, _ = trained
+    _, kept, _ = trained
     with pytest.raises(ValueError, match=message):
-        bridge.predict(fit["description"], fit["weights"], change(arrays["x_test"]))
+        bridge.predict(*kept, change(arrays["x_test"]))
 
 
-def test_an_interrupt_stops_and_resume_goes_on(trained, arrays, tmp_path):
+def test_an_interrupt_stops_and_resume_goes_on(arrays, tmp_path):
     options, folder = {**TINY, "epochs": 2.0}, str(tmp_path / "run")
     stopped = bridge.train(options, "mnist-demo", folder, images=arrays,
                            on_epoch=lambda line: signal.raise_signal(signal.SIGINT))  # fmt: skip
     assert stopped == {"stopped": True, "folder": folder}
-    resumed = bridge.train({}, "mnist-demo", folder, images=arrays, resume=True)
-    whole = bridge.train(options, "mnist-demo", str(tmp_path / "whole"), images=arrays)
-    assert resumed["weights"] == whole["weights"]
-    assert not resumed["stopped"]
+    assert not bridge.train({}, None, folder, images=arrays, resume=True)["stopped"]
+    bridge.train(options, "mnist-demo", str(tmp_path / "whole"), images=arrays)
+    for name, value in load_weights(tmp_path / "whole").items():
+        assert torch.equal(value, load_weights(tmp_path / "run")[name])
 
 
 def test_test_images_must_be_like_the_training_images(arrays):

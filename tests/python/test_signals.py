@@ -3,11 +3,12 @@
 import random
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 
 from sense.checkpoint import CHECKPOINT
-from sense.config import Config
+from sense.config import recipe
 from sense.data.idx import write_idx
 from sense.data.mnist import FILES, load_folder
 from sense.runs import CONFIG
@@ -33,7 +34,8 @@ def folder(tmp_path_factory, sample):
 @pytest.fixture(scope="module")
 def unstopped(tmp_path_factory, folder):
     path = tmp_path_factory.mktemp("unstopped")
-    fit(Config(data_dir=folder, **OPTIONS), path, data=load_folder(folder, "mnist"))
+    config = replace(recipe(), data_dir=folder, **OPTIONS)  # what the command starts from
+    fit(config, path, data=load_folder(folder, "mnist"))
     whole = outcome(path)
     assert all(line[f"stage_{stage}"] > 0 for line in whole[1] for stage in "abc")
     return whole
