@@ -96,7 +96,9 @@ def fit(
         create_run(out, config, data, command)
 
     torch.manual_seed(config.seed)
-    model = place(model or build_model(config.model, data.shape, len(data.classes)), device).train()
+    if model is None:
+        model = build_model(config.model, data.shape, len(data.classes))
+    model = place(model, device).train()
     optimizer = build_optimizer(config, model)
     n = min(config.train_size or len(data.train_x), len(data.train_x))
     method, pretraining = build_method(config, n), NaturalTraining()

@@ -29,19 +29,14 @@ def build_method(config: Config, n: int = 0) -> Method:
             eps=eps, step_size=step_size, steps=steps, norm=norm, random_start=random_start,
             natural_weight=_given(config.natural_weight, 0.0), mode=mode,
         )  # fmt: skip
-    if config.method == "sense":
-        return SensibleAdversarialTraining(
+    if config.method in ("sense", "sense-trades"):
+        plain = config.method == "sense"
+        sense = SensibleAdversarialTraining if plain else SenseTRADES
+        return sense(
             c=config.c, eps=eps, step_size=step_size, steps=steps, norm=norm,
             random_start=random_start, stage_test=config.stage_test, boundary=config.boundary,
             bisections=config.bisections, warmup=config.warmup or 0,
-            natural_weight=_given(config.natural_weight, 0.0), mode=mode,
-        )  # fmt: skip
-    if config.method == "sense-trades":
-        return SenseTRADES(
-            c=config.c, eps=eps, step_size=step_size, steps=steps, norm=norm,
-            random_start=random_start, stage_test=config.stage_test, boundary=config.boundary,
-            bisections=config.bisections, warmup=config.warmup or 0,
-            natural_weight=_given(config.natural_weight, 1.0), mode=mode,
+            natural_weight=_given(config.natural_weight, 0.0 if plain else 1.0), mode=mode,
         )  # fmt: skip
     if config.method == "mma":
         d_max, eps_min = config.margins
