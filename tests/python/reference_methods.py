@@ -205,8 +205,8 @@ def iaat(
     if epoch < warmup:
         new = [eps if ok else 0.0 for ok in clean]
     else:
-        now = right(attack(radii))
-        more = right(attack([r + gamma for r in radii]))
+        near, far = attack(radii), attack([r + gamma for r in radii])
+        now, more = right(near), right(far)
         new = []
         for i, old in enumerate(radii):
             candidate = old + gamma if more[i] else old if now[i] else old - gamma

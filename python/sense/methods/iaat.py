@@ -48,8 +48,8 @@ class InstanceAdaptive:
         if epoch < self.warmup:
             return self.eps * right
         old = self.radii.read(position, x)
-        stands = self.correct(model, self.attack(model, x, y, old), y)
-        stands_more = self.correct(model, self.attack(model, x, y, old + self.gamma), y)
+        now, more = (self.attack(model, x, y, radii) for radii in (old, old + self.gamma))
+        stands, stands_more = (self.correct(model, images, y) for images in (now, more))
         candidate = torch.where(stands > 0, old, old - self.gamma)
         candidate = torch.where(stands_more > 0, old + self.gamma, candidate) * right
         new = self.rate * candidate.clamp_min(0) + (1 - self.rate) * old
