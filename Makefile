@@ -1,5 +1,5 @@
 # Each target sets up what it needs. PYTHON chooses the Python that .venv is made from.
-PYTHON ?= python3
+export PYTHON ?= python3
 export RETICULATE_PYTHON := $(CURDIR)/.venv/bin/python
 export R_LIBS := $(CURDIR)/.Rlib
 
