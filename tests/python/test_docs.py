@@ -34,9 +34,8 @@ def test_counts_are_those_of_the_outcomes(run):
 def test_the_options_stored_can_be_run_again_and_name_no_place(run):
     description = json.loads((run / "config.json").read_text())
     config = from_plain(description["config"])
-    assert config.method == {"sense-noise": "sense", "sense-bisect": "sense"}.get(
-        run.name, run.name
-    )
+    variants = {"sense-noise": "sense", "sense-bisect": "sense", "mart-eps-0.1": "mart"}
+    assert config.method == variants.get(run.name, run.name)
     assert len((run / "metrics.jsonl").read_text().splitlines()) == config.pretrain + config.epochs
     assert "/tmp" not in json.dumps(description)
     assert description["provenance"]["commit"]
