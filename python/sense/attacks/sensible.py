@@ -140,7 +140,7 @@ def sensible_with_stages(
                 moving = (~stays(model, x, y, threshold)).nonzero().squeeze(1)
                 z = z[moving]
 
-        before, below = z, torch.zeros_like(z[:, 0])
+        before, below = z, z.new_zeros(len(z))
         for step in range(steps + 1):
             if not len(moving):
                 break
@@ -152,7 +152,9 @@ def sensible_with_stages(
                 z = z.detach().requires_grad_(step < steps)
                 logits, loss = measure(z, moving)
             if step == 0:
-                climbed = F.cross_entropy(logits, y[moving], reduction="none")
+                climbed = loss
+                if reference is not None:
+                    climbed = F.cross_entropy(logits, y[moving], reduction="none")
                 back = _is_stage_a(logits, climbed, y[moving], threshold)
             else:
                 climbed, back = loss, loss > turning_point

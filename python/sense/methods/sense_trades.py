@@ -1,39 +1,23 @@
 """SENSE-TRADES, the variant in the original code of SENSE-AT: a sensible adversary that maximises
 the divergence from the natural prediction, and that divergence as the loss."""
 
-from functools import partial
-
 import torch.nn.functional as F
 from torch import nn
 
-from ..attacks.boundary import Boundary
 from ..attacks.losses import divergence
-from ..attacks.modes import Mode
-from ..attacks.sensible import StageTest, sensible_with_stages
 from .base import Batch, Step
+from .sense import SensibleAdversarialTraining
 
 
-class SenseTRADES:
+class SenseTRADES(SensibleAdversarialTraining):
     """Minimises KL(p(x) || p(x^s)) + natural_weight CE(f(x), y); gradients flow through both
     predictions.
 
     As in that code the first step of the attack climbs the cross-entropy and the others the
     divergence, which is also what is compared with log(1/c); p(x) is the training-mode prediction,
     the attack's in evaluation mode. That code adds no cross-entropy unless told to: labels then
-    count only in stage A.
+    count only in stage A. The options are those of `SensibleAdversarialTraining`.
     """
-
-    def __init__(
-        self, *, c: float, eps: float, step_size: float, steps: int, norm: float,
-        random_start: bool, stage_test: StageTest, boundary: Boundary, bisections: int,
-        warmup: int, natural_weight: float, mode: Mode = "evaluation",
-    ) -> None:  # fmt: skip
-        self.attack = partial(
-            sensible_with_stages, c=c, eps=eps, step_size=step_size, steps=steps, norm=norm,
-            random_start=random_start, stage_test=stage_test, boundary=boundary,
-            bisections=bisections, mode=mode,
-        )  # fmt: skip
-        self.warmup, self.natural_weight = warmup, natural_weight
 
     def __call__(self, model: nn.Module, batch: Batch, epoch: int) -> Step:
         logits = model(batch.x)
