@@ -121,7 +121,7 @@ def fit(
             batch = take(data, index, device)
             batch = batch._replace(x=augment(batch.x, config.augment))
             use: Method = pretraining if pretrain else method
-            step = use(model, batch, progress.epoch - config.pretrain)
+            step = use(model, batch, position - config.pretrain)
             check_finite(step.loss, config, position)
             optimizer.zero_grad(set_to_none=True)
             step.loss.backward()
@@ -160,12 +160,12 @@ def fit(
 
 
 def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
-    """Plain SGD with momentum, or Adam."""
+    """SGD with momentum, plain or Nesterov's, or Adam."""
     if config.optimizer == "adam":
         return torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     return torch.optim.SGD(
         model.parameters(), lr=config.lr, momentum=config.momentum,
-        weight_decay=config.weight_decay,
+        weight_decay=config.weight_decay, nesterov=config.nesterov,
     )  # fmt: skip
 
 

@@ -154,6 +154,8 @@ def test_optimizers_are_as_asked(tiny):
     model = build_model("capacity-1", (1, 28, 28), 10)
     sgd = build_optimizer(replace(tiny, momentum=0.5, weight_decay=0.1), model)
     assert (sgd.defaults["momentum"], sgd.defaults["weight_decay"]) == (0.5, 0.1)
+    assert not sgd.defaults["nesterov"]
+    assert build_optimizer(replace(tiny, nesterov=True), model).defaults["nesterov"]
     adam = build_optimizer(replace(tiny, optimizer="adam", weight_decay=0.1), model)
     assert isinstance(adam, torch.optim.Adam)
     assert (adam.defaults["lr"], adam.defaults["weight_decay"]) == (0.2, 0.1)

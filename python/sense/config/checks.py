@@ -10,10 +10,12 @@ WHOLE = (
 )  # fmt: skip
 REAL = (
     "c", "eps", "step_size", "lr", "momentum", "weight_decay", "decay", "beta", "radius_rate",
-    "natural_weight", "d_max", "eps_min", "gamma", "radius_max",
+    "natural_weight", "d_max", "eps_min", "gamma", "radius_max", "eps_ramp", "eps_first",
 )  # fmt: skip
+TRUE_OR_FALSE = ("random_start", "nesterov")
 MAY_BE_NONE = (
     "warmup", "threads", "train_size", "natural_weight", "d_max", "eps_min", "gamma", "radius_max",
+    "eps_first", "random_start",
 )  # fmt: skip
 
 
@@ -54,8 +56,8 @@ def check_type(name: str, value: Any) -> None:
         raise ValueError(f"rates must be numbers more than 0, got {value!r}")
     if name == "data_dir" and not (value is None or isinstance(value, Path)):
         raise ValueError(f"data_dir must be a pathlib.Path, got {value!r}")
-    if name == "random_start" and value not in (None, True, False):
-        raise ValueError(f"random_start must be true or false, got {value!r}")
+    if name in TRUE_OR_FALSE and not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, got {value!r}")
 
 
 def _is_whole(value: Any) -> bool:

@@ -72,6 +72,14 @@ class Config:
     step_size: Annotated[float, Help(help="length of a step of the attack; mma has its own")] = 0.05
     steps: Annotated[int, Help(help="steps of the attack, K")] = 10
     norm: Annotated[NormName, Help(help="norm of the ball")] = "inf"
+    eps_ramp: Annotated[
+        float,
+        Help(help="first epochs of the method in which radius and step grow to their full length; "
+             "not with mma and iaat, which find radii of their own"),
+    ] = 0.0  # fmt: skip
+    eps_first: Annotated[
+        float | None, Help(help="radius that --eps-ramp begins with; a third of eps")
+    ] = None
     random_start: Annotated[
         bool | None,
         Help(help="start in the ball, not at x; by default r-at does, sense and sense-trades do "
@@ -134,6 +142,7 @@ class Config:
     optimizer: Annotated[Optimizer, Help(help="sgd with momentum, or adam")] = "sgd"
     lr: Annotated[float, Help(help="initial learning rate; of one-cycle, the peak")] = 0.01
     momentum: Annotated[float, Help(help="of sgd; the paper names none")] = 0.9
+    nesterov: Annotated[bool, Help(help="Nesterov's momentum in sgd")] = False
     weight_decay: Annotated[float, Help(help="times the weights is added to gradients")] = 0.0
     schedule: Annotated[Schedule, Help(help="of the learning rate")] = "constant"
     milestones: Annotated[
@@ -173,6 +182,11 @@ class Config:
             raise ValueError(f"eps must be at most 1: pixels go from 0 to 1, got {self.eps}{hint}")
         check("step_size", self.step_size, 0 < self.step_size < math.inf, "more than 0")
 
+        check("eps_ramp", self.eps_ramp, 0 <= self.eps_ramp < math.inf, "0 or more epochs")
+        first = self.eps_first
+        valid = first is None or 0 < first <= self.eps
+        check("eps_first", first, valid, f"more than 0, at most eps, {self.eps:g}")
+
     def _check_methods(self) -> None:
         for name in ("natural_weight", "gamma", "radius_max", "eps_min", "d_max", "beta"):
             value = getattr(self, name)
@@ -181,6 +195,11 @@ class Config:
         if self.method == "mma" and part is not None:
             check("natural_weight", part, part <= 1, "a part, from 0 to 1, with mma")
         check("radius_rate", self.radius_rate, 0 <= self.radius_rate <= 1, "from 0 to 1")
+        if self.method in ("mma", "iaat") and self.eps_ramp:
+            raise ValueError(
+                f"eps_ramp must be 0 with {self.method}, which finds a radius for each image "
+                f"itself, got {self.eps_ramp:g}"
+            )
         if self.method in ("trades", "mma", "iaat") and self.norm == "1":
             raise ValueError(f"norm must be inf or 2 with {self.method}, got 1")
         if self.method == "mma":
@@ -196,6 +215,11 @@ class Config:
         check("momentum", self.momentum, 0 <= self.momentum < 1, "from 0 to less than 1")
         check("weight_decay", self.weight_decay, 0 <= self.weight_decay < math.inf, "0 or more")
         check("decay", self.decay, 0 < self.decay <= 1, "more than 0, at most 1")
+        if self.nesterov and not (self.optimizer == "sgd" and self.momentum > 0):
+            raise ValueError(
+                f"nesterov needs optimizer sgd and momentum > 0, got {self.optimizer} and "
+                f"{self.momentum:g}"
+            )
         for name in ("steps", "epochs", "batch_size", "monitor"):
             check(name, getattr(self, name), getattr(self, name) >= 1, "a whole number >= 1")
         for name in ("warmup", "pretrain", "seed", "bisections"):

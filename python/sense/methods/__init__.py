@@ -1,5 +1,7 @@
 """Training methods by name, one a file."""
 
+from dataclasses import replace
+
 from ..attacks.modes import Mode
 from ..config import Config
 from .base import Batch, Method, Remembering, Step
@@ -8,6 +10,7 @@ from .mart import MART
 from .mma import MaxMargin
 from .nt import NaturalTraining
 from .r_at import RegularAdversarialTraining
+from .ramp import GrowingRadius
 from .sense import SensibleAdversarialTraining
 from .sense_trades import SenseTRADES
 from .trades import TRADES
@@ -18,6 +21,18 @@ __all__ = ["Batch", "Method", "NaturalTraining", "Remembering", "Step", "build_m
 def build_method(config: Config, n: int = 0) -> Method:
     """The method that `config.method` names, with the options that are its own, for a training set
     of n images (which only mma and iaat need to know)."""
+    if not config.eps_ramp or not config.eps:
+        return _build(config, n)
+
+    def build(part: float) -> Method:
+        eps, step_size = part * config.eps, part * config.step_size
+        return _build(replace(config, eps=eps, step_size=step_size, eps_first=None), n)
+
+    first = 1 / 3 if config.eps_first is None else config.eps_first / config.eps
+    return GrowingRadius(build, first=first, epochs=config.eps_ramp)
+
+
+def _build(config: Config, n: int) -> Method:
     if config.method == "nt":
         return NaturalTraining()
     eps, step_size, steps, norm = config.eps, config.step_size, config.steps, config.lp

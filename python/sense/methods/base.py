@@ -29,8 +29,9 @@ class Step:
 class Method(Protocol):
     """A training method knows neither files, devices nor progress."""
 
-    def __call__(self, model: nn.Module, batch: Batch, epoch: int) -> Step:
-        """The loss of a batch in the method's epoch 0, 1, ...; the model is in training mode."""
+    def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
+        """The loss of a batch, `epoch` epochs after the method's start (2.5: halfway through its
+        third); the model is in training mode."""
         ...
 
 

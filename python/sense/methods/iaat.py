@@ -34,14 +34,14 @@ class InstanceAdaptive:
         self.warmup, self.gamma, self.rate, self.eps_max = warmup, gamma, rate, eps_max
         self.mode: Mode = mode
 
-    def __call__(self, model: nn.Module, batch: Batch, epoch: int) -> Step:
+    def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
         x, y, position = batch
         radii = self.select(model, batch, epoch)
         self.radii.write(position, radii)
         x_adv = self.attack(model, x, y, radii)
         return Step(F.cross_entropy(model(x_adv), y), means={"radius": radii})
 
-    def select(self, model: nn.Module, batch: Batch, epoch: int) -> Tensor:
+    def select(self, model: nn.Module, batch: Batch, epoch: float) -> Tensor:
         """The new eps_i of each image of the batch, shape (n,)."""
         x, y, position = batch
         right = self.correct(model, x, y)

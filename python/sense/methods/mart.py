@@ -23,7 +23,7 @@ class MART:
         self.beta = beta
         self.attack = partial(pgd, eps=eps, step_size=step_size, steps=steps, norm=norm, mode=mode)
 
-    def __call__(self, model: nn.Module, batch: Batch, epoch: int) -> Step:
+    def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
         x_adv = self.attack(model, batch.x, batch.y, start=near_point(batch.x))
         natural, adversarial = model(batch.x), model(x_adv)
         boosted, unsure = mart_losses(natural, adversarial, batch.y)

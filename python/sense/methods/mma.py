@@ -34,7 +34,7 @@ class MaxMargin:
         self.steps, self.norm, self.searches = steps, norm, searches
         self.mode: Mode = mode
 
-    def __call__(self, model: nn.Module, batch: Batch, epoch: int) -> Step:
+    def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
         x, y, position = batch
         logits = model(x)
         natural = F.cross_entropy(logits, y)

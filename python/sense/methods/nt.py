@@ -9,5 +9,5 @@ from .base import Batch, Step
 class NaturalTraining:
     """Minimises the standard risk."""
 
-    def __call__(self, model: nn.Module, batch: Batch, epoch: int) -> Step:
+    def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
         return Step(F.cross_entropy(model(batch.x), batch.y))

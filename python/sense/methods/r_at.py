@@ -24,7 +24,7 @@ class RegularAdversarialTraining:
         )  # fmt: skip
         self.natural_weight = natural_weight
 
-    def __call__(self, model: nn.Module, batch: Batch, epoch: int) -> Step:
+    def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
         x_adv = self.attack(model, batch.x, batch.y)
         loss = F.cross_entropy(model(x_adv), batch.y)
         if self.natural_weight:

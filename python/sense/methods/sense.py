@@ -32,7 +32,7 @@ class SensibleAdversarialTraining:
         )  # fmt: skip
         self.warmup, self.natural_weight = warmup, natural_weight
 
-    def __call__(self, model: nn.Module, batch: Batch, epoch: int) -> Step:
+    def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
         x_adv, stages, gaps = self.attack(model, batch.x, batch.y, revert=epoch >= self.warmup)
         loss = F.cross_entropy(model(x_adv), batch.y)
         if self.natural_weight:

@@ -19,7 +19,7 @@ class SenseTRADES(SensibleAdversarialTraining):
     count only in stage A. The options are those of `SensibleAdversarialTraining`.
     """
 
-    def __call__(self, model: nn.Module, batch: Batch, epoch: int) -> Step:
+    def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
         logits = model(batch.x)
         x_adv, stages, gaps = self.attack(
             model, batch.x, batch.y, revert=epoch >= self.warmup, reference=logits

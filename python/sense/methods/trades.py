@@ -25,7 +25,7 @@ class TRADES:
             divergence_pgd, eps=eps, step_size=step_size, steps=steps, norm=norm, mode=mode
         )
 
-    def __call__(self, model: nn.Module, batch: Batch, epoch: int) -> Step:
+    def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
         x_adv = self.attack(model, batch.x)
         natural = F.cross_entropy(model(batch.x), batch.y)
         adversarial = model(x_adv)
