@@ -1,63 +1,64 @@
-"""Options in plain types, as JSON or R has them, and the words for what is wrong with one."""
+"""Options in plain types, as JSON or R has them, and the words for what is wrong with one.
+
+What an option may be is told by its type hint: int, float, bool, str, Path, one of some texts
+(Literal), any number of one of these (tuple[int, ...]), and each of them with "| None".
+"""
 
 import math
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
-WHOLE = (
-    "steps", "pretrain", "epochs", "batch_size", "seed", "monitor", "bisections",
-    "warmup", "threads", "train_size",
-)  # fmt: skip
-REAL = (
-    "c", "eps", "step_size", "lr", "momentum", "weight_decay", "decay", "beta", "radius_rate",
-    "natural_weight", "d_max", "eps_min", "gamma", "radius_max", "eps_ramp", "eps_first",
-)  # fmt: skip
-TRUE_OR_FALSE = ("random_start", "nesterov")
-MAY_BE_NONE = (
-    "warmup", "threads", "train_size", "natural_weight", "d_max", "eps_min", "gamma", "radius_max",
-    "eps_first", "random_start",
-)  # fmt: skip
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text",
+          Path: "a pathlib.Path"}  # fmt: skip
 
 
-def option_from_plain(name: str, value: Any) -> Any:
-    """An option as `Config` has it: a whole number may come as a float, a number as a whole one, a
-    single milestone or rate as a number, the norm as a number."""
-    if name in WHOLE and isinstance(value, float) and value.is_integer():
-        return int(value)
-    if name in REAL and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if name == "norm" and isinstance(value, int | float):
-        return "inf" if value == math.inf else f"{value:g}"
-    if name == "data_dir" and value is not None:
-        return Path(value)
-    if name in ("milestones", "rates"):
+def option_from_plain(value: Any, hint: Any) -> Any:
+    """An option of that type: a whole number may come as a float, a number as a whole one, one
+    item as itself, a path as text, and a number, such as the norm, for a text."""
+    kind, _ = _without_none(hint)
+    if get_origin(kind) is tuple:
         values = value if isinstance(value, list | tuple) else [value]
-        one = "epochs" if name == "milestones" else "lr"
-        return tuple(option_from_plain(one, item) for item in values)
+        return tuple(option_from_plain(item, get_args(kind)[0]) for item in values)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if kind is float and _is_whole(value):
+        return float(value)
+    if get_origin(kind) is Literal and isinstance(value, int | float):
+        return "inf" if value == math.inf else f"{value:g}"
+    if kind is Path and isinstance(value, str):
+        return Path(value)
     return value
 
 
-def check_type(name: str, value: Any) -> None:
-    """Raise ValueError where the type is not the option's."""
-    if value is None and name in MAY_BE_NONE:
+def check_type(name: str, value: Any, hint: Any) -> None:
+    """Raise ValueError where a value is not of the option's type."""
+    kind, may_be_none = _without_none(hint)
+    if value is None and may_be_none:
         return
-    if name in WHOLE and not _is_whole(value):
-        raise ValueError(f"{name} must be a whole number, got {value!r}")
-    if name in REAL and not (_is_whole(value) or isinstance(value, float)):
-        raise ValueError(f"{name} must be a number, got {value!r}")
-    if name == "milestones" and not (
-        isinstance(value, tuple) and all(_is_whole(epoch) and epoch >= 0 for epoch in value)
-    ):
-        raise ValueError(f"milestones must be whole numbers >= 0, got {value!r}")
-    if name == "rates" and not (
-        isinstance(value, tuple)
-        and all(isinstance(rate, float) and 0 < rate < math.inf for rate in value)
-    ):
-        raise ValueError(f"rates must be numbers more than 0, got {value!r}")
-    if name == "data_dir" and not (value is None or isinstance(value, Path)):
-        raise ValueError(f"data_dir must be a pathlib.Path, got {value!r}")
-    if name in TRUE_OR_FALSE and not isinstance(value, bool):
-        raise ValueError(f"{name} must be true or false, got {value!r}")
+    if get_origin(kind) is Literal:
+        check_choice(name, value, get_args(kind))
+    elif get_origin(kind) is tuple:
+        item = get_args(kind)[0]
+        holds = isinstance(value, tuple) and all(_is(entry, item) for entry in value)
+        check(name, value, holds, f"a tuple, each {_WORDS[item]}")
+    else:
+        check(name, value, _is(value, kind), _WORDS[kind])
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    """The type, and whether None may stand for it."""
+    if get_origin(hint) not in (Union, UnionType):
+        return hint, False
+    kinds = [kind for kind in get_args(hint) if kind is not NoneType]
+    assert len(kinds) == 1, f"an option of two types: {hint}"
+    return kinds[0], True
+
+
+def _is(value: Any, kind: type) -> bool:
+    if kind is float:
+        return isinstance(value, float) or _is_whole(value)
+    return _is_whole(value) if kind is int else isinstance(value, kind)
 
 
 def _is_whole(value: Any) -> bool:

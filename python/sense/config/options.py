@@ -1,15 +1,16 @@
 """Every option of a training run, what it means, and its default."""
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 
 from ..data import DATASETS
 from ..models import MODELS, check_model_name
-from .checks import check, check_choice, check_type
+from .checks import check, check_type
 
 Dataset = Literal["mnist-sample", "mnist", "cifar10", "arrays"]
 MethodName = Literal["nt", "r-at", "sense", "trades", "mart", "mma", "iaat", "sense-trades"]
@@ -20,18 +21,6 @@ AttackMode = Literal["evaluation", "training", "published"]
 Augment = Literal["none", "reflect", "zero"]
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["constant", "step", "cosine", "one-cycle"]
-CHOICES: dict[str, tuple[str, ...]] = {
-    "dataset": get_args(Dataset),
-    "method": get_args(MethodName),
-    "norm": get_args(NormName),
-    "stage_test": get_args(StageTest),
-    "boundary": get_args(Boundary),
-    "attack_mode": get_args(AttackMode),
-    "augment": get_args(Augment),
-    "optimizer": get_args(Optimizer),
-    "schedule": get_args(Schedule),
-}
-
 Help = tyro.conf.arg
 
 
@@ -165,10 +154,8 @@ class Config:
     ] = 256
 
     def __post_init__(self) -> None:
-        for option in fields(self):
-            check_type(option.name, getattr(self, option.name))
-        for name, choices in CHOICES.items():
-            check_choice(name, getattr(self, name), choices)
+        for name, hint in option_types().items():
+            check_type(name, getattr(self, name), hint)
         check_model_name(self.model)
         self._check_attack()
         self._check_methods()
@@ -229,6 +216,9 @@ class Config:
         for name in ("threads", "train_size"):
             value = getattr(self, name)
             check(name, value, value is None or value >= 1, "a whole number >= 1")
+        whole = all(epoch >= 0 for epoch in self.milestones)
+        check("milestones", self.milestones, whole, "whole numbers >= 0")
+        check("rates", self.rates, all(0 < r < math.inf for r in self.rates), "more than 0 each")
         if self.schedule == "step" and not self.milestones:
             raise ValueError("schedule step needs milestones, such as --milestones 80 140 170")
         if self.rates and len(self.rates) != len(self.milestones):
@@ -254,3 +244,9 @@ class Config:
         plain["data_dir"] = None if self.data_dir is None else str(self.data_dir)
         plain["milestones"], plain["rates"] = list(self.milestones), list(self.rates)
         return plain
+
+
+@cache
+def option_types() -> dict[str, Any]:
+    """The type hint of each option."""
+    return get_type_hints(Config)

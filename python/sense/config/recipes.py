@@ -5,11 +5,11 @@ written beside it.
 """
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 from .checks import check_choice, option_from_plain
-from .options import Config
+from .options import Config, option_types
 
 # Table 1 of the paper, column by column. Batch sizes are the authors' code's, which trains the
 # ResNets for 300 epochs and takes steps of 1.5/255.
@@ -95,8 +95,10 @@ def recipe(name: str = DEFAULT_RECIPE) -> Config:
 def from_plain(options: Mapping[str, Any], base: Config | None = None) -> Config:
     """The `base` recipe with some options changed, given in the plain types of JSON or R: a whole
     number may come as a float, a single milestone as a number, the norm as a number."""
-    known = [option.name for option in fields(Config)]
+    known = option_types()
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise ValueError(f"unknown option {', '.join(unknown)}. There are {', '.join(known)}")
-    return replace(base or recipe(), **{k: option_from_plain(k, v) for k, v in options.items()})
+    return replace(
+        base or recipe(), **{k: option_from_plain(v, known[k]) for k, v in options.items()}
+    )
