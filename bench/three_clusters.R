@@ -1,18 +1,17 @@
-# Time of 300 iterations of R-AT and SENSE-AT on the Three Clusters, n = 5000, beside a
-# loop that calls predict.glm() as the authors' R script does.
+# CPU seconds of R-AT and SENSE-AT on the Three Clusters, n = 5000, beside a loop that calls
+# predict.glm() as the authors' R script does; as JSON:
 #
-#   Rscript bench/three_clusters.R [repeats]
+#   Rscript bench/three_clusters.R [rounds] [iterations]
 #
-# with the package installed. Prints medians over the repeats, taken in turn, and their
-# ratio, after checking that both ways end at the same coefficients. The script calls
-# predict.glm() twice an iteration, once for the update and once for a picture; the loop
-# is timed with one call, which is all that training needs, and with two. Both start from
-# the same coefficients, so the logistic regression is not timed. Times are CPU seconds:
-# other work on the machine then matters little.
+# with the package installed, after checking that both ways end at the same coefficients. The
+# script calls predict.glm() twice an iteration, once for the update and once for a picture; the
+# loop is timed with one call, which is all that training needs, and with two. Both start from the
+# same coefficients, so the logistic regression is not timed.
 library(sense)
 
-repeats <- as.integer(c(commandArgs(trailingOnly = TRUE), 5)[1])
-iterations <- 300
+arguments <- as.integer(commandArgs(trailingOnly = TRUE))
+rounds <- if (length(arguments) > 0) arguments[1] else 5L
+iterations <- if (length(arguments) > 1) arguments[2] else 300L
 eps <- 1.6
 threshold <- 0.9
 data <- three_clusters(5000, seed = 1)
@@ -53,16 +52,17 @@ both <- function(run) for (method in c("r-at", "sense")) run(method)
 for (method in c("r-at", "sense")) {
   stopifnot(all.equal(package_way(data, method), glm_loop(data, method, 1), tolerance = 1e-8))
 }
-times <- vapply(seq_len(repeats), function(k) {
-  c(package = seconds(both(function(m) package_way(data, m))),
-          one_call = seconds(both(function(m) glm_loop(data, m, 1))),
-          two_calls = seconds(both(function(m) glm_loop(data, m, 2))))
-}, numeric(3))
-medians <- apply(times, 1, median)
-cat(sprintf("%s, %d repeats, both methods, n = %d, %d iterations\n", R.version.string, repeats,
-            nrow(data), iterations))
-cat(sprintf("package                      %6.3f s\n", medians[["package"]]))
-cat(sprintf("predict.glm once per step    %6.3f s  (%.1f times)\n", medians[["one_call"]],
-            medians[["one_call"]] / medians[["package"]]))
-cat(sprintf("predict.glm twice, as script %6.3f s  (%.1f times)\n", medians[["two_calls"]],
-            medians[["two_calls"]] / medians[["package"]]))
+contenders <- list(
+  "package" = function(m) package_way(data, m),
+  "predict.glm once per step" = function(m) glm_loop(data, m, 1),
+  "predict.glm twice, as the script" = function(m) glm_loop(data, m, 2)
+)
+times <- lapply(contenders, function(run) numeric())
+for (round in seq_len(rounds)) {
+  for (name in names(contenders)) {
+    times[[name]] <- c(times[[name]], seconds(both(contenders[[name]])))
+  }
+}
+cat(jsonlite::toJSON(list(times = times, n = jsonlite::unbox(nrow(data)),
+                          iterations = jsonlite::unbox(iterations),
+                          r = jsonlite::unbox(R.version.string)), digits = NA), "\n")

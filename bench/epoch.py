@@ -1,0 +1,126 @@
+"""Section epoch: training steps of each method, ours against plain loops around the peers' PGD."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sense.config import Config, recipe
+from sense.data import to_float
+
+from .attack import alike
+from .networks import Network, cifar_cnn, small_cnn, untrained
+from .peers import available
+from .report import Bar, Comparison, Section
+from .settings import Settings
+from .steps import check_peers, few_images, ours, peer_loops, timed_options
+from .timing import Contender, Times, alternate, fastest, ratio
+
+FIVE = ("r-at", "sense", "nt", "trades", "mart")
+ALL = (*FIVE, "mma", "iaat", "sense-trades")
+VARIANTS: dict[str, dict[str, Any]] = {
+    "sense, bisect": {"method": "sense", "boundary": "bisect"},
+    "sense, noise": {"method": "sense", "boundary": "noise"},
+    "iaat, warm-up": {"method": "iaat", "warmup": 1},
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is timed on a network: with which options, which methods and variants of ours, beside
+    which peers, how many batches a turn and how many rounds."""
+
+    network: Network
+    options: Config
+    methods: tuple[str, ...]
+    variants: dict[str, dict[str, Any]]
+    peers: list[str]
+    batches: int
+    rounds: int
+
+
+def run(settings: Settings) -> Section:
+    peers = available()
+    plans = plans_for(settings, peers)
+    comparisons, bars = [], []
+    for plan in plans:
+        times, comparison = compare(plan)
+        comparisons.append(comparison)
+        bars += bars_of(plan, times)
+    missing = "" if peers else "No peer is installed: `make bench` installs them."
+    return Section("epoch", tuple(comparisons), bars=tuple(bars), notes=(missing,) if missing else ())
+
+
+def plans_for(settings: Settings, peers: list[str]) -> list[Plan]:
+    """MNIST's SmallCNN, CIFAR10's CNNs and a step of ResNet-20; without CIFAR10 the first alone."""
+    batch, rounds = settings.pick(16, 128), settings.pick(1, 7)
+    mnist = timed_options(recipe("mnist"), batch_size=batch)
+    plans = [Plan(small_cnn(settings), mnist, FIVE, {}, peers, 1, rounds)]
+    if settings.quick and settings.cifar10 is None:
+        return plans
+    cnn = timed_options(recipe("cifar10-demo"), batch_size=batch)
+    batches = settings.pick(1, 4)
+    plans.append(Plan(cifar_cnn(settings, 2), cnn, ALL, VARIANTS, peers, batches, rounds))
+    plans.append(Plan(cifar_cnn(settings, 1), cnn, ("r-at", "sense"), {}, [], batches, 2 * rounds))
+    resnet = timed_options(recipe("cifar10-resnet"), batch_size=settings.pick(4, 64))
+    network = untrained(settings, recipe("cifar10-resnet"))
+    plans.append(Plan(network, resnet, FIVE, {}, peers, 1, settings.pick(1, 3)))
+    return plans
+
+
+def compare(plan: Plan) -> tuple[Times, Comparison]:
+    """Times of a plan's contenders, after the check that the attacks give the same images."""
+    network, options = plan.network, plan.options
+    images = few_images(network.data, plan.batches * options.batch_size)
+    x, y = to_float(images.train_x[: options.batch_size]), images.train_y[: options.batch_size]
+    same = check_peers(network, options, x, y, plan.peers, alike)
+
+    changes = {name: {"method": name} for name in plan.methods} | plan.variants
+    seen: dict[str, dict[str, Any]] = {name: {} for name in changes}
+    contenders: dict[str, Contender] = {
+        f"ours, {name}": ours(network, timed_options(options, **change), images, seen[name])
+        for name, change in changes.items()
+    }
+    if plan.peers:
+        contenders |= peer_loops(network, options, images, plan.peers)
+    times = alternate(contenders, plan.rounds)
+    stages = [seen["sense"][f"stage_{name}"] for name in "abc"]
+    count = len(images.train_x)
+    return times, Comparison(
+        f"Training steps, {network.config.model} on {network.data.name}", times, "ours, r-at",
+        1000 / count, "ms / image", checked(same, times),
+        (f"{plan.batches} batches of {options.batch_size} a turn, K = {options.steps}, c = "
+         f"{options.c}; under sense the stages A, B, C are {stages}.", network.about),
+    )  # fmt: skip
+
+
+def checked(same: Any, times: Times) -> dict[str, str]:
+    """Beside each peer's row, what was found of its attack."""
+    rows = {}
+    for name in times:
+        method, _, rest = name.partition(", ")
+        peer = rest.rpartition(", ")[0]
+        if peer in same:
+            rows[name] = same[f"{peer}, TRADES" if method == "trades" else peer]
+        if method == "mart" and peer:
+            rows[name] += ", but starts uniformly in the ball"
+    return rows
+
+
+def bars_of(plan: Plan, times: Times) -> list[Bar]:
+    """Bars 2 and 3, for the networks that they speak of."""
+    model = plan.network.config.model
+    bars = []
+    if model.startswith("cifar-cnn"):
+        bars.append(Bar("2", f"SENSE-AT / R-AT, {model}, c = {plan.options.c}", 0.5,
+                        ratio(times, "ours, sense", "ours, r-at")))  # fmt: skip
+    if model == "small-cnn":
+        why = "" if plan.network.converged else "network not converged, pass --run"
+        bars.append(Bar("2", f"SENSE-AT / R-AT, {model}, c = {plan.options.c}", 1.05,
+                        ratio(times, "ours, sense", "ours, r-at"), unjudged=why))  # fmt: skip
+        for layout, what in (("contiguous", "as its user has it"),
+                             ("channels_last", "put into channels_last")):  # fmt: skip
+            rows = [name for name in times if name.startswith("r-at, ") and name.endswith(layout)]
+            if rows:
+                first = fastest(times, rows)
+                bars.append(Bar("3", f"fastest peer's R-AT, {what} ({first.split(', ')[1]}) / ours",
+                                1.3, ratio(times, first, "ours, r-at"), at_most=False))  # fmt: skip
+    return bars

@@ -1,0 +1,129 @@
+"""Section evaluation: PGD and AutoAttack on test images of the MNIST sample, beside the peers'."""
+
+import copy
+import importlib.util
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+import sense.attacks
+from sense.data import load_data, to_float
+from sense.evaluate import PGDAttack, evaluate, summarise
+from sense.runs import load_model
+
+from .peers import PEERS, Ball, available, quietly
+from .report import Comparison, Section
+from .settings import ROOT, Settings
+from .steps import LAYOUTS
+from .timing import Contender, alternate, timed
+
+RUN = ROOT / "inst/extdata/mnist-demo/sense"  # SENSE-AT of `make demo`, whose weights are stored
+EPS, STEP_SIZE = 0.3, 0.01
+Counts = dict[str, int]  # images that withstood, of each contender
+FEWER_STEPS = "not the same: APGD and FAB take 10 steps, not 100"
+
+
+def run(settings: Settings) -> Section:
+    data, model = load_data("mnist-sample"), load_model(RUN)
+    n = settings.pick(20, 500)
+    x, y = data.test_x[:n], data.test_y[:n]
+    rounds = settings.pick(1, 5)
+    comparisons = [pgd_comparison(model, x, y, settings.pick(3, 100), settings.pick(2, 5), rounds)]
+    if not settings.quick:
+        comparisons += autoattack_comparison(model, x, y)
+    return Section("evaluation", tuple(comparisons))
+
+
+def pgd_comparison(
+    model: nn.Module, x: Tensor, y: Tensor, steps: int, restarts: int, rounds: int
+) -> Comparison:
+    """`sense.evaluate` beside each peer's PGD with as many steps and restarts, in both layouts."""
+    ball = Ball(EPS, STEP_SIZE, steps, restarts=restarts)
+    withstood: Counts = {}
+    contenders: dict[str, Contender] = {"ours": timed(lambda: our_pgd(model, x, y, ball, withstood))}
+    for name in available():
+        for layout, form in LAYOUTS.items():
+            own = copy.deepcopy(model).to(memory_format=form).eval()  # type: ignore[call-overload]
+            attack = PEERS[name](own, ball)
+            row = f"{name}, {layout}"
+            contenders[row] = timed(counting(row, withstood, own, attack, x, y, form))
+    times = alternate(contenders, rounds)
+    same = {name: f"{k} / {len(x)} withstand" for name, k in withstood.items()}
+    for name, k in withstood.items():
+        check_close(name, k, withstood["ours"], len(x))
+    return Comparison(
+        f"PGD-{steps} with {restarts} restarts, capacity-3, {len(x)} images of the MNIST sample",
+        times, "ours", same=same,
+        notes=("Each attack draws starts of its own, so the counts differ by a few images.",),
+    )  # fmt: skip
+
+
+def our_pgd(model: nn.Module, x: Tensor, y: Tensor, ball: Ball, withstood: Counts) -> None:
+    attack = PGDAttack(steps=ball.steps, restarts=ball.restarts, step_size=ball.step_size,
+                       eps=ball.eps, norm="inf")  # fmt: skip
+    withstood["ours"] = summarise(evaluate(model, x, y, attack))["pgd"].k
+
+
+def counting(
+    name: str, withstood: Counts, model: nn.Module, attack: Callable[[Tensor, Tensor], Tensor],
+    x: Tensor, y: Tensor, form: torch.memory_format,
+) -> Callable[[], None]:  # fmt: skip
+    """Attack batches of 250 as `sense.evaluate` does, and count the images that withstand."""
+
+    def work() -> None:
+        right = 0
+        for images, labels in zip(x.split(250), y.split(250), strict=True):
+            x_adv = attack(to_float(images).contiguous(memory_format=form), labels)
+            model.eval()
+            with torch.no_grad():
+                right += int((model(x_adv).argmax(1) == labels).sum())
+        withstood[name] = right
+
+    return work
+
+
+def check_close(name: str, found: int, ours: int, n: int) -> None:
+    """Raise ArithmeticError where an attack with the same steps finds quite another accuracy."""
+    if abs(found - ours) > max(3, 0.05 * n):
+        raise ArithmeticError(f"{name}: {found} of {n} images withstand, ours finds {ours}")
+
+
+def autoattack_comparison(model: nn.Module, x: Tensor, y: Tensor) -> list[Comparison]:
+    """Standard AutoAttack by the reference's code, by torchattacks, which takes fewer steps, and by
+    ours where the package has it. Once each: they take minutes."""
+    withstood: Counts = {}
+    contenders: dict[str, Contender] = {}
+    runs: dict[str, Callable[[nn.Module], Callable[[Tensor, Tensor], Tensor]]] = {}
+    if hasattr(sense.attacks, "autoattack"):
+        runs["ours"] = ours_autoattack
+    if importlib.util.find_spec("pyautoattack"):
+        runs["pyautoattack"] = pyautoattack
+    if importlib.util.find_spec("torchattacks"):
+        runs["torchattacks"] = torchattacks_autoattack
+    if not runs:
+        return []
+    for name, make in runs.items():
+        form = LAYOUTS["channels_last" if name == "ours" else "contiguous"]
+        own = copy.deepcopy(model).to(memory_format=form).eval()  # type: ignore[call-overload]
+        contenders[name] = timed(counting(name, withstood, own, make(own), x, y, form))
+    times = alternate(contenders, 1, warm_up=False)
+    same = {name: f"{k} / {len(x)} withstand" for name, k in withstood.items()}
+    if "torchattacks" in same:
+        same["torchattacks"] += f"; {FEWER_STEPS}"
+    return [Comparison(f"AutoAttack, capacity-3, {len(x)} images of the MNIST sample", times,
+                       "ours" if "ours" in runs else next(iter(runs)), same=same)]  # fmt: skip
+
+
+def ours_autoattack(model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
+    attack: Callable[..., Tensor] = sense.attacks.autoattack  # type: ignore[attr-defined]
+    return lambda x, y: attack(model, x, y, eps=EPS)
+
+
+def pyautoattack(model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
+    attack = quietly("pyautoattack").AutoAttack(model, eps=EPS, norm="Linf", seed=0)
+    return lambda x, y: attack.run_standard_evaluation(x, y)[0]
+
+
+def torchattacks_autoattack(model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
+    return quietly("torchattacks").AutoAttack(model, eps=EPS, n_classes=10, seed=0)

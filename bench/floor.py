@@ -1,0 +1,56 @@
+"""Section floor: R-AT's attack, a bare loop of its passes, and what their arithmetic would take at
+the rate of this machine's matrix product."""
+
+import torch
+
+from sense.attacks import pgd
+from sense.config import Config, recipe
+
+from .attack import batch
+from .networks import Network, cifar_cnn, small_cnn, untrained
+from .passes import MatrixProduct, Pass, bare_loop, flops
+from .report import Comparison, Figure, Section
+from .settings import Settings
+from .timing import alternate, timed
+
+
+def run(settings: Settings) -> Section:
+    mnist = recipe("mnist")
+    cases: list[tuple[Network, Config, int]] = [(small_cnn(settings), mnist, 128)]
+    if not settings.quick or settings.cifar10:
+        cnn, resnet = recipe("cifar10-demo"), recipe("cifar10-resnet")
+        cases += [(cifar_cnn(settings, 2), cnn, 128), (untrained(settings, resnet), resnet, 64)]
+    product = MatrixProduct(repeats=settings.pick(1, 5))
+    comparisons = [
+        compare(network, options, settings.pick(8, images), settings.pick(2, 7), product)
+        for network, options, images in cases
+    ]
+    rate = product.flops / min(product.seconds() for _ in range(settings.pick(2, 20)))
+    found = Figure(f"matrix product of {product.size} x {product.size}, float32", rate / 1e9,
+                   "Gflop/s")  # fmt: skip
+    return Section("floor", tuple(comparisons), figures=(found,))
+
+
+def compare(
+    network: Network, options: Config, images: int, rounds: int, product: MatrixProduct
+) -> Comparison:
+    model = network.model.eval()
+    x, y = batch(network, images)
+    x = x.contiguous(memory_format=torch.channels_last)
+    passes = [Pass(images, True)] * options.steps
+    work = flops(model, x, y, passes)
+    times = alternate(
+        {
+            "R-AT's attack": timed(
+                lambda: pgd(model, x, y, eps=options.eps, step_size=options.step_size,
+                            steps=options.steps)),
+            "bare loop of its passes": timed(lambda: bare_loop(model, x, y, passes)),
+            "their multiply-adds": product.contender(work),
+        },
+        rounds,
+    )  # fmt: skip
+    return Comparison(
+        f"{network.config.model}, {images} images, K = {options.steps}", times,
+        "bare loop of its passes", 1000 / images, "ms / image",
+        notes=(f"{work / 2e6 / images:.1f} million multiply-adds an image.",),
+    )  # fmt: skip

@@ -1,0 +1,109 @@
+"""The passes that an attack cannot do without, done by a bare loop; and what arithmetic they hold."""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from .timing import Contender
+
+
+class Pass(NamedTuple):
+    """A forward pass of so many images, with or without the gradient with respect to them."""
+
+    images: int
+    gradient: bool
+
+
+def sensible_passes(
+    model: nn.Module, x: Tensor, y: Tensor, *, eps: float, step_size: float, steps: int, c: float
+) -> tuple[list[Pass], Tensor]:
+    """Algorithm 1 from x, l-infinity, step by step: the passes it needs and the images it gives.
+
+    The pass that tests a step gives the gradient of the next too; the last test needs no gradient.
+    An image takes part until a test stops it. The model is in evaluation mode.
+    """
+    limit, x_adv = -math.log(c), x.clone()
+    moving, inside, z = torch.arange(len(x)), x, x
+    passes: list[Pass] = []
+    for step in range(steps + 1):
+        if not len(moving):
+            break
+        z = z.detach().requires_grad_()
+        logits = model(z)
+        loss = F.cross_entropy(logits, y[moving], reduction="none")
+        stop = loss > limit
+        if step == 0:
+            stop = (logits.argmax(1) != y[moving]) | (loss >= limit)
+        x_adv[moving[stop]] = inside[stop]
+        further = step < steps and not bool(stop.all())
+        passes.append(Pass(len(moving), further))
+        if further:
+            (gradient,) = torch.autograd.grad(loss.sum(), z)
+        moving, inside = moving[~stop], z.detach()[~stop]
+        if further:
+            around = x[moving]
+            moved = inside + step_size * gradient[~stop].sign()
+            z = torch.minimum(torch.maximum(moved, around - eps), around + eps).clamp(0, 1)
+    x_adv[moving] = inside
+    return passes, x_adv
+
+
+def bare_loop(model: nn.Module, x: Tensor, y: Tensor, passes: Sequence[Pass]) -> None:
+    """The passes and nothing else."""
+    for images, gradient in passes:
+        z, labels = x[:images], y[:images]
+        if gradient:
+            z = z.detach().requires_grad_()
+            torch.autograd.grad(F.cross_entropy(model(z), labels, reduction="sum"), z)
+        else:
+            with torch.no_grad():
+                F.cross_entropy(model(z), labels, reduction="none")
+
+
+def flops(model: nn.Module, x: Tensor, y: Tensor, passes: Sequence[Pass]) -> int:
+    """Floating point operations of the passes' matrix products and convolutions, a multiply-add
+    counted as two; they do not depend on what is in the images."""
+    total = 0
+    for images, gradient in set(passes):
+        with FlopCounterMode(display=False) as counter:
+            bare_loop(model, x, y, [Pass(images, gradient)])
+        total += counter.get_total_flops() * list(passes).count(Pass(images, gradient))
+    return total
+
+
+class MatrixProduct:
+    """A float32 matrix product of the size that runs fastest here, as a yardstick."""
+
+    def __init__(self, sizes: Sequence[int] = (256, 512, 1024, 2048), repeats: int = 5) -> None:
+        rates = {}
+        for size in sizes:
+            product = MatrixProduct._product(size, repeats)
+            product()
+            rates[size] = 2 * size**3 / product()
+        self.size = max(rates, key=lambda size: rates[size])
+        self.seconds: Contender = MatrixProduct._product(self.size, repeats)
+        self.flops = 2 * self.size**3
+
+    @staticmethod
+    def _product(size: int, repeats: int) -> Contender:
+        a, b = torch.randn(size, size), torch.randn(size, size)
+        out = torch.empty(size, size)
+
+        def run() -> float:
+            """Seconds of one product, the mean of some."""
+            began = time.perf_counter()
+            for _ in range(repeats):
+                torch.mm(a, b, out=out)
+            return (time.perf_counter() - began) / repeats
+
+        return run
+
+    def contender(self, work: int) -> Contender:
+        """The seconds that so many floating point operations take at this rate, now."""
+        return lambda: self.seconds() * work / self.flops

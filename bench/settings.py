@@ -1,0 +1,77 @@
+"""What a run of the bench was asked to do, and where it ran."""
+
+import os
+import platform
+import shlex
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import sense.runs
+
+ROOT = Path(__file__).resolve().parents[1]
+PEERS = ("foolbox", "torchattacks", "adv-lib", "adversarial-robustness-toolbox", "pyautoattack")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`run` is the folder of a trained small-cnn; `networks` is where networks that the bench trains
+    for itself are kept from one section to the next."""
+
+    quick: bool
+    threads: int
+    networks: Path
+    mnist: Path | None = None
+    cifar10: Path | None = None
+    run: Path | None = None
+
+    def pick(self, quick: int, full: int) -> int:
+        """One size for tests, another for measurements."""
+        return quick if self.quick else full
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of the processes that a section starts."""
+        threads = str(self.threads)
+        paths = [str(ROOT / "python"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+        return {
+            "OMP_NUM_THREADS": threads, "RETICULATE_PYTHON": sys.executable,
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        }  # fmt: skip
+
+
+def provenance(settings: Settings, section: str) -> dict[str, Any]:
+    """Machine, threads, versions, commit, time and how busy the machine was: the load average of
+    the last minute. The command is without folders, which are no one else's business."""
+    parts = ["python", "-m", "bench", section, "--threads", str(settings.threads)]
+    if settings.run:
+        parts += ["--run", settings.run.name]
+    if settings.quick:
+        parts += ["--quick"]
+    return {
+        **sense.runs.provenance(shlex.join(parts)),
+        "threads": settings.threads,
+        "cpu": cpu_name(), "cores": os.cpu_count(), "load": os.getloadavg()[0],
+        "quick": settings.quick,
+        "peers": {name: version for name in PEERS if (version := installed(name))},
+    }  # fmt: skip
+
+
+def installed(name: str) -> str | None:
+    """The version of an installed package."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def cpu_name() -> str:
+    """The processor's name for itself."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

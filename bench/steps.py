@@ -1,0 +1,170 @@
+"""Training steps as contenders: ours by `fit`, a peer's by the plain loop that its user would write."""
+
+import copy
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sense.attacks import pgd
+from sense.attacks.divergence import divergence_pgd
+from sense.attacks.geometry import near_point
+from sense.config import Config
+from sense.data import ImageData, to_float
+from sense.methods.mart import mart_losses
+from sense.train import fit
+
+from .networks import Network
+from .peers import GIVES_BEST, PEERS, Ball, Perturb, last_fooling, torchattacks_trades
+from .timing import Contender
+
+Loss = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]  # of model, x, x_adv, y
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+RATE = 1e-5  # learning rate: the steps cost the same, and the network stays what it is
+
+
+def few_images(data: ImageData, images: int) -> ImageData:
+    """The first training images as a data set of their own."""
+    return ImageData(data.name, data.train_x[:images], data.train_y[:images], data.test_x[:1],
+                     data.test_y[:1], data.classes)  # fmt: skip
+
+
+def timed_options(options: Config, **changes: Any) -> Config:
+    """One epoch of the method alone, at full strength from the first step on: no other epochs
+    around it, no augmentation, no monitoring to speak of."""
+    return replace(
+        options, pretrain=0, epochs=1, warmup=0, augment="none", monitor=1, train_size=None,
+        optimizer="sgd", lr=RATE, schedule="constant", milestones=(), rates=(), weight_decay=0.0,
+        device="cpu", threads=None, **changes,
+    )  # fmt: skip
+
+
+def ours(network: Network, options: Config, images: ImageData, seen: dict[str, Any]) -> Contender:
+    """An epoch of our own training on the images, from the network's weights. The seconds are what
+    the run's metrics call so: those of the steps. `seen` becomes the line of metrics."""
+
+    def run() -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            fit(options, Path(folder), data=images, model=copy.deepcopy(network.model),
+                on_epoch=seen.update)  # fmt: skip
+        return float(seen["seconds"])
+
+    return run
+
+
+def plain_loop(
+    network: Network,
+    options: Config,
+    images: ImageData,
+    layout: str,
+    loss: Loss,
+    attack: Callable[[nn.Module], Perturb] | None = None,
+) -> Contender:
+    """The same steps by a plain loop, on images that lie ready as floats in the layout."""
+    form = LAYOUTS[layout]
+    x = to_float(images.train_x).contiguous(memory_format=form)
+    batches = torch.arange(len(x)).split(options.batch_size)
+
+    def run() -> float:
+        model = copy.deepcopy(network.model).to(memory_format=form).train()  # type: ignore[call-overload]
+        optimizer = torch.optim.SGD(model.parameters(), lr=options.lr, momentum=options.momentum)
+        perturb = attack(model) if attack else None
+        began = time.perf_counter()
+        for index in batches:
+            natural, y = x[index], images.train_y[index]
+            x_adv = natural
+            if perturb:
+                x_adv = perturb(natural, y).detach()
+                model.train()
+            value = loss(model, natural, x_adv, y)
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+        return time.perf_counter() - began
+
+    return run
+
+
+def cross_entropy(model: nn.Module, x: Tensor, x_adv: Tensor, y: Tensor) -> Tensor:
+    """Of NT and R-AT."""
+    return F.cross_entropy(model(x_adv), y)
+
+
+def trades(beta: float) -> Loss:
+    def loss(model: nn.Module, x: Tensor, x_adv: Tensor, y: Tensor) -> Tensor:
+        natural, adversarial = model(x), model(x_adv)
+        divergence = F.kl_div(
+            F.log_softmax(adversarial, 1), F.softmax(natural, 1), reduction="batchmean"
+        )
+        return F.cross_entropy(natural, y) + beta * divergence
+
+    return loss
+
+
+def mart(beta: float) -> Loss:
+    def loss(model: nn.Module, x: Tensor, x_adv: Tensor, y: Tensor) -> Tensor:
+        boosted, unsure = mart_losses(model(x), model(x_adv), y)
+        return (boosted + beta * unsure).mean()
+
+    return loss
+
+
+def peer_loops(
+    network: Network, options: Config, images: ImageData, peers: list[str]
+) -> dict[str, Contender]:
+    """R-AT around each peer's PGD, and around torchattacks' also MART and, by its own attack,
+    TRADES; NT by a loop alone. Each in both layouts."""
+    ball = Ball(options.eps, options.step_size, options.steps)
+
+    def around(make: Callable[[nn.Module, Ball], Perturb]) -> Callable[[nn.Module], Perturb]:
+        return lambda model: make(model, ball)
+
+    loops: dict[str, tuple[Loss, Callable[[nn.Module], Perturb] | None]] = {
+        f"r-at, {name}": (cross_entropy, around(PEERS[name])) for name in peers
+    }
+    loops["nt, plain loop"] = (cross_entropy, None)
+    if "torchattacks" in peers:
+        loops["trades, torchattacks"] = (trades(options.beta), around(torchattacks_trades))
+        loops["mart, torchattacks"] = (mart(options.beta), around(PEERS["torchattacks"]))
+    return {
+        f"{name}, {layout}": plain_loop(network, options, images, layout, loss, attack)
+        for name, (loss, attack) in loops.items()
+        for layout in LAYOUTS
+    }
+
+
+def check_peers(
+    network: Network, options: Config, x: Tensor, y: Tensor, peers: list[str],
+    alike: Callable[[Tensor, Tensor], str],
+) -> Mapping[str, str]:  # fmt: skip
+    """That each peer's attack gives our images from the same start: from x, or for TRADES from the
+    same draw. In float64, where the package has it, so that hardly a gradient's sign is a matter of
+    rounding."""
+    ball = Ball(options.eps, options.step_size, options.steps, random_start=False)
+    found: dict[str, str] = {}
+    for name in peers:
+        kind = torch.float32 if name == "ART" else torch.float64
+        model, images = copy.deepcopy(network.model).to(kind).eval(), x.to(kind)
+        given = PEERS[name](model, ball)(images, y).to(kind)
+        if name in GIVES_BEST:
+            found[name] = alike(given, last_fooling(model.eval(), images, y, ball))
+            found[name] += ", as the last that fools"
+            continue
+        found[name] = alike(given, pgd(model, images, y, eps=ball.eps, step_size=ball.step_size,
+                                       steps=ball.steps, random_start=False))  # fmt: skip
+    if "torchattacks" in peers:
+        model, images = copy.deepcopy(network.model).double().eval(), x.double()
+        torch.manual_seed(0)
+        given = torchattacks_trades(model, ball)(images, y)
+        torch.manual_seed(0)
+        start = near_point(images).clamp(0, 1)  # torchattacks clips it, TRADES's authors do not
+        expected = divergence_pgd(model, images, eps=ball.eps, step_size=ball.step_size,
+                                  steps=ball.steps, start=start)  # fmt: skip
+        found["torchattacks, TRADES"] = alike(given, expected)
+    return found

@@ -1,0 +1,92 @@
+"""Contenders taken in turn, and what their times say of each other.
+
+Other work on a machine, and its clock rate, change over seconds. So the contenders run one after
+the other in rounds, and are compared by the median over rounds of the ratio within a round.
+"""
+
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+Contender = Callable[[], float]  # runs once and gives the seconds that count
+Times = dict[str, list[float]]  # of each contender, a number a round
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The median over rounds, the smallest and the largest."""
+
+    median: float
+    low: float
+    high: float
+
+    @staticmethod
+    def of(values: Sequence[float]) -> "Spread":
+        return Spread(statistics.median(values), min(values), max(values))
+
+
+def timed(work: Callable[[], object]) -> Contender:
+    """A contender all of whose work counts."""
+
+    def run() -> float:
+        began = time.perf_counter()
+        work()
+        return time.perf_counter() - began
+
+    return run
+
+
+def alternate(contenders: Mapping[str, Contender], rounds: int, warm_up: bool = True) -> Times:
+    """The seconds of each contender in each round. A round begins with another contender than the
+    one before it did; a first round, which fills caches, is not counted."""
+    names = list(contenders)
+    if warm_up:
+        for run in contenders.values():
+            run()
+    times: Times = {name: [] for name in names}
+    for number in range(rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            times[name].append(contenders[name]())
+    return times
+
+
+def ratio(times: Times, name: str, baseline: str) -> Spread:
+    """The time of one contender over another's in the same round."""
+    return Spread.of([a / b for a, b in zip(times[name], times[baseline], strict=True)])
+
+
+def fastest(times: Times, names: Sequence[str]) -> str:
+    """The contender with the smallest median time."""
+    return min(names, key=lambda name: statistics.median(times[name]))
+
+
+@dataclass(frozen=True)
+class Process:
+    """A finished process: what it printed, its wall time in seconds, and the largest resident
+    memory in bytes of it or of a process it waited for."""
+
+    output: str
+    seconds: float
+    memory: int
+
+
+def run_process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Process:
+    """Run a command to its end. Raises RuntimeError, with what it printed, where it fails."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, env={**os.environ, **(environment or {})}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.stdout.close()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - began
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
+    return Process(output, seconds, usage.ru_maxrss * 1024)
