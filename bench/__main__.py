@@ -32,7 +32,9 @@ SECTIONS: dict[str, Callable[[Settings], Section]] = {
 
 def main(argv: list[str] | None = None) -> None:
     arguments = parse(argv)
-    out = arguments.out or (ROOT / ".setup/bench-quick" if arguments.quick else ROOT / "bench/results")
+    out = arguments.out or (
+        ROOT / ".setup/bench-quick" if arguments.quick else ROOT / "bench/results"
+    )
     settings = Settings(
         quick=arguments.quick, threads=arguments.threads, networks=ROOT / ".setup/bench-networks",
         mnist=arguments.mnist, cifar10=arguments.cifar10, run=arguments.run,

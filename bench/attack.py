@@ -54,7 +54,6 @@ def run(settings: Settings) -> Section:
             Bar("1", "R-AT's attack / its passes, SmallCNN", LIMIT,
                 ratio(times, "pgd", "pgd's passes")),
         ),
-        notes=(network.about,),
     )  # fmt: skip
 
 
@@ -69,7 +68,11 @@ def check_sensible(
     """The passes needed, how many images come out as in the literal loop, and of each stage."""
     needed, expected = sensible_passes(model, x, y, c=c, **attack)
     found = sensible_with_stages(model, x, y, c=c, **attack)
-    return needed, alike(found.x_adv, expected), torch.bincount(found.stages.int(), minlength=3).tolist()
+    return (
+        needed,
+        alike(found.x_adv, expected),
+        torch.bincount(found.stages.int(), minlength=3).tolist(),
+    )
 
 
 def alike(found: Tensor, expected: Tensor, least: float = 0.95, tolerance: float = 1e-5) -> str:

@@ -1,4 +1,4 @@
-"""Section clusters: the Three Clusters of the package in R, beside a loop that calls predict.glm()."""
+"""Section clusters: the Three Clusters in R, beside a loop that calls predict.glm()."""
 
 import json
 import shutil

@@ -46,7 +46,9 @@ def run(settings: Settings) -> Section:
         comparisons.append(comparison)
         bars += bars_of(plan, times)
     missing = "" if peers else "No peer is installed: `make bench` installs them."
-    return Section("epoch", tuple(comparisons), bars=tuple(bars), notes=(missing,) if missing else ())
+    return Section(
+        "epoch", tuple(comparisons), bars=tuple(bars), notes=(missing,) if missing else ()
+    )
 
 
 def plans_for(settings: Settings, peers: list[str]) -> list[Plan]:

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor, nn
 
 import sense.attacks
-from sense.data import load_data, to_float
+from sense.checkpoint import unpack_weights
+from sense.data import ImageData, load_data, to_float
 from sense.evaluate import PGDAttack, evaluate, summarise
-from sense.runs import load_model
+from sense.models import build_model
+from sense.runs import read_run
 
 from .peers import PEERS, Ball, available, quietly
 from .report import Comparison, Section
@@ -25,7 +27,8 @@ FEWER_STEPS = "not the same: APGD and FAB take 10 steps, not 100"
 
 
 def run(settings: Settings) -> Section:
-    data, model = load_data("mnist-sample"), load_model(RUN)
+    data = load_data("mnist-sample")
+    model = stored_network(data)
     n = settings.pick(20, 500)
     x, y = data.test_x[:n], data.test_y[:n]
     rounds = settings.pick(1, 5)
@@ -35,13 +38,22 @@ def run(settings: Settings) -> Section:
     return Section("evaluation", tuple(comparisons))
 
 
+def stored_network(data: ImageData) -> nn.Module:
+    """The network of the stored run, which has its weights but not all of a run's files."""
+    model = build_model(read_run(RUN)[0].model, data.shape, len(data.classes))
+    model.load_state_dict(unpack_weights((RUN / "model.safetensors").read_bytes()))
+    return model.eval()
+
+
 def pgd_comparison(
     model: nn.Module, x: Tensor, y: Tensor, steps: int, restarts: int, rounds: int
 ) -> Comparison:
     """`sense.evaluate` beside each peer's PGD with as many steps and restarts, in both layouts."""
     ball = Ball(EPS, STEP_SIZE, steps, restarts=restarts)
     withstood: Counts = {}
-    contenders: dict[str, Contender] = {"ours": timed(lambda: our_pgd(model, x, y, ball, withstood))}
+    contenders: dict[str, Contender] = {
+        "ours": timed(lambda: our_pgd(model, x, y, ball, withstood))
+    }
     for name in available():
         for layout, form in LAYOUTS.items():
             own = copy.deepcopy(model).to(memory_format=form).eval()  # type: ignore[call-overload]

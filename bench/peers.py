@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
+from unittest.mock import MagicMock
 
 import torch
 import torch.nn.functional as F
@@ -66,7 +67,9 @@ def torchattacks(model: nn.Module, ball: Ball) -> Perturb:
 
 
 def adv_lib(model: nn.Module, ball: Ball) -> Perturb:
-    with absent_torchvision():
+    # Its attacks import both, for distances and plots that PGD has no use for. torchvision's wheel
+    # goes with one build of torch only, and visdom brings a web server.
+    with stand_ins("torchvision", "visdom"):
         attacks = quietly("adv_lib.attacks")
 
     def perturb(x: Tensor, y: Tensor) -> Tensor:
@@ -144,21 +147,16 @@ def quietly(name: str) -> ModuleType:
 
 
 @contextmanager
-def absent_torchvision() -> Iterator[None]:
-    """adv-lib's attacks import torchvision, for a distance that PGD does not use. Its wheel on PyPI
-    goes with one build of torch only, so where it is absent an empty module takes its place."""
+def stand_ins(*names: str) -> Iterator[None]:
+    """Empty modules in the place of absent ones, while a package is imported."""
+    absent = [name for name in names if not importlib.util.find_spec(name)]
+    for name in absent:
+        sys.modules[name] = MagicMock(name=name)
     try:
-        importlib.import_module("torchvision")
-    except ImportError:
-        stand_in: Any = ModuleType("torchvision")
-        stand_in.models = None
-        sys.modules["torchvision"] = stand_in
-        try:
-            yield
-        finally:
-            del sys.modules["torchvision"]
-    else:
         yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
 
 
 def available() -> list[str]:

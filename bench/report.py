@@ -1,4 +1,4 @@
-"""What a section found: its comparisons and figures, and the bars it judges; as JSON and as text."""
+"""What a section found: comparisons, figures, and the bars it judges; as JSON and as text."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -34,7 +34,7 @@ class Comparison:
 
     def markdown(self) -> str:
         rows = [
-            f"| | {self.unit} | times {self.baseline} | checked |",
+            f"| | {self.unit} | / {self.baseline} | checked |",
             "|---|---|---|---|",
         ]
         for name, seconds in self.times.items():
@@ -147,7 +147,11 @@ def bars_markdown(sections: list[Section]) -> str:
     """The table of all bars."""
     rows = [bar.row() for section in sections for bar in section.bars]
     return "\n".join(
-        ["| bar | what | asked | measured [smallest, largest] | met |", "|---|---|---|---|---|", *rows]
+        [
+            "| bar | what | asked | measured [smallest, largest] | met |",
+            "|---|---|---|---|---|",
+            *rows,
+        ]
     )
 
 

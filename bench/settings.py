@@ -17,7 +17,7 @@ PEERS = ("foolbox", "torchattacks", "adv-lib", "adversarial-robustness-toolbox",
 
 @dataclass(frozen=True)
 class Settings:
-    """`run` is the folder of a trained small-cnn; `networks` is where networks that the bench trains
+    """`run` is the folder of a trained small-cnn; `networks` is where those that the bench trains
     for itself are kept from one section to the next."""
 
     quick: bool

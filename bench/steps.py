@@ -1,4 +1,4 @@
-"""Training steps as contenders: ours by `fit`, a peer's by the plain loop that its user would write."""
+"""Training steps as contenders: ours by `fit`, a peer's by the plain loop of its user."""
 
 import copy
 import tempfile
