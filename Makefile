@@ -6,13 +6,16 @@ export R_LIBS := $(CURDIR)/.Rlib
 SOURCES := $(shell find python R man inst/extdata vignettes DESCRIPTION NAMESPACE -type f \
              -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: demo test check setup system document clean
+.PHONY: demo test bench check setup system document clean
 
 demo: setup        ## train NT, R-AT and SENSE-AT on the MNIST sample; table and picture
 	tools/demo
 
 test: setup        ## pytest, testthat, R CMD check
 	tools/test
+
+bench: setup .setup/bench  ## timings beside other packages; BENCH="attack --run RUN" chooses
+	.venv/bin/python -m bench $(BENCH)
 
 check: setup       ## R CMD build and check alone
 	tools/check
@@ -30,6 +33,11 @@ system:
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint constraints/debian12.txt --editable '.[dev,r]'
 	mkdir -p .setup && touch $@
+
+.setup/bench: .setup/python bench/requirements.txt
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --requirement bench/requirements.txt
+	touch $@
 
 .setup/r: $(SOURCES)
 	mkdir -p .Rlib .setup

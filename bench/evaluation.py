@@ -31,8 +31,8 @@ def run(settings: Settings) -> Section:
     model = stored_network(data)
     n = settings.pick(20, 500)
     x, y = data.test_x[:n], data.test_y[:n]
-    rounds = settings.pick(1, 5)
-    comparisons = [pgd_comparison(model, x, y, settings.pick(3, 100), settings.pick(2, 5), rounds)]
+    rounds = settings.pick(1, 3)
+    comparisons = [pgd_comparison(model, x, y, settings.pick(3, 40), 2, rounds)]
     if not settings.quick:
         comparisons += autoattack_comparison(model, x, y)
     return Section("evaluation", tuple(comparisons))
@@ -128,7 +128,7 @@ def autoattack_comparison(model: nn.Module, x: Tensor, y: Tensor) -> list[Compar
 
 
 def ours_autoattack(model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
-    attack: Callable[..., Tensor] = sense.attacks.autoattack  # type: ignore[attr-defined]
+    attack: Callable[..., Tensor] = vars(sense.attacks)["autoattack"]
     return lambda x, y: attack(model, x, y, eps=EPS)
 
 

@@ -41,7 +41,7 @@ def timed_options(options: Config, **changes: Any) -> Config:
     return replace(
         options, pretrain=0, epochs=1, warmup=0, augment="none", monitor=1, train_size=None,
         optimizer="sgd", lr=RATE, schedule="constant", milestones=(), rates=(), weight_decay=0.0,
-        device="cpu", threads=None, **changes,
+        nesterov=False, eps_ramp=0.0, device="cpu", threads=None, **changes,
     )  # fmt: skip
 
 

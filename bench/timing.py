@@ -4,12 +4,15 @@ Other work on a machine, and its clock rate, change over seconds. So the contend
 the other in rounds, and are compared by the median over rounds of the ratio within a round.
 """
 
+import json
 import os
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 Contender = Callable[[], float]  # runs once and gives the seconds that count
 Times = dict[str, list[float]]  # of each contender, a number a round
@@ -76,17 +79,13 @@ class Process:
 
 def run_process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Process:
     """Run a command to its end. Raises RuntimeError, with what it printed, where it fails."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        command, env={**os.environ, **(environment or {})}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    launch = [sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py"))]
+    done = subprocess.run(
+        [*launch, *command], env={**os.environ, **(environment or {})}, text=True, check=True,
+        stdout=subprocess.PIPE,
     )  # fmt: skip
-    assert process.stdout is not None
-    output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.stdout.close()
-    process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - began
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
-    return Process(output, seconds, usage.ru_maxrss * 1024)
+    output, _, line = done.stdout.rstrip("\n").rpartition("\n")
+    found = json.loads(line)
+    if found["code"]:
+        raise RuntimeError(f"{' '.join(command)} ended with {found['code']}:\n{output}")
+    return Process(output, found["seconds"], found["memory"])

@@ -27,14 +27,3 @@ def test_compare_methods_makes_its_table_and_does_not_repeat_itself(tmp_path):
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "$ python" not in again.stdout
     assert table in again.stdout
-
-
-@pytest.mark.slow
-def test_the_bench_of_methods_has_r_at_at_one():
-    command = [sys.executable, ROOT / "bench/methods.py", "--rounds", "1", "--images", "300"]
-    printed = subprocess.run(
-        command, env={"PYTHONPATH": str(ROOT / "python")}, capture_output=True, text=True,
-        check=True,
-    ).stdout  # fmt: skip
-    (r_at,) = [line.split() for line in printed.splitlines() if line.startswith("r-at ")]
-    assert r_at[2:] == ["1.00", "1.00", "1.00"]

@@ -1,0 +1,280 @@
+"""The bench's own arithmetic: paired ratios, verdicts, passes and operations counted, equality."""
+
+import json
+import math
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from bench import attack, epoch, networks, passes, report, settings, steps, timing
+from bench.__main__ import SECTIONS, main, parse, table
+from conftest import ROOT
+from networks import conv_network, images_and_labels
+from sense.attacks import sensible_with_stages
+from sense.config import recipe
+
+ATTACK = {"eps": 0.04, "step_size": 0.01, "steps": 6, "c": 0.5}
+
+
+@pytest.fixture
+def network():
+    return conv_network().eval()
+
+
+@pytest.fixture
+def images(network):
+    return images_and_labels(network, 60, 1, 8, 8)
+
+
+# Contenders in turn
+
+
+def test_contenders_alternate_and_each_begins_a_round():
+    order = []
+    contenders = {name: lambda name=name: order.append(name) or 1.0 for name in "abc"}
+    times = timing.alternate(contenders, 3)
+    assert "".join(order) == "abc" + "abc" + "bca" + "cab"  # the first round is not counted
+    assert times == {name: [1.0] * 3 for name in "abc"}
+
+
+def test_a_ratio_is_taken_within_its_round():
+    times = {"slow": [2.0, 30.0, 4.0], "fast": [1.0, 10.0, 1.0]}  # the second round was a bad one
+    assert timing.ratio(times, "slow", "fast") == timing.Spread(3.0, 2.0, 4.0)
+    assert timing.fastest(times, ["slow", "fast"]) == "fast"
+
+
+def test_the_memory_of_a_process_is_its_own():
+    code = "x = b'x' * ({} * 2**20); print(len(x))"
+    small, large = (
+        timing.run_process([sys.executable, "-c", code.format(size)]) for size in (1, 200)
+    )
+    assert int(large.output) == 200 * 2**20
+    assert 190 * 2**20 < large.memory - small.memory < 220 * 2**20
+    assert small.memory < 50 * 2**20  # this process, which has torch in it, does not count
+    assert 0 < small.seconds < 60
+
+
+def test_a_process_that_fails_says_why():
+    with pytest.raises(RuntimeError, match="ended with 3:\nno such thing"):
+        timing.run_process([sys.executable, "-c", "print('no such thing'); raise SystemExit(3)"])
+
+
+# Passes and what is in them
+
+
+def test_the_needed_passes_are_those_of_the_sensible_attack(network, images):
+    x, y = images
+    needed, x_adv = passes.sensible_passes(network, x, y, **ATTACK)
+    counted = []
+    network.register_forward_hook(
+        lambda module, given, logits: counted.append((len(given[0]), torch.is_grad_enabled()))
+    )
+    found = sensible_with_stages(network, x, y, **ATTACK)
+    assert torch.allclose(found.x_adv, x_adv, atol=1e-12)
+    assert torch.bincount(found.stages.int(), minlength=3).min() > 0
+    assert [one.images for one in needed] == [rows for rows, _ in counted]
+    assert needed[0].images == 60
+    assert [one.gradient for one in needed] == [gradient for _, gradient in counted]
+    assert needed[-1].images >= int((found.stages == 2).sum()) > 0
+
+
+def test_no_gradient_is_needed_where_every_image_stays(network, images):
+    x, _ = images
+    wrong = (network(x).argmax(1) + 1) % 3
+    needed, x_adv = passes.sensible_passes(network, x, wrong, **ATTACK)
+    assert needed == [passes.Pass(60, False)]
+    assert torch.equal(x_adv, x)
+
+
+def test_the_bare_loop_makes_the_passes_it_is_told(network, images):
+    x, y = images
+    made = []
+
+    def note(module, given, logits):
+        made.append([len(logits), False])
+        if logits.requires_grad and given[0].requires_grad:
+            logits.register_hook(lambda gradient: made[-1].__setitem__(1, True))
+
+    network.register_forward_hook(note)
+    asked = [passes.Pass(60, True), passes.Pass(7, True), passes.Pass(7, False)]
+    passes.bare_loop(network, x, y, asked)
+    assert made == [list(one) for one in asked]
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_operations_are_counted_as_by_hand():
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 6 * 6, 3))
+    x, y = torch.rand(5, 1, 8, 8), torch.zeros(5, dtype=torch.int64)
+    an_image = 2 * (6 * 6 * 4 * 9 + 4 * 6 * 6 * 3)  # a multiply-add is two operations
+    assert passes.flops(network, x, y, [passes.Pass(5, False)]) == 5 * an_image
+    # The gradient of the images costs a forward pass more, that of the weights nothing.
+    both = [passes.Pass(5, True), passes.Pass(2, False)]
+    assert passes.flops(network, x, y, both) == (2 * 5 + 2) * an_image
+
+
+def test_the_matrix_product_scales_to_the_work():
+    product = passes.MatrixProduct(sizes=(64, 128), repeats=2)
+    assert product.flops == 2 * product.size**3
+    product.seconds = lambda: 0.5
+    assert product.contender(3 * product.flops)() == pytest.approx(1.5)
+
+
+def test_images_that_differ_are_not_compared():
+    x = torch.zeros(10, 1, 2, 2)
+    other = x.clone()
+    other[3, 0, 1, 1] = 0.01
+    assert attack.alike(x, other, least=0.9) == "9 / 10 images the same"
+    with pytest.raises(ArithmeticError, match="9 of 10 are the same"):
+        attack.alike(x, other)
+
+
+# What is reported
+
+
+def bar(**changes):
+    given = {"name": "1", "what": "a / b", "limit": 1.05, "value": timing.Spread(1.04, 1.0, 1.2)}
+    return report.Bar(**{**given, **changes})
+
+
+def test_a_bar_is_judged_by_the_median():
+    assert bar().met is True
+    assert bar(value=timing.Spread(1.06, 1.0, 1.2)).met is False
+    assert bar(limit=1.3, at_most=False).met is False
+    assert bar(limit=1.04, at_most=False).met is True
+    assert bar(unjudged="not converged").met is None
+    assert "not judged: not converged" in bar(unjudged="not converged").row()
+    assert bar(value=timing.Spread(2, 1, 3)).row().endswith("| 2.00 [1.00, 3.00] | **no** |")
+
+
+def test_a_section_survives_its_file(tmp_path):
+    compared = report.Comparison("T", {"a": [2.0, 4.0], "b": [1.0, 1.0]}, "b", 1000, "ms",
+                                 {"a": "the same"}, ("note",))  # fmt: skip
+    section = report.Section("attack", (compared,), (report.Figure("memory", 0.5, "GiB"),),
+                             (bar(),), ("all",), {"threads": 2, "commit": "abc"}, 3.0)  # fmt: skip
+    (tmp_path / "attack.json").write_text(section.to_json())
+    (back,) = report.stored(tmp_path, list(SECTIONS))
+    assert back == section
+    assert json.loads(section.to_json())["bars"][0]["met"] is True
+    assert "| a | 3000 | 3.00 [2.00, 4.00] | the same |" in back.markdown()
+    assert table(tmp_path).startswith("| bar | what |")
+
+
+def test_without_results_the_table_says_what_to_do(tmp_path, capsys):
+    main(["--table", "--out", str(tmp_path)])
+    assert "run `python -m bench` first" in capsys.readouterr().out
+
+
+def test_an_unknown_section_is_named(capsys):
+    with pytest.raises(SystemExit):
+        parse(["atack"])
+    assert "unknown section atack. There are attack, epoch" in capsys.readouterr().err
+
+
+def test_where_a_result_comes_from_names_no_folder(tmp_path):
+    asked = settings.Settings(quick=True, threads=3, networks=tmp_path, run=tmp_path / "mine",
+                              mnist=tmp_path)  # fmt: skip
+    found = settings.provenance(asked, "attack")
+    assert found["command"] == "python -m bench attack --threads 3 --run mine --quick"
+    assert str(tmp_path) not in json.dumps(found)
+    assert found["threads"] == 3
+    assert found["cpu"]
+    assert found["load"] >= 0
+    assert {"commit", "torch", "time", "peers"} <= set(found)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "bench/results").glob("*.json")), ids=str)
+def test_stored_results_are_measurements(path):
+    section = report.Section.from_json(path.read_text())
+    assert section.name == path.stem
+    assert section.provenance["quick"] is False
+    assert section.provenance["commit"]
+    assert "/tmp" not in path.read_text()
+    for compared in section.comparisons:
+        assert min(min(seconds) for seconds in compared.times.values()) > 0
+
+
+# What is timed
+
+
+def test_convergence_is_nearly_all_images_in_stage_c():
+    def after(*stages):
+        last = dict(zip(("stage_a", "stage_b", "stage_c"), stages, strict=True))
+        return networks.Network(nn.Identity(), None, recipe("mnist"), last)
+
+    assert after(2, 3, 95).converged
+    assert not after(2, 30, 68).converged
+    assert not networks.Network(nn.Identity(), None, recipe("mnist"), None).converged
+
+
+def test_a_turn_of_ours_is_the_epoch_that_was_asked_for(few, tiny):
+    torch.manual_seed(1)
+    network = networks.Network(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), few, tiny, None)
+    images = steps.few_images(few, 100)
+    before = [parameter.clone() for parameter in network.model.parameters()]
+    seen = {}
+    seconds = steps.ours(network, steps.timed_options(tiny, method="sense"), images, seen)()
+    assert seconds == seen["seconds"] > 0
+    assert seen["stage_a"] + seen["stage_b"] + seen["stage_c"] == 100
+    assert all(map(torch.equal, before, network.model.parameters()))
+
+
+@pytest.mark.parametrize("layout", steps.LAYOUTS)
+def test_a_plain_loop_takes_each_batch_once_in_its_layout(few, tiny, layout):
+    network = networks.Network(nn.Conv2d(1, 2, 28), few, tiny, None)
+    images = steps.few_images(few, 100)
+    taken = []
+
+    def perturb(x, y):
+        taken.append((x, y))
+        return 1 - x
+
+    def loss(model, x, x_adv, y):
+        assert model.training
+        assert torch.equal(x_adv, 1 - x)
+        return model(x_adv).mean()
+
+    options = steps.timed_options(tiny)
+    assert steps.plain_loop(network, options, images, layout, loss, lambda model: perturb)() > 0
+    assert [len(x) for x, _ in taken] == [50, 50]
+    assert torch.equal(torch.cat([y for _, y in taken]), images.train_y)
+    assert all(x.is_contiguous(memory_format=steps.LAYOUTS[layout]) for x, _ in taken)
+
+
+def test_bars_are_those_of_the_network():
+    def judged(model, data_times):
+        config = recipe("mnist")
+        network = networks.Network(nn.Identity(), None, config, None)
+        network = network._replace(config=replace(config, model=model))
+        return epoch.bars_of(epoch.Plan(network, config, (), {}, [], 1, 1), data_times)
+
+    ours = {"ours, r-at": [1.0], "ours, sense": [0.4]}
+    peers = {"r-at, slow, contiguous": [3.0], "r-at, quick, contiguous": [1.4],
+             "r-at, quick, channels_last": [1.1]}  # fmt: skip
+    (two,) = judged("cifar-cnn-1", ours)
+    assert (two.name, two.met) == ("2", True)
+    unjudged, user, layout = judged("small-cnn", ours | peers)
+    assert unjudged.met is None
+    assert "(quick) / ours" in user.what
+    assert (user.value.median, user.met) == (1.4, True)
+    assert (layout.value.median, layout.met) == (1.1, False)
+    assert judged("resnet20", ours) == []
+
+
+def test_the_peers_never_bring_their_own_torch():
+    lines = (ROOT / "bench/requirements.txt").read_text().splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert all(pin.count("==") == 1 for pin in pins)
+    assert not {pin.split("==")[0] for pin in pins} & {"torch", "torchvision", "numpy", "requests"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_section_runs_from_end_to_end(section, tmp_path):
+    main([section, "--quick", "--threads", "1", "--out", str(tmp_path)])
+    (found,) = report.stored(tmp_path, [section])
+    assert found.provenance["quick"] is True
+    assert found.comparisons
+    assert all(math.isfinite(one.value.median) for one in found.bars)
