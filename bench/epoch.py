@@ -11,7 +11,7 @@ from .networks import Network, cifar_cnn, small_cnn, untrained
 from .peers import available
 from .report import Bar, Comparison, Section
 from .settings import Settings
-from .steps import check_peers, few_images, ours, peer_loops, timed_options
+from .steps import OUR_LAYERS, check_peers, few_images, ours, peer_loops, timed_options
 from .timing import Contender, Times, alternate, fastest, ratio
 
 FIVE = ("r-at", "sense", "nt", "trades", "mart")
@@ -20,6 +20,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "sense, bisect": {"method": "sense", "boundary": "bisect"},
     "sense, noise": {"method": "sense", "boundary": "noise"},
     "iaat, warm-up": {"method": "iaat", "warmup": 1},
+}
+PEER_FORMS = {
+    "contiguous": "as its user has it",
+    "channels_last": "in channels_last",
+    OUR_LAYERS: "in channels_last and with our layers",
 }
 
 
@@ -98,12 +103,11 @@ def checked(same: Any, times: Times) -> dict[str, str]:
     """Beside each peer's row, what was found of its attack."""
     rows = {}
     for name in times:
-        method, _, rest = name.partition(", ")
-        peer = rest.rpartition(", ")[0]
+        method, peer = name.split(", ")[:2]
         if peer in same:
             rows[name] = same[f"{peer}, TRADES" if method == "trades" else peer]
-        if method == "mart" and peer:
-            rows[name] += ", but starts uniformly in the ball"
+            if method == "mart":
+                rows[name] += ", but starts uniformly in the ball"
     return rows
 
 
@@ -118,11 +122,11 @@ def bars_of(plan: Plan, times: Times) -> list[Bar]:
         why = "" if plan.network.converged else "network not converged, pass --run"
         bars.append(Bar("2", f"SENSE-AT / R-AT, {model}, c = {plan.options.c}", 1.05,
                         ratio(times, "ours, sense", "ours, r-at"), unjudged=why))  # fmt: skip
-        for layout, what in (("contiguous", "as its user has it"),
-                             ("channels_last", "put into channels_last")):  # fmt: skip
-            rows = [name for name in times if name.startswith("r-at, ") and name.endswith(layout)]
+        for form, what in PEER_FORMS.items():
+            rows = [row for row in times if row.startswith("r-at, ") and row.endswith(f", {form}")]
             if rows:
                 first = fastest(times, rows)
-                bars.append(Bar("3", f"fastest peer's R-AT, {what} ({first.split(', ')[1]}) / ours",
-                                1.3, ratio(times, first, "ours, r-at"), at_most=False))  # fmt: skip
+                peer = first.removeprefix("r-at, ").removesuffix(f", {form}")
+                bars.append(Bar("3", f"R-AT by the fastest peer, {what} ({peer}) / ours", 1.3,
+                                ratio(times, first, "ours, r-at"), at_most=False))  # fmt: skip
     return bars

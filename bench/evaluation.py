@@ -1,4 +1,5 @@
-"""Section evaluation: PGD and AutoAttack on test images of the MNIST sample, beside the peers'."""
+"""Section evaluation: PGD on test images of the MNIST sample and AutoAttack on CIFAR10's, beside
+the peers' own."""
 
 import copy
 import importlib.util
@@ -14,14 +15,16 @@ from sense.evaluate import PGDAttack, evaluate, summarise
 from sense.models import build_model
 from sense.runs import read_run
 
+from .networks import Network, cifar_cnn, torch_layers
 from .peers import PEERS, Ball, available, quietly
 from .report import Comparison, Section
 from .settings import ROOT, Settings
-from .steps import LAYOUTS
+from .steps import FORMS
 from .timing import Contender, alternate, timed
 
 RUN = ROOT / "inst/extdata/mnist-demo/sense"  # SENSE-AT of `make demo`, whose weights are stored
 EPS, STEP_SIZE = 0.3, 0.01
+AUTOATTACK_EPS = 8 / 255
 Counts = dict[str, int]  # images that withstood, of each contender
 FEWER_STEPS = "not the same: APGD and FAB take 10 steps, not 100"
 
@@ -34,7 +37,7 @@ def run(settings: Settings) -> Section:
     rounds = settings.pick(1, 3)
     comparisons = [pgd_comparison(model, x, y, settings.pick(3, 40), 2, rounds)]
     if not settings.quick:
-        comparisons += autoattack_comparison(model, x, y)
+        comparisons += autoattack_comparison(cifar_cnn(settings, 2), n)
     return Section("evaluation", tuple(comparisons))
 
 
@@ -55,8 +58,8 @@ def pgd_comparison(
         "ours": timed(lambda: our_pgd(model, x, y, ball, withstood))
     }
     for name in available():
-        for layout, form in LAYOUTS.items():
-            own = copy.deepcopy(model).to(memory_format=form).eval()  # type: ignore[call-overload]
+        for layout, form in FORMS.items():
+            own = torch_layers(model).to(memory_format=form).eval()  # type: ignore[call-overload]
             attack = PEERS[name](own, ball)
             row = f"{name}, {layout}"
             contenders[row] = timed(counting(row, withstood, own, attack, x, y, form))
@@ -101,11 +104,10 @@ def check_close(name: str, found: int, ours: int, n: int) -> None:
         raise ArithmeticError(f"{name}: {found} of {n} images withstand, ours finds {ours}")
 
 
-def autoattack_comparison(model: nn.Module, x: Tensor, y: Tensor) -> list[Comparison]:
+def autoattack_comparison(network: Network, n: int) -> list[Comparison]:
     """Standard AutoAttack by the reference's code, by torchattacks, which takes fewer steps, and by
-    ours where the package has it. Once each: they take minutes."""
-    withstood: Counts = {}
-    contenders: dict[str, Contender] = {}
+    ours where the package has it."""
+    x, y = network.data.test_x[:n], network.data.test_y[:n]
     runs: dict[str, Callable[[nn.Module], Callable[[Tensor, Tensor], Tensor]]] = {}
     if hasattr(sense.attacks, "autoattack"):
         runs["ours"] = ours_autoattack
@@ -115,27 +117,37 @@ def autoattack_comparison(model: nn.Module, x: Tensor, y: Tensor) -> list[Compar
         runs["torchattacks"] = torchattacks_autoattack
     if not runs:
         return []
+    withstood: Counts = {}
+    contenders: dict[str, Contender] = {}
     for name, make in runs.items():
-        form = LAYOUTS["channels_last" if name == "ours" else "contiguous"]
+        form = FORMS["channels_last" if name == "ours" else "contiguous"]
+        model = network.model if name == "ours" else torch_layers(network.model)
         own = copy.deepcopy(model).to(memory_format=form).eval()  # type: ignore[call-overload]
         contenders[name] = timed(counting(name, withstood, own, make(own), x, y, form))
-    times = alternate(contenders, 1, warm_up=False)
+    times = alternate(contenders, 2, warm_up=False)
     same = {name: f"{k} / {len(x)} withstand" for name, k in withstood.items()}
+    if {"ours", "pyautoattack"} <= set(withstood):
+        check_close("pyautoattack", withstood["pyautoattack"], withstood["ours"], len(x))
     if "torchattacks" in same:
         same["torchattacks"] += f"; {FEWER_STEPS}"
-    return [Comparison(f"AutoAttack, capacity-3, {len(x)} images of the MNIST sample", times,
-                       "ours" if "ours" in runs else next(iter(runs)), same=same)]  # fmt: skip
+    return [
+        Comparison(
+            f"AutoAttack, eps 8/255, {network.config.model}, {len(x)} images of "
+            f"{network.data.name}", times, "ours" if "ours" in runs else next(iter(runs)),
+            same=same, notes=(network.about,),
+        )
+    ]  # fmt: skip
 
 
 def ours_autoattack(model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
     attack: Callable[..., Tensor] = vars(sense.attacks)["autoattack"]
-    return lambda x, y: attack(model, x, y, eps=EPS)
+    return lambda x, y: attack(model, x, y, eps=AUTOATTACK_EPS)
 
 
 def pyautoattack(model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
-    attack = quietly("pyautoattack").AutoAttack(model, eps=EPS, norm="Linf", seed=0)
+    attack = quietly("pyautoattack").AutoAttack(model, eps=AUTOATTACK_EPS, norm="Linf", seed=0)
     return lambda x, y: attack.run_standard_evaluation(x, y)[0]
 
 
 def torchattacks_autoattack(model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
-    return quietly("torchattacks").AutoAttack(model, eps=EPS, n_classes=10, seed=0)
+    return quietly("torchattacks").AutoAttack(model, eps=AUTOATTACK_EPS, n_classes=10, seed=0)

@@ -7,7 +7,14 @@ from sense.attacks import pgd
 from sense.config import Config, recipe
 
 from .attack import batch
-from .networks import Network, cifar_cnn, small_cnn, untrained
+from .networks import (
+    Network,
+    cifar_cnn,
+    has_own_layers,
+    small_cnn,
+    torch_layers,
+    untrained,
+)
 from .passes import MatrixProduct, Pass, bare_loop, flops
 from .report import Comparison, Figure, Section
 from .settings import Settings
@@ -39,16 +46,17 @@ def compare(
     x = x.contiguous(memory_format=torch.channels_last)
     passes = [Pass(images, True)] * options.steps
     work = options.steps * flops(model, x, y, passes[:1])
-    times = alternate(
-        {
-            "R-AT's attack": timed(
-                lambda: pgd(model, x, y, eps=options.eps, step_size=options.step_size,
-                            steps=options.steps)),
-            "bare loop of its passes": timed(lambda: bare_loop(model, x, y, passes)),
-            "their multiply-adds": product.contender(work),
-        },
-        rounds,
-    )  # fmt: skip
+    contenders = {
+        "R-AT's attack": timed(
+            lambda: pgd(model, x, y, eps=options.eps, step_size=options.step_size,
+                        steps=options.steps)),
+        "bare loop of its passes": timed(lambda: bare_loop(model, x, y, passes)),
+        "their multiply-adds": product.contender(work),
+    }  # fmt: skip
+    if has_own_layers(model):
+        plain = torch_layers(model)
+        contenders["bare loop, torch's layers"] = timed(lambda: bare_loop(plain, x, y, passes))
+    times = alternate(contenders, rounds)
     return Comparison(
         f"{network.config.model}, {images} images, K = {options.steps}", times,
         "bare loop of its passes", 1000 / images, "ms / image",

@@ -1,5 +1,6 @@
 """The networks that are timed: trained ones, since how many passes an image takes depends on it."""
 
+import copy
 import json
 import shutil
 from dataclasses import replace
@@ -53,6 +54,29 @@ class Network(NamedTuple):
             stages = ", ".join(str(self.last[f"stage_{name}"]) for name in "abc")
             parts.append(f"stages A, B, C of its last epoch {stages}")
         return "; ".join(parts) + "."
+
+
+def torch_layers(model: nn.Module) -> nn.Module:
+    """A copy in which layers of our own, made from torch's for speed, are torch's again: what a
+    peer's user has, with the same weights."""
+    model = copy.deepcopy(model)
+    for layer in model.modules():
+        layer.__class__ = torch_class(layer)
+    return model
+
+
+def has_own_layers(model: nn.Module) -> bool:
+    """Is there a layer that `torch_layers` changes?"""
+    return any(torch_class(layer) is not type(layer) for layer in model.modules())
+
+
+def torch_class(layer: nn.Module) -> type[nn.Module]:
+    """Of a layer, the class of torch's that it is made from; of what holds others, its own."""
+    if next(layer.children(), None) is not None:
+        return type(layer)
+    known = (kind for kind in type(layer).__mro__ if kind.__module__.startswith("torch.nn."))
+    found = next(known, nn.Module)
+    return type(layer) if found is nn.Module else found
 
 
 def small_cnn(settings: Settings) -> Network:

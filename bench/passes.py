@@ -1,6 +1,5 @@
 """The passes that an attack cannot do without, by a bare loop; and what arithmetic they hold."""
 
-import copy
 import math
 import time
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from .networks import torch_layers
 from .timing import Contender
 
 
@@ -70,7 +70,8 @@ def bare_loop(model: nn.Module, x: Tensor, y: Tensor, passes: Sequence[Pass]) ->
 def flops(model: nn.Module, x: Tensor, y: Tensor, passes: Sequence[Pass]) -> int:
     """Floating point operations of the passes' matrix products and convolutions, a multiply-add
     counted as two; they do not depend on what is in the images."""
-    model = copy.deepcopy(model).requires_grad_(False)  # backward() then goes to the images alone
+    # Without gradients of the weights backward() goes to the images alone.
+    model = torch_layers(model).requires_grad_(False)
     total = 0
     for images, gradient in passes:
         with FlopCounterMode(display=False) as counter:

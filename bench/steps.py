@@ -20,12 +20,14 @@ from sense.data import ImageData, to_float
 from sense.methods.mart import mart_losses
 from sense.train import fit
 
-from .networks import Network
+from .networks import Network, has_own_layers, torch_layers
 from .peers import GIVES_BEST, PEERS, Ball, Perturb, last_fooling, torchattacks_trades
 from .timing import Contender
 
 Loss = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]  # of model, x, x_adv, y
-LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+# How a peer's user has network and images; the last where our network has layers of its own.
+FORMS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+OUR_LAYERS = "channels_last, our layers"
 RATE = 1e-5  # learning rate: the steps cost the same, and the network stays what it is
 
 
@@ -62,17 +64,18 @@ def plain_loop(
     network: Network,
     options: Config,
     images: ImageData,
-    layout: str,
+    form: str,
     loss: Loss,
     attack: Callable[[nn.Module], Perturb] | None = None,
 ) -> Contender:
-    """The same steps by a plain loop, on images that lie ready as floats in the layout."""
-    form = LAYOUTS[layout]
-    x = to_float(images.train_x).contiguous(memory_format=form)
+    """The same steps by a plain loop, on images that lie ready as floats in its layout."""
+    layout = FORMS["channels_last" if form == OUR_LAYERS else form]
+    x = to_float(images.train_x).contiguous(memory_format=layout)
     batches = torch.arange(len(x)).split(options.batch_size)
 
     def run() -> float:
-        model = copy.deepcopy(network.model).to(memory_format=form).train()  # type: ignore[call-overload]
+        copied = copy.deepcopy if form == OUR_LAYERS else torch_layers
+        model = copied(network.model).to(memory_format=layout).train()  # type: ignore[call-overload]
         optimizer = torch.optim.SGD(model.parameters(), lr=options.lr, momentum=options.momentum)
         perturb = attack(model) if attack else None
         began = time.perf_counter()
@@ -119,7 +122,7 @@ def peer_loops(
     network: Network, options: Config, images: ImageData, peers: list[str]
 ) -> dict[str, Contender]:
     """R-AT around each peer's PGD, and around torchattacks' also MART and, by its own attack,
-    TRADES; NT by a loop alone. Each in both layouts."""
+    TRADES; NT by a loop alone. Each in both layouts; R-AT also with our layers, if there are."""
     ball = Ball(options.eps, options.step_size, options.steps)
 
     def around(make: Callable[[nn.Module, Ball], Perturb]) -> Callable[[nn.Module], Perturb]:
@@ -132,11 +135,18 @@ def peer_loops(
     if "torchattacks" in peers:
         loops["trades, torchattacks"] = (trades(options.beta), around(torchattacks_trades))
         loops["mart, torchattacks"] = (mart(options.beta), around(PEERS["torchattacks"]))
-    return {
-        f"{name}, {layout}": plain_loop(network, options, images, layout, loss, attack)
+    made = {
+        f"{name}, {form}": plain_loop(network, options, images, form, loss, attack)
         for name, (loss, attack) in loops.items()
-        for layout in LAYOUTS
+        for form in FORMS
     }
+    if has_own_layers(network.model):
+        for name in peers:
+            loss, attack = loops[f"r-at, {name}"]
+            made[f"r-at, {name}, {OUR_LAYERS}"] = plain_loop(
+                network, options, images, OUR_LAYERS, loss, attack
+            )
+    return made
 
 
 def check_peers(
@@ -150,7 +160,7 @@ def check_peers(
     found: dict[str, str] = {}
     for name in peers:
         kind = torch.float32 if name == "ART" else torch.float64
-        model, images = copy.deepcopy(network.model).to(kind).eval(), x.to(kind)
+        model, images = torch_layers(network.model).to(kind).eval(), x.to(kind)
         given = PEERS[name](model, ball)(images, y).to(kind)
         if name in GIVES_BEST:
             found[name] = alike(given, last_fooling(model.eval(), images, y, ball))
@@ -159,7 +169,7 @@ def check_peers(
         found[name] = alike(given, pgd(model, images, y, eps=ball.eps, step_size=ball.step_size,
                                        steps=ball.steps, random_start=False))  # fmt: skip
     if "torchattacks" in peers:
-        model, images = copy.deepcopy(network.model).double().eval(), x.double()
+        model, images = torch_layers(network.model).double().eval(), x.double()
         torch.manual_seed(0)
         given = torchattacks_trades(model, ball)(images, y)
         torch.manual_seed(0)

@@ -12,7 +12,7 @@ from torch import nn
 from bench import attack, epoch, networks, passes, report, settings, steps, timing
 from bench.__main__ import SECTIONS, main, parse, table
 from conftest import ROOT
-from networks import conv_network, images_and_labels
+from networks import Sharper, conv_network, images_and_labels
 from sense.attacks import sensible_with_stages
 from sense.config import recipe
 
@@ -221,7 +221,7 @@ def test_a_turn_of_ours_is_the_epoch_that_was_asked_for(few, tiny):
     assert all(map(torch.equal, before, network.model.parameters()))
 
 
-@pytest.mark.parametrize("layout", steps.LAYOUTS)
+@pytest.mark.parametrize("layout", steps.FORMS)
 def test_a_plain_loop_takes_each_batch_once_in_its_layout(few, tiny, layout):
     network = networks.Network(nn.Conv2d(1, 2, 28), few, tiny, None)
     images = steps.few_images(few, 100)
@@ -240,7 +240,23 @@ def test_a_plain_loop_takes_each_batch_once_in_its_layout(few, tiny, layout):
     assert steps.plain_loop(network, options, images, layout, loss, lambda model: perturb)() > 0
     assert [len(x) for x, _ in taken] == [50, 50]
     assert torch.equal(torch.cat([y for _, y in taken]), images.train_y)
-    assert all(x.is_contiguous(memory_format=steps.LAYOUTS[layout]) for x, _ in taken)
+    assert all(x.is_contiguous(memory_format=steps.FORMS[layout]) for x, _ in taken)
+
+
+class Quicker(nn.Conv2d):
+    """A layer of ours, made from torch's."""
+
+
+def test_a_peer_gets_the_network_of_torch_layers_with_the_same_weights():
+    ours = nn.Sequential(Quicker(1, 2, 3), nn.ReLU(), Sharper(2.0))
+    plain = networks.torch_layers(ours)
+    assert [type(layer) for layer in plain] == [nn.Conv2d, nn.ReLU, Sharper]
+    assert type(ours[0]) is Quicker
+    assert networks.has_own_layers(ours)
+    assert not networks.has_own_layers(plain)
+    x = torch.rand(2, 1, 8, 8)
+    assert torch.equal(ours(x), plain(x))
+    assert plain[0].weight is not ours[0].weight
 
 
 def test_bars_are_those_of_the_network():
