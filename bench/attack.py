@@ -37,7 +37,7 @@ def run(settings: Settings) -> Section:
         "sensible": ours(sensible_with_stages, c=options.c), "its passes": bare(needed),
         "pgd": ours(pgd), "pgd's passes": bare(full),
     }  # fmt: skip
-    times = alternate(names, settings.pick(2, 25))
+    times = alternate(names, settings.pick(2, 15))
     note = (
         f"{len(x)} images, K = {options.steps}, c = {options.c}; stages A, B, C: {stages}; "
         f"images in the passes: {[one.images for one in needed]}."

@@ -58,7 +58,7 @@ def run(settings: Settings) -> Section:
 
 def plans_for(settings: Settings, peers: list[str]) -> list[Plan]:
     """MNIST's SmallCNN, CIFAR10's CNNs and a step of ResNet-20; without CIFAR10 the first alone."""
-    batch, rounds = settings.pick(16, 128), settings.pick(1, 7)
+    batch, rounds = settings.pick(16, 128), settings.pick(1, 5)
     mnist = timed_options(recipe("mnist"), batch_size=batch)
     plans = [Plan(small_cnn(settings), mnist, FIVE, {}, peers, 1, rounds)]
     if settings.quick and settings.cifar10 is None:
@@ -67,7 +67,7 @@ def plans_for(settings: Settings, peers: list[str]) -> list[Plan]:
     batches = settings.pick(1, 4)
     plans.append(Plan(cifar_cnn(settings, 2), cnn, ALL, VARIANTS, peers, batches, rounds))
     plans.append(Plan(cifar_cnn(settings, 1), cnn, ("r-at", "sense"), {}, [], batches, 2 * rounds))
-    resnet = timed_options(recipe("cifar10-resnet"), batch_size=settings.pick(4, 64))
+    resnet = timed_options(recipe("cifar10-resnet"), batch_size=settings.pick(4, 32))
     network = untrained(settings, recipe("cifar10-resnet"))
     plans.append(Plan(network, resnet, FIVE, {}, peers, 1, settings.pick(1, 3)))
     return plans

@@ -26,7 +26,7 @@ def run(settings: Settings) -> Section:
     cases: list[tuple[Network, Config, int]] = [(small_cnn(settings), mnist, 128)]
     if not settings.quick or settings.cifar10:
         cnn, resnet = recipe("cifar10-demo"), recipe("cifar10-resnet")
-        cases += [(cifar_cnn(settings, 2), cnn, 128), (untrained(settings, resnet), resnet, 64)]
+        cases += [(cifar_cnn(settings, 2), cnn, 128), (untrained(settings, resnet), resnet, 32)]
     product = MatrixProduct(repeats=settings.pick(1, 5))
     comparisons = [
         compare(network, options, settings.pick(8, images), settings.pick(2, 7), product)

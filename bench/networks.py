@@ -86,7 +86,7 @@ def small_cnn(settings: Settings) -> Network:
         config, _ = read_run(settings.run)
         data = load_data(config.dataset, settings.mnist if config.dataset == "mnist" else None)
         return finished(settings.run, data)
-    config = replace(recipe("mnist-demo"), model="small-cnn", pretrain=1, epochs=6, lr=0.05)
+    config = replace(recipe("mnist-demo"), model="small-cnn", pretrain=1, epochs=4, lr=0.05)
     if settings.quick:
         config = replace(config, train_size=256, epochs=1, steps=2, monitor=16)
     return trained(settings, config)

@@ -40,11 +40,13 @@ def few_images(data: ImageData, images: int) -> ImageData:
 def timed_options(options: Config, **changes: Any) -> Config:
     """One epoch of the method alone, at full strength from the first step on: no other epochs
     around it, no augmentation, no monitoring to speak of."""
-    return replace(
-        options, pretrain=0, epochs=1, warmup=0, augment="none", monitor=1, train_size=None,
-        optimizer="sgd", lr=RATE, schedule="constant", milestones=(), rates=(), weight_decay=0.0,
-        nesterov=False, eps_ramp=0.0, device="cpu", threads=None, **changes,
-    )  # fmt: skip
+    fixed: dict[str, Any] = {
+        "pretrain": 0, "epochs": 1, "warmup": 0, "augment": "none", "monitor": 1,
+        "train_size": None, "optimizer": "sgd", "lr": RATE, "schedule": "constant",
+        "milestones": (), "rates": (), "weight_decay": 0.0, "nesterov": False, "eps_ramp": 0.0,
+        "device": "cpu", "threads": None,
+    }  # fmt: skip
+    return replace(options, **{**fixed, **changes})
 
 
 def ours(network: Network, options: Config, images: ImageData, seen: dict[str, Any]) -> Contender:

@@ -209,6 +209,14 @@ def test_convergence_is_nearly_all_images_in_stage_c():
     assert not networks.Network(nn.Identity(), None, recipe("mnist"), None).converged
 
 
+def test_an_epoch_is_timed_at_full_strength_unless_the_variant_is_a_weaker_one():
+    options = steps.timed_options(recipe("cifar10-demo"), method="iaat")
+    assert (options.pretrain, options.epochs, options.warmup, options.eps_ramp) == (0, 1, 0, 0)
+    for change in epoch.VARIANTS.values():
+        asked = steps.timed_options(options, **change)
+        assert {name: getattr(asked, name) for name in change} == change
+
+
 def test_a_turn_of_ours_is_the_epoch_that_was_asked_for(few, tiny):
     torch.manual_seed(1)
     network = networks.Network(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), few, tiny, None)
@@ -293,4 +301,4 @@ def test_a_section_runs_from_end_to_end(section, tmp_path):
     (found,) = report.stored(tmp_path, [section])
     assert found.provenance["quick"] is True
     assert found.comparisons
-    assert all(math.isfinite(one.value.median) for one in found.bars)
+    assert all(math.isfinite(one.value.median) and one.met is None for one in found.bars)
