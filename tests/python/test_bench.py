@@ -2,6 +2,7 @@
 
 import json
 import math
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -297,6 +298,11 @@ def test_the_peers_never_bring_their_own_torch():
 @pytest.mark.slow
 @pytest.mark.parametrize("section", SECTIONS)
 def test_a_section_runs_from_end_to_end(section, tmp_path):
+    if (
+        section in ("data", "clusters")
+        and subprocess.run(["Rscript", "-e", "library(sense)"], capture_output=True).returncode
+    ):
+        pytest.skip("the R package is not installed")
     main([section, "--quick", "--threads", "1", "--out", str(tmp_path)])
     (found,) = report.stored(tmp_path, [section])
     assert found.provenance["quick"] is True
