@@ -63,5 +63,5 @@ def tune(device: torch.device, *, precision: str, code: str, cudnn_benchmark: bo
     if device.type == "cuda":
         format = "tf32" if precision == "tf32" else "ieee"
         torch.backends.cuda.matmul.fp32_precision = format
-        torch.backends.cudnn.conv.fp32_precision = format
+        torch.backends.cudnn.conv.fp32_precision = format  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = cudnn_benchmark

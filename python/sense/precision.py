@@ -27,19 +27,19 @@ class Computed(nn.Module):
     def __init__(self, network: nn.Module, precision: Precision, code: Compile) -> None:
         super().__init__()
         self.network = network
-        self.half = HALF.get(precision)
+        self.format = HALF.get(precision)
         # Not a submodule, or it would have each of the network's names a second time.
         self._run: tuple[Callable[[Tensor], Tensor]] = (compiled(network, code),)
         self._overwritten = code == "cuda-graphs"
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.half is None:
+        if self.format is None:
             logits = self._run[0](x)
         else:
             # An attack asks for the gradient of the images and never of the weights: what a scale
             # does to these does not matter. In training GradScaler looks after them.
-            scaled = x.requires_grad and self.half is torch.float16
-            with torch.autocast(x.device.type, self.half):
+            scaled = x.requires_grad and self.format is torch.float16
+            with torch.autocast(x.device.type, self.format):
                 logits = self._run[0](scale_gradient(x, 1 / GRADIENT_SCALE) if scaled else x)
             logits = logits.float()
             logits = scale_gradient(logits, GRADIENT_SCALE) if scaled else logits
@@ -63,14 +63,14 @@ class _ScaleGradient(torch.autograd.Function):
         return x.view_as(x)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return ctx.factor * gradient, None
 
 
 def scale_gradient(x: Tensor, factor: float) -> Tensor:
     """x, whose gradient is multiplied by the factor on its way back."""
-    return _ScaleGradient.apply(x, factor)  # type: ignore[no-untyped-call]
+    return _ScaleGradient.apply(x, factor)
 
 
 def prepare(network: nn.Module, precision: Precision, code: Compile) -> nn.Module:

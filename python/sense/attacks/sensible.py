@@ -160,6 +160,8 @@ def sensible_with_stages(
                     climbed = F.cross_entropy(logits, y[images], reduction="none")
                 back = _is_stage_a(logits, climbed, y[images], threshold)
             state = state.tested(z.detach(), climbed.detach(), back, steps - step)
+            if every == 1 and not state.alive.any():
+                break
             if step < steps:
                 moving = climbed.masked_fill(~state.alive, 0)
                 (gradient,) = torch.autograd.grad(moving.sum(), z)

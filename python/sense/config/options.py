@@ -10,6 +10,7 @@ import tyro
 
 from ..data import DATASETS
 from ..models import MODELS, check_model_name
+from ..precision import Compile, Precision
 from .checks import check, check_type
 
 Dataset = Literal["mnist-sample", "mnist", "cifar10", "arrays"]
@@ -21,8 +22,6 @@ AttackMode = Literal["evaluation", "training", "published"]
 Augment = Literal["none", "reflect", "zero"]
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["constant", "step", "cosine", "one-cycle"]
-Precision = Literal["float32", "tf32", "bfloat16", "float16"]
-Compile = Literal["none", "default", "cuda-graphs"]
 Help = tyro.conf.arg
 
 
@@ -158,8 +157,9 @@ class Config:
     ] = "float32"  # fmt: skip
     compile: Annotated[
         Compile,
-        Help(help="compile the network (torch.compile): takes a minute or so when a mode or a "
-             "batch size first comes up; cuda-graphs needs cuda, and --compact-every above --steps"),
+        Help(help="have torch.compile make code of the network, which takes a minute or so when a "
+             "mode or a batch size first comes up; cuda-graphs needs cuda and, for sense, "
+             "--compact-every above --steps + 1"),
     ] = "none"  # fmt: skip
     compact_every: Annotated[
         int | None,

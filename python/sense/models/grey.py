@@ -33,7 +33,7 @@ class GreyConv2d(nn.Conv2d):
         assert isinstance(padding, int)
         # Weights get their gradient in torch's way, and none is computed where nobody asks for it.
         out = F.conv2d(x.detach(), self.weight, self.bias, padding=padding)
-        return _WithImageGradient.apply(x, self.weight, out, padding)  # type: ignore[no-untyped-call]
+        return _WithImageGradient.apply(x, self.weight, out, padding)
 
 
 class _WithImageGradient(torch.autograd.Function):
@@ -46,7 +46,7 @@ class _WithImageGradient(torch.autograd.Function):
         return out.view_as(out)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, Tensor, None]:
         (weight,) = ctx.saved_tensors
         return image_gradient(gradient, weight, ctx.size, ctx.padding), None, gradient, None
