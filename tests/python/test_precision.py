@@ -50,7 +50,6 @@ def test_the_network_itself_stays_as_it_is(precision):
     assert not model.training
     logits = called(torch.rand(3, 1, 28, 28))
     assert logits.dtype == torch.float32
-    assert not torch.equal(logits, logits.to(getattr(torch, precision)).float() + 1)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(p.dtype == torch.float32 for p in model.parameters())
 
@@ -112,34 +111,35 @@ def test_pgd_is_as_strong(trained, precision):
         x_adv = pgd(network, x, y, random_start=False, **BALL)
         with torch.no_grad():
             losses.append(float(F.cross_entropy(model(x_adv), y)))
-    natural = float(F.cross_entropy(model(x), y))
+    with torch.no_grad():
+        natural = float(F.cross_entropy(model(x), y))
     assert losses[0] > 3 * natural
     assert losses[1] > natural + 0.95 * (losses[0] - natural)
 
 
-@HALF
-@pytest.mark.parametrize("method", ["sense", "r-at", "sense-trades"])
+@pytest.mark.parametrize(
+    ("precision", "method"),
+    [("bfloat16", "sense"), ("float16", "r-at"), ("bfloat16", "sense-trades")],
+)
 def test_trains_and_leaves_a_run_like_any_other(tmp_path, few, tiny, precision, method):
-    config = replace(tiny, method=method, epochs=3)
-    model = fit(replace(config, precision=precision), tmp_path / precision, data=few)
-    fit(config, tmp_path / "float32", data=few)
-    names, shapes = ({n: v.shape for n, v in load_weights(tmp_path / run).items()}
-                     for run in (precision, "float32"))  # fmt: skip
-    assert names == shapes
-    assert all(
-        value.dtype == torch.float32 for value in load_weights(tmp_path / precision).values()
-    )
+    config = replace(tiny, method=method)
+    half, plain = tmp_path / precision, tmp_path / "float32"
+    model = fit(replace(config, precision=precision), half, data=few)
+    fit(config, plain, data=few)
+    weights, expected = load_weights(half), load_weights(plain)
+    assert {n: v.shape for n, v in weights.items()} == {n: v.shape for n, v in expected.items()}
+    assert all(value.dtype == torch.float32 for value in weights.values())
     x = few.test_x[:5].float() / 255
-    torch.testing.assert_close(load_model(tmp_path / precision)(x), model(x))
+    torch.testing.assert_close(load_model(half)(x), model(x))
     right, wanted = (
-        json.loads((tmp_path / run / METRICS).read_text().splitlines()[-1])["natural_correct"]
-        for run in (precision, "float32")
+        json.loads((run / METRICS).read_text().splitlines()[-1])["natural_correct"]
+        for run in (half, plain)
     )
     assert right >= wanted - 8  # of 32; chance is 3
 
 
 def test_a_float16_run_goes_on_bit_for_bit_with_its_scale(tmp_path, few, tiny):
-    config = replace(tiny, precision="float16")
+    config = replace(tiny, precision="float16", epochs=1)
     whole = fit(config, tmp_path / "whole", data=few)
     calls = iter(range(100))
     with pytest.raises(Stopped):
