@@ -3,6 +3,7 @@ that makes Python wait for an accelerator in between."""
 
 import math
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from networks import CountRows, conv_network, images_and_labels
 from sense.attacks import Stage, compaction, pgd, sensible_with_stages
 from sense.attacks.compaction import granule, interval, survivors
+from sense.methods import Batch, build_method
+from sense.models import build_model
 
 BALL = {"eps": 0.1, "step_size": 0.03, "steps": 7}
 NEVER = 100
@@ -68,6 +71,19 @@ def test_batches_shrink_at_intervals_and_never_otherwise():
         sensible_with_stages(counter, x, y, c=0.6, compact_every=every, **ball)
         rows[every] = counter.rows
     assert rows[1] < rows[2] < rows[NEVER] == len(x) * (BALL["steps"] + 1)
+
+
+@pytest.mark.parametrize("method", ["sense", "sense-trades"])
+def test_the_option_reaches_the_attack(method, tiny, few):
+    torch.manual_seed(0)
+    batch = Batch(few.train_x[:40].float() / 255, few.train_y[:40], torch.arange(40))
+    passes = {}
+    for every in (None, 1, NEVER):
+        counter = CountRows(build_model("capacity-1", (1, 28, 28), 10))
+        config = replace(tiny, method=method, compact_every=every)
+        build_method(config)(counter, batch, 0)
+        passes[every] = counter.rows
+    assert passes[None] == passes[1] < passes[NEVER]
 
 
 class Waits(TorchDispatchMode):
