@@ -60,7 +60,7 @@ def read_run(folder: Path) -> tuple[Config, dict[str, Any]]:
 
 def check_same_options(folder: Path, begun: Config, config: Config) -> None:
     """Raise ValueError where a run would go on with other options. Where it runs may change."""
-    where = {"data_dir", "device", "threads"}
+    where = {"data_dir", "device", "threads", "compile", "compact_every", "cudnn_benchmark"}
     before, now = begun.to_plain(), config.to_plain()
     other = [
         f"{name} ({before[name]}, not {now[name]})"

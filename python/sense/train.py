@@ -23,10 +23,12 @@ from .checkpoint import has_checkpoint, load_checkpoint, save_checkpoint, save_w
 from .config import Config
 from .data import ImageData, load_data, to_float
 from .data.augment import augment
-from .devices import choose_device, place
+from .data.feed import Feed
+from .devices import choose_device, place, tune
 from .methods import Batch, Method, NaturalTraining, Remembering, build_method
 from .models import build_model
 from .models.handed_over import instance_name
+from .precision import Descent, prepare
 from .progress import Progress, epoch_line
 from .runs import check_same_data, check_same_options, create_run, read_run, write_metrics
 from .schedules import learning_rate
@@ -85,6 +87,8 @@ def fit(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     device = choose_device(config.device)
+    tune(device, precision=config.precision, code=config.compile,
+         cudnn_benchmark=config.cudnn_benchmark)  # fmt: skip
     data = data or load_data(config.dataset, config.data_dir)
     if model is not None:
         config = replace(config, model=instance_name(model))
@@ -99,12 +103,14 @@ def fit(
     if model is None:
         model = build_model(config.model, data.shape, len(data.classes))
     model = place(model, device).train()
+    called, feed = prepare(model, config.precision, config.compile).train(), Feed(data, device)
     optimizer = build_optimizer(config, model)
+    descent = Descent(optimizer, config.precision, device)
     n = min(config.train_size or len(data.train_x), len(data.train_x))
     method, pretraining = build_method(config, n), NaturalTraining()
     progress = Progress()
     if resume and has_checkpoint(out):  # a run killed in its first epoch has none: begin anew
-        progress = restore(load_checkpoint(out), model, optimizer, method)
+        progress = restore(load_checkpoint(out), model, descent, method)
         publish(out, model, progress)  # what a kill after the checkpoint may have left undone
 
     epochs = config.pretrain + config.epochs
@@ -118,14 +124,13 @@ def fit(
             position = progress.epoch + progress.step / len(order)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(config, position)
-            batch = take(data, index, device)
-            batch = batch._replace(x=augment(batch.x, config.augment))
+            x, y = feed.take(index)
+            batch = Batch(augment(x, config.augment), y, index)
             use: Method = pretraining if pretrain else method
-            step = use(model, batch, position - config.pretrain)
+            step = use(called, batch, position - config.pretrain)
             check_finite(step.loss, config, position)
-            optimizer.zero_grad(set_to_none=True)
-            step.loss.backward()
-            optimizer.step()
+            descent.backward(step.loss)
+            descent.step()
             progress.add(step, len(index), time.perf_counter() - began)
             bar.update()
             bar.set_postfix(
@@ -133,7 +138,7 @@ def fit(
             )
             reason = stop()
             if reason is not None and progress.step < len(order):
-                save(out, model, optimizer, method, progress)
+                save(out, model, descent, method, progress)
                 raise Stopped(out, reason)
         bar.close()
 
@@ -149,7 +154,7 @@ def fit(
             "images_per_second": round(progress.images / progress.seconds, 1),
         }
         progress.end_epoch(line)
-        save(out, model, optimizer, method, progress)
+        save(out, model, descent, method, progress)
         if show:
             print(epoch_line(line, epochs), flush=True)
         if on_epoch is not None:
@@ -179,12 +184,6 @@ def batches(config: Config, n: int, epoch: int) -> list[Tensor]:
         *whole, last, single = order.split(config.batch_size)
         return [*whole, torch.cat([last, single])]
     return list(order.split(config.batch_size))
-
-
-def take(data: ImageData, index: Tensor, device: torch.device) -> Batch:
-    """A batch of training images on the device, as float32 in [0, 1]."""
-    x = data.train_x[index].to(device, non_blocking=True)
-    return Batch(to_float(x), data.train_y[index].to(device), index)
 
 
 def check_finite(loss: Tensor, config: Config, position: float) -> None:
@@ -218,14 +217,14 @@ def monitor(
 def save(
     out: Path,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    descent: Descent,
     method: Method,
     progress: Progress,
 ) -> None:
     """Write the checkpoint, then the metrics and the weights."""
     state = {
         "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
+        **descent.state_dict(),
         "method": method.state_dict() if isinstance(method, Remembering) else {},
         "progress": asdict(progress),
         "random": torch.get_rng_state(),
@@ -241,12 +240,10 @@ def publish(out: Path, model: nn.Module, progress: Progress) -> None:
     save_weights(out, model.state_dict())
 
 
-def restore(
-    state: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer, method: Method
-) -> Progress:
+def restore(state: dict[str, Any], model: nn.Module, descent: Descent, method: Method) -> Progress:
     """Put everything back as it was when the checkpoint was written."""
     model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
+    descent.load_state_dict(state)
     if isinstance(method, Remembering):
         method.load_state_dict(state["method"])
     torch.set_rng_state(state["random"])

@@ -64,6 +64,10 @@ BAD = [
     ("gamma", "a", "a number"),
     ("radius_rate", 1.5, "from 0 to 1"),
     ("radius_max", -0.1, "0 or more"),
+    ("precision", "fp8", "one of float32, tf32, bfloat16, float16"),
+    ("compile", "max", "one of none, default, cuda-graphs"),
+    ("compact_every", 0, "a whole number >= 1"),
+    ("cudnn_benchmark", 2, "true or false"),
     ("rates", (0.0,), "more than 0"),
 ]
 
@@ -96,6 +100,10 @@ def test_schedule_step_asks_for_milestones():
     ("options", "message"),
     [
         ({"rates": (0.1,), "milestones": (1, 2)}, r"as many as milestones \(2\), got 1"),
+        (
+            {"compile": "cuda-graphs", "steps": 10, "compact_every": 11},
+            r"batches of one size: set compact_every to more than steps \+ 1, 11, got 11",
+        ),
         ({"method": "trades", "norm": "1"}, "norm must be inf or 2 with trades, got 1"),
         ({"method": "mma", "norm": "1"}, "norm must be inf or 2 with mma"),
         ({"method": "mma", "eps_min": 0.5}, "eps_min must be more than 0, at most d_max 0.45"),

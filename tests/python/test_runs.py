@@ -62,7 +62,8 @@ def test_other_images_are_noticed(tmp_path, tiny, few, sample):
 
 
 def test_other_options_are_noticed_but_for_where_it_runs(tmp_path, tiny):
-    check_same_options(tmp_path, tiny, replace(tiny, threads=2, device="auto", data_dir=tmp_path))
+    elsewhere = {"threads": 2, "device": "auto", "data_dir": tmp_path, "compile": "default"}
+    check_same_options(tmp_path, tiny, replace(tiny, compact_every=2, **elsewhere))
     with pytest.raises(ValueError, match=r"other options: c \(0.15, not 1.0\), seed \(1, not 2\)"):
         check_same_options(tmp_path, tiny, replace(tiny, c=1.0, seed=2))
 

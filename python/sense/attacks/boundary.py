@@ -27,11 +27,6 @@ class Crossing(NamedTuple):
     loss: Tensor
     left: Tensor
 
-    @staticmethod
-    def join(crossings: "list[Crossing]") -> "Crossing":
-        """All in one; there must be one at least."""
-        return Crossing(*(torch.cat(parts) for parts in zip(*crossings, strict=True)))
-
 
 def settle(
     rule: Boundary,
@@ -43,10 +38,12 @@ def settle(
     norm: float,
     project: Callable[[Tensor, Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:
-    """Where the images that were turned back end by the rule, and their losses there.
+    """Where the images that were turned back, if any, end by the rule, and their losses there.
 
     `limit` is log(1/c); `project` puts points, of the images named second, back where they may be.
     """
+    if not len(turned.images):
+        return turned.inside, turned.loss
     if rule == "bisect":
         return bisect(measure, turned, limit, bisections)
     if rule == "noise":
@@ -62,7 +59,7 @@ def bisect(
     many halvings find, and their losses. Forward passes only; the way is straight, so it is in
     the ball and in the bounds."""
     low, high = torch.zeros_like(turned.loss), torch.ones_like(turned.loss)
-    inside, loss = turned.inside.clone(), turned.loss.clone()
+    inside, loss = turned.inside, turned.loss
     way = turned.outside - turned.inside
     for _ in range(bisections):
         middle = (low + high) / 2
@@ -70,7 +67,8 @@ def bisect(
         _, reached = measure(points, turned.images)
         fits = reached <= limit
         low, high = torch.where(fits, middle, low), torch.where(fits, high, middle)
-        inside[fits], loss[fits] = points[fits], reached[fits]
+        inside = torch.where(broadcast(fits, points), points, inside)
+        loss = torch.where(fits, reached, loss)
     return inside, loss
 
 
@@ -85,7 +83,7 @@ def keep_on(
     """Go on with the steps that were left: after a step that is taken back, from the point before
     it with noise of at most a step's length, which has to stay below the limit too; else along the
     gradient. Gives the points with the highest loss met on the way, and those losses."""
-    best, best_loss = turned.inside.clone(), turned.loss.clone()
+    best, best_loss = turned.inside, turned.loss
     current, rejected = turned.inside, torch.ones_like(turned.loss, dtype=torch.bool)
     gradient = torch.zeros_like(current)
     for done in range(int(turned.left.max())):
@@ -100,5 +98,6 @@ def keep_on(
         rejected = (loss > limit) | (turned.left <= done)
         current = torch.where(broadcast(rejected, z), current, z)
         better = ~rejected & (loss > best_loss)
-        best[better], best_loss[better] = z[better], loss[better]
+        best = torch.where(broadcast(better, z), z, best)
+        best_loss = torch.where(better, loss, best_loss)
     return best, best_loss

@@ -4,28 +4,21 @@ Algorithm 1 (l-infinity) and Algorithm 2 (lp) of the paper; Definition 3 and eq.
 """
 
 import math
-from enum import IntEnum
 from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .boundary import Boundary, Crossing, settle
+from .boundary import Boundary, settle
 from .checks import check_arguments
+from .compaction import granule, interval, survivors
 from .geometry import Bounds, ascent_direction, broadcast, project, random_point
 from .losses import divergence
 from .modes import Mode, attack_mode
+from .state import Stage, State
 
 StageTest = Literal["natural", "start"]
-
-
-class Stage(IntEnum):
-    """What became of an image (section 4.2): it stayed, was turned back, or took all steps."""
-
-    A = 0
-    B = 1
-    C = 2
 
 
 class Sensible(NamedTuple):
@@ -103,6 +96,7 @@ def sensible_with_stages(
     revert: bool = True,
     reference: Tensor | None = None,
     mode: Mode = "evaluation",
+    compact_every: int | None = None,
     bounds: Bounds = (0, 1),
 ) -> Sensible:
     """`sensible`, with the stage of each image.
@@ -112,15 +106,18 @@ def sensible_with_stages(
     With `reference`, logits (n, classes) of the natural images, the loss after the first step is
     the divergence KL(softmax(reference) || softmax(model(z))), as in the authors' SENSE-TRADE:
     stage A and the first step still go by the cross-entropy, since the divergence is flat at x.
+
+    Images that are done are left out of the batch before each `compact_every`-th pass, see
+    `compaction`; until then they are computed in vain, and there is nothing that Python would have
+    to wait for a device for. In evaluation mode that changes nothing but the time.
     """
     check_arguments(x, y, eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds, c=c)
+    every = interval(x.device) if compact_every is None else compact_every
+    if every < 1:
+        raise ValueError(f"compact_every must be a whole number >= 1, got {every}")
     threshold = log_inverse(c)
     turning_point = threshold if revert else math.inf
     x = x.detach()
-    x_adv, stages = x.clone(), torch.full_like(y, Stage.A, dtype=torch.uint8)
-    gaps = torch.full_like(y, math.nan, dtype=x.dtype)
-    moving = torch.arange(len(x), device=x.device)
-    crossings: list[Crossing] = []
 
     def measure(z: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, and the loss that is climbed and compared with log(1/c)."""
@@ -129,61 +126,57 @@ def sensible_with_stages(
             return logits, divergence(reference[images].detach(), logits)
         return logits, F.cross_entropy(logits, y[images], reduction="none")
 
+    def back_to_ball(z: Tensor, images: Tensor) -> Tensor:
+        return project(z, x[images], eps, norm, bounds)
+
     with attack_mode(model, mode):
-        z = x
+        z, whole = x, State.at(x, torch.ones_like(y, dtype=torch.bool))
         if random_start:
             z = random_point(x, eps, norm, bounds)
-            if stage_test == "start":
-                x_adv = z.clone()
-            else:
+            whole = State.at(z, whole.alive)
+            if stage_test == "natural":
                 z = torch.where(broadcast(stays(model, z, y, threshold), x), x, z)
-                moving = (~stays(model, x, y, threshold)).nonzero().squeeze(1)
-                z = z[moving]
-
-        before, below = z, z.new_zeros(len(z))
+                whole = State.at(x, ~stays(model, x, y, threshold))
+        images, state, size = torch.arange(len(x), device=x.device), whole, granule(x)
         for step in range(steps + 1):
-            if not len(moving):
-                break
+            if (step + 1) % every == 0:
+                rows = survivors(state.alive, size)
+                if len(rows) < len(images):
+                    whole = whole.with_rows(images, state)
+                    images, state, z = images[rows], state.rows(rows), z[rows]
+                if not len(images):
+                    break
             if step == steps and turning_point == math.inf:
-                before = z  # the last step needs no test, so no pass
+                # The last step needs no test, so no pass.
+                state = state.tested(z, state.loss, ~state.alive, 0)
                 break
             # The pass that tests this step also gives the gradient of the next one.
             with torch.set_grad_enabled(step < steps):
                 z = z.detach().requires_grad_(step < steps)
-                logits, loss = measure(z, moving)
+                logits, climbed = measure(z, images)
+            back = climbed > turning_point
             if step == 0:
-                climbed = loss
                 if reference is not None:
-                    climbed = F.cross_entropy(logits, y[moving], reduction="none")
-                back = _is_stage_a(logits, climbed, y[moving], threshold)
-            else:
-                climbed, back = loss, loss > turning_point
-                if back.any():
-                    turned, left = moving[back], steps - step
-                    crossings.append(
-                        Crossing(turned, before[back], z.detach()[back], below[back],
-                                 torch.full_like(turned, left))
-                    )  # fmt: skip
-            on = ~back
-            moving, before, below = moving[on], z.detach()[on], loss.detach()[on]
-            if step < steps and len(moving):
-                (gradient,) = torch.autograd.grad(climbed[on].sum(), z)
-                z = before + step_size * ascent_direction(gradient[on], norm)
-                z = project(z, x[moving], eps, norm, bounds)
-        if len(moving):
-            x_adv[moving] = before
-            stages[moving] = Stage.C
+                    climbed = F.cross_entropy(logits, y[images], reduction="none")
+                back = _is_stage_a(logits, climbed, y[images], threshold)
+            state = state.tested(z.detach(), climbed.detach(), back, steps - step)
+            if every == 1 and not state.alive.any():
+                break
+            if step < steps:
+                moving = climbed.masked_fill(~state.alive, 0)
+                (gradient,) = torch.autograd.grad(moving.sum(), z)
+                z = state.inside + step_size * ascent_direction(gradient, norm)
+                z = back_to_ball(z, images)
+        whole = whole.with_rows(images, state)
 
-        if crossings:
-            crossing = Crossing.join(crossings)
-            inside, below = settle(
-                boundary, measure, crossing, threshold, bisections, step_size, norm,
-                lambda z, images: project(z, x[images], eps, norm, bounds),
-            )  # fmt: skip
-            x_adv[crossing.images] = inside
-            stages[crossing.images] = Stage.B
-            gaps[crossing.images] = threshold - below
-    return Sensible(x_adv, stages, gaps)
+        if boundary != "revert" and turning_point < math.inf:
+            crossing = whole.crossing()
+            inside, loss = settle(
+                boundary, measure, crossing, threshold, bisections, step_size, norm, back_to_ball
+            )
+            whole = whole.ended(crossing.images, inside, loss)
+    turned = whole.stage == Stage.B
+    return Sensible(whole.inside, whole.stage, (threshold - whole.loss).where(turned, math.nan))
 
 
 def log_inverse(c: float) -> float:

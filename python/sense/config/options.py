@@ -10,6 +10,7 @@ import tyro
 
 from ..data import DATASETS
 from ..models import MODELS, check_model_name
+from ..precision import Compile, Precision
 from .checks import check, check_type
 
 Dataset = Literal["mnist-sample", "mnist", "cifar10", "arrays"]
@@ -149,6 +150,25 @@ class Config:
     ] = 1
     device: Annotated[str, Help(help="auto, cpu, cuda, cuda:1, mps ...")] = "auto"
     threads: Annotated[int | None, Help(help="of the processor; all cores unless given")] = None
+    precision: Annotated[
+        Precision,
+        Help(help="of the passes in training; weights, losses and evaluation are float32 always. "
+             "tf32 needs cuda"),
+    ] = "float32"  # fmt: skip
+    compile: Annotated[
+        Compile,
+        Help(help="have torch.compile make code of the network, which takes a minute or so when a "
+             "mode or a batch size first comes up; cuda-graphs needs cuda and, for sense, "
+             "--compact-every above --steps + 1"),
+    ] = "none"  # fmt: skip
+    compact_every: Annotated[
+        int | None,
+        Help(help="sense and sense-trades leave finished images out of the batch before each so "
+             "manyth pass; 1 on a processor, 3 elsewhere, unless given"),
+    ] = None  # fmt: skip
+    cudnn_benchmark: Annotated[
+        bool, Help(help="try cuDNN's algorithms; a resumed run may then differ in the last bits")
+    ] = False
     monitor: Annotated[
         int, Help(help="test images that each epoch's natural and PGD accuracy is taken on")
     ] = 256
@@ -160,6 +180,7 @@ class Config:
         self._check_attack()
         self._check_methods()
         self._check_descent()
+        self._check_code()
 
     def _check_attack(self) -> None:
         check("c", self.c, 0 <= self.c <= 1, "a probability, from 0 to 1")
@@ -213,7 +234,7 @@ class Config:
             value = getattr(self, name)
             check(name, value, value is None or value >= 0, "a whole number >= 0")
         check("seed", self.seed, self.seed < 2**32, "a whole number less than 2^32")
-        for name in ("threads", "train_size"):
+        for name in ("threads", "train_size", "compact_every"):
             value = getattr(self, name)
             check(name, value, value is None or value >= 1, "a whole number >= 1")
         whole = all(epoch >= 0 for epoch in self.milestones)
@@ -225,6 +246,14 @@ class Config:
             raise ValueError(
                 f"rates must be as many as milestones ({len(self.milestones)}), "
                 f"got {len(self.rates)}"
+            )
+
+    def _check_code(self) -> None:
+        fixed = self.compact_every is not None and self.compact_every > self.steps + 1
+        if self.compile == "cuda-graphs" and self.method in ("sense", "sense-trades") and not fixed:
+            raise ValueError(
+                "compile cuda-graphs needs batches of one size: set compact_every to more than "
+                f"steps + 1, {self.steps + 1}, got {self.compact_every}"
             )
 
     @property

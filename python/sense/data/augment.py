@@ -21,7 +21,7 @@ def augment(x: Tensor, how: Augment) -> Tensor:
         return x
     n, channels, height, width = x.shape
     draws = torch.randint(0, 2 * PAD + 1, (2, n)), torch.rand(n) < 0.5
-    (top, left), flip = (draw.to(x.device) for draw in draws)
+    (top, left), flip = (draw.to(x.device, non_blocking=True) for draw in draws)
     padded = F.pad(x, (PAD,) * 4, mode="reflect" if how == "reflect" else "constant")
     down, across = (torch.arange(size, device=x.device) for size in (height, width))
     rows = top.unsqueeze(1) + down

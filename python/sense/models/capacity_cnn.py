@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from .grey import GreyConv2d
 from .small_cnn import Shape
 
 
@@ -19,9 +20,10 @@ class CapacityCNN(nn.Module):
         if height < 4 or width < 4:
             raise ValueError(f"capacity-D needs images of 4 x 4 or more, got {height} x {width}")
         kernels, units = 2**capacity, 2 ** (capacity + 4)
+        # ReLU after max-pooling gives the same as before it, from a quarter of the values.
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, kernels // 2, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Conv2d(kernels // 2, kernels, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2),
+            GreyConv2d(channels, kernels // 2, 5, padding=2), nn.MaxPool2d(2), nn.ReLU(),
+            nn.Conv2d(kernels // 2, kernels, 5, padding=2), nn.MaxPool2d(2), nn.ReLU(),
             nn.Flatten(),
             nn.Linear(kernels * (height // 4) * (width // 4), units), nn.ReLU(),
             nn.Linear(units, classes),

@@ -3,6 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .grey import GreyConv2d
+
 Shape = tuple[int, int, int]
 
 
@@ -20,11 +22,12 @@ class SmallCNN(nn.Module):
         flat = 64 * (((height - 4) // 2 - 4) // 2) * (((width - 4) // 2 - 4) // 2)
         if height < 16 or width < 16:
             raise ValueError(f"small-cnn needs images of 16 x 16 or more, got {height} x {width}")
+        # ReLU after max-pooling gives the same as before it, from a quarter of the values.
         self.features = nn.Sequential(
-            nn.Conv2d(channels, 32, 3), nn.ReLU(),
-            nn.Conv2d(32, 32, 3), nn.ReLU(), nn.MaxPool2d(2),
+            GreyConv2d(channels, 32, 3), nn.ReLU(),
+            nn.Conv2d(32, 32, 3), nn.MaxPool2d(2), nn.ReLU(),
             nn.Conv2d(32, 64, 3), nn.ReLU(),
-            nn.Conv2d(64, 64, 3), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(64, 64, 3), nn.MaxPool2d(2), nn.ReLU(),
         )  # fmt: skip
         self.hidden1 = nn.Linear(flat, 200)
         self.hidden2 = nn.Linear(200, 200)

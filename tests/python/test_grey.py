@@ -1,0 +1,80 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sense.models import build_model
+from sense.models.grey import LEAST_KERNELS, GreyConv2d
+
+
+def gradients(layer, x, weights):
+    """Of a weighted sum of the output, by image, kernel and bias."""
+    x = x.clone().requires_grad_()
+    out = layer(x)
+    return out, torch.autograd.grad((out * weights).sum(), [x, layer.weight, layer.bias])
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize(("kernel", "padding"), [(3, 0), (5, 2), ((3, 2), 1)])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4)])
+def test_is_torchs_in_every_derivative(kernel, padding, dtype, tolerance, channels_last):
+    plain = nn.Conv2d(1, LEAST_KERNELS, kernel, padding=padding).to(dtype)
+    grey = GreyConv2d(1, LEAST_KERNELS, kernel, padding=padding).to(dtype)
+    grey.load_state_dict(plain.state_dict())
+    if channels_last:
+        plain, grey = (layer.to(memory_format=torch.channels_last) for layer in (plain, grey))
+    x = torch.rand(5, 1, 9, 7, dtype=dtype)
+    weights = torch.randn_like(plain(x))
+    expected, derivatives = gradients(plain, x, weights)
+    found, own = gradients(grey, x, weights)
+    assert "WithImageGradient" in type(found.grad_fn).__name__  # or this would compare torch twice
+    assert torch.equal(found, expected)
+    for mine, torchs in zip(own, derivatives, strict=True):
+        torch.testing.assert_close(mine, torchs, rtol=0, atol=tolerance)
+
+
+def test_where_torchs_own_way_is_as_good_it_is_taken():
+    for layer, x in (
+        (GreyConv2d(1, LEAST_KERNELS - 1, 3), torch.rand(2, 1, 8, 8, requires_grad=True)),
+        (GreyConv2d(3, LEAST_KERNELS, 3), torch.rand(2, 3, 8, 8, requires_grad=True)),
+        (GreyConv2d(1, LEAST_KERNELS, 3), torch.rand(2, 1, 8, 8)),
+    ):
+        assert "Convolution" in type(layer(x).grad_fn).__name__
+
+
+def test_a_gradient_of_a_gradient_is_refused_not_wrong():
+    x = torch.rand(2, 1, 8, 8, requires_grad=True)
+    out = GreyConv2d(1, LEAST_KERNELS, 3)(x).square().sum()
+    (gradient,) = torch.autograd.grad(out, x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+def plain_small_cnn(model, x):
+    """As TRADES's authors write it: ReLU before pooling, torch's own convolutions."""
+    parameters = model.state_dict()
+
+    def layer(z, at):
+        return F.relu(F.conv2d(z, parameters[f"features.{at}.weight"],
+                               parameters[f"features.{at}.bias"]))  # fmt: skip
+
+    z = F.max_pool2d(layer(layer(x, 0), 2), 2)
+    z = F.max_pool2d(layer(layer(z, 5), 7), 2).flatten(1)
+    for name in ("hidden1", "hidden2"):
+        z = F.relu(F.linear(z, parameters[f"{name}.weight"], parameters[f"{name}.bias"]))
+    return F.linear(z, parameters["output.weight"], parameters["output.bias"])
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4)])
+def test_small_cnn_is_the_plain_one_with_its_gradient(dtype, tolerance):
+    model = build_model("small-cnn", (1, 28, 28), 10).to(dtype).eval()
+    nn.init.normal_(model.output.weight)
+    x, y = torch.rand(6, 1, 28, 28, dtype=dtype, requires_grad=True), torch.arange(6)
+    found, expected = model(x), plain_small_cnn(model, x)
+    torch.testing.assert_close(found, expected, rtol=0, atol=tolerance)
+    ours, plain = (
+        torch.autograd.grad(F.cross_entropy(logits, y, reduction="sum"), x)[0]
+        for logits in (found, expected)
+    )
+    assert ours.abs().max() > 0.01
+    torch.testing.assert_close(ours, plain, rtol=0, atol=tolerance)
