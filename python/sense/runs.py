@@ -30,8 +30,11 @@ CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 
 
-def create_run(folder: Path, config: Config, data: ImageData, command: str | None = None) -> None:
-    """Make the folder with its config.json. Raises FileExistsError where a run is there."""
+def create_run(
+    folder: Path, config: Config, data: ImageData, command: str | None = None, processes: int = 1
+) -> dict[str, Any]:
+    """Make the folder with its config.json, and return what that says. Raises FileExistsError where
+    a run is there."""
     if (folder / CONFIG).exists():
         raise FileExistsError(
             f"{folder} holds a run already: go on with it by --resume {folder}, or choose another "
@@ -44,9 +47,10 @@ def create_run(folder: Path, config: Config, data: ImageData, command: str | Non
             "name": data.name, "sha256": data.sha256, "shape": list(data.shape),
             "classes": list(data.classes), "train": len(data.train_x), "test": len(data.test_x),
         },
-        "provenance": provenance(command),
+        "provenance": provenance(command) | {"processes": processes},
     }  # fmt: skip
     write_json(folder / CONFIG, description)
+    return description
 
 
 def read_run(folder: Path) -> tuple[Config, dict[str, Any]]:
@@ -58,8 +62,10 @@ def read_run(folder: Path) -> tuple[Config, dict[str, Any]]:
     return from_plain(description["config"]), description
 
 
-def check_same_options(folder: Path, begun: Config, config: Config) -> None:
-    """Raise ValueError where a run would go on with other options. Where it runs may change."""
+def resume_run(folder: Path, config: Config) -> dict[str, Any]:
+    """What the config.json of a run says. Raises ValueError where the run would go on with other
+    options. Where it runs may change."""
+    begun, description = read_run(folder)
     where = {"data_dir", "device", "threads"}
     before, now = begun.to_plain(), config.to_plain()
     other = [
@@ -71,6 +77,7 @@ def check_same_options(folder: Path, begun: Config, config: Config) -> None:
         raise ValueError(
             f"the run in {folder} was begun with other options: {', '.join(sorted(other))}"
         )
+    return description
 
 
 def check_same_data(folder: Path, description: dict[str, Any], data: ImageData) -> None:
