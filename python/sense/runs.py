@@ -127,7 +127,7 @@ def provenance(command: str | None = None) -> dict[str, Any]:
         "command": command or shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
         "commit": _commit(),
         "sense": __version__,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "numpy": np.__version__,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
