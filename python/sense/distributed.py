@@ -118,6 +118,14 @@ class Processes:
                 raise AgreedError(other["message"])
             raise ValueError(f"process {rank} of {self.size}: {other['message']}")
 
+    def check_alike(self, what: str, sha256: str) -> None:
+        """Raise ValueError where not all processes have the same."""
+        found = self.gather(sha256)
+        others = [f"process {r} has {other}" for r, other in enumerate(found) if other != found[0]]
+        if others:
+            error = ValueError if self.leads else AgreedError
+            raise error(f"the {what} must be the same: process 0 has {found[0]}, {others[0]}")
+
     def device(self, name: str) -> torch.device:
         """The device of that name; with several processes on a machine each has its own GPU."""
         if self.size == 1:

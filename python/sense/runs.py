@@ -32,9 +32,8 @@ METRICS = "metrics.jsonl"
 
 def create_run(
     folder: Path, config: Config, data: ImageData, command: str | None = None, processes: int = 1
-) -> dict[str, Any]:
-    """Make the folder with its config.json, and return what that says. Raises FileExistsError where
-    a run is there."""
+) -> None:
+    """Make the folder with its config.json. Raises FileExistsError where a run is there."""
     if (folder / CONFIG).exists():
         raise FileExistsError(
             f"{folder} holds a run already: go on with it by --resume {folder}, or choose another "
@@ -50,7 +49,6 @@ def create_run(
         "provenance": provenance(command) | {"processes": processes},
     }  # fmt: skip
     write_json(folder / CONFIG, description)
-    return description
 
 
 def read_run(folder: Path) -> tuple[Config, dict[str, Any]]:
@@ -62,9 +60,9 @@ def read_run(folder: Path) -> tuple[Config, dict[str, Any]]:
     return from_plain(description["config"]), description
 
 
-def resume_run(folder: Path, config: Config) -> dict[str, Any]:
-    """What the config.json of a run says. Raises ValueError where the run would go on with other
-    options. Where it runs may change."""
+def resume_run(folder: Path, config: Config, data: ImageData) -> None:
+    """Raise ValueError where a run would go on with other options or images. Where it runs may
+    change."""
     begun, description = read_run(folder)
     where = {"data_dir", "device", "threads"}
     before, now = begun.to_plain(), config.to_plain()
@@ -77,7 +75,7 @@ def resume_run(folder: Path, config: Config) -> dict[str, Any]:
         raise ValueError(
             f"the run in {folder} was begun with other options: {', '.join(sorted(other))}"
         )
-    return description
+    check_same_data(folder, description, data)
 
 
 def check_same_data(folder: Path, description: dict[str, Any], data: ImageData) -> None:
@@ -127,7 +125,7 @@ def provenance(command: str | None = None) -> dict[str, Any]:
         "command": command or shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
         "commit": _commit(),
         "sense": __version__,
-        "torch": str(torch.__version__),
+        "torch": torch.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",

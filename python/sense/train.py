@@ -32,7 +32,7 @@ from .methods.memory import merge
 from .models import build_model
 from .models.handed_over import instance_name
 from .progress import Progress, Tally, epoch_line
-from .runs import check_same_data, create_run, resume_run, write_metrics
+from .runs import create_run, resume_run, write_metrics
 from .schedules import learning_rate
 
 MONITOR_SEED = 0  # of the monitor's random starts: the same in each epoch and each run
@@ -93,11 +93,11 @@ def fit(
     images = ranks.each(lambda: data or load_data(config.dataset, config.data_dir))
     if model is not None:
         config = replace(config, model=instance_name(model))
-    description = ranks.first(
-        lambda: resume_run(out, config) if resume
+    ranks.check_alike("images", images.sha256)
+    ranks.first(
+        lambda: resume_run(out, config, images) if resume
         else create_run(out, config, images, command, ranks.size)
     )  # fmt: skip
-    ranks.each(lambda: check_same_data(out, description, images))
 
     torch.manual_seed(config.seed)
     if model is None:

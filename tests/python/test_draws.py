@@ -79,6 +79,6 @@ def test_a_shared_stream_leaves_the_process_its_own():
 def test_some_images_have_no_share_of_a_stream_for_all():
     with (
         sharing(Share(0, 3, 9, Streams(CPU))),
-        pytest.raises(ValueError, match="all 3 images of a process.*got 2"),
+        pytest.raises(ValueError, match=r"all 3 images of a process.*got 2"),
     ):
         uniform(torch.empty(2, 4))

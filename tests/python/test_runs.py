@@ -62,13 +62,11 @@ def test_other_images_are_noticed(tmp_path, tiny, few, sample):
 
 
 def test_other_options_are_noticed_but_for_where_it_runs(tmp_path, tiny, few):
-    description = create_run(tmp_path, tiny, few, processes=3)
-    assert description["provenance"]["processes"] == 3
-    assert description == resume_run(
-        tmp_path, replace(tiny, threads=2, device="auto", data_dir=tmp_path)
-    )
+    create_run(tmp_path, tiny, few, processes=3)
+    assert read_run(tmp_path)[1]["provenance"]["processes"] == 3
+    resume_run(tmp_path, replace(tiny, threads=2, device="auto", data_dir=tmp_path), few)
     with pytest.raises(ValueError, match=r"other options: c \(0.15, not 1.0\), seed \(1, not 2\)"):
-        resume_run(tmp_path, replace(tiny, c=1.0, seed=2))
+        resume_run(tmp_path, replace(tiny, c=1.0, seed=2), few)
 
 
 def test_files_hold_json_that_any_reader_accepts(tmp_path):
