@@ -17,13 +17,12 @@ from sense.data import ImageData
 from sense.data.mnist import load_sample
 from sense.distributed import AgreedError, Processes, join
 from sense.methods import NaturalTraining
-from sense.models import build_model
 from sense.train import Stopped, fit
 from test_resume import after, outcome
 
 TINY = Config(
-    dataset="arrays", method="nt", pretrain=1, epochs=2, batch_size=13, lr=0.1, steps=3,
-    step_size=0.08, eps=0.2, c=0.15, monitor=32, threads=1, device="cpu",
+    dataset="arrays", method="nt", pretrain=2, epochs=2, batch_size=13, lr=0.05, steps=3,
+    step_size=0.05, eps=0.1, c=0.2, monitor=32, threads=1, device="cpu",
 )  # fmt: skip
 RUNS = {
     "nt": {},
@@ -34,7 +33,7 @@ RUNS = {
     "mart": {},
     "mma": {},
     "iaat": {"warmup": 1},
-    "sense-trades": {},
+    "sense-trades": {"c": 0.6},
     "adam, crops": {"method": "nt", "optimizer": "adam", "lr": 0.003, "augment": "reflect"},
     "batch norm": {"method": "sense", "random_start": True},
 }
@@ -50,17 +49,16 @@ class Wide(nn.Module):
         self.network = network.double()
 
     def forward(self, x):
-        return self.network(x.double()).float()
+        return self.network(x.double())
 
 
 def network(name):
+    """One that is sure of some images after a few steps, as `capacity-2` is not."""
     torch.manual_seed(5)
-    if name in ("batch norm", "dropout"):
-        layer = nn.BatchNorm2d(4) if name == "batch norm" else nn.Dropout(0.3)
-        return Wide(nn.Sequential(
-            nn.Conv2d(1, 4, 3, stride=2), layer, nn.ReLU(), nn.Flatten(), nn.Linear(676, 10)
-        ))  # fmt: skip
-    return Wide(build_model("capacity-2", (1, 28, 28), 10))
+    layer = {"batch norm": nn.BatchNorm2d(4), "dropout": nn.Dropout(0.3)}.get(name, nn.Identity())
+    return Wide(nn.Sequential(
+        nn.Conv2d(1, 4, 3, stride=2), layer, nn.ReLU(), nn.Flatten(), nn.Linear(676, 10)
+    ))  # fmt: skip
 
 
 def some_images(n=55):
@@ -117,7 +115,7 @@ def test_the_result_is_that_of_one_process(trained, single, size, name):
         for key, value in one.items():
             close = pytest.approx(value, rel=1e-6) if isinstance(value, float) else value
             assert (key, line[key]) == (key, close)
-        if "stage_a" in one and one["epoch"] == 3:
+        if "stage_a" in one and one["epoch"] == 4:
             assert min(one["stage_a"], one["stage_b"], one["stage_c"]) > 0
     states = [load_checkpoint(path / name)["method"] for path in (folder, single)]
     torch.testing.assert_close(*states, rtol=0, atol=1e-8)
@@ -138,7 +136,7 @@ def stop_and_go_on(rank, folder):
     heard = []
     fit(options, folder / "pieces", data=data, model=network("dropout"), resume=True,
         on_epoch=heard.append)  # fmt: skip
-    assert len(heard) == (2 if rank == 0 else 0)
+    assert len(heard) == (3 if rank == 0 else 0)
 
 
 def test_all_stop_at_one_step_and_go_on_bit_for_bit(tmp_path):
@@ -177,12 +175,12 @@ def fail(rank, folder):
     class Broken(NaturalTraining):
         def __call__(self, model, batch, epoch):
             step = super().__call__(model, batch, epoch)
-            broken = rank == 1 and epoch == 1
+            broken = rank == 1 and epoch == 1  # the fourth of all
             return replace(step, loss=step.loss * (float("nan") if broken else 1))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(train, "build_method", lambda config, n: Broken())
-        with pytest.raises(FloatingPointError, match=r"loss became nan after 2.00 epochs"):
+        with pytest.raises(FloatingPointError, match=r"loss became nan after 3.00 epochs"):
             fit(TINY, folder / "broken", data=some_images(), model=network("nt"))
     with pytest.raises((ValueError, OSError), match="holds a run already"):
         fit(TINY, folder / "broken", data=some_images(), model=network("nt"))
@@ -195,7 +193,7 @@ def fail(rank, folder):
 
 def test_errors_of_one_are_errors_of_all(tmp_path):
     together(fail, 2, tmp_path)
-    assert load_checkpoint(tmp_path / "broken")["progress"]["epoch"] == 2
+    assert load_checkpoint(tmp_path / "broken")["progress"]["epoch"] == 3
     assert not (tmp_path / "new").exists()
 
 

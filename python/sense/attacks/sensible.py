@@ -182,7 +182,7 @@ def sensible_with_stages(
             )  # fmt: skip
             x_adv[crossing.images] = inside
             stages[crossing.images] = Stage.B
-            gaps[crossing.images] = threshold - below
+            gaps[crossing.images] = (threshold - below).to(gaps)
     return Sensible(x_adv, stages, gaps)
 
 
