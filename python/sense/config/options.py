@@ -152,7 +152,12 @@ class Config:
     device: Annotated[str, Help(help="auto, cpu, cuda, cuda:1, mps ...")] = "auto"
     threads: Annotated[int | None, Help(help="of the processor; all cores unless given")] = None
     monitor: Annotated[
-        int, Help(help="test images that each epoch's natural and PGD accuracy is taken on")
+        int,
+        # torchrun takes the first name for an abbreviation of options of its own.
+        Help(
+            help="test images that each epoch's natural and PGD accuracy is taken on",
+            aliases=("--monitored",),
+        ),
     ] = 256
 
     def __post_init__(self) -> None:
