@@ -127,16 +127,16 @@ def measure(name: str, arguments: argparse.Namespace, device: torch.device) -> l
     )  # fmt: skip
     variants: list[Variant] = []
     for method in ("r-at", "sense"):
-        for variant, change in VARIANTS.items():
-            if arguments.only and variant not in ("plain", *arguments.only):
+        for option, change in VARIANTS.items():
+            if arguments.only and option not in ("plain", *arguments.only):
                 continue
-            if method == "r-at" and variant in OF_SENSE_ALONE:
+            if method == "r-at" and option in OF_SENSE_ALONE:
                 continue
             try:
                 config = replace(base, method=method, **change)
-                variants.append(Variant(variant, config, device, trained))
+                variants.append(Variant(option, config, device, trained))
             except ValueError as error:
-                print(f"{name}, {method}, {variant}: left out, {error}", flush=True)
+                print(f"{name}, {method}, {option}: left out, {error}", flush=True)
     for round_number in range(arguments.rounds + arguments.first):
         index = torch.randperm(len(x), device=device)[: arguments.batch]
         batch = Batch(x[index], y[index], index)

@@ -4,16 +4,19 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import tyro
 
-from .config import DEFAULT_RECIPE, RECIPES, Config, recipe
+from .config import DEFAULT_RECIPE, RECIPES, Config, from_plain, recipe
+from .distributed import AgreedError, join
 from .evaluate import OUTCOMES, PGDAttack, evaluate_run
 from .interrupts import noted_signals
 from .runs import read_run
 from .train import Stopped, fit
+
+LEADER_SPEAKS = 5.0  # seconds that the leading process has to say what is wrong
 
 
 @dataclass(frozen=True)
@@ -31,32 +34,41 @@ class TrainArguments:
 def train_main(argv: list[str] | None = None) -> None:
     """`python -m sense.train`."""
     argv = list(sys.argv[1:] if argv is None else argv)
-    name = argv.pop(0) if argv and not argv[0].startswith("-") else DEFAULT_RECIPE
     with one_line_errors("sense.train"):
-        base = recipe(name)
-        recipes = ", ".join(RECIPES)
-        arguments = tyro.cli(
-            TrainArguments, args=argv, prog="python -m sense.train [RECIPE]", description=(
-                "Train a network by sensible adversarial training (sense) or one of the methods "
-                f"it is compared with. RECIPE is one of {recipes}; the defaults below are those "
-                f"of {name}."
-            ),
-            default=TrainArguments(base),
-        )  # fmt: skip
-        out, config = arguments.out, arguments.config
-        if arguments.resume is not None:
-            if config != base or out is not None:
-                raise ValueError("--resume takes the options the run has: give no others")
-            out, config = arguments.resume, read_run(arguments.resume)[0]
-        elif out is None:
-            out = Path("runs") / f"{config.method}-{time.strftime('%Y%m%d-%H%M%S')}"
+        ranks = join()
+        options, folder, resume = ranks.first(lambda: train_options(argv))
+        config, out = from_plain(options), Path(folder)
         with noted_signals() as stop:
             try:
-                fit(config, out, resume=arguments.resume is not None, stop=stop, show=True)
+                fit(config, out, resume=resume, stop=stop, show=True)
             except Stopped as stopped:
-                print(stopped, file=sys.stderr)
+                if ranks.leads:
+                    print(stopped, file=sys.stderr, flush=True)
                 sys.exit(128 + stopped.reason)
-        print(f"run: {out}")
+        if ranks.leads:
+            print(f"run: {out}")
+
+
+def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool]:
+    """The run's options in plain types, its folder, and whether it is resumed."""
+    name, *rest = argv if argv and not argv[0].startswith("-") else [DEFAULT_RECIPE, *argv]
+    base = recipe(name)
+    recipes = ", ".join(RECIPES)
+    arguments = tyro.cli(
+        TrainArguments, args=rest, prog="python -m sense.train [RECIPE]", description=(
+            "Train a network by sensible adversarial training (sense) or one of the methods it is "
+            f"compared with. RECIPE is one of {recipes}; the defaults below are those of {name}."
+        ),
+        default=TrainArguments(base),
+    )  # fmt: skip
+    out, config = arguments.out, arguments.config
+    if arguments.resume is not None:
+        if config != base or out is not None:
+            raise ValueError("--resume takes the options the run has: give no others")
+        out, config = arguments.resume, read_run(arguments.resume)[0]
+    elif out is None:
+        out = Path("runs") / f"{config.method}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return config.to_plain(), str(out), arguments.resume is not None
 
 
 @dataclass(frozen=True)
@@ -99,7 +111,8 @@ def evaluate_main(argv: list[str] | None = None) -> None:
 
 
 class one_line_errors:  # noqa: N801  a context manager, used like a function
-    """Bad input ends with one line and exit status 2, not with a traceback."""
+    """Bad input ends with one line and exit status 2, not with a traceback. Of several processes
+    with the same error the leading one tells."""
 
     def __init__(self, command: str) -> None:
         self.command = command
@@ -108,6 +121,12 @@ class one_line_errors:  # noqa: N801  a context manager, used like a function
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, FloatingPointError | OSError | ValueError):
-            print(f"{self.command}: {error}", file=sys.stderr)
-            sys.exit(2)
+        if not isinstance(error, FloatingPointError | OSError | ValueError):
+            return
+        if isinstance(error, AgreedError) or (
+            isinstance(error, FloatingPointError) and not join().leads
+        ):
+            time.sleep(LEADER_SPEAKS)  # torchrun ends all others once one has ended
+        else:
+            print(f"{self.command}: {error}", file=sys.stderr, flush=True)
+        sys.exit(2)

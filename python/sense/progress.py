@@ -1,12 +1,41 @@
 """How far a run is, and what an epoch was like."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from .attacks import Stage
 from .methods import Step
+
+
+class Tally(NamedTuple):
+    """Sums over the images of a step: see `Progress`, whose sums over the steps they make."""
+
+    loss: float
+    images: int
+    stages: list[int] | None
+    means: dict[str, list[float]]
+
+    @staticmethod
+    def of(step: Step, images: int, total: Callable[[list[float]], list[float]] = list) -> "Tally":
+        """The sums over the first `images` images of the step, or over all processes' where `total`
+        gives sums over these."""
+        stages: list[int] = []
+        if step.stages is not None:
+            stages = torch.bincount(step.stages[:images].int(), minlength=len(Stage)).tolist()
+        means = [
+            number for values in step.means.values() for number in (
+                float(values[:images].nansum()), float((~values[:images].isnan()).sum())
+            )
+        ]  # fmt: skip
+        loss, count, *rest = total([float(step.loss.detach()) * images, images, *stages, *means])
+        means = rest[len(stages) :]
+        return Tally(
+            loss, int(count), [int(n) for n in rest[: len(stages)]] or None,
+            {name: [means[2 * i], int(means[2 * i + 1])] for i, name in enumerate(step.means)},
+        )  # fmt: skip
 
 
 @dataclass
@@ -22,19 +51,17 @@ class Progress:
     means: dict[str, list[float]] = field(default_factory=dict)  # sum and number of images
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, step: Step, images: int, seconds: float) -> None:
+    def add(self, tally: Tally, seconds: float) -> None:
         self.step += 1
-        self.loss += float(step.loss.detach()) * images
-        self.images += images
+        self.loss += tally.loss
+        self.images += tally.images
         self.seconds += seconds
-        if step.stages is not None:
-            counts = torch.bincount(step.stages.int(), minlength=len(Stage)).tolist()
-            self.stages = [a + b for a, b in zip(self.stages or [0, 0, 0], counts, strict=True)]
-        for name, values in step.means.items():
-            total, count = self.means.get(name, [0.0, 0])
-            self.means[name] = [
-                total + float(values.nansum()), count + int((~values.isnan()).sum())
-            ]  # fmt: skip
+        if tally.stages is not None:
+            before = self.stages or [0, 0, 0]
+            self.stages = [a + b for a, b in zip(before, tally.stages, strict=True)]
+        for name, sums in tally.means.items():
+            before_it = self.means.get(name, [0.0, 0])
+            self.means[name] = [a + b for a, b in zip(before_it, sums, strict=True)]
 
     def stage_counts(self) -> dict[str, int]:
         """How many images of the epoch were in stages A, B and C; empty for a method without."""

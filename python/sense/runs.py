@@ -30,7 +30,9 @@ CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 
 
-def create_run(folder: Path, config: Config, data: ImageData, command: str | None = None) -> None:
+def create_run(
+    folder: Path, config: Config, data: ImageData, command: str | None = None, processes: int = 1
+) -> None:
     """Make the folder with its config.json. Raises FileExistsError where a run is there."""
     if (folder / CONFIG).exists():
         raise FileExistsError(
@@ -44,7 +46,7 @@ def create_run(folder: Path, config: Config, data: ImageData, command: str | Non
             "name": data.name, "sha256": data.sha256, "shape": list(data.shape),
             "classes": list(data.classes), "train": len(data.train_x), "test": len(data.test_x),
         },
-        "provenance": provenance(command),
+        "provenance": provenance(command) | {"processes": processes},
     }  # fmt: skip
     write_json(folder / CONFIG, description)
 
@@ -58,8 +60,10 @@ def read_run(folder: Path) -> tuple[Config, dict[str, Any]]:
     return from_plain(description["config"]), description
 
 
-def check_same_options(folder: Path, begun: Config, config: Config) -> None:
-    """Raise ValueError where a run would go on with other options. Where it runs may change."""
+def resume_run(folder: Path, config: Config, data: ImageData) -> None:
+    """Raise ValueError where a run would go on with other options or images. Where it runs may
+    change."""
+    begun, description = read_run(folder)
     where = {"data_dir", "device", "threads", "compile", "compact_every", "cudnn_benchmark"}
     before, now = begun.to_plain(), config.to_plain()
     other = [
@@ -71,6 +75,7 @@ def check_same_options(folder: Path, begun: Config, config: Config) -> None:
         raise ValueError(
             f"the run in {folder} was begun with other options: {', '.join(sorted(other))}"
         )
+    check_same_data(folder, description, data)
 
 
 def check_same_data(folder: Path, description: dict[str, Any], data: ImageData) -> None:

@@ -4,10 +4,12 @@
     python -m sense.train mnist-demo --method r-at --out runs/r-at
     python -m sense.train mnist --data-dir DIR   section 5.2.1 of the paper, 500 epochs
     python -m sense.train --resume runs/r-at     go on after Ctrl-C, or after a crash
+    torchrun --nproc-per-node 2 -m sense.train   the same with two processes, see `distributed`
 
 A run is a folder; `sense.runs` says what is in it.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -24,13 +26,15 @@ from .config import Config
 from .data import ImageData, load_data, to_float
 from .data.augment import augment
 from .data.feed import Feed
-from .devices import choose_device, place, tune
+from .devices import place, tune
+from .distributed import Processes, join
 from .methods import Batch, Method, NaturalTraining, Remembering, build_method
+from .methods.memory import merge
 from .models import build_model
 from .models.handed_over import instance_name
 from .precision import Descent, prepare
-from .progress import Progress, epoch_line
-from .runs import check_same_data, check_same_options, create_run, read_run, write_metrics
+from .progress import Progress, Tally, epoch_line
+from .runs import create_run, resume_run, write_metrics
 from .schedules import learning_rate
 
 MONITOR_SEED = 0  # of the monitor's random starts: the same in each epoch and each run
@@ -70,11 +74,11 @@ def fit(
         A network of your own, which is trained itself and not a copy, instead of the one that
         `config.model` names. config.json keeps its class; who loads the run has to bring it again.
     on_epoch
-        Called with each epoch's line of metrics.
+        Called with each epoch's line of metrics, by the first process alone.
     stop
         Asked after each step; a value other than None stops training by raising `Stopped`, with
         a checkpoint written. A resumed run gives the same weights, bit for bit, as one never
-        stopped, with the same number of threads.
+        stopped, with the same number of threads and processes.
     show
         A progress bar on a terminal, and a line an epoch.
     command
@@ -84,34 +88,36 @@ def fit(
     -------
     The trained network, in evaluation mode.
     """
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    device = choose_device(config.device)
+    ranks = join()
+    show = show and ranks.leads
+    ranks.set_threads(config.threads)
+    device = ranks.each(lambda: ranks.device(config.device))
     tune(device, precision=config.precision, code=config.compile,
          cudnn_benchmark=config.cudnn_benchmark)  # fmt: skip
-    data = data or load_data(config.dataset, config.data_dir)
+    images = ranks.each(lambda: data or load_data(config.dataset, config.data_dir))
     if model is not None:
         config = replace(config, model=instance_name(model))
-    if resume:
-        begun, description = read_run(out)
-        check_same_options(out, begun, config)
-        check_same_data(out, description, data)
-    else:
-        create_run(out, config, data, command)
+    ranks.check_alike("images", images.sha256)
+    ranks.first(
+        lambda: resume_run(out, config, images) if resume
+        else create_run(out, config, images, command, ranks.size)
+    )  # fmt: skip
 
     torch.manual_seed(config.seed)
     if model is None:
-        model = build_model(config.model, data.shape, len(data.classes))
+        model = ranks.each(lambda: build_model(config.model, images.shape, len(images.classes)))
     model = place(model, device).train()
-    called, feed = prepare(model, config.precision, config.compile).train(), Feed(data, device)
-    optimizer = build_optimizer(config, model)
-    descent = Descent(optimizer, config.precision, device)
-    n = min(config.train_size or len(data.train_x), len(data.train_x))
+    ranks.start_alike(model, config.seed, device)
+    called, feed = prepare(model, config.precision, config.compile).train(), Feed(images, device)
+    descent = Descent(build_optimizer(config, model), config.precision, device)
+    n = min(config.train_size or len(images.train_x), len(images.train_x))
     method, pretraining = build_method(config, n), NaturalTraining()
     progress = Progress()
-    if resume and has_checkpoint(out):  # a run killed in its first epoch has none: begin anew
-        progress = restore(load_checkpoint(out), model, descent, method)
-        publish(out, model, progress)  # what a kill after the checkpoint may have left undone
+    if resume and ranks.first(lambda: has_checkpoint(out)):  # else killed in its first epoch
+        state = ranks.first(lambda: load_checkpoint(out))
+        progress = restore(state, model, descent, method, ranks)
+        if ranks.leads:
+            publish(out, model, progress)  # what a kill after the checkpoint may have left undone
 
     epochs = config.pretrain + config.epochs
     while progress.epoch < epochs:
@@ -122,44 +128,48 @@ def fit(
         for index in order[progress.step :]:
             began = time.perf_counter()
             position = progress.epoch + progress.step / len(order)
-            for group in optimizer.param_groups:
+            for group in descent.optimizer.param_groups:
                 group["lr"] = learning_rate(config, position)
-            x, y = feed.take(index)
-            batch = Batch(augment(x, config.augment), y, index)
+            part = ranks.part(index)
+            x, y = feed.take(part.index)
             use: Method = pretraining if pretrain else method
-            step = use(called, batch, position - config.pretrain)
-            check_finite(step.loss, config, position)
-            descent.backward(step.loss)
+            with ranks.at_work(part, model):
+                batch = Batch(augment(x, config.augment), y, part.index)
+                step = use(called, batch, position - config.pretrain)
+            tally = Tally.of(step, part.images, ranks.sum)
+            check_finite(tally.loss / tally.images, config, position)
+            descent.backward(part.weight * step.loss)
+            ranks.join_gradients(model, part)
             descent.step()
-            progress.add(step, len(index), time.perf_counter() - began)
+            progress.add(tally, time.perf_counter() - began)
             bar.update()
             bar.set_postfix(
                 loss=f"{progress.loss / progress.images:.3f}", **progress.stage_counts()
             )
-            reason = stop()
+            reason = ranks.agree(stop())
             if reason is not None and progress.step < len(order):
-                save(out, model, descent, method, progress)
+                save(out, model, descent, method, progress, ranks)
                 raise Stopped(out, reason)
         bar.close()
 
         line = {
             "epoch": progress.epoch + 1,
             "phase": "pretrain" if pretrain else "train",
-            "lr": optimizer.param_groups[0]["lr"],
+            "lr": descent.optimizer.param_groups[0]["lr"],
             "loss": progress.loss / progress.images,
-            **monitor(model, data, config, device),
+            **monitor(model, images, config, device),
             **progress.stage_counts(),
             **progress.epoch_means(),
             "seconds": round(progress.seconds, 3),
             "images_per_second": round(progress.images / progress.seconds, 1),
         }
         progress.end_epoch(line)
-        save(out, model, descent, method, progress)
+        save(out, model, descent, method, progress, ranks)
         if show:
             print(epoch_line(line, epochs), flush=True)
-        if on_epoch is not None:
+        if on_epoch is not None and ranks.leads:
             on_epoch(line)
-        if (reason := stop()) is not None and progress.epoch < epochs:
+        if (reason := ranks.agree(stop())) is not None and progress.epoch < epochs:
             raise Stopped(out, reason)
     return model.eval()
 
@@ -186,11 +196,11 @@ def batches(config: Config, n: int, epoch: int) -> list[Tensor]:
     return list(order.split(config.batch_size))
 
 
-def check_finite(loss: Tensor, config: Config, position: float) -> None:
+def check_finite(loss: float, config: Config, position: float) -> None:
     """Stop before a broken update: the checkpoint of the last epoch stays good."""
-    if not torch.isfinite(loss):
+    if not math.isfinite(loss):
         raise FloatingPointError(
-            f"the loss became {loss.item()} after {position:.2f} epochs, before the update was "
+            f"the loss became {loss} after {position:.2f} epochs, before the update was "
             f"made: lower --lr (now {config.lr}) or --eps (now {config.eps})"
         )
 
@@ -220,18 +230,24 @@ def save(
     descent: Descent,
     method: Method,
     progress: Progress,
+    ranks: Processes,
 ) -> None:
     """Write the checkpoint, then the metrics and the weights."""
+    if isinstance(method, Remembering):
+        method.load_state_dict(merge(ranks.gather(method.state_dict())))
     state = {
         "model": model.state_dict(),
         **descent.state_dict(),
         "method": method.state_dict() if isinstance(method, Remembering) else {},
         "progress": asdict(progress),
-        "random": torch.get_rng_state(),
-        "random_accelerator": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        **ranks.random_state(),
     }
-    save_checkpoint(out, state)
-    publish(out, model, progress)
+
+    def write() -> None:
+        save_checkpoint(out, state)
+        publish(out, model, progress)
+
+    ranks.first(write)  # the others wait: if they ended now, torchrun would end this one too
 
 
 def publish(out: Path, model: nn.Module, progress: Progress) -> None:
@@ -240,15 +256,19 @@ def publish(out: Path, model: nn.Module, progress: Progress) -> None:
     save_weights(out, model.state_dict())
 
 
-def restore(state: dict[str, Any], model: nn.Module, descent: Descent, method: Method) -> Progress:
+def restore(
+    state: dict[str, Any],
+    model: nn.Module,
+    descent: Descent,
+    method: Method,
+    ranks: Processes,
+) -> Progress:
     """Put everything back as it was when the checkpoint was written."""
     model.load_state_dict(state["model"])
     descent.load_state_dict(state)
     if isinstance(method, Remembering):
         method.load_state_dict(state["method"])
-    torch.set_rng_state(state["random"])
-    if torch.cuda.is_available() and state["random_accelerator"]:
-        torch.cuda.set_rng_state_all(state["random_accelerator"])
+    ranks.set_random_state(state)
     return Progress(**state["progress"])
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sense.methods import Step
-from sense.progress import Progress, epoch_line
+from sense.progress import Progress, Tally, epoch_line
 
 NAN = math.nan
 LINE = {"epoch": 3, "phase": "train", "loss": 0.5, "monitored": 200, "natural_correct": 100,
@@ -15,11 +15,9 @@ def test_sums_of_an_epoch():
     progress = Progress()
     stages = torch.tensor([0, 2, 1, 2], dtype=torch.uint8)
     gaps = {"stage_b_gap": torch.tensor([NAN, NAN, 0.25, NAN])}
-    progress.add(Step(torch.tensor(1.0), stages, gaps), 4, 0.5)
-    progress.add(
-        Step(torch.tensor(3.0), stages[:2] + 1 - 1, {"stage_b_gap": torch.tensor([NAN, 0.5])}),
-        2, 0.5,
-    )  # fmt: skip
+    progress.add(Tally.of(Step(torch.tensor(1.0), stages, gaps), 4), 0.5)
+    more = {"stage_b_gap": torch.tensor([NAN, 0.5])}
+    progress.add(Tally.of(Step(torch.tensor(3.0), stages[:2], more), 2), 0.5)
     assert progress.loss == pytest.approx(4 * 1 + 2 * 3)
     assert progress.stage_counts() == {"stage_a": 2, "stage_b": 1, "stage_c": 3}
     assert progress.epoch_means() == {"stage_b_gap": pytest.approx(0.375)}
@@ -27,9 +25,20 @@ def test_sums_of_an_epoch():
     assert (progress.epoch, progress.step, progress.epoch_means()) == (1, 0, {})
 
 
+def test_sums_over_processes():
+    """Another process has twice as much of all, a third has an image that counts for nothing."""
+    stages, gaps = torch.tensor([0, 2, 1], dtype=torch.uint8), torch.tensor([NAN, NAN, 0.25])
+    step = Step(torch.tensor(1.5), stages, {"stage_b_gap": gaps})
+    assert Tally.of(step, 3, lambda numbers: [3 * number for number in numbers]) == (
+        13.5, 9, [3, 3, 3], {"stage_b_gap": [0.75, 3]},
+    )  # fmt: skip
+    assert Tally.of(step, 0) == (0.0, 0, [0, 0, 0], {"stage_b_gap": [0.0, 0]})
+
+
 def test_a_mean_over_no_image_is_none():
     progress = Progress()
-    progress.add(Step(torch.tensor(1.0), None, {"stage_b_gap": torch.tensor([NAN, NAN])}), 2, 0.1)
+    step = Step(torch.tensor(1.0), None, {"stage_b_gap": torch.tensor([NAN, NAN])})
+    progress.add(Tally.of(step, 2), 0.1)
     assert progress.epoch_means() == {"stage_b_gap": None}
 
 

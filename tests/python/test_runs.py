@@ -10,10 +10,10 @@ from sense.runs import (
     CONFIG,
     METRICS,
     check_same_data,
-    check_same_options,
     create_run,
     provenance,
     read_run,
+    resume_run,
     write_json,
     write_metrics,
 )
@@ -61,11 +61,13 @@ def test_other_images_are_noticed(tmp_path, tiny, few, sample):
         check_same_data(tmp_path, description, sample)
 
 
-def test_other_options_are_noticed_but_for_where_it_runs(tmp_path, tiny):
+def test_other_options_are_noticed_but_for_where_it_runs(tmp_path, tiny, few):
+    create_run(tmp_path, tiny, few, processes=3)
+    assert read_run(tmp_path)[1]["provenance"]["processes"] == 3
     elsewhere = {"threads": 2, "device": "auto", "data_dir": tmp_path, "compile": "default"}
-    check_same_options(tmp_path, tiny, replace(tiny, compact_every=2, **elsewhere))
+    resume_run(tmp_path, replace(tiny, compact_every=2, **elsewhere), few)
     with pytest.raises(ValueError, match=r"other options: c \(0.15, not 1.0\), seed \(1, not 2\)"):
-        check_same_options(tmp_path, tiny, replace(tiny, c=1.0, seed=2))
+        resume_run(tmp_path, replace(tiny, c=1.0, seed=2), few)
 
 
 def test_files_hold_json_that_any_reader_accepts(tmp_path):

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from .. import draws
 from .geometry import ascent_direction, broadcast, random_point
 
 Boundary = Literal["revert", "noise", "bisect"]
@@ -87,7 +88,8 @@ def keep_on(
     current, rejected = turned.inside, torch.ones_like(turned.loss, dtype=torch.bool)
     gradient = torch.zeros_like(current)
     for done in range(int(turned.left.max())):
-        noisy = random_point(current, step_size, norm, (-torch.inf, torch.inf))
+        with draws.sharing(None):
+            noisy = random_point(current, step_size, norm, (-torch.inf, torch.inf))
         climbed = current + step_size * ascent_direction(gradient, norm)
         z = torch.where(broadcast(rejected, current), noisy, climbed)
         z = project(z, turned.images).requires_grad_()

@@ -9,6 +9,8 @@ import math
 import torch
 from torch import Tensor
 
+from .. import draws
+
 Bounds = tuple[float, float]
 Radius = float | Tensor  # a Tensor has one number an image, shape (n,)
 
@@ -60,16 +62,15 @@ def shrink(delta: Tensor, eps: Radius) -> Tensor:
 def random_point(x: Tensor, eps: Radius, norm: float, bounds: Bounds) -> Tensor:
     """A point drawn uniformly from the lp ball around each image, then clipped to the bounds."""
     if norm == math.inf:
-        noise = torch.empty_like(x)
         if isinstance(eps, Tensor):
-            noise = noise.uniform_(-1, 1) * broadcast(eps, x)
+            noise = draws.uniform(x, -1, 1) * broadcast(eps, x)
         else:
-            noise.uniform_(-eps, eps)
+            noise = draws.uniform(x, -eps, eps)
     else:
         # A generalised normal draw over its norm is uniform on the sphere (in the cone measure);
         # the radius U^(1/dimension) fills the ball.
-        noise = torch.randn_like(x) if norm == 2 else _laplace_like(x)
-        radius = torch.rand(len(x), dtype=x.dtype, device=x.device) ** (1 / x[0].numel())
+        noise = draws.normal(x) if norm == 2 else _laplace_like(x)
+        radius = draws.uniform(x.new_empty(len(x))) ** (1 / x[0].numel())
         noise = noise * broadcast(eps * radius / per_image_norm(noise, norm), x)
     return project(x + noise, x, eps, norm, bounds)
 
@@ -91,14 +92,14 @@ def _project_l1(delta: Tensor, eps: Radius) -> Tensor:
 
 
 def _laplace_like(x: Tensor) -> Tensor:
-    exponential = torch.empty_like(x).exponential_()
-    return exponential * (torch.rand_like(x) < 0.5).to(x.dtype).mul(2).sub(1)
+    exponential = draws.exponential(x)
+    return exponential * (draws.uniform(x) < 0.5).to(x.dtype).mul(2).sub(1)
 
 
 def near_point(x: Tensor) -> Tensor:
     """Each image with a little normal noise, where TRADES and MART start; neither in the ball nor
     in the bounds by force, since the first step brings it there."""
-    return x + 0.001 * torch.randn_like(x)
+    return x + 0.001 * draws.normal(x)
 
 
 def spread(eps: Radius, x: Tensor) -> Radius:

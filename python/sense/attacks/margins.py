@@ -6,6 +6,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from .. import draws
 from .geometry import (
     Bounds,
     ascent_direction,
@@ -59,7 +60,7 @@ def boundary_points(
     """
     x = x.detach()
     if start is None:
-        start = _random_start(x, eps, norm, bounds)
+        start = random_start(x, eps, norm, bounds)
     z = start
     with attack_mode(model, "evaluation"):
         for _ in range(steps):
@@ -82,11 +83,12 @@ def boundary_points(
     return x + broadcast(distance, x) * direction, distance
 
 
-def _random_start(x: Tensor, eps: Tensor, norm: float, bounds: Bounds) -> Tensor:
+def random_start(x: Tensor, eps: Tensor, norm: float, bounds: Bounds = (0, 1)) -> Tensor:
+    """Where PGD starts, in the ball of radius eps, shape (n,), around each image."""
     if norm == math.inf:
         return random_point(x, eps, norm, bounds)
     low, high = bounds
-    return clip_then_shrink(low + (high - low) * torch.rand_like(x), x, eps, bounds)
+    return clip_then_shrink(low + (high - low) * draws.uniform(x), x, eps, bounds)
 
 
 def _put_back(z: Tensor, x: Tensor, eps: Tensor, norm: float, bounds: Bounds) -> Tensor:

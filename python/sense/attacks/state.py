@@ -19,10 +19,10 @@ class Stage(IntEnum):
 
 
 class State(NamedTuple):
-    """Of each of n images: the last point where it may be, and the loss there; whether it still
-    moves (bool); its `Stage` so far (uint8); and where it was turned back the first point past
-    log(1/c), and how many steps were then left (int64). No method makes Python wait for a device,
-    but `crossing`."""
+    """Of each of n images: the last point where it may be, and the loss there, in the images' type;
+    whether it still moves (bool); its `Stage` so far (uint8); and where it was turned back the
+    first point past log(1/c), and how many steps were then left (int64). No method makes Python
+    wait for a device, but `crossing`."""
 
     inside: Tensor
     loss: Tensor
@@ -54,7 +54,7 @@ class State(NamedTuple):
         stage = torch.where(turned & (self.stage == Stage.C), Stage.B, self.stage)
         return State(
             inside=torch.where(broadcast(on, z), z, self.inside),
-            loss=torch.where(on, loss, self.loss),
+            loss=torch.where(on, loss.to(self.loss.dtype), self.loss),
             alive=on,
             stage=torch.where(on, Stage.C, stage).to(torch.uint8),
             outside=torch.where(broadcast(turned, z), z, self.outside),
@@ -65,7 +65,7 @@ class State(NamedTuple):
         """With another end for these images, and the loss there."""
         return self._replace(
             inside=self.inside.index_copy(0, which, inside),
-            loss=self.loss.index_copy(0, which, loss),
+            loss=self.loss.index_copy(0, which, loss.to(self.loss.dtype)),
         )
 
     def crossing(self) -> Crossing:

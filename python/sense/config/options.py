@@ -170,7 +170,12 @@ class Config:
         bool, Help(help="try cuDNN's algorithms; a resumed run may then differ in the last bits")
     ] = False
     monitor: Annotated[
-        int, Help(help="test images that each epoch's natural and PGD accuracy is taken on")
+        int,
+        # torchrun takes the first name for an abbreviation of options of its own.
+        Help(
+            help="test images that each epoch's natural and PGD accuracy is taken on",
+            aliases=("--monitored",),
+        ),
     ] = 256
 
     def __post_init__(self) -> None:

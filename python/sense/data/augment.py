@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .. import draws
+
 Augment = Literal["none", "reflect", "zero"]
 PAD = 4
 
@@ -14,14 +16,15 @@ def augment(x: Tensor, how: Augment) -> Tensor:
     """Pad by 4 pixels (mirrored, or with zeros), crop each image to its size at a random place, and
     flip every other one or so from left to right; "none" gives the batch as it is.
 
-    x is n x channels x height x width, floating point. The draws come from torch's global random
-    state of the processor, so they are the same on any device, and resumed runs go on with them.
+    x is n x channels x height x width, floating point. The draws are made on the processor, so they
+    are the same on any device, and resumed runs go on with them.
     """
     if how == "none":
         return x
     n, channels, height, width = x.shape
-    draws = torch.randint(0, 2 * PAD + 1, (2, n)), torch.rand(n) < 0.5
-    (top, left), flip = (draw.to(x.device, non_blocking=True) for draw in draws)
+    corners = draws.integers(torch.empty(2, n, dtype=torch.int64), 2 * PAD + 1, images=1)
+    flips = draws.uniform(torch.empty(n)) < 0.5
+    (top, left), flip = (draw.to(x.device, non_blocking=True) for draw in (corners, flips))
     padded = F.pad(x, (PAD,) * 4, mode="reflect" if how == "reflect" else "constant")
     down, across = (torch.arange(size, device=x.device) for size in (height, width))
     rows = top.unsqueeze(1) + down

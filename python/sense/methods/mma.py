@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..attacks.losses import soft_margin
-from ..attacks.margins import boundary_points
+from ..attacks.margins import boundary_points, random_start
 from ..attacks.modes import Mode
 from .base import Batch, Step
 from .memory import Memory
@@ -41,11 +41,14 @@ class MaxMargin:
         right = soft_margin(logits.detach(), y) < 0
 
         images, counted, margins = x.clone(), ~right, torch.zeros_like(x[:, 0, 0, 0])
+        # Drawn for all: which images need it may differ with the number of processes.
+        eps = self.margins.read(position, x).clamp_min(self.eps_min)
+        start = random_start(x, eps, self.norm)
         if right.any():
-            eps = self.margins.read(position, x)[right].clamp_min(self.eps_min)
             images[right], distance = boundary_points(
-                model, x[right], y[right], eps=eps, farthest=REACH * self.d_max,
-                steps=self.steps, norm=self.norm, searches=self.searches, mode=self.mode,
+                model, x[right], y[right], eps=eps[right], farthest=REACH * self.d_max,
+                steps=self.steps, norm=self.norm, searches=self.searches, start=start[right],
+                mode=self.mode,
             )  # fmt: skip
             counted[right] = distance < self.d_max
             margins[right] = distance

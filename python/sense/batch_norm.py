@@ -1,0 +1,92 @@
+"""Batch norm by the statistics of a whole batch of which each process holds a part.
+
+torch's SyncBatchNorm has no version for processors, and would wait for ever in an attack, where
+processes take different numbers of passes.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from .attacks.modes import attacking
+
+LAYERS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)  # and not what a user made of them
+
+
+@contextmanager
+def whole_batch_statistics(model: nn.Module, images: Sequence[int], rank: int) -> Iterator[None]:
+    """Inside, the model's batch norm layers in training mode use, and keep, the statistics of all
+    processes' images, of which each holds as many as `images` says; in an attack, their own.
+
+    The gradient is right where each process descends its part of one sum.
+    """
+    batch_norms = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
+    layers = [layer for layer in batch_norms if type(layer) in LAYERS]
+    for layer in layers:
+        layer.forward = partial(forward, layer, images, rank)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def forward(layer: _BatchNorm, images: Sequence[int], rank: int, x: Tensor) -> Tensor:
+    """The layer's output for this process's part x of a batch."""
+    if attacking() or not layer.training:
+        return type(layer).forward(layer, x)
+    layer._check_input_dim(x)
+    wide = x if x.dtype == torch.float64 else x.float()
+    var, mean = torch.var_mean(wide, [0, *range(2, x.ndim)], correction=0)
+
+    # Means and variances of all processes, a row each, in one exchange: from sums of squares the
+    # variance would be the small difference of large numbers.
+    rows = mean.new_zeros(len(images), 2, len(mean))
+    rows = Total.apply(rows.index_put((torch.tensor(rank),), torch.stack([mean, var])))
+    means, variances = rows.unbind(1)
+    part = mean.new_tensor(images).unsqueeze(1) / sum(images)
+    mean = (part * means).sum(0)
+    var = (part * (variances + (means - mean) ** 2)).sum(0)
+
+    _keep(layer, mean.detach(), var.detach(), sum(images) * x[0].numel() // len(mean))
+    shape = (1, -1, *[1] * (x.ndim - 2))
+    scale = torch.rsqrt(var + layer.eps)
+    if layer.affine:
+        scale = scale * layer.weight
+    out = (wide - mean.view(shape)) * scale.view(shape)
+    if layer.affine:
+        out = out + layer.bias.view(shape)
+    return out.to(x.dtype)
+
+
+@torch.no_grad()
+def _keep(layer: _BatchNorm, mean: Tensor, var: Tensor, count: int) -> None:
+    """Update the running statistics as torch does, from `count` numbers a channel."""
+    if layer.running_mean is None or layer.running_var is None:
+        return
+    assert layer.num_batches_tracked is not None
+    layer.num_batches_tracked.add_(1)
+    momentum = layer.momentum
+    if momentum is None:
+        momentum = 1 / float(layer.num_batches_tracked)
+    layer.running_mean.lerp_(mean.to(layer.running_mean), momentum)
+    layer.running_var.lerp_((var * count / max(count - 1, 1)).to(layer.running_var), momentum)
+
+
+class Total(torch.autograd.Function):
+    """The sum over all processes, and its gradient, which is the sum of theirs."""
+
+    @staticmethod
+    def forward(ctx: object, x: Tensor) -> Tensor:
+        total = x.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: object, gradient: Tensor) -> Tensor:
+        return Total.forward(ctx, gradient)

@@ -1,0 +1,272 @@
+"""Real processes that train together, against a single one."""
+
+import json
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+import torch
+from torch import nn
+
+from processes import together
+from sense import train
+from sense.checkpoint import load_checkpoint, load_weights
+from sense.config import Config
+from sense.config.options import MethodName
+from sense.data import ImageData
+from sense.data.mnist import load_sample
+from sense.distributed import AgreedError, Processes, join
+from sense.methods import NaturalTraining
+from sense.train import Stopped, fit
+from test_resume import after, outcome
+
+TINY = Config(
+    dataset="arrays", method="nt", pretrain=2, epochs=2, batch_size=13, lr=0.05, steps=3,
+    step_size=0.05, eps=0.1, c=0.2, monitor=32, threads=1, device="cpu",
+)  # fmt: skip
+RUNS = {
+    "nt": {},
+    "r-at": {},
+    "sense": {},
+    "sense, random start": {"method": "sense", "random_start": True, "stage_test": "start"},
+    "trades": {},
+    "mart": {},
+    "mma": {},
+    "iaat": {"warmup": 1},
+    "sense-trades": {"c": 0.6},
+    "adam, crops": {"method": "nt", "optimizer": "adam", "lr": 0.003, "augment": "reflect"},
+    "batch norm": {"method": "sense", "random_start": True},
+}
+FOUR = ("iaat", "mma", "sense, random start", "batch norm")  # in which the last has no image
+
+
+class Wide(nn.Module):
+    """Computes in float64: rounding is no excuse for another result, nor for an image that takes
+    another step."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network.double()
+
+    def forward(self, x):
+        return self.network(x.double())
+
+
+def network(name):
+    """One that is sure of some images after a few steps, as `capacity-2` is not."""
+    torch.manual_seed(5)
+    layer = {"batch norm": nn.BatchNorm2d(4), "dropout": nn.Dropout(0.3)}.get(name, nn.Identity())
+    return Wide(nn.Sequential(
+        nn.Conv2d(1, 4, 3, stride=2), layer, nn.ReLU(), nn.Flatten(), nn.Linear(676, 10)
+    ))  # fmt: skip
+
+
+def some_images(n=55):
+    """Batches of 13 and one of 3: parts of 7 and 6, 2 and 1."""
+    sample = load_sample()
+    return ImageData(
+        name="some", classes=sample.classes, train_x=sample.train_x[:n],
+        train_y=sample.train_y[:n], test_x=sample.test_x[:40], test_y=sample.test_y[:40],
+    )  # fmt: skip
+
+
+def config(name):
+    return replace(TINY, **{"method": name if name in get_args(MethodName) else "nt"} | RUNS[name])
+
+
+def train_all(rank, folder, names):
+    data = some_images()
+    for name in names:
+        model = fit(config(name), folder / name, data=data, model=network(name))
+        torch.save(model.state_dict(), folder / name / f"model-of-{rank}.pt")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folders = {2: tmp_path_factory.mktemp("two"), 4: tmp_path_factory.mktemp("four")}
+    together(train_all, 2, folders[2], tuple(RUNS))
+    together(train_all, 4, folders[4], FOUR)
+    return folders
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory):
+    folder, data = tmp_path_factory.mktemp("single"), some_images()
+    for name in RUNS:
+        fit(config(name), folder / name, data=data, model=network(name))
+    return folder
+
+
+def test_every_method_is_here():
+    assert set(get_args(MethodName)) <= set(RUNS)
+
+
+@pytest.mark.parametrize(
+    ("size", "name"), [(2, name) for name in RUNS] + [(4, name) for name in FOUR]
+)
+def test_the_result_is_that_of_one_process(trained, single, size, name):
+    folder = trained[size]
+    expected = load_weights(single / name)
+    for rank in range(size):
+        weights = torch.load(folder / name / f"model-of-{rank}.pt")
+        torch.testing.assert_close(weights, expected, rtol=0, atol=1e-8)
+    for line, one in zip(outcome(folder / name)[1], outcome(single / name)[1], strict=True):
+        assert line.keys() == one.keys()
+        for key, value in one.items():
+            close = pytest.approx(value, rel=1e-6) if isinstance(value, float) else value
+            assert (key, line[key]) == (key, close)
+        if "stage_a" in one and one["epoch"] == 4:
+            assert min(one["stage_a"], one["stage_b"], one["stage_c"]) > 0
+    states = [load_checkpoint(path / name)["method"] for path in (folder, single)]
+    torch.testing.assert_close(*states, rtol=0, atol=1e-8)
+
+
+def stop_and_go_on(rank, folder):
+    """The second process alone is asked to stop, twice; then all go on from files."""
+    data, options = some_images(), replace(TINY, method="sense", random_start=True)
+    fit(options, folder / "whole", data=data, model=network("dropout"))
+    torch.save(torch.get_rng_state(), folder / f"random-{rank}.pt")
+    for piece, steps in enumerate((2, 7)):
+        stop = after(steps) if rank == 1 else lambda: None
+        with pytest.raises(Stopped) as caught:
+            fit(options, folder / "pieces", data=data, model=network("dropout"), stop=stop,
+                resume=piece > 0)  # fmt: skip
+        assert caught.value.reason == 2
+        torch.rand(rank + 3)
+    heard = []
+    fit(options, folder / "pieces", data=data, model=network("dropout"), resume=True,
+        on_epoch=heard.append)  # fmt: skip
+    assert len(heard) == (3 if rank == 0 else 0)
+
+
+def test_all_stop_at_one_step_and_go_on_bit_for_bit(tmp_path):
+    together(stop_and_go_on, 2, tmp_path)
+    assert outcome(tmp_path / "pieces") == outcome(tmp_path / "whole")
+    states = [torch.load(tmp_path / f"random-{rank}.pt") for rank in range(2)]
+    assert not torch.equal(*states)  # dropout has other masks in each process
+    assert json.loads((tmp_path / "whole/config.json").read_text())["provenance"]["processes"] == 2
+    # One process can go on with what two began.
+    checkpoint = load_checkpoint(tmp_path / "pieces")
+    assert len(checkpoint["random_of_each"]) == 2
+    more = replace(TINY, method="sense", random_start=True)
+    fit(more, tmp_path / "pieces", data=some_images(), model=network("dropout"), resume=True)
+
+
+def fail(rank, folder):
+    """Errors of one process, which all have to hear of."""
+    ranks = join()
+    assert (ranks.rank, ranks.size, ranks.leads) == (rank, 2, rank == 0)
+
+    def raise_in(bad, error):
+        if rank == bad:
+            raise error
+        return rank
+
+    assert ranks.first(lambda: raise_in(1, ValueError("no"))) == 0
+    assert ranks.each(lambda: raise_in(2, ValueError("no"))) == rank
+    for bad, meet in ((0, ranks.first), (0, ranks.each), (1, ranks.each)):
+        told = {0: "full disk", 1: "process 1 of 2: full disk"}[bad] if rank == 0 else "full disk"
+        with pytest.raises((ValueError, OSError)) as caught:
+            meet(lambda bad=bad: raise_in(bad, OSError("full disk")))
+        assert (str(caught.value), isinstance(caught.value, AgreedError)) == (told, rank == 1)
+    with pytest.raises(SystemExit, match="2"):
+        ranks.first(lambda: raise_in(0, SystemExit(2)))
+
+    class Broken(NaturalTraining):
+        def __call__(self, model, batch, epoch):
+            step = super().__call__(model, batch, epoch)
+            broken = rank == 1 and epoch == 1  # the fourth of all
+            return replace(step, loss=step.loss * (float("nan") if broken else 1))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "build_method", lambda config, n: Broken())
+        with pytest.raises(FloatingPointError, match=r"loss became nan after 3.00 epochs"):
+            fit(TINY, folder / "broken", data=some_images(), model=network("nt"))
+    with pytest.raises((ValueError, OSError), match="holds a run already"):
+        fit(TINY, folder / "broken", data=some_images(), model=network("nt"))
+    other, new = some_images(55 + rank), folder / "new"
+    with pytest.raises(ValueError, match="the images must be the same: process 0 has"):
+        fit(TINY, new, data=other, model=network("nt"))
+    with pytest.raises(ValueError, match="device 'cuda:0' is one for 2 processes"):
+        fit(replace(TINY, device="cuda:0"), new, data=some_images(), model=network("nt"))
+
+
+def test_errors_of_one_are_errors_of_all(tmp_path):
+    together(fail, 2, tmp_path)
+    assert load_checkpoint(tmp_path / "broken")["progress"]["epoch"] == 3
+    assert not (tmp_path / "new").exists()
+
+
+def exchange(rank, folder):
+    ranks = join()
+    assert ranks.sum([1.0, rank, 2.0**40 + rank]) == [3, 3, 3 * 2.0**40 + 3]
+    assert ranks.gather({"a": torch.tensor([rank]), "b": "x"})[2]["a"].item() == 2
+    assert ranks.agree(None) is None
+    assert ranks.agree(15 if rank == 1 else None) == 15
+    assert ranks.agree(rank or None) == 1
+
+    # Four images: parts of 2, 1 and 1; the gradient is that of the mean over the four.
+    index = torch.tensor([3, 0, 2, 1])
+    part = ranks.part(index)
+    layers = nn.ModuleList([nn.Linear(2, 1).double(), nn.Linear(1, 1)])
+    layers.register_buffer("drifting", torch.zeros(1))
+    layers.register_buffer("constant", torch.tensor([1 / 3]))
+    ranks.start_alike(layers, 1, torch.device("cpu"))
+    x = torch.arange(8.0).double().view(4, 2)
+    with ranks.at_work(part, layers):
+        layers[0](x[part.index]).square().mean().mul(part.weight).backward()
+        layers.drifting += rank
+    ranks.join_gradients(layers, part)
+    expected = torch.autograd.grad(layers[0](x).square().mean(), layers[0].weight)[0]
+    torch.testing.assert_close(layers[0].weight.grad, expected)
+    assert layers[1].weight.grad is None
+    assert layers.drifting.item() == pytest.approx(0.25 * 1 + 0.25 * 2)
+    assert layers.constant.item() == torch.tensor(1 / 3).item()
+
+
+def test_what_processes_exchange(tmp_path):
+    together(exchange, 3, tmp_path)
+
+
+@pytest.mark.parametrize("n", [3, 4, 5, 25, 26])
+@pytest.mark.parametrize("size", [1, 2, 4, 5])
+def test_parts_make_the_batch(n, size):
+    index = torch.randperm(n)
+    parts = [Processes(rank, size).part(index) for rank in range(size)]
+    assert torch.equal(torch.cat([part.index[: part.images] for part in parts]), index)
+    assert sum(part.weight for part in parts) == pytest.approx(1)
+    for part in parts:
+        assert len(part.index) >= 1
+        assert torch.equal(index[part.first : part.first + len(part.index)], part.index)
+
+
+def test_alone_it_is_one_process(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert join() == Processes()
+
+
+@pytest.mark.parametrize(("name", "cuda", "chosen"), [
+    ("cpu", True, "cpu"), ("auto", False, "cpu"), ("auto", True, "cuda:1"), ("cuda", True, "cuda:1")
+])  # fmt: skip
+def test_each_process_has_its_own_device(monkeypatch, name, cuda, chosen):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: cuda)
+    monkeypatch.setattr("torch.cuda.set_device", lambda device: None)
+    monkeypatch.setattr("sense.distributed.choose_device", torch.device)
+    assert Processes(3, 4, 1, 2).device(name) == torch.device(chosen)
+
+
+def test_devices_that_several_processes_cannot_use():
+    with pytest.raises(ValueError, match="with --device cuda each takes its own"):
+        Processes(1, 2, 1, 2).device("cuda:0")
+    with pytest.raises(ValueError, match="need the device cpu or cuda, got 'mps'"):
+        Processes(1, 2, 1, 2).device("mps")
+
+
+def test_cores_are_shared_out(monkeypatch):
+    monkeypatch.setattr("sense.distributed._cores", lambda: 7)
+    four, nine = Processes(0, 4, 0, 2), Processes(0, 9, 0, 9)  # two of the four on this machine
+    cases = [(four, None, 3), (four, 2, 2), (nine, None, 1), (Processes(), None, 1)]
+    for processes, given, used in cases:
+        torch.set_num_threads(1)
+        processes.set_threads(given)
+        assert torch.get_num_threads() == used
