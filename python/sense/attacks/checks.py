@@ -1,6 +1,7 @@
 """What every attack asks of its arguments, and what it promises of its images."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -15,13 +16,16 @@ def check_arguments(
     y: Tensor,
     *,
     eps: Radius,
-    step_size: Radius,
-    steps: int,
     norm: float,
     bounds: Bounds,
+    step_size: Radius | None = None,
+    steps: int | None = None,
     c: float | None = None,
+    norms: tuple[float, ...] = NORMS,
 ) -> None:
-    """Raise ValueError, saying what was wrong and what to pass, before any work is done."""
+    """Raise ValueError, saying what was wrong and what to pass, before any work is done.
+
+    `norms` are those that the attack knows; what is None it does not have."""
     if not x.is_floating_point():
         raise ValueError(f"x must be a floating point tensor in {bounds}, got {x.dtype}")
     if y.dtype != torch.int64 or y.shape != x.shape[:1]:
@@ -38,21 +42,28 @@ def check_arguments(
     least = eps if not isinstance(eps, Tensor) else float(eps.min()) if len(eps) else 0.0
     if not (math.isfinite(least) and least >= 0):
         raise ValueError(f"eps must be a finite number >= 0, such as 8/255, got {least}")
-    least = (
-        step_size
-        if not isinstance(step_size, Tensor)
-        else (float(step_size.min()) if len(step_size) else 1.0)
-    )
-    if not (math.isfinite(least) and least > 0):
-        raise ValueError(f"step_size must be a finite number > 0, got {least}")
-    if not (isinstance(steps, int) and steps >= 1):
+    if step_size is not None:
+        least = (
+            step_size
+            if not isinstance(step_size, Tensor)
+            else (float(step_size.min()) if len(step_size) else 1.0)
+        )
+        if not (math.isfinite(least) and least > 0):
+            raise ValueError(f"step_size must be a finite number > 0, got {least}")
+    if steps is not None and not (isinstance(steps, int) and steps >= 1):
         raise ValueError(f"steps must be a whole number >= 1, got {steps!r}")
-    if norm not in NORMS:
-        raise ValueError(f"norm must be inf, 2 or 1, got {norm!r}")
+    if norm not in norms:
+        raise ValueError(f"norm must be {one_of(norms)}, got {norm!r}")
     if not bounds[0] < bounds[1]:
         raise ValueError(f"bounds must be (low, high) with low < high, got {bounds}")
     if c is not None and not 0 <= c <= 1:
         raise ValueError(f"c is a probability, from 0 to 1, got {c}")
+
+
+def one_of(values: Sequence[object]) -> str:
+    """As in a sentence: inf, 2.0 or 1.0 is "inf, 2 or 1"."""
+    words = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def check_adversarial(

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+TINY = 1e-12  # of the reference code: keeps a ratio of equal logits finite
+
 
 def divergence(reference: Tensor, logits: Tensor) -> Tensor:
     """KL(p || q) of p = softmax(reference), q = softmax(logits), both n x classes; shape (n,).
@@ -20,4 +22,36 @@ def soft_margin(logits: Tensor, y: Tensor) -> Tensor:
     exactly where p_y > 1/2 (MMA's soft logit margin loss). Shape (n,)."""
     own = F.one_hot(y, logits.shape[1]).bool()
     others = logits.masked_fill(own, -torch.inf).logsumexp(1)
-    return others - logits.gather(1, y.unsqueeze(1)).squeeze(1)
+    return others - pick(logits, y)
+
+
+def margin(logits: Tensor, y: Tensor) -> Tensor:
+    """The largest of the other classes' logits less that of class y: positive exactly where another
+    class is predicted. Shape (n,)."""
+    own = F.one_hot(y, logits.shape[1]).bool()
+    return logits.masked_fill(own, -torch.inf).amax(1) - pick(logits, y)
+
+
+def dlr(logits: Tensor, y: Tensor) -> Tensor:
+    """The difference of logits ratio (Croce and Hein 2020, eq. 6): `margin` over the largest logit
+    less the third; blind to the logits' scale. Takes 3 classes. Shape (n,)."""
+    top = logits.topk(3, dim=1).values
+    return margin(logits, y) / (top[:, 0] - top[:, 2] + TINY)
+
+
+def targeted_margin(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
+    """The logit of the target class less that of class y. Shape (n,)."""
+    return pick(logits, target) - pick(logits, y)
+
+
+def targeted_dlr(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
+    """The targeted difference of logits ratio (Croce and Hein 2020, eq. 7): `targeted_margin` over
+    the largest logit less the mean of the third and the fourth. Takes 4 classes. Shape (n,)."""
+    top = logits.topk(4, dim=1).values
+    scale = top[:, 0] - (top[:, 2] + top[:, 3]) / 2
+    return targeted_margin(logits, y, target) / (scale + TINY)
+
+
+def pick(logits: Tensor, classes: Tensor) -> Tensor:
+    """Each image's logit of its class. Shape (n,)."""
+    return logits.gather(1, classes.unsqueeze(1)).squeeze(1)

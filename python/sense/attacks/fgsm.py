@@ -1,0 +1,41 @@
+"""The fast gradient sign method (Goodfellow et al. 2015): one step as long as the ball is wide."""
+
+import math
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .checks import check_arguments
+from .geometry import Bounds, Radius
+from .modes import attack_mode
+from .pgd import ascend
+
+
+def fgsm(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: Radius,
+    norm: float = math.inf,
+    bounds: Bounds = (0, 1),
+) -> Tensor:
+    """The point a step of length eps from x, up the gradient of the cross-entropy at x.
+
+    Parameters
+    ----------
+    model, x, y, eps, norm, bounds
+        As in `pgd`. For l2 and l1 the step is the gradient over its norm (the fast gradient
+        method). Nothing is random.
+
+    Returns
+    -------
+    The adversarial images: shape, type and device of x.
+    """
+    check_arguments(x, y, eps=eps, norm=norm, bounds=bounds)
+    x = x.detach()
+    with attack_mode(model, "evaluation"):
+        return ascend(
+            lambda z: F.cross_entropy(model(z), y, reduction="sum"), x, x,
+            eps=eps, step_size=eps, steps=1, norm=norm, bounds=bounds,
+        )  # fmt: skip

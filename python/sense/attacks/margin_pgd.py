@@ -1,0 +1,62 @@
+"""PGD on the margin between logits instead of the cross-entropy, whose gradient vanishes where a
+network is sure (Carlini and Wagner 2017; Croce and Hein 2020)."""
+
+import math
+from typing import Literal
+
+from torch import Tensor, nn
+
+from .checks import check_arguments
+from .geometry import Bounds, Radius, random_point
+from .losses import dlr, margin
+from .modes import attack_mode
+from .pgd import ascend
+
+MarginLoss = Literal["margin", "dlr"]
+LOSSES = {"margin": margin, "dlr": dlr}
+
+
+def margin_pgd(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: Radius,
+    step_size: Radius,
+    steps: int,
+    norm: float = math.inf,
+    loss: MarginLoss = "margin",
+    random_start: bool = True,
+    start: Tensor | None = None,
+    bounds: Bounds = (0, 1),
+) -> Tensor:
+    """Images of the eps ball where another class' logit is far above that of y.
+
+    Parameters
+    ----------
+    model, x, y, eps, step_size, steps, norm, random_start, start, bounds
+        As in `pgd`. The random start is drawn from torch's global generator.
+    loss
+        "margin", the largest other logit less that of y, or "dlr", the same over the largest less
+        the third (3 classes or more).
+
+    Returns
+    -------
+    The adversarial images: shape, type and device of x.
+    """
+    check_arguments(x, y, eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds)
+    check_loss(loss)
+    x = x.detach()
+    if start is None:
+        start = random_point(x, eps, norm, bounds) if random_start else x
+    with attack_mode(model, "evaluation"):
+        return ascend(
+            lambda z: LOSSES[loss](model(z), y).sum(), start, x,
+            eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds,
+        )  # fmt: skip
+
+
+def check_loss(loss: str) -> None:
+    """Raise ValueError unless the loss is known."""
+    if loss not in LOSSES:
+        raise ValueError(f"loss must be {' or '.join(LOSSES)}, got {loss!r}")
