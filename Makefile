@@ -31,7 +31,7 @@ system:
 .setup/python: pyproject.toml python/sense/requirements.txt constraints/debian12.txt
 	test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
-	  --constraint constraints/debian12.txt --editable '.[dev,r]'
+	  --constraint constraints/debian12.txt --editable '.[attacks,dev,r]'
 	mkdir -p .setup && touch $@
 
 .setup/bench: .setup/python bench/requirements.txt

@@ -2,6 +2,7 @@
 written without a look at the fast versions, for these to be compared with."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,28 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 STAGES = A, B, C = range(3)
+
+
+def cross_entropy(z: Tensor, label: int) -> Tensor:
+    """-log p_y, from the logits z of one image."""
+    return -F.log_softmax(z, 0)[label]
+
+
+def margin(z: Tensor, label: int) -> Tensor:
+    """The highest of the other logits, less that of the label."""
+    return max(z[k] for k in range(len(z)) if k != label) - z[label]
+
+
+def dlr(z: Tensor, label: int) -> Tensor:
+    """Croce and Hein 2020, eq. 6: over the highest of all less the third."""
+    ordered = sorted(z, reverse=True)
+    return margin(z, label) / (ordered[0] - ordered[2])
+
+
+def targeted_dlr(z: Tensor, label: int, target: int) -> Tensor:
+    """Croce and Hein 2020, eq. 7."""
+    ordered = sorted(z, reverse=True)
+    return (z[target] - z[label]) / (ordered[0] - (ordered[2] + ordered[3]) / 2)
 
 
 class Reference(NamedTuple):
@@ -20,14 +43,15 @@ class Reference(NamedTuple):
 def pgd(
     model: nn.Module, x: Tensor, y: Tensor, *, eps: float, step_size: float, steps: int,
     norm: float, bounds: tuple[float, float] = (0, 1), start: Tensor | None = None,
+    climbed: Callable[[Tensor, int], Tensor] = cross_entropy,
 ) -> Tensor:  # fmt: skip
     """K steps of eq. (4)'s ascent from x, or from the start given."""
     reached = []
     for i in range(len(x)):
         x_adv = x[i] if start is None else start[i]
         for _ in range(steps):
-            x_adv = project(step_size * direction(model, x_adv, y[i], norm) + x_adv, x[i], eps,
-                            norm, bounds)  # fmt: skip
+            step = step_size * direction(model, x_adv, y[i], norm, climbed)
+            x_adv = project(step + x_adv, x[i], eps, norm, bounds)
         reached.append(x_adv)
     return torch.stack(reached)
 
@@ -84,13 +108,16 @@ def logits(model: nn.Module, image: Tensor) -> Tensor:
 
 def loss(model: nn.Module, image: Tensor, label: Tensor) -> Tensor:
     """-log p_y of one image."""
-    return -F.log_softmax(logits(model, image), 0)[label].detach()
+    return cross_entropy(logits(model, image), int(label)).detach()
 
 
-def direction(model: nn.Module, image: Tensor, label: Tensor, norm: float) -> Tensor:
+def direction(
+    model: nn.Module, image: Tensor, label: Tensor, norm: float,
+    climbed: Callable[[Tensor, int], Tensor] = cross_entropy,
+) -> Tensor:  # fmt: skip
     """Line 5: the sign of the gradient, or the gradient over its norm."""
     image = image.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(-F.log_softmax(logits(model, image), 0)[label], image)
+    (gradient,) = torch.autograd.grad(climbed(logits(model, image), int(label)), image)
     if norm == math.inf:
         return gradient.sign()
     length = (gradient.abs() ** norm).sum() ** (1 / norm)

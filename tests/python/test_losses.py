@@ -3,7 +3,16 @@ import math
 import pytest
 import torch
 
-from sense.attacks.losses import divergence, soft_margin
+import reference
+from sense.attacks.losses import (
+    divergence,
+    dlr,
+    margin,
+    others,
+    soft_margin,
+    targeted_dlr,
+    targeted_margin,
+)
 
 
 def test_divergence_of_known_distributions():
@@ -40,3 +49,36 @@ def test_soft_margin_is_negative_where_the_class_has_more_than_half():
     margin = soft_margin(logits, y)
     assert torch.equal(margin < 0, p > 0.5)
     torch.testing.assert_close(margin, torch.log((1 - p) / p))
+
+
+@pytest.mark.parametrize("loss", ["margin", "dlr"])
+def test_margins_equal_the_reference(loss):
+    logits, y = torch.randn(50, 5, dtype=torch.float64), torch.randint(5, (50,))
+    slow = [getattr(reference, loss)(*row) for row in zip(logits, y.tolist(), strict=True)]
+    fast = {"margin": margin, "dlr": dlr}[loss](logits, y)
+    torch.testing.assert_close(fast, torch.stack(slow))
+    assert torch.equal(fast > 0, logits.argmax(1) != y)
+
+
+def test_targeted_losses_equal_the_reference():
+    logits, y = torch.randn(50, 5, dtype=torch.float64), torch.randint(5, (50,))
+    target = (y + torch.randint(1, 5, (50,))) % 5
+    rows = list(zip(logits, y.tolist(), target.tolist(), strict=True))
+    slow = torch.stack([reference.targeted_dlr(*row) for row in rows])
+    torch.testing.assert_close(targeted_dlr(logits, y, target), slow)
+    torch.testing.assert_close(
+        targeted_margin(logits, y, target), torch.stack([z[t] - z[k] for z, k, t in rows])
+    )
+
+
+@pytest.mark.parametrize("loss", [dlr, lambda z, y: targeted_dlr(z, y, 1 - y)])
+def test_a_ratio_is_blind_to_the_scale_of_the_logits_and_finite_for_equal_ones(loss):
+    logits, y = torch.randn(50, 5, dtype=torch.float64), torch.randint(2, (50,))
+    torch.testing.assert_close(loss(1000 * logits - 7, y), loss(logits, y))
+    assert torch.equal(loss(torch.zeros(2, 5), torch.tensor([0, 1])), torch.zeros(2))
+
+
+def test_others_are_the_rivals_with_the_highest_logits():
+    logits, y = torch.tensor([[3.0, 9.0, 1.0, 2.0], [4.0, 5.0, 6.0, 7.0]]), torch.tensor([1, 0])
+    assert others(logits, y, 2).tolist() == [[0, 3], [3, 2]]
+    assert others(logits, y, 99).tolist() == [[0, 3, 2], [3, 2, 1]]

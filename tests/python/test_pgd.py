@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+import oracles
 import reference
 from networks import conv_network, flat_network, images_and_labels, linear_network
 from sense.attacks import pgd, sensible
@@ -125,3 +126,16 @@ def test_eps_zero_gives_the_images_back(norm):
     x, y = images_and_labels(network, 6, 1, 8, 8)
     x_adv = pgd(network, x, y, eps=0.0, step_size=0.1, steps=2, norm=norm)
     assert torch.equal(x_adv, x)
+
+
+@pytest.mark.parametrize(("norm", "eps"), [(math.inf, 0.1), (2, 1.2)])
+def test_agrees_with_foolbox_image_by_image(sample, norm, eps):
+    model = oracles.trained("nt", torch.float64)
+    x, y = sample.test_x[:60].double() / 255, sample.test_y[:60]
+    options = {"eps": eps, "step_size": eps / 4, "steps": 10, "norm": norm,
+               "start": random_point(x, eps, norm, (0, 1))}  # fmt: skip
+    ours, theirs = pgd(model, x, y, **options), oracles.pgd(model, x, y, **options)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
+    verdicts = oracles.broken(model, ours, y)
+    assert torch.equal(verdicts, oracles.broken(model, theirs, y))
+    assert 10 < verdicts.sum() < 50

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .geometry import Bounds, project
+from .geometry import Bounds, broadcast, project
 from .modes import attack_mode
 
 NAMES = {math.inf: "Linf", 2.0: "L2", 1.0: "L1"}  # of the norms, as pyautoattack has them
@@ -58,11 +58,14 @@ def from_unit(u: Tensor, bounds: Bounds) -> Tensor:
 
 
 def put_back(u: Tensor, x: Tensor, eps: float, norm: float, bounds: Bounds) -> Tensor:
-    """Adversarial images of pyautoattack as images like x. Where they were scaled or rounded, they
-    are put into the ball again; else they are left to the bit."""
+    """What pyautoattack made of `to_unit(x)`, as images like x. Where that was scaled or rounded,
+    images that it left alone are x, and others are put into the ball again; else all is left to
+    the bit."""
     if x.dtype == torch.float32 and tuple(bounds) == (0, 1):
         return u
-    return project(from_unit(u.to(x.dtype), bounds), x, eps, norm, bounds)
+    moved = (u != to_unit(x, bounds)).flatten(1).any(1)
+    put = project(from_unit(u.to(x.dtype), bounds), x, eps, norm, bounds)
+    return torch.where(broadcast(moved, x), put, x)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .checks import check_arguments
 from .geometry import Bounds, Radius, ascent_direction, broadcast, per_image_norm
-from .losses import pick
+from .losses import others, pick
 from .modes import attack_mode
 
 NORMS = (math.inf, 2.0)
@@ -118,13 +118,6 @@ def deepfool_points(
             moving, rivals, total = moving[on], rivals[on], (total + move)[on]
             z = (x[moving] + (1 + overshoot) * total).clamp(*bounds)
     return Crossed(points, distances)
-
-
-def others(logits: Tensor, y: Tensor, most: int) -> Tensor:
-    """The classes other than y with the highest logits, highest first: int64, shape (n, k), k the
-    smaller of `most` and the number of others."""
-    rest = logits.detach().scatter(1, y.unsqueeze(1), -torch.inf)
-    return rest.topk(min(most, logits.shape[1] - 1), dim=1).indices
 
 
 def to_the_nearest_boundary(

@@ -1,4 +1,4 @@
-"""Losses that attacks climb, one number an image."""
+"""What attacks read from logits, n x classes: losses to climb, one number an image, and rivals."""
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +35,7 @@ def margin(logits: Tensor, y: Tensor) -> Tensor:
 def dlr(logits: Tensor, y: Tensor) -> Tensor:
     """The difference of logits ratio (Croce and Hein 2020, eq. 6): `margin` over the largest logit
     less the third; blind to the logits' scale. Takes 3 classes. Shape (n,)."""
-    top = logits.topk(3, dim=1).values
+    top = highest(logits, 3, "dlr")
     return margin(logits, y) / (top[:, 0] - top[:, 2] + TINY)
 
 
@@ -47,11 +47,28 @@ def targeted_margin(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
 def targeted_dlr(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
     """The targeted difference of logits ratio (Croce and Hein 2020, eq. 7): `targeted_margin` over
     the largest logit less the mean of the third and the fourth. Takes 4 classes. Shape (n,)."""
-    top = logits.topk(4, dim=1).values
+    top = highest(logits, 4, "targeted dlr")
     scale = top[:, 0] - (top[:, 2] + top[:, 3]) / 2
     return targeted_margin(logits, y, target) / (scale + TINY)
+
+
+def highest(logits: Tensor, k: int, loss: str) -> Tensor:
+    """The k highest logits of each image, highest first: shape (n, k)."""
+    if logits.shape[1] < k:
+        raise ValueError(
+            f"the loss {loss} needs {k} classes or more, the model has {logits.shape[1]}: "
+            "take the loss margin"
+        )
+    return logits.topk(k, dim=1).values
 
 
 def pick(logits: Tensor, classes: Tensor) -> Tensor:
     """Each image's logit of its class. Shape (n,)."""
     return logits.gather(1, classes.unsqueeze(1)).squeeze(1)
+
+
+def others(logits: Tensor, y: Tensor, most: int) -> Tensor:
+    """The classes other than y with the highest logits, highest first: int64, shape (n, k), k the
+    smaller of `most` and the number of others."""
+    rest = logits.detach().scatter(1, y.unsqueeze(1), -torch.inf)
+    return rest.topk(min(most, logits.shape[1] - 1), dim=1).indices

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from .checks import check_arguments
-from .deepfool import others
 from .geometry import Bounds, random_point
-from .losses import margin, targeted_dlr, targeted_margin
+from .losses import margin, others, targeted_dlr, targeted_margin
 from .margin_pgd import MarginLoss, check_loss
 from .modes import attack_mode
 from .pgd import ascend

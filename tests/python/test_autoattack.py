@@ -1,0 +1,139 @@
+import math
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+import oracles
+from networks import CountRows, conv_network
+from sense.attacks import autoattack, autoattack_with_verdicts
+from test_square import Rounded
+
+pyautoattack = pytest.importorskip(
+    "pyautoattack", reason="needs pyautoattack: pip install '.[attacks]'"
+)
+NAMES = {math.inf: "Linf", 2: "L2", 1: "L1"}
+
+
+def plain(model, x, y, *, eps, norm, batch_size, seed=0, parts=None, targets=None):
+    """The package by itself, as its README calls it; of fewer parts if wanted, and targets."""
+    attack = pyautoattack.AutoAttack(model.eval(), eps=eps, norm=NAMES[norm], seed=seed)
+    if parts is not None:
+        attack.attacks_to_run = list(parts)
+        attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = targets
+    with torch.random.fork_rng():
+        return attack.run_standard_evaluation(x, y, batch_size=batch_size)[0]
+
+
+def right(network: nn.Module, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random float32 images and what the network says of them."""
+    x = torch.rand(n, 1, 8, 8)
+    return x, network.eval()(x).argmax(1)
+
+
+def test_is_the_package_s_own_to_the_bit():
+    network = conv_network(classes=4).float()
+    x, y = right(network, 6)
+    y[0] = (y[0] + 1) % 4
+    # Without Square, whose 5000 queries take seconds: see `test_square`, and the slow test below.
+    options = {"eps": 0.012, "parts": ["apgd-ce", "apgd-t", "fab-t"], "batch_size": 4}
+    ours = autoattack_with_verdicts(network, x, y, **options)
+    assert torch.equal(ours.x_adv, plain(network, x, y, norm=math.inf, targets=3, **options))
+    assert ours.broken_by[0] == "natural"
+    assert {None, "apgd-ce"} <= set(ours.broken_by)
+
+
+@pytest.mark.slow  # minutes
+@pytest.mark.parametrize(("norm", "eps"), [(math.inf, 0.1), (2, 1.5), (1, 8.0)])
+def test_the_standard_version_is_the_package_s_own_to_the_bit(sample, norm, eps):
+    model = oracles.trained("nt")
+    x, y = sample.test_x[:40].float() / 255, sample.test_y[:40]
+    ours = autoattack_with_verdicts(model, x, y, eps=eps, norm=norm, batch_size=25)
+    assert torch.equal(ours.x_adv, plain(model, x, y, eps=eps, norm=norm, batch_size=25))
+    assert 10 < sum(name is None for name in ours.broken_by) < 35
+
+
+def test_says_what_broke_each_image():
+    network = conv_network(classes=5).float()
+    x, y = right(network, 20)
+    y[3] = (y[3] + 1) % 5
+    found = autoattack_with_verdicts(network, x, y, eps=0.02, parts=["apgd-ce", "apgd-t"])
+    network.eval()
+    broken = network(found.x_adv).argmax(1) != y
+    assert [name is not None for name in found.broken_by] == broken.tolist()
+    assert torch.equal(found.x_adv[~broken], x[~broken])
+    assert found.broken_by[3] == "natural"
+    assert torch.equal(found.x_adv[3], x[3])
+    alone = autoattack_with_verdicts(network, x, y, eps=0.02, parts=["apgd-ce"])
+    assert 0 < broken.sum() < 20
+    assert [name == "apgd-ce" for name in alone.broken_by] == [
+        name == "apgd-ce" for name in found.broken_by
+    ]
+    assert found.flags == []
+
+
+def test_square_breaks_what_has_no_gradient_and_the_package_s_warning_comes_through():
+    network = nn.Sequential(Rounded(), conv_network(classes=4)).float()
+    x, y = right(network, 10)
+    found = autoattack_with_verdicts(network, x, y, eps=0.3, parts=["apgd-t", "square"])
+    assert "square" in found.broken_by
+    assert any("zero gradient" in flag for flag in found.flags)
+
+
+class Noisy(nn.Module):
+    """A stochastic defence."""
+
+    def forward(self, x):
+        return x + 0.1 * torch.randn_like(x)
+
+
+@pytest.mark.parametrize(
+    ("defence", "flag"),
+    [(Noisy(), "randomized defense"), (nn.Softmax(1), "probability distribution")],
+)
+def test_flags_of_the_package_are_given_not_printed(defence, flag, capfd):
+    network = conv_network(classes=4)
+    where = [defence, network] if isinstance(defence, Noisy) else [network, defence]
+    network = nn.Sequential(*where).float()
+    x, y = right(network, 4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = autoattack_with_verdicts(network, x, y, eps=0.01, parts=["apgd-ce", "apgd-t"])
+    assert sum(flag in text for text in found.flags) == 1
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4, 6])
+def test_knows_how_many_classes_there_are(classes):
+    network = conv_network(classes=classes).float()
+    x, y = right(network, 4)
+    if classes < 4:
+        with pytest.raises(
+            ValueError, match=rf"apgd-t needs 4 .* has {classes}: pass parts=\['apg"
+        ):
+            autoattack(network, x, y, eps=0.05)
+    if classes < 3:
+        with pytest.raises(ValueError, match="apgd-dlr needs 3 classes"):
+            autoattack(network, x, y, eps=0.05, parts=["apgd-dlr"])
+    parts = ["apgd-ce", "fab-t"] if classes < 4 else ["apgd-t", "fab-t"]
+    found = autoattack_with_verdicts(network, x, y, eps=0.3, parts=parts)
+    assert None not in found.broken_by
+    assert found.flags == []
+
+
+@pytest.mark.parametrize("parts", [[], ["apgd"], ["square", "pgd"]])
+def test_unknown_parts_are_named(parts):
+    network = conv_network(classes=4).float()
+    x, y = right(network, 2)
+    with pytest.raises(ValueError, match="parts must be some of apgd-ce, apgd-t, fab-t, square, "):
+        autoattack(network, x, y, eps=0.05, parts=parts)
+
+
+def test_images_that_are_broken_cost_the_later_parts_nothing():
+    network = CountRows(conv_network(classes=4)).float()
+    x, y = right(network, 4)
+    network.rows = 0
+    found = autoattack_with_verdicts(network, x, y, eps=0.5)
+    assert found.broken_by == ["apgd-ce"] * 4
+    assert network.rows < 4 * 120  # APGD's 101 passes, the flags' and the verdicts'

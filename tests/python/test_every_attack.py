@@ -1,0 +1,158 @@
+"""What all attacks promise, `pgd` and `sensible` apart, which `test_pgd` asks."""
+
+import math
+
+import pytest
+import torch
+
+import sense.attacks as attacks
+from networks import conv_network, images_and_labels
+from sense.attacks.checks import check_adversarial
+
+STEPS = {"step_size": 0.02, "steps": 3}
+CALLS = {
+    "fgsm": (attacks.fgsm, {}),
+    "deepfool": (attacks.deepfool, {}),
+    "margin_pgd": (attacks.margin_pgd, STEPS),
+    "margin_pgd, dlr": (attacks.margin_pgd, {**STEPS, "loss": "dlr"}),
+    "targeted_pgd": (attacks.targeted_pgd, STEPS),
+    "targeted_pgd, dlr": (attacks.targeted_pgd, {**STEPS, "loss": "dlr"}),
+    "transfer": (attacks.transfer, STEPS),
+    "square": (attacks.square, {"queries": 20}),
+    "autoattack": (attacks.autoattack, {"parts": ["apgd-ce"]}),
+    "autoattack, fab": (attacks.autoattack, {"parts": ["fab-t"]}),
+}
+EVERY = pytest.mark.parametrize("name", CALLS)
+QUICK = pytest.mark.parametrize("name", [name for name in CALLS if name != "autoattack, fab"])
+RADII = {math.inf: 0.05, 2: 0.4, 1: 2.0}
+
+
+def attack(name, network, x, y, **options):
+    function, own = CALLS[name]
+    if function in (attacks.square, attacks.autoattack):
+        pytest.importorskip("pyautoattack", reason="needs pyautoattack: pip install '.[attacks]'")
+    if function is attacks.transfer:
+        own = {**own, "source": network}
+    return function(network, x, y, **own, **options)
+
+
+def test_none_is_forgotten():
+    functions = {value for value in vars(attacks).values() if callable(value)}
+    named = {function for function, _ in CALLS.values()}
+    elsewhere = {attacks.pgd, attacks.sensible, attacks.Stage, attacks.Verdicts}
+    variants = {attacks.sensible_with_stages, attacks.autoattack_with_verdicts}
+    assert functions == named | elsewhere | variants | {attacks.deepfool_points}
+
+
+@EVERY
+def test_leaves_the_model_the_images_and_the_callers_settings(name):
+    network = conv_network(classes=5)
+    network[1].eval()  # a frozen batch norm in a network that trains
+    network[0].weight.requires_grad_(False)
+    network[5].weight.grad = torch.ones_like(network[5].weight)
+    x, y = images_and_labels(network, 8, 1, 8, 8)
+    modes = [module.training for module in network.modules()]
+    state = {key: value.clone() for key, value in network.state_dict().items()}
+    images = x.clone().requires_grad_()
+
+    with torch.no_grad():
+        x_adv = attack(name, network, images, y, eps=0.05)
+        assert not torch.is_grad_enabled()
+
+    assert (x_adv != x).any()
+    assert not x_adv.requires_grad
+    assert torch.equal(images, x)
+    assert images.grad is None
+    assert [module.training for module in network.modules()] == modes
+    assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
+    assert [key for key, p in network.named_parameters() if p.grad is not None] == ["5.weight"]
+    assert torch.equal(network[5].weight.grad, torch.ones_like(network[5].weight))
+    assert [key for key, p in network.named_parameters() if not p.requires_grad] == ["0.weight"]
+
+
+@QUICK
+def test_sees_the_network_in_evaluation_mode_and_draws_only_from_the_seed(name):
+    network = conv_network(classes=5)
+    x, y = images_and_labels(network, 8, 1, 8, 8)
+    made = []
+    for mode in (True, False):
+        torch.manual_seed(1)
+        made.append(attack(name, network.train(mode), x, y, eps=0.05))
+    assert torch.equal(*made)
+
+
+@pytest.mark.parametrize("name", ["fgsm", "deepfool", "square", "autoattack"])
+def test_leaves_the_global_generator_alone(name):
+    network = conv_network(classes=5)
+    x, y = images_and_labels(network, 4, 1, 8, 8)
+    before = torch.get_rng_state()
+    attack(name, network, x, y, eps=0.05)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@EVERY
+@pytest.mark.parametrize("norm", RADII)
+@pytest.mark.parametrize("bounds", [(0, 1), (-1.5, 2.0)])
+def test_keeps_to_the_ball_and_to_the_bounds(name, norm, bounds):
+    if name == "deepfool" and norm == 1:
+        pytest.skip("DeepFool is for inf and 2")
+    network, eps = conv_network(classes=5).float(), RADII[norm]
+    low, high = bounds
+    x = low + (high - low) * torch.rand(6, 1, 8, 8).round(decimals=1)  # some at the bounds
+    y = network.eval()(x).argmax(1)
+    x_adv = attack(name, network, x, y, eps=eps, norm=norm, bounds=bounds)
+    check_adversarial(x_adv, x, eps=eps, norm=norm, bounds=bounds)
+    if norm != 1 or name != "fgsm":
+        assert (network(x_adv).argmax(1) != y).any()
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_keeps_shape_and_type_and_takes_one_image_or_none(name, dtype):
+    network = conv_network(classes=5, channels=3).to(dtype)
+    x, y = torch.rand(5, 3, 8, 8, dtype=dtype), torch.tensor([0, 1, 2, 3, 4])
+    for n in (5, 1, 0):
+        x_adv = attack(name, network, x[:n], y[:n], eps=0.05)
+        assert (x_adv.dtype, x_adv.shape) == (dtype, (n, 3, 8, 8))
+        check_adversarial(x_adv, x[:n], eps=0.05, norm=math.inf)
+
+
+@QUICK
+def test_takes_images_and_weights_in_channels_last_order(name):
+    network = conv_network(classes=5, channels=3).float().eval()
+    x, _ = images_and_labels(network.double(), 6, 3, 8, 8)
+    network, x = network.float(), x.float()
+    y = network(x).argmax(1)
+    torch.manual_seed(1)
+    expected = attack(name, network, x, y, eps=0.05)
+    network = network.to(memory_format=torch.channels_last)
+    torch.manual_seed(1)
+    x_adv = attack(name, network, x.to(memory_format=torch.channels_last), y, eps=0.05)
+    check_adversarial(x_adv, x, eps=0.05, norm=math.inf)
+    # Sums in another order: a pixel or two may have another sign.
+    assert ((x_adv - expected).abs() < 1e-5).float().mean() > 0.9
+
+
+@QUICK
+def test_eps_zero_gives_the_images_back(name):
+    network = conv_network(classes=5)
+    x, y = images_and_labels(network, 6, 1, 8, 8)
+    assert torch.equal(attack(name, network, x, y, eps=0.0), x)
+
+
+@QUICK
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"eps": -0.1}, r"eps must be .* >= 0, such as 8/255, got -0.1"),
+        ({"norm": 3}, "norm must be inf, 2( or 1)?.*, got 3|norm must be inf or 2, got 3"),
+        ({"bounds": (1, 0)}, r"bounds must be \(low, high\) .* got \(1, 0\)"),
+    ],
+)
+def test_bad_arguments_are_named_with_what_to_pass(name, change, message):
+    network = conv_network(classes=5)
+    x, y = images_and_labels(network, 2, 1, 8, 8)
+    with pytest.raises(ValueError, match=message):
+        attack(name, network, x, y, **{"eps": 0.1, **change})
+    with pytest.raises(ValueError, match="one int64 label an image"):
+        attack(name, network, x, y.int(), eps=0.1)

@@ -1,0 +1,79 @@
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from networks import CountRows, conv_network, images_and_labels
+from oracles import broken
+from sense.attacks import margin_pgd, targeted_pgd
+from sense.attacks.losses import margin
+
+NORMS = pytest.mark.parametrize("norm", [math.inf, 2, 1])
+OPTIONS = {"eps": 0.1, "step_size": 0.05, "steps": 3}
+
+
+class HiddenWay(nn.Module):
+    """Three classes on the line. At 0.5 class 1 is the runner-up, and never wins; class 2 wins
+    below 0.35, but its logit falls where the runner-up's rises."""
+
+    def forward(self, x):
+        u = x[:, 0]
+        return torch.stack([torch.ones_like(u), 0.5 + (u - 0.5), 20 * (0.4 - u)], dim=1)
+
+
+def test_finds_the_class_that_the_margin_hides():
+    x, y = torch.tensor([[0.5]]), torch.tensor([0])
+    options = {"eps": 0.3, "step_size": 0.1, "steps": 10, "random_start": False}
+    assert not broken(HiddenWay(), margin_pgd(HiddenWay(), x, y, **options), y).any()
+    assert not broken(HiddenWay(), targeted_pgd(HiddenWay(), x, y, targets=1, **options), y).any()
+    found = targeted_pgd(HiddenWay(), x, y, **options)
+    assert HiddenWay()(found).argmax(1).item() == 2
+    assert found.item() == pytest.approx(0.2)
+
+
+@NORMS
+@pytest.mark.parametrize("loss", ["margin", "dlr"])
+def test_more_targets_break_no_less_and_leave_no_lower_margin(norm, loss):
+    network = conv_network(classes=5)
+    x, y = images_and_labels(network, 40, 1, 8, 8)
+    worst = []
+    for targets in (1, 2, None):
+        x_adv = targeted_pgd(network, x, y, targets=targets, loss=loss, norm=norm,
+                             random_start=False, **OPTIONS)  # fmt: skip
+        network.eval()
+        worst.append(margin(network(x_adv), y))
+    assert (worst[0] >= margin(network(x), y)).all()
+    standing = worst[0] <= 0
+    assert (worst[1] >= worst[0])[standing].all()
+    assert (worst[2] >= worst[1])[worst[1] <= 0].all()
+    assert torch.equal(worst[1][~standing], worst[0][~standing])
+    assert (worst[2] > 0).sum() >= (worst[0] > 0).sum() > 10
+
+
+def test_an_image_that_is_broken_costs_no_more_passes():
+    network = CountRows(conv_network(classes=4))
+    x, y = images_and_labels(network, 8, 1, 8, 8)
+    y = network.eval()(x).argmax(1)
+    wrong = (y + 1) % 4
+    network.rows = 0
+    assert torch.equal(targeted_pgd(network, x, wrong, **OPTIONS), x)
+    assert network.rows == 8  # one pass to see that all are misclassified as they are
+    network.rows = 0
+    targeted_pgd(network, x, y, **{**OPTIONS, "eps": 0.0})
+    assert network.rows == 8 * (1 + 3 * (3 + 1))  # three targets: three steps and the verdict
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"targets": 0}, "targets must be a whole number >= 1, got 0"),
+        ({"loss": "ce"}, "loss must be margin or dlr, got 'ce'"),
+        ({"loss": "dlr"}, "the loss targeted dlr needs 4 classes or more, the model has 3"),
+    ],
+)
+def test_bad_options_are_named(change, message):
+    network = conv_network(classes=3)
+    x, y = images_and_labels(network, 2, 1, 8, 8)
+    with pytest.raises(ValueError, match=message):
+        targeted_pgd(network, x, y, **OPTIONS, **change)
