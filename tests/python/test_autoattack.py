@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch import nn
 
-import oracles
 from networks import CountRows, conv_network
 from sense.attacks import autoattack, autoattack_with_verdicts
 from test_square import Rounded
@@ -36,22 +35,12 @@ def test_is_the_package_s_own_to_the_bit():
     network = conv_network(classes=4).float()
     x, y = right(network, 6)
     y[0] = (y[0] + 1) % 4
-    # Without Square, whose 5000 queries take seconds: see `test_square`, and the slow test below.
+    # Without Square, whose 5000 queries take seconds: see `test_square`, and `test_agreement`.
     options = {"eps": 0.012, "parts": ["apgd-ce", "apgd-t", "fab-t"], "batch_size": 4}
     ours = autoattack_with_verdicts(network, x, y, **options)
     assert torch.equal(ours.x_adv, plain(network, x, y, norm=math.inf, targets=3, **options))
     assert ours.broken_by[0] == "natural"
     assert {None, "apgd-ce"} <= set(ours.broken_by)
-
-
-@pytest.mark.slow  # minutes
-@pytest.mark.parametrize(("norm", "eps"), [(math.inf, 0.1), (2, 1.5), (1, 8.0)])
-def test_the_standard_version_is_the_package_s_own_to_the_bit(sample, norm, eps):
-    model = oracles.trained("nt")
-    x, y = sample.test_x[:40].float() / 255, sample.test_y[:40]
-    ours = autoattack_with_verdicts(model, x, y, eps=eps, norm=norm, batch_size=25)
-    assert torch.equal(ours.x_adv, plain(model, x, y, eps=eps, norm=norm, batch_size=25))
-    assert 10 < sum(name is None for name in ours.broken_by) < 35
 
 
 def test_says_what_broke_each_image():
