@@ -1,5 +1,5 @@
-"""Foolbox as a second opinion: its attacks from our starts, with our signature. Raw images, before
-any rule about eps."""
+"""Second opinions: foolbox's attacks from our starts, with our signature (raw images, before any
+rule about eps), and AutoAttack's package by itself."""
 
 import functools
 import math
@@ -53,6 +53,20 @@ def deepfool(model, x, y, *, norm) -> Tensor:
     attacks = foolbox().attacks
     kind = {math.inf: attacks.LinfDeepFoolAttack, 2: attacks.L2DeepFoolAttack}[norm]
     return run(kind(), model, x, y, None)
+
+
+def autoattack(model, x, y, *, eps, norm, batch_size, seed=0, parts=None, targets=None) -> Tensor:
+    """AutoAttack by its package alone, as its README has it; fewer parts and targets if wanted."""
+    package = pytest.importorskip(
+        "pyautoattack", reason="needs pyautoattack: pip install '.[attacks]'"
+    )
+    name = {math.inf: "Linf", 2: "L2", 1: "L1"}[norm]
+    attack = package.AutoAttack(model.eval(), eps=eps, norm=name, seed=seed, device=x.device)
+    if parts is not None:
+        attack.attacks_to_run = list(parts)
+        attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = targets
+    with torch.random.fork_rng():
+        return attack.run_standard_evaluation(x, y, batch_size=batch_size)[0]
 
 
 def trained(method: str, dtype: torch.dtype = torch.float32) -> nn.Module:

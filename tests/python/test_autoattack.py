@@ -5,24 +5,12 @@ import pytest
 import torch
 from torch import nn
 
+import oracles
 from networks import CountRows, conv_network
 from sense.attacks import autoattack, autoattack_with_verdicts
 from test_square import Rounded
 
-pyautoattack = pytest.importorskip(
-    "pyautoattack", reason="needs pyautoattack: pip install '.[attacks]'"
-)
-NAMES = {math.inf: "Linf", 2: "L2", 1: "L1"}
-
-
-def plain(model, x, y, *, eps, norm, batch_size, seed=0, parts=None, targets=None):
-    """The package by itself, as its README calls it; of fewer parts if wanted, and targets."""
-    attack = pyautoattack.AutoAttack(model.eval(), eps=eps, norm=NAMES[norm], seed=seed)
-    if parts is not None:
-        attack.attacks_to_run = list(parts)
-        attack.apgd_targeted.n_target_classes = attack.fab.n_target_classes = targets
-    with torch.random.fork_rng():
-        return attack.run_standard_evaluation(x, y, batch_size=batch_size)[0]
+pytest.importorskip("pyautoattack", reason="needs pyautoattack: pip install '.[attacks]'")
 
 
 def right(network: nn.Module, n: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -38,7 +26,8 @@ def test_is_the_package_s_own_to_the_bit():
     # Without Square, whose 5000 queries take seconds: see `test_square`, and `test_agreement`.
     options = {"eps": 0.012, "parts": ["apgd-ce", "apgd-t", "fab-t"], "batch_size": 4}
     ours = autoattack_with_verdicts(network, x, y, **options)
-    assert torch.equal(ours.x_adv, plain(network, x, y, norm=math.inf, targets=3, **options))
+    theirs = oracles.autoattack(network, x, y, norm=math.inf, targets=3, **options)
+    assert torch.equal(ours.x_adv, theirs)
     assert ours.broken_by[0] == "natural"
     assert {None, "apgd-ce"} <= set(ours.broken_by)
 
@@ -91,6 +80,28 @@ def test_flags_of_the_package_are_given_not_printed(defence, flag, capfd):
         found = autoattack_with_verdicts(network, x, y, eps=0.01, parts=["apgd-ce", "apgd-t"])
     assert sum(flag in text for text in found.flags) == 1
     assert capfd.readouterr() == ("", "")
+
+
+class Dynamic(nn.Module):
+    """A defence that takes gradients while it predicts."""
+
+    def forward(self, x):
+        with torch.enable_grad():
+            z = x.detach().requires_grad_()
+            (step,) = torch.autograd.grad(z.square().sum(), z)
+        return x - 0.01 * step
+
+
+def test_a_dynamic_model_is_flagged_and_not_the_next_one():
+    network = conv_network(classes=4).float()
+    x, y = right(network, 3)
+    flags = [
+        autoattack_with_verdicts(model, x, y, eps=0.3, parts=["apgd-ce"]).flags
+        for model in (nn.Sequential(Dynamic(), network), network)
+    ]
+    assert len(flags[0]) == 1
+    assert "dynamic defense" in flags[0][0]
+    assert flags[1] == []
 
 
 @pytest.mark.parametrize("classes", [2, 3, 4, 6])

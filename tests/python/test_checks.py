@@ -101,7 +101,7 @@ def test_each_image_is_judged_by_its_own_radius():
     x = torch.full((2, 1, 2, 2), 0.5)
     x_adv, eps = x + 0.1, torch.tensor([0.3, 0.1])
     check_adversarial(x_adv, x, eps=eps, norm=math.inf)
-    with pytest.raises(ArithmeticError, match="past eps = 0.05"):
+    with pytest.raises(ArithmeticError, match=r"past eps = 0.05"):
         check_adversarial(x_adv, x, eps=eps - 0.05, norm=math.inf)
 
 

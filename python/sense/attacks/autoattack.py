@@ -89,6 +89,7 @@ def autoattack_with_verdicts(
     check_images(x, norm)
     check_parts(parts)
     runner = package().AutoAttack
+    forget_calls(package("pyautoattack.checks"))
     x = x.detach()
     x_adv, broken_by = x.clone(), [None] * len(x)
     if not len(x):
@@ -124,6 +125,12 @@ def record(
         wrong = model(verdicts.x_adv[batch]).argmax(1) != y[batch]
         for image in batch[wrong].tolist():
             verdicts.broken_by[image] = name
+
+
+def forget_calls(checks: Any) -> None:
+    """Set to 0 the package's counts of calls of autograd in a model's forward pass, which it keeps
+    for the whole process: one dynamic model would have every later one flagged."""
+    checks.funcs.update(dict.fromkeys(checks.funcs, 0))
 
 
 def limit_targets(attack: Any, classes: int) -> None:
