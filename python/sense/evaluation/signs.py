@@ -89,6 +89,13 @@ class Case:
         x, y = torch.cat([b.x for b in batches]), torch.cat([b.y for b in batches])
         return Case(model, x[where], y[where], where, settings, right)
 
+    def before(self, first: Sequence[str], then: Sequence[str]) -> bool:
+        """Whether all of the first attacks were tried before any of the others: else, in a
+        cascade, they did not see the images that the others broke."""
+        names = list(self.right)
+        begin = [names.index(name) for name in then if name in names]
+        return not begin or max(names.index(name) for name in first) < min(begin)
+
     def standing(self, attacks: Sequence[str]) -> Tensor:
         """Which of the images for further passes stand under these attacks: bool, shape (m,)."""
         rows = [self.right[name][list(self.where)] for name in attacks if name in self.right]
@@ -176,6 +183,8 @@ def one_step(case: Case) -> Check:
     many = [name for name in STEPPED if name in case.right]
     if not many or case.settings.radius == 0:
         return not_judged("one-step", "no attack of many steps was tried")
+    if case.settings.cascade and not case.before(many, ["fgsm"]):
+        return not_judged("one-step", "with --cascade FGSM did not come last")
     if "fgsm" in case.right:
         before, after = _under(case.right, many), case.right["fgsm"]
         n, broken = len(before), int((before & ~after).sum())
@@ -195,6 +204,8 @@ def gradient_free(case: Case) -> Check:
     by_gradient = [name for name in (*STEPPED, "fgsm", "deepfool") if name in case.right]
     if not by_gradient or case.settings.radius == 0:
         return not_judged("gradient-free", "no attack by gradient was tried")
+    if case.settings.cascade and not case.before(by_gradient, ["square"]):
+        return not_judged("gradient-free", "with --cascade Square came before other attacks")
     if "square" in case.right:
         before, after = _under(case.right, by_gradient), case.right["square"]
         n, broken = len(before), int((before & ~after).sum())
@@ -247,6 +258,8 @@ def stronger_attack(case: Case) -> Check:
     if "pgd" not in case.right or case.settings.radius == 0:
         return not_judged("stronger-attack", "PGD was not tried")
     tried = [name for name in STRONGER if name in case.right]
+    if case.settings.cascade and not case.before(["pgd"], tried):
+        return not_judged("stronger-attack", "with --cascade PGD did not come first")
     if tried:
         before, after = case.right["pgd"], _under(case.right, tried)
         n, broken, what = len(before), int((before & ~after).sum()), " or ".join(tried)

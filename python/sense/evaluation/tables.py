@@ -34,7 +34,7 @@ def attack_row(name: str, content: dict[str, Any]) -> str:
         label += f", on {told['attacked']} left"
     accuracy = Proportion(found["k"], found["n"], found["lower"], found["upper"])
     exact = f"[{100 * found['exact_lower']:.1f}, {100 * found['exact_upper']:.1f}]"
-    seconds = f"{told['seconds']:8.1f}" if told else ""
+    seconds = f"{told['seconds']:8.1f}" if told.get("seconds") is not None else ""
     return f"{label:<{NAME}} {accuracy!s:<38} {exact:<13} {seconds}".rstrip()
 
 
