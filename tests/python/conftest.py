@@ -48,8 +48,10 @@ def trained(tmp_path_factory, sample) -> tuple[Path, ImageData]:
         test_x=sample.test_x[:600], test_y=sample.test_y[:600],
     )  # fmt: skip
     folder = tmp_path_factory.mktemp("trained") / "run"
-    config = Config(dataset="arrays", model="capacity-1", method="nt", pretrain=0, epochs=2,
-                    batch_size=50, lr=0.05, eps=0.08, monitor=32, threads=1, device="cpu")  # fmt: skip
+    config = Config(
+        dataset="arrays", model="capacity-1", method="nt", pretrain=0, epochs=2, batch_size=50,
+        lr=0.05, eps=0.08, monitor=32, threads=1, device="cpu",
+    )  # fmt: skip
     fit(config, folder, data=data)
     return folder, data
 

@@ -92,5 +92,5 @@ def test_outcomes_are_read_gzipped_or_not(tmp_path):
     (tmp_path / f"{OUTCOMES}.gz").write_bytes(gzip.compress((tmp_path / OUTCOMES).read_bytes()))
     (tmp_path / OUTCOMES).unlink()
     assert read_outcomes(tmp_path) == rows
-    with pytest.raises(FileNotFoundError, match="python -m sense.evaluate"):
+    with pytest.raises(FileNotFoundError, match=r"python -m sense\.evaluate"):
         read_outcomes(tmp_path / "nowhere")

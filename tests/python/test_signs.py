@@ -1,4 +1,4 @@
-"""Each warning has a network, or an evaluation, that deserves it, and an honest one that does not."""
+"""Each warning has a network, or an evaluation, that deserves it, and one that does not."""
 
 from dataclasses import replace
 

@@ -140,14 +140,16 @@ def test_a_network_that_cannot_be_evaluated_is_refused_before_time_is_spent(netw
         check_network(torch.nn.Identity(), x, y, pgd)
     with pytest.raises(ValueError, match="knows 5 classes, the labels go up to 7"):
         check_network(network, x, y * 0 + 7, pgd)
-    with pytest.raises(ValueError, match="gives no gradients .*which pgd needs"):
+    with pytest.raises(ValueError, match=r"gives no gradients .*which pgd needs"):
         check_network(Blocked(network), x, y, pgd)
     check_network(Blocked(network), x, y, [])
 
 
 def test_an_absent_package_is_named(monkeypatch):
     monkeypatch.setattr(module, "has_pyautoattack", lambda: False)
-    with pytest.raises(ImportError, match=r"autoattack needs the package pyautoattack: pip install"):
+    with pytest.raises(
+        ImportError, match=r"autoattack needs the package pyautoattack: pip install"
+    ):
         build_attack("autoattack", SETTINGS)
 
 

@@ -50,7 +50,7 @@ def attack_batches(
     before = [name for name in record.predictions if name != attack.name]
     if not settings.cascade:
         before = before[:1]  # natural
-    for batch in batches[record.done(attack.name) // settings.batch :]:
+    for batch in batches[record.batches(attack.name) :]:
         began = time.perf_counter()
         seed = batch_seed(settings.seed, batch)
         torch.manual_seed(seed)

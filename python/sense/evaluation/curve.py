@@ -33,7 +33,7 @@ def extend_curve(
     for eps in settings.curve:
         key = repr(float(eps))
         attack = build_attack("pgd", replace(settings, eps=eps))
-        for batch in batches[record.done(key) // settings.batch :]:
+        for batch in batches[record.batches(key) :]:
             if before:
                 predictions = broken_before(record, [before], record.done(key), batch)
             else:

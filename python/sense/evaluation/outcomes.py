@@ -62,6 +62,10 @@ class Record:
         """How many images the key has."""
         return len(self.predictions.get(key, []))
 
+    def batches(self, key: str) -> int:
+        """How many batches the key has; the last of all may be short."""
+        return -(-self.done(key) // self.batch)
+
     def complete(self, key: str) -> bool:
         return self.done(key) == len(self.images)
 
