@@ -202,10 +202,10 @@ def run_convergence(
     note_options("convergence", asked, progress)
     if (progress.folder / CONVERGENCE_ACCURACY).exists():
         return
+    # It is short and kept only whole, so it is not stopped.
     progress.begin("convergence", settings.convergence, 0)
-    write_convergence(
-        progress.folder, images, follow_batches(model, batches, settings, progress.step)
-    )
+    course = follow_batches(model, batches, settings, progress.bar.update)
+    write_convergence(progress.folder, images, course)
 
 
 def note_options(part: str, asked: dict[str, Any], progress: "Progress") -> None:

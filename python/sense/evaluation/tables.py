@@ -29,7 +29,7 @@ def attack_row(name: str, content: dict[str, Any]) -> str:
         and told
         and (told["eps"], told["norm"]) != (options["eps"], options["norm"])
     ):
-        label += f", {told['eps']:.4g}"
+        label += f", eps {told['eps']:.4g}"
     if options["cascade"] and told and name != "natural":
         label += f", on {told['attacked']} left"
     accuracy = Proportion(found["k"], found["n"], found["lower"], found["upper"])
@@ -44,12 +44,10 @@ def tail(content: dict[str, Any]) -> str:
     if content["options"]["cascade"]:
         lines.append("A row counts what is right under its attack and all above it (--cascade).")
     lines += judgement_lines(content["judgement"])
-    stronger = (
-        ""
-        if "autoattack" in content["attacks"]
-        else (" Stronger attacks exist: --attacks pgd autoattack ...")
-    )
-    return "\n".join([*lines, NOTE + stronger])
+    note = NOTE
+    if "autoattack" not in content["attacks"]:
+        note += " Stronger attacks exist: --attacks pgd autoattack ..."
+    return "\n".join([*lines, note])
 
 
 def judgement_lines(judgement: dict[str, Any] | None) -> list[str]:
@@ -61,7 +59,10 @@ def judgement_lines(judgement: dict[str, Any] | None) -> list[str]:
     passed = sum(check["verdict"] == "ok" for check in checks)
     left = len(checks) - len(warnings) - passed
     cost = f"{judgement['images']} images, {judgement['seconds']:.1f} s"
-    counts = f"{len(warnings)} warnings, {passed} checks passed, {left} not judged"
+    counts = (
+        f"{len(warnings)} warning{'' if len(warnings) == 1 else 's'}, "
+        f"{passed} check{'' if passed == 1 else 's'} passed, {left} not judged"
+    )
     return [f"Judged by further passes over {cost}: {counts}."] + [
         f"  WARNING {check['check']}: {check['text']}." for check in warnings
     ]
