@@ -115,7 +115,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             raise ValueError(f"{path} is no safetensors file, or damaged: {error}") from None
     try:
         state = _read(path) if path.name in (CHECKPOINT, PREVIOUS) else _unpickle(content)
-    except (ValueError, RuntimeError, EOFError) as error:
+    except Exception as error:  # torch's reader stumbles over rubbish in many ways
         raise ValueError(f"{path} cannot be read as weights: {error}") from None
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):

@@ -99,7 +99,7 @@ def test_bad_input_to_evaluate_ends_in_one_line(capsys, arguments, message):
         (train_main, ["--epslion", "0.1"], "--epslion"),
         (evaluate_main, ["x", "--restarts", "0"], "restarts must be a whole number >= 1, got 0"),
         (evaluate_main, ["x", "--attacks", "magic"], "'magic'"),
-        (evaluate_main, ["x", "--attacks", "transfer"], "--source RUN"),
+        (evaluate_main, ["x", "--attacks", "transfer"], "transfer needs the run"),
     ],
 )
 def test_options_that_do_not_parse_are_named(capsys, main, arguments, message):
@@ -185,7 +185,8 @@ def test_two_targets_are_compared_and_a_weights_file_is_one(capsys, tmp_path, tr
 def test_other_options_in_the_same_folder_end_in_one_line(capsys, tmp_path, trained, monkeypatch):
     monkeypatch.chdir(tmp_path)
     common = [str(trained[0] / WEIGHTS), "--model", "capacity-1", "--dataset", "mnist-sample",
-              "--n", "30", "--steps", "2", "--restarts", "1", "--no-judge", "--out", "o"]  # fmt: skip
+              "--n", "30", "--steps", "2", "--restarts", "1", "--no-judge",
+              "--out", "o"]  # fmt: skip
     evaluate_main(common)
     capsys.readouterr()
     line = fails(capsys, evaluate_main, *common, "--eps", "0.2")
