@@ -1,10 +1,12 @@
 """Each warning has a network, or an evaluation, that deserves it, and one that does not."""
 
+import re
 from dataclasses import replace
 
 import pytest
 import torch
 
+from conftest import ROOT
 from defences import Blocked, Noisy, Quantised, Rippled, Saturated, Softmax
 from sense.data import to_float
 from sense.evaluation import signs
@@ -133,3 +135,21 @@ def test_thresholds_are_those_of_autoattack():
     assert signs.SUM_IS_ONE == 1e-5
     assert signs.FLAT == 0
     assert signs.NO_GRADIENT_BETTER == 0.002
+
+
+def test_the_thresholds_shown_are_those_used():
+    shown = re.findall(r"^\| `([a-z-]+)` \| .* \| ([\d.]+) \|$",
+                       (ROOT / "docs/evaluation.md").read_text(), re.MULTILINE)  # fmt: skip
+    assert {name: float(value) for name, value in shown} == {
+        "randomness": signs.LOGITS_DIFFER, "probabilities": signs.PROBABLE,
+        "zero-gradients": signs.FLAT, "large-eps": signs.RIGHT_AT_LARGE_EPS,
+        "one-step": signs.ONE_STEP_BETTER, "gradient-free": signs.NO_GRADIENT_BETTER,
+        "convergence": signs.RISING, "stronger-attack": signs.STRONGER_BETTER,
+    }  # fmt: skip
+    text = (ROOT / "docs/evaluation.md").read_text()
+    assert f"first {signs.IMAGES} images" in text
+    assert f"{signs.PASSES} passes" in text
+    assert f"{signs.STEPS} steps of\nPGD (`large-eps`)" in text
+    assert f"{signs.QUERIES:,} queries" in text
+    assert f"{signs.TARGET_STEPS} steps towards" in text
+    assert f"rises by more than {signs.LOSS_RISES}" in text

@@ -1,13 +1,13 @@
 """Every option of an evaluation, what it means, and its default."""
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import tyro
 
-from ..config.checks import check, check_choice
+from ..config.checks import check, check_choice, check_type, option_from_plain
 
 AttackName = Literal[
     "natural", "fgsm", "pgd", "margin-pgd", "targeted-pgd", "deepfool", "deepfool-l2",
@@ -77,17 +77,18 @@ class Settings:
             check_choice("attacks", attack, ATTACKS)
         if len(set(self.attacks)) < len(self.attacks):
             raise ValueError(f"attacks must be named once each, got {' '.join(self.attacks)}")
+        for name, hint in get_type_hints(Settings).items():
+            if name != "attacks":
+                check_type(name, getattr(self, name), hint)
         for name in ("steps", "restarts", "queries", "batch", "n", "convergence"):
             value = getattr(self, name)
-            check(name, value, value is None or _whole(value, 1), "a whole number >= 1")
+            check(name, value, value is None or value >= 1, "a whole number >= 1")
         for name in ("seed", "draw"):
             value = getattr(self, name)
-            check(name, value, value is None or _whole(value, 0), "a whole number >= 0")
+            check(name, value, value is None or value >= 0, "a whole number >= 0")
         for name in ("eps", "l2_eps"):
             value = getattr(self, name)
             check(name, value, value is None or 0 <= value < math.inf, "0 or more, such as 8/255")
-        if self.norm is not None:
-            check_choice("norm", self.norm, get_args(NormName))
         size = self.step_size
         check("step_size", size, size is None or 0 < size < math.inf, "more than 0")
         check("curve", self.curve, all(0 <= eps < math.inf for eps in self.curve), "radii >= 0")
@@ -145,28 +146,8 @@ class Settings:
 
 
 def settings_from_plain(options: dict[str, Any]) -> Settings:
-    """Settings from the plain types of JSON or R: whole numbers may come as floats, one attack or
-    radius as itself, the norm as a number."""
-    unknown = sorted(set(options) - {option.name for option in fields(Settings)})
-    if unknown:
-        known = ", ".join(option.name for option in fields(Settings))
-        raise ValueError(f"unknown option {', '.join(unknown)}. There are {known}")
-    return Settings(**{name: _from_plain(name, value) for name, value in options.items()})
-
-
-def _from_plain(name: str, value: Any) -> Any:
-    whole = ("steps", "restarts", "queries", "batch", "n", "draw", "seed", "convergence")
-    if name in whole and isinstance(value, float) and value.is_integer():
-        return int(value)
-    if name == "norm" and isinstance(value, int | float):
-        return "inf" if value == math.inf else f"{value:g}"
-    if name == "source" and value is not None:
-        return Path(value)
-    if name in ("attacks", "curve"):
-        values = value if isinstance(value, list | tuple) else [value]
-        return tuple(float(v) for v in values) if name == "curve" else tuple(values)
-    return value
-
-
-def _whole(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+    """Settings from the plain types of JSON or R, as `option_from_plain` takes them."""
+    hints = get_type_hints(Settings)
+    if unknown := sorted(set(options) - set(hints)):
+        raise ValueError(f"unknown option {', '.join(unknown)}. There are {', '.join(hints)}")
+    return Settings(**{name: option_from_plain(options[name], hints[name]) for name in options})

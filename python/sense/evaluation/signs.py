@@ -30,6 +30,7 @@ TARGET_STEPS = 20  # of PGD towards each other class, for stronger-attack
 # From where on a value is a warning.
 LOGITS_DIFFER = 1e-4  # by so much of the largest logit (AutoAttack)
 SUM_IS_ONE = 1e-5  # (AutoAttack)
+PROBABLE = 0.99  # share of images
 FLAT = 0.0  # more than no image without a gradient (AutoAttack)
 RIGHT_AT_LARGE_EPS = 0.05  # share of images
 ONE_STEP_BETTER = 0.01  # share of images
@@ -136,7 +137,7 @@ def probabilities(case: Case) -> Check:
         & ((out.sum(1) - 1).abs() < SUM_IS_ONE)
     )  # fmt: skip
     return judged(
-        "probabilities", float(alike.float().mean()), 0.99,
+        "probabilities", float(alike.float().mean()), PROBABLE,
         "the network gives probabilities, not logits: attacks take them through another softmax, "
         "which flattens the loss; evaluate it without its last softmax",
         "the network gives logits",
