@@ -129,6 +129,8 @@ def evaluate_target(
     x, y = target.data.test_x, target.data.test_y
     batches = cut(images, x, y, settings.batch, where)
     check_network(model, batches[0].x, y, suite)
+    if source is not None:
+        check_network(source, batches[0].x, y, suite)
     content, record = begin(target, settings, images, suite, overwrite=overwrite, command=command)
     begun = list(record.predictions)  # one that was left unfinished goes on first
     suite.sort(key=lambda attack: begun.index(attack.name) if attack.name in begun else len(begun))
@@ -144,6 +146,7 @@ def evaluate_target(
             torch.manual_seed(settings.seed)
             content["judgement"] = judge(Case.of(model, batches, settings, record)).plain()
     progress.close()
+    record.check_file()
     content["finished"] = True
     save(target.folder, content)
     on_line(tail(content))

@@ -54,6 +54,15 @@ def test_who_stands(tmp_path):
     assert rows.standing(["natural", "pgd"]) == [True, False, False, False, True]
 
 
+def test_two_writers_are_noticed(tmp_path):
+    rows = filled(tmp_path / "o.csv")
+    rows.check_file()
+    record(tmp_path / "o.csv").add("fgsm", [1, 1])
+    with pytest.raises(ValueError, match="by another evaluation into the same folder"):
+        rows.check_file()
+    record().check_file()
+
+
 def test_without_a_path_all_stays_in_memory():
     rows = record()
     rows.add("natural", [1, 0])

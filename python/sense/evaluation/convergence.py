@@ -71,11 +71,12 @@ def follow_batches(
 
 def write_convergence(folder: Path, images: Sequence[int], course: Course) -> None:
     """convergence.csv and convergence_accuracy.csv."""
+    # Adding 0.0 makes the -0 that a cross-entropy can be a 0.
     losses = course.loss.T.tolist()
     write_table(
         folder / CONVERGENCE, ("image", "step", "loss"),
         [
-            [image, step, f"{loss:.7g}"]
+            [image, step, f"{loss + 0.0:.7g}"]
             for image, row in zip(images[: len(losses)], losses, strict=True)
             for step, loss in enumerate(row)
         ],

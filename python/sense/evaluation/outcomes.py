@@ -93,6 +93,18 @@ class Record:
         """All rows, as the file has them."""
         return [row for key in self.predictions for row in self._rows(key, 0)]
 
+    def check_file(self) -> None:
+        """Raise ValueError where the file holds other rows than these: two processes wrote it."""
+        if self.path is not None and self.path.read_text() != self._whole():
+            raise ValueError(
+                f"{self.path} was changed while it was being written, by another evaluation into "
+                "the same folder, it seems: --overwrite it"
+            )
+
+    def _whole(self) -> str:
+        head = ",".join(self.header) + "\n"
+        return head + "".join(self._text(key, 0) for key in self.predictions)
+
     def _rows(self, key: str, begin: int) -> Iterator[Outcome]:
         for i in range(begin, self.done(key)):
             label, guess = self.labels[i], self.predictions[key][i]
@@ -115,7 +127,7 @@ class Record:
         for key in self.unfinished():
             del self.predictions[key][self.done(key) // self.batch * self.batch :]
         self.predictions = {key: found for key, found in self.predictions.items() if found}
-        kept = head + "".join(self._text(key, 0) for key in self.predictions)
+        kept = self._whole()
         if kept != content:
             write_atomically(path, lambda part: part.write_text(kept))
 

@@ -263,7 +263,7 @@ def stronger_attack(case: Case) -> Check:
         return not_judged("stronger-attack", "with --cascade PGD did not come first")
     if tried:
         before, after = case.right["pgd"], _under(case.right, tried)
-        n, broken, what = len(before), int((before & ~after).sum()), " or ".join(tried)
+        n, broken, what = len(before), int((before & ~after).sum()), " and ".join(tried)
     else:
         short = replace(case.settings, steps=TARGET_STEPS, restarts=1, step_size=None)
         n, what = len(case.x), "targeted PGD"
@@ -271,9 +271,9 @@ def stronger_attack(case: Case) -> Check:
     hint = "" if "autoattack" in tried else "; see what --attacks autoattack says"
     return judged(
         "stronger-attack", broken / n, STRONGER_BETTER,
-        f"{what} breaks {broken} of {n} images that stand under PGD: PGD overstates robust "
+        f"{broken} of {n} images that stand under PGD fall to {what}: PGD overstates robust "
         f"accuracy by {100 * broken / n:.1f} points or more{hint}",
-        f"{what} breaks {broken} of {n} images that stand under PGD",
+        f"{broken} of {n} images that stand under PGD fall to {what}",
     )  # fmt: skip
 
 
