@@ -46,12 +46,14 @@ def evaluate(
     model: nn.Module, x: Tensor, y: Tensor, settings: Settings, source: nn.Module | None = None
 ) -> list[Outcome]:
     """The outcomes of all images x (uint8, or float32 in [0, 1]) with int64 labels y, in memory.
+    The model is left in evaluation mode.
 
     eps must be set; n, draw, judge, curve and convergence of the settings are not used. `source` is
     the network that `transfer` makes its images on.
     """
     settings = settings.complete(None, None)
     suite = build_suite(settings, source)
+    model = place(model, x.device).eval()
     batches = cut(range(len(x)), x, y, settings.batch, x.device)
     check_network(model, batches[0].x, y, suite)
     record = Record(range(len(x)), y.tolist(), settings.batch)
