@@ -38,7 +38,7 @@ one_run <- function(folder, label, level, call = parent.frame(2)) {
   cbind(
     run = if (is.null(label) || !nzchar(label)) method else label,
     method = method, model = description$config$model, data = description$data$name,
-    attack = vapply(attacks, attack_name, "", attack = evaluation$attack),
+    attack = vapply(evaluation$attacks[attacks], function(a) a$label, ""),
     wilson_interval(k, n, level),
     row.names = NULL
   )
@@ -63,14 +63,6 @@ method_name <- function(config) {
     trades = "TRADES", mart = "MART", mma = "MMA", iaat = "IAAT",
     config$method
   )
-}
-
-# "PGD-100 x 5": steps and restarts.
-attack_name <- function(name, attack) {
-  if (name == "natural") {
-    return("natural")
-  }
-  sprintf("PGD-%d x %d", attack$steps, attack$restarts)
 }
 
 #' @rdname accuracies

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 import sense.attacks
 from sense.checkpoint import unpack_weights
 from sense.data import ImageData, load_data, to_float
-from sense.evaluate import PGDAttack, evaluate, summarise
+from sense.evaluate import evaluate
+from sense.evaluation.settings import Settings as Evaluation
+from sense.evaluation.summary import summarise
 from sense.models import build_model
 from sense.runs import read_run
 
@@ -75,9 +77,9 @@ def pgd_comparison(
 
 
 def our_pgd(model: nn.Module, x: Tensor, y: Tensor, ball: Ball, withstood: Counts) -> None:
-    attack = PGDAttack(steps=ball.steps, restarts=ball.restarts, step_size=ball.step_size,
-                       eps=ball.eps, norm="inf")  # fmt: skip
-    withstood["ours"] = summarise(evaluate(model, x, y, attack))["pgd"].k
+    options = Evaluation(steps=ball.steps, restarts=ball.restarts, step_size=ball.step_size,
+                         eps=ball.eps, norm="inf")  # fmt: skip
+    withstood["ours"] = summarise(evaluate(model, x, y, options))["pgd"].k
 
 
 def counting(

@@ -15,10 +15,15 @@ from .config import DEFAULT_RECIPE, from_plain, recipe
 from .data import ImageData, load_data, to_float
 from .data.images import check_images
 from .devices import choose_device, place
+from .evaluate import Stopped as EvaluationStopped
+from .evaluate import evaluate_target
+from .evaluation.compare import compare as compare_evaluations
+from .evaluation.settings import settings_from_plain
+from .evaluation.targets import Target
 from .interrupts import noted_signals
 from .models import build_model
 from .progress import epoch_line
-from .runs import read_run
+from .runs import check_same_data, put_weights, read_run
 from .train import Stopped, fit
 
 PREDICT_BATCH = 500
@@ -79,6 +84,58 @@ def predict(
             model(to_float(part.to(where))).softmax(1).cpu() for part in images.split(PREDICT_BATCH)
         ]
     return torch.cat(parts).double().numpy()
+
+
+def evaluate(
+    description: str,
+    weights: bytes | bytearray,
+    out: str,
+    options: dict[str, Any] | None = None,
+    images: dict[str, Any] | None = None,
+    data_dir: str | None = None,
+    cache_dir: str | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
+    on_line: Callable[[str], object] | None = None,
+    command: str | None = None,
+) -> dict[str, Any]:
+    """Evaluate a fit, leave the files of docs/evaluation.md in the folder `out`, and say whether it
+    was stopped before its end.
+
+    `description` and `weights` are the text of a run's config.json and the bytes of its weights;
+    `options` those of `sense.evaluation.settings.Settings` in plain types; `images` what
+    `as_image_data` takes, of a fit whose images were handed over. `on_line` is called with each
+    line of the table.
+    """
+    run, folder = json.loads(description), Path(out)
+    config = from_plain(run["config"])
+    if images is not None:
+        data = as_image_data(**images)
+    else:
+        place_of_data = config.data_dir if data_dir is None else Path(data_dir)
+        data = load_data(
+            config.dataset, place_of_data, None if cache_dir is None else Path(cache_dir)
+        )
+    check_same_data(folder, run, data)
+    model = build_model(config.model, data.shape, len(data.classes))
+    target = Target(
+        name=folder.resolve().name, kind="fit", model_name=config.model, data=data, folder=folder,
+        model=put_weights(model, unpack_weights(bytes(weights)), folder), config=run["config"],
+    )  # fmt: skip
+    with noted_signals() as stop:
+        try:
+            evaluate_target(
+                target, settings_from_plain(options or {}), device=device, overwrite=overwrite,
+                on_line=on_line or (lambda line: None), stop=stop, command=command,
+            )  # fmt: skip
+        except EvaluationStopped:
+            return {"stopped": True, "folder": str(folder)}
+    return {"stopped": False, "folder": str(folder)}
+
+
+def compare(folders: dict[str, str]) -> dict[str, Any]:
+    """What comparison.json holds, of evaluations by name."""
+    return compare_evaluations({name: Path(folder) for name, folder in folders.items()})
 
 
 def as_image_data(

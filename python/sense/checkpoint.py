@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as safetensors_load
 from safetensors.torch import save as safetensors_save
 from torch import Tensor
@@ -98,6 +99,33 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
     return unpack_weights(content)
 
 
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The weights in a safetensors file, a checkpoint of ours, or a .pt file of nothing but tensors
+    and plain values: a state dict, or one under "state_dict", "model_state_dict" or "model".
+
+    Raises ValueError where the file is damaged, or holds something that would have to be unpickled.
+    """
+    content = path.read_bytes()
+    if path.suffix == ".safetensors":
+        if path.with_name(WEIGHTS_SUM).exists() and path.name == WEIGHTS:
+            return load_weights(path.parent)
+        try:
+            return unpack_weights(content)
+        except SafetensorError as error:
+            raise ValueError(f"{path} is no safetensors file, or damaged: {error}") from None
+    try:
+        state = _read(path) if path.name in (CHECKPOINT, PREVIOUS) else _unpickle(content)
+    except Exception as error:  # torch's reader stumbles over rubbish in many ways
+        raise ValueError(f"{path} cannot be read as weights: {error}") from None
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not any(isinstance(v, Tensor) for v in state.values()):
+        raise ValueError(f"{path} holds no weights: a state dict was expected")
+    # What DataParallel puts before each name.
+    return {name.removeprefix("module."): value for name, value in state.items()}
+
+
 def pack_weights(weights: dict[str, Tensor]) -> bytes:
     """Weights as the bytes of a safetensors file."""
     return safetensors_save({name: tensor.contiguous() for name, tensor in weights.items()})
@@ -123,6 +151,11 @@ def _read(path: Path) -> dict[str, Any]:
     content = path.read_bytes()
     if content != seal(content[: -2 - 64] + b"\0\0"):
         raise ValueError("its SHA-256 is not the one it was written with")
+    return _unpickle(content)
+
+
+def _unpickle(content: bytes) -> Any:
+    """Tensors and plain values. Raises ValueError for anything else."""
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:

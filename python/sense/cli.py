@@ -2,16 +2,22 @@
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 import tyro
 
 from .config import DEFAULT_RECIPE, RECIPES, Config, from_plain, recipe
 from .distributed import AgreedError, join
-from .evaluate import OUTCOMES, PGDAttack, evaluate_run
+from .evaluate import Stopped as EvaluationStopped
+from .evaluate import evaluate_target
+from .evaluation.compare import compare, write_comparison
+from .evaluation.outcomes import OUTCOMES
+from .evaluation.settings import Settings
+from .evaluation.tables import comparison_lines
+from .evaluation.targets import Target, open_target, told_apart
 from .interrupts import noted_signals
 from .runs import read_run
 from .train import Stopped, fit
@@ -73,19 +79,30 @@ def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool]:
 
 @dataclass(frozen=True)
 class EvaluateArguments:
-    run: tyro.conf.Positional[Path]
-    pgd: tyro.conf.OmitArgPrefixes[PGDAttack]
-    attack: Annotated[Literal["pgd"], tyro.conf.arg(help="attack beside the natural images")] = (
-        "pgd"
-    )
-    n: Annotated[int | None, tyro.conf.arg(help="the first n test images; all unless given")] = None
-    data_dir: Annotated[
-        Path | None, tyro.conf.arg(help="where the run's data is now, if it was moved")
+    targets: tyro.conf.Positional[tuple[str, ...]]
+    settings: tyro.conf.OmitArgPrefixes[Settings]
+    weights: Annotated[
+        Path | None, tyro.conf.arg(help="weights of a MODULE:FACTORY, .safetensors or .pt")
     ] = None
     model: Annotated[
         str | None,
-        tyro.conf.arg(help="MODULE:FACTORY of a run whose network was handed over as an object"),
+        tyro.conf.arg(help="network of a file of weights, by name or MODULE:FACTORY; of a run "
+                           "whose network was handed over as an object"),
+    ] = None  # fmt: skip
+    dataset: Annotated[
+        str | None, tyro.conf.arg(help="data of a target that is no run: mnist, cifar10 ...")
     ] = None
+    data_dir: Annotated[
+        Path | None, tyro.conf.arg(help="where the data is; where it is now, if it was moved")
+    ] = None
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(help="folder for the results, of several targets one in it for each; the "
+                           "run's own, or evaluations/NAME, unless given"),
+    ] = None  # fmt: skip
+    overwrite: Annotated[
+        bool, tyro.conf.arg(help="begin anew where the folder holds an evaluation")
+    ] = False
     device: Annotated[str, tyro.conf.arg(help="auto, cpu, cuda ...")] = "auto"
     threads: Annotated[int | None, tyro.conf.arg(help="all cores unless given")] = None
 
@@ -95,19 +112,53 @@ def evaluate_main(argv: list[str] | None = None) -> None:
     with one_line_errors("sense.evaluate"):
         arguments = tyro.cli(
             EvaluateArguments, args=argv, prog="python -m sense.evaluate", description=(
-                "Natural and robust accuracy of a trained network, each with a 95 % Wilson "
-                "interval. RUN is the folder that sense.train wrote."
+                "Natural and robust accuracy of trained networks, with 95 % intervals, and what "
+                "the evaluation is worth. A target is the folder that sense.train wrote, a file of "
+                "weights, or MODULE:FACTORY. A command that was stopped goes on when it is given "
+                "again. Of several targets the paired comparison is shown."
             ),
         )  # fmt: skip
         if arguments.threads is not None:
             torch.set_num_threads(arguments.threads)
-        accuracies = evaluate_run(
-            arguments.run, arguments.pgd, n=arguments.n, data_dir=arguments.data_dir,
-            model=arguments.model, device=arguments.device, show=True,
-        )  # fmt: skip
-        for name, accuracy in accuracies.items():
-            print(f"{name:<8} {accuracy}")
-        print(f"outcomes: {arguments.run / OUTCOMES}")
+        targets = _open_targets(arguments)
+        with noted_signals() as stop:
+            try:
+                for target in targets:
+                    evaluate_target(
+                        target, arguments.settings, device=arguments.device, show=True,
+                        overwrite=arguments.overwrite, stop=stop,
+                        on_line=lambda line: print(line, flush=True),
+                    )  # fmt: skip
+                    print(f"outcomes: {target.folder / OUTCOMES}\n")
+            except EvaluationStopped as stopped:
+                print(stopped, file=sys.stderr)
+                sys.exit(128 + stopped.reason)
+        if len(targets) > 1:
+            comparison = compare({target.name: target.folder for target in targets})
+            print("\n".join(comparison_lines(comparison)))
+            place = write_comparison(arguments.out or Path("evaluations"), comparison)
+            print(f"comparison: {place}")
+
+
+def _open_targets(arguments: EvaluateArguments) -> list[Target]:
+    """All targets, before any is evaluated; names that are alike get the folder before them."""
+    several = len(arguments.targets) > 1
+    if not arguments.targets:
+        raise ValueError("name a target: the folder of a run, a file of weights or MODULE:FACTORY")
+    if several and arguments.weights is not None:
+        raise ValueError("--weights goes with one target")
+    targets = [
+        open_target(
+            spec, weights=arguments.weights, model=arguments.model, dataset=arguments.dataset,
+            data_dir=arguments.data_dir,
+        )
+        for spec in arguments.targets
+    ]  # fmt: skip
+    targets = told_apart(targets)
+    out = arguments.out
+    if out is None:
+        return targets
+    return [replace(target, folder=out / target.name if several else out) for target in targets]
 
 
 class one_line_errors:  # noqa: N801  a context manager, used like a function
@@ -121,10 +172,10 @@ class one_line_errors:  # noqa: N801  a context manager, used like a function
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if not isinstance(error, FloatingPointError | OSError | ValueError):
+        if not isinstance(error, ArithmeticError | ImportError | OSError | ValueError):
             return
         if isinstance(error, AgreedError) or (
-            isinstance(error, FloatingPointError) and not join().leads
+            isinstance(error, ArithmeticError) and not join().leads
         ):
             time.sleep(LEADER_SPEAKS)  # torchrun ends all others once one has ended
         else:

@@ -1,194 +1,256 @@
 """How accurate a trained network is, as images are and under attack.
 
     python -m sense.evaluate RUN                              PGD-100 with 5 restarts, all images
-    python -m sense.evaluate RUN --steps 500 --restarts 20 --n 1000
+    python -m sense.evaluate RUN --attacks pgd autoattack --n 1000
+    python -m sense.evaluate RUN OTHER                        both, and the paired comparison
+    python -m sense.evaluate module:factory --weights FILE --dataset cifar10 --eps 0.0314
 
-Writes into the run's folder outcomes.csv, a row per test image and attack, and evaluation.json,
-the counts with their intervals. Accuracy under an attack bounds robust accuracy from above.
+Writes outcomes.csv, a row per test image and attack, and evaluation.json, the counts with their
+intervals and what they are worth (docs/evaluation.md). A process that dies loses one batch: the
+same command goes on. Accuracy under an attack bounds robust accuracy from above.
 """
 
-import csv
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any
 
 import torch
-import tyro
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .attacks import pgd
-from .attacks.checks import check_adversarial
-from .checkpoint import write_atomically
-from .data import ImageData, load_data, to_float
+from .data import ImageData
 from .devices import choose_device, place
-from .runs import check_same_data, load_model, provenance, read_run, write_json
-from .statistics import Proportion, wilson
-
-OUTCOMES = "outcomes.csv"
-EVALUATION = "evaluation.json"
-BATCH = 250
-
-Help = tyro.conf.arg
-
-
-@dataclass(frozen=True)
-class PGDAttack:
-    """PGD with restarts. eps and norm are the run's own unless given; the step size is the
-    paper's, 0.01 for MNIST (section 5.2.1) and 2/255 for CIFAR10 (Table 2)."""
-
-    steps: Annotated[int, Help(help="steps of each restart")] = 100
-    restarts: Annotated[int, Help(help="random starts; the worst counts")] = 5
-    step_size: Annotated[
-        float | None, Help(help="length of a step; 0.01 or a quarter of eps, the smaller")
-    ] = None
-    eps: Annotated[float | None, Help(help="radius of the ball; the run's unless given")] = None
-    norm: Annotated[
-        Literal["inf", "2", "1"] | None, Help(help="norm of the ball; the run's unless given")
-    ] = None
-    seed: Annotated[int, Help(help="of the random starts")] = 0
-
-    def __post_init__(self) -> None:
-        if self.restarts < 1:
-            raise ValueError(f"restarts must be a whole number >= 1, got {self.restarts}")
+from .evaluation.batches import Batch, attack_batches, choose_images, cut
+from .evaluation.convergence import CONVERGENCE_ACCURACY, follow_batches, write_convergence
+from .evaluation.curve import CURVE, CURVE_OUTCOMES, extend_curve, write_curve
+from .evaluation.judgement import judge
+from .evaluation.outcomes import Outcome, Record
+from .evaluation.settings import Settings
+from .evaluation.signs import Case
+from .evaluation.suite import NATURAL, Attack, build_suite, check_network
+from .evaluation.summary import begin, count, save
+from .evaluation.tables import attack_row, head, tail
+from .evaluation.targets import Target, open_run, open_source
 
 
-class Outcome(NamedTuple):
-    """What the network said of one test image under one attack ("natural" is none)."""
+class Stopped(Exception):  # noqa: N818  not an error: a signal came
+    """The evaluation was stopped after a whole batch, for the reason (a signal's number)."""
 
-    image: int
-    label: int
-    attack: str
-    prediction: int
-    correct: int
+    def __init__(self, folder: Path, reason: int) -> None:
+        super().__init__(f"stopped; the same command goes on in {folder}")
+        self.folder, self.reason = folder, reason
 
 
 def evaluate(
-    model: nn.Module,
-    x: Tensor,
-    y: Tensor,
-    attack: PGDAttack,
-    *,
-    device: torch.device | None = None,
-    show: bool = False,
+    model: nn.Module, x: Tensor, y: Tensor, settings: Settings, source: nn.Module | None = None
 ) -> list[Outcome]:
-    """The outcomes of images x (uint8 or float in [0, 1]) with int64 labels y, natural and under
-    the attack, whose eps and norm must be set."""
-    assert attack.eps is not None
-    assert attack.norm is not None
-    device = device or torch.device("cpu")
-    model = place(model, device).eval()
-    outcomes: dict[str, list[Outcome]] = {"natural": [], "pgd": []}
+    """The outcomes of all images x (uint8, or float32 in [0, 1]) with int64 labels y, in memory.
+    The model is left in evaluation mode.
+
+    eps must be set; n, draw, judge, curve and convergence of the settings are not used. `source` is
+    the network that `transfer` makes its images on.
+    """
+    settings = settings.complete(None, None)
+    suite = build_suite(settings, source)
+    model = place(model, x.device).eval()
+    batches = cut(range(len(x)), x, y, settings.batch, x.device)
+    check_network(model, batches[0].x, y, suite)
+    record = Record(range(len(x)), y.tolist(), settings.batch)
     with torch.random.fork_rng():
-        bar = tqdm(total=len(x), desc="images", disable=None if show else True, leave=False)
-        for images in torch.arange(len(x)).split(BATCH):
-            # A seed a batch: or one more restart here would change the random starts of the next.
-            torch.manual_seed(attack.seed * 1_000_003 + int(images[0]))
-            batch, labels = to_float(x[images].to(device)), y[images].to(device)
-            for name, predictions in attacked(model, batch, labels, attack):
-                outcomes[name] += [
-                    Outcome(i, label, name, guess, int(guess == label))
-                    for i, label, guess in zip(
-                        images.tolist(), labels.tolist(), predictions.tolist(), strict=True
-                    )
-                ]
-            bar.update(len(images))
-        bar.close()
-    return outcomes["natural"] + outcomes["pgd"]
-
-
-def attacked(
-    model: nn.Module, x: Tensor, y: Tensor, attack: PGDAttack
-) -> Iterator[tuple[str, Tensor]]:
-    """The predictions for a batch as it is, then for the worst of the restarts: an image that is
-    misclassified already is not attacked again."""
-    eps, norm = float(attack.eps or 0), float(attack.norm or "inf")
-    step_size = default_step_size(eps) if attack.step_size is None else attack.step_size
-    predictions = predict(model, x)
-    yield "natural", predictions.clone()
-    for _ in range(attack.restarts):
-        standing = (predictions == y).nonzero().squeeze(1)
-        if not len(standing):
-            break
-        x_adv = pgd(model, x[standing], y[standing], eps=eps, step_size=step_size,
-                    steps=attack.steps, norm=norm)  # fmt: skip
-        check_adversarial(x_adv, x[standing], eps=eps, norm=norm)
-        predictions[standing] = predict(model, x_adv)
-    yield "pgd", predictions
-
-
-def default_step_size(eps: float) -> float:
-    """The paper's for its two data sets: 0.01 for eps = 0.3, 2/255 for eps = 8/255."""
-    return min(0.01, eps / 4) if eps > 0 else 0.01
-
-
-@torch.no_grad()
-def predict(model: nn.Module, x: Tensor) -> Tensor:
-    """The most probable class of each image."""
-    return model(x).argmax(1)
+        for attack in (NATURAL, *suite):
+            for _ in attack_batches(attack, model, batches, settings, record):
+                pass
+    return record.outcomes()
 
 
 def evaluate_run(
     folder: Path,
-    attack: PGDAttack,
+    settings: Settings | None = None,
     *,
-    n: int | None = None,
+    model: nn.Module | str | None = None,
     data: ImageData | None = None,
     data_dir: Path | None = None,
-    model: nn.Module | str | None = None,
+    out: Path | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """`evaluate_target` of a run's folder. `model` is as in `load_model`."""
+    target = open_run(folder, model=model, data=data, data_dir=data_dir, out=out)
+    return evaluate_target(target, settings or Settings(), **options)
+
+
+def evaluate_target(
+    target: Target,
+    settings: Settings,
+    *,
     device: str = "auto",
+    overwrite: bool = False,
     show: bool = False,
-) -> dict[str, Proportion]:
-    """Evaluate a run on the first n of its test images (all unless given), and leave
-    outcomes.csv and evaluation.json in its folder. `model` is as in `load_model`."""
-    config, description = read_run(folder)
-    eps = config.eps if attack.eps is None else attack.eps
-    attack = replace(
-        attack, eps=eps, norm=attack.norm or config.norm,
-        step_size=default_step_size(eps) if attack.step_size is None else attack.step_size,
-    )  # fmt: skip
-    data = data or load_data(config.dataset, data_dir or config.data_dir)
-    check_same_data(folder, description, data)
-    if n is not None and not 1 <= n <= len(data.test_x):
-        raise ValueError(f"n must be from 1 to {len(data.test_x)}, the test images, got {n}")
-    outcomes = evaluate(
-        load_model(folder, model), data.test_x[:n], data.test_y[:n], attack,
-        device=choose_device(device), show=show,
-    )  # fmt: skip
-    accuracies = summarise(outcomes)
-    write_outcomes(folder / OUTCOMES, outcomes)
-    write_json(folder / EVALUATION, evaluation(attack, accuracies))
-    return accuracies
+    on_line: Callable[[str], object] = lambda line: None,
+    stop: Callable[[], int | None] = lambda: None,
+    command: str | None = None,
+) -> dict[str, Any]:
+    """Evaluate a target, and leave all files in its folder.
+
+    Parameters
+    ----------
+    target
+        From `open_target` or `open_run`.
+    settings
+        eps and norm are the target's unless given.
+    device
+        As in the configuration of a run.
+    overwrite
+        Begin anew where the folder holds an evaluation already.
+    show
+        Show a bar, where there is a terminal.
+    on_line
+        Called with a line of the table as soon as it is known.
+    stop
+        Asked after each batch; a value other than None raises `Stopped` with it.
+    command
+        What to note as the command that made it; this process's unless given.
+
+    Returns
+    -------
+    What evaluation.json holds.
+
+    Raises
+    ------
+    ValueError
+        For options that do not fit, or are others than those of the evaluation in the folder.
+    ArithmeticError
+        Where an attack broke its rules, or the network gave NaN.
+    """
+    settings = settings.complete(target.eps, target.norm)
+    images = choose_images(target.data, settings.n, settings.draw)
+    where = choose_device(device)
+    source = open_source(settings.source, where)
+    suite = build_suite(settings, source)
+    model = place(target.model, where).eval()
+    x, y = target.data.test_x, target.data.test_y
+    batches = cut(images, x, y, settings.batch, where)
+    check_network(model, batches[0].x, y, suite)
+    if source is not None:
+        check_network(source, batches[0].x, y, suite)
+    content, record = begin(target, settings, images, suite, overwrite=overwrite, command=command)
+    begun = list(record.predictions)  # one that was left unfinished goes on first
+    suite.sort(key=lambda attack: begun.index(attack.name) if attack.name in begun else len(begun))
+    progress = Progress(target.folder, content, show, stop)
+    on_line(head(content))
+    with torch.random.fork_rng():
+        for attack in (NATURAL, *suite):
+            run_attack(attack, model, batches, settings, record, progress)
+            on_line(attack_row(attack.name, content))
+        run_curve(model, batches, settings, record, progress)
+        run_convergence(model, batches, settings, images, progress)
+        if settings.judge and content["judgement"] is None:
+            torch.manual_seed(settings.seed)
+            content["judgement"] = judge(Case.of(model, batches, settings, record)).plain()
+    progress.close()
+    record.check_file()
+    content["finished"] = True
+    save(target.folder, content)
+    on_line(tail(content))
+    return content
 
 
-def summarise(outcomes: list[Outcome]) -> dict[str, Proportion]:
-    """The accuracy under each attack, with its Wilson interval."""
-    correct: dict[str, list[int]] = {}
-    for outcome in outcomes:
-        correct.setdefault(outcome.attack, []).append(outcome.correct)
-    return {name: wilson(sum(row), len(row)) for name, row in correct.items()}
+def run_attack(
+    attack: Attack,
+    model: nn.Module,
+    batches: list[Batch],
+    settings: Settings,
+    record: Record,
+    progress: "Progress",
+) -> None:
+    """The batches that the record has not yet; then the attack's count."""
+    told = progress.content["attacks"][attack.name]
+    progress.begin(attack.label, len(record.images), record.done(attack.name))
+    for n, seconds in attack_batches(attack, model, batches, settings, record):
+        told["seconds"] = round(told["seconds"] + seconds, 3)
+        progress.step(n)
+    count(progress.content, record, settings)
+    save(progress.folder, progress.content)
 
 
-def evaluation(attack: PGDAttack, accuracies: dict[str, Proportion]) -> dict[str, Any]:
-    """What evaluation.json holds."""
-    return {
-        "attack": {"name": "pgd", **asdict(attack)},
-        "accuracy": {name: p._asdict() | {"level": 0.95} for name, p in accuracies.items()},
-        "provenance": provenance(),
-    }
+def run_curve(
+    model: nn.Module,
+    batches: list[Batch],
+    settings: Settings,
+    outcomes: Record,
+    progress: "Progress",
+) -> None:
+    """curve_outcomes.csv, and curve.csv, which counts it."""
+    asked = {"eps": list(settings.curve), **settings.plain_pgd()}
+    if not settings.curve:
+        return
+    note_options("curve", asked, progress)
+    path = progress.folder / CURVE_OUTCOMES
+    record = Record(outcomes.images, outcomes.labels, settings.batch, path, key="eps")
+    done = sum(map(len, record.predictions.values()))
+    progress.begin("curve", len(record.images) * len(settings.curve), done)
+    extend_curve(model, batches, settings, record, progress.step)
+    write_curve(progress.folder / CURVE, record)
 
 
-def write_outcomes(path: Path, outcomes: list[Outcome]) -> None:
-    """Write outcomes.csv: image (position in the test set), label, attack, prediction, correct."""
+def run_convergence(
+    model: nn.Module,
+    batches: list[Batch],
+    settings: Settings,
+    images: list[int],
+    progress: "Progress",
+) -> None:
+    """convergence.csv and convergence_accuracy.csv; not begun twice where they are there."""
+    asked = {"n": settings.convergence, **settings.plain_pgd()}
+    if settings.convergence is None:
+        return
+    note_options("convergence", asked, progress)
+    if (progress.folder / CONVERGENCE_ACCURACY).exists():
+        return
+    # It is short and kept only whole, so it is not stopped.
+    progress.begin("convergence", settings.convergence, 0)
+    course = follow_batches(model, batches, settings, progress.bar.update)
+    write_convergence(progress.folder, images, course)
 
-    def write(part: Path) -> None:
-        with part.open("w", newline="") as file:
-            rows = csv.writer(file, lineterminator="\n")
-            rows.writerow(Outcome._fields)
-            rows.writerows(outcomes)
 
-    write_atomically(path, write)
+def note_options(part: str, asked: dict[str, Any], progress: "Progress") -> None:
+    """Note what a curve is made with. Raises ValueError where another is in the folder."""
+    before = progress.content[part]
+    if before is not None and before != asked:
+        raise ValueError(
+            f"{progress.folder} holds a {part} with other options: {before}, not {asked}. Choose "
+            "another --out, or --overwrite it"
+        )
+    progress.content[part] = asked
+    save(progress.folder, progress.content)
+
+
+@dataclass
+class Progress:
+    """After each batch: evaluation.json, the bar, and the question whether to stop."""
+
+    folder: Path
+    content: dict[str, Any]
+    show: bool
+    stop: Callable[[], int | None]
+    bar: Any = None
+
+    def begin(self, what: str, total: int, done: int) -> None:
+        self.close()
+        self.bar = tqdm(
+            desc=what, total=total, initial=done, leave=False, disable=None if self.show else True
+        )
+
+    def step(self, images: int) -> None:
+        self.bar.update(images)
+        save(self.folder, self.content)
+        if (reason := self.stop()) is not None:
+            self.close()
+            raise Stopped(self.folder, reason)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ config.json         every effective option, and where and with what it ran
 metrics.jsonl       a line an epoch
 checkpoint.pt       to go on from, bit for bit
 model.safetensors   the weights
-outcomes.csv        a row per test image and attack, written by sense.evaluate
+
+sense.evaluate adds outcomes.csv, a row per test image and attack, evaluation.json and others.
 """
 
 import json
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from . import __version__
 from .checkpoint import load_weights, write_atomically
@@ -98,11 +99,15 @@ def load_model(folder: Path, model: nn.Module | str | None = None) -> nn.Module:
     if not isinstance(model, nn.Module):
         with torch.random.fork_rng():  # the initial weights are drawn in vain
             model = build_model(model or config.model, tuple(data["shape"]), len(data["classes"]))
-    weights = load_weights(folder)
+    return put_weights(model, load_weights(folder), folder)
+
+
+def put_weights(model: nn.Module, weights: dict[str, Tensor], where: Path) -> nn.Module:
+    """The model with these weights, in evaluation mode. Raises ValueError where they do not fit."""
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise ValueError(f"the weights in {folder} are of another network: {error}") from None
+        raise ValueError(f"the weights in {where} are of another network: {error}") from None
     return model.eval()
 
 

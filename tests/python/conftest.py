@@ -11,6 +11,7 @@ import torch
 from sense.config import Config
 from sense.data import ImageData
 from sense.data.mnist import load_sample
+from sense.train import fit
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,6 +36,24 @@ def few(sample) -> ImageData:
         train_x=sample.train_x[:300], train_y=sample.train_y[:300],
         test_x=sample.test_x[:100], test_y=sample.test_y[:100],
     )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory, sample) -> tuple[Path, ImageData]:
+    """A run, and its data: a network that is right often, and often not under attack; 600 test
+    images. Results go elsewhere: the folder is everyone's."""
+    data = ImageData(
+        name="some", classes=sample.classes,
+        train_x=sample.train_x[:3000], train_y=sample.train_y[:3000],
+        test_x=sample.test_x[:600], test_y=sample.test_y[:600],
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("trained") / "run"
+    config = Config(
+        dataset="arrays", model="capacity-1", method="nt", pretrain=0, epochs=2, batch_size=50,
+        lr=0.05, eps=0.08, monitor=32, threads=1, device="cpu",
+    )  # fmt: skip
+    fit(config, folder, data=data)
+    return folder, data
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """What R calls, with what R gives: arrays in R's order, numbers as floats, labels from 0."""
 
+import json
 import signal
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 from sense import bridge
 from sense.checkpoint import WEIGHTS, load_weights
 from sense.config import recipe
+from sense.evaluate import evaluate_run
+from sense.evaluation.settings import settings_from_plain
 from sense.runs import CONFIG, load_model, read_run
 
 TINY = {"dataset": "arrays", "model": "capacity-1", "pretrain": 0.0, "epochs": 1.0, "lr": 0.05,
@@ -165,3 +168,52 @@ def test_an_interrupt_stops_and_resume_goes_on(arrays, tmp_path):
 def test_test_images_must_be_like_the_training_images(arrays):
     with pytest.raises(ValueError, match="must be n x 24 x 28 x 1"):
         bridge.as_image_data(**{**arrays, "x_test": arrays["x_test"][:, :20]})
+
+
+QUICK = {"attacks": ["fgsm", "pgd"], "steps": 2.0, "restarts": 1.0, "n": 40.0, "judge": False}
+
+
+def test_a_fit_is_evaluated_as_its_run_is(trained, arrays, tmp_path):
+    folder, kept, _ = trained
+    lines = []
+    done = bridge.evaluate(
+        *kept, str(tmp_path / "r"), QUICK, arrays, on_line=lines.append, command="R's"
+    )
+    assert done == {"stopped": False, "folder": str(tmp_path / "r")}
+    data = bridge.as_image_data(**arrays)
+    run = evaluate_run(folder, settings_from_plain(QUICK), data=data, out=tmp_path / "python")
+    outcomes = [(tmp_path / name / "outcomes.csv").read_text() for name in ("r", "python")]
+    assert outcomes[0] == outcomes[1]
+    content = json.loads((tmp_path / "r/evaluation.json").read_text())
+    assert content["accuracy"] == run["accuracy"]
+    assert content["target"]["kind"] == "fit"
+    assert content["provenance"]["command"] == "R's"
+    assert any(line.startswith("PGD-2 x 1") for line in lines)
+    found = bridge.compare({"r": str(tmp_path / "r"), "python": str(tmp_path / "python")})
+    assert {row["p"] for row in found["pairs"]} == {1.0}
+
+
+def test_an_evaluation_needs_the_images_of_the_fit(trained, arrays, tmp_path):
+    _, kept, _ = trained
+    with pytest.raises(ValueError, match="hand them over again"):
+        bridge.evaluate(*kept, str(tmp_path), QUICK)
+    other = arrays | {"y_test": arrays["y_test"][::-1]}
+    with pytest.raises(ValueError, match="was made with other data"):
+        bridge.evaluate(*kept, str(tmp_path), QUICK, other)
+    with pytest.raises(ValueError, match="unknown option stepz"):
+        bridge.evaluate(*kept, str(tmp_path), {"stepz": 1}, arrays)
+
+
+def test_an_interrupted_evaluation_goes_on(trained, arrays, tmp_path):
+    _, kept, _ = trained
+    options = QUICK | {"batch": 20.0}
+
+    def interrupt(line):
+        if line.startswith("natural"):
+            signal.raise_signal(signal.SIGINT)
+
+    done = bridge.evaluate(*kept, str(tmp_path), options, arrays, on_line=interrupt)
+    assert done["stopped"]
+    assert not json.loads((tmp_path / "evaluation.json").read_text())["finished"]
+    assert not bridge.evaluate(*kept, str(tmp_path), options, arrays)["stopped"]
+    assert (tmp_path / "outcomes.csv").read_text().count("\n") == 1 + 3 * 40

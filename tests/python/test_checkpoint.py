@@ -14,6 +14,7 @@ from sense.checkpoint import (
     load_checkpoint,
     load_weights,
     pack_weights,
+    read_weights,
     save_checkpoint,
     save_weights,
     seal,
@@ -196,3 +197,45 @@ def test_emptied_weights_are_found(tmp_path, name):
     (tmp_path / name).write_bytes(b"")
     with pytest.raises(ValueError, match=r"model.safetensors is damaged"):
         load_weights(tmp_path)
+
+
+VALUES = {"a": torch.arange(3.0), "b": torch.ones(2, 2)}
+
+
+@pytest.mark.parametrize("wrap", [None, "state_dict", "model_state_dict", "model"])
+def test_weights_are_read_from_the_files_that_people_have(tmp_path, wrap):
+    torch.save(VALUES if wrap is None else {wrap: VALUES, "epoch": 3}, tmp_path / "w.pt")
+    assert same(read_weights(tmp_path / "w.pt"), VALUES)
+    (tmp_path / "w.safetensors").write_bytes(pack_weights(VALUES))
+    assert same(read_weights(tmp_path / "w.safetensors"), VALUES)
+    torch.save({f"module.{name}": value for name, value in VALUES.items()}, tmp_path / "p.pt")
+    assert same(read_weights(tmp_path / "p.pt"), VALUES)
+
+
+def test_weights_of_a_run_and_of_its_checkpoint_are_checked_by_their_hash(tmp_path):
+    save_weights(tmp_path, VALUES)
+    save_checkpoint(tmp_path, {"model": VALUES, "epoch": 1})
+    assert same(read_weights(tmp_path / WEIGHTS), VALUES)
+    assert same(read_weights(tmp_path / CHECKPOINT), VALUES)
+    for name in (WEIGHTS, CHECKPOINT):
+        flip(tmp_path / name, (tmp_path / name).stat().st_size // 2)
+        with pytest.raises(ValueError, match="SHA-256"):
+            read_weights(tmp_path / name)
+
+
+def test_what_holds_no_weights_is_refused(tmp_path):
+    for name, content in (("a.pt", b"rubbish"), ("b.pt", b""), ("c.safetensors", b"rubbish")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=f"{name[0]}.*(cannot be read as weights|damaged)"):
+            read_weights(tmp_path / name)
+    torch.save({"epoch": 3}, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match="holds no weights: a state dict was expected"):
+        read_weights(tmp_path / "w.pt")
+
+
+def test_weights_that_would_have_to_be_unpickled_are_refused(tmp_path):
+    marker = tmp_path / "ran"
+    torch.save({"state_dict": Payload(marker)}, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match="more than tensors and plain values"):
+        read_weights(tmp_path / "w.pt")
+    assert not marker.exists()

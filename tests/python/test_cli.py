@@ -1,14 +1,16 @@
 import json
 import re
+import shutil
 from dataclasses import fields, replace
 
 import pytest
 
+from sense.checkpoint import WEIGHTS
 from sense.cli import evaluate_main, train_main
 from sense.config import Config
 from sense.data.idx import write_idx
 from sense.data.mnist import FILES, load_folder
-from sense.evaluate import PGDAttack
+from sense.evaluation.settings import Settings
 from sense.runs import read_run
 from sense.train import Stopped, fit
 
@@ -31,7 +33,11 @@ def fails(capsys, main, *arguments):
     ("main", "options"),
     [
         (train_main, [option.name for option in fields(Config)] + ["out", "resume"]),
-        (evaluate_main, [option.name for option in fields(PGDAttack)] + ["n", "data_dir"]),
+        (
+            evaluate_main,
+            [option.name for option in fields(Settings)]
+            + ["weights", "model", "dataset", "data_dir", "out", "overwrite", "device", "threads"],
+        ),
     ],
 )
 def test_help_names_every_option(capsys, main, options):
@@ -40,8 +46,9 @@ def test_help_names_every_option(capsys, main, options):
     assert caught.value.code == 0
     printed = capsys.readouterr().out
     for option in options:
-        assert re.search(rf"--{option.replace('_', '-')}[ ,]", printed)
+        assert re.search(rf"--{option.replace('_', '-')}[ ,]", printed), option
     assert "--config" not in printed
+    assert "--settings" not in printed
 
 
 def test_help_of_a_recipe_has_its_defaults(capsys):
@@ -71,8 +78,10 @@ def test_bad_input_to_train_ends_in_one_line(capsys, arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["/nowhere"], "no config.json in /nowhere"),
-        (["/nowhere", "--device", "abacus"], "no config.json in /nowhere"),
+        (["/nowhere"], "/nowhere is no folder of a run, no file of weights, and no MODULE:FACTORY"),
+        ([".", "--device", "abacus"], "no config.json in ."),
+        (["a", "b", "--weights", "w.pt"], "--weights goes with one target"),
+        ([], "name a target"),
     ],
 )
 def test_bad_input_to_evaluate_ends_in_one_line(capsys, arguments, message):
@@ -89,8 +98,8 @@ def test_bad_input_to_evaluate_ends_in_one_line(capsys, arguments, message):
         (train_main, ["--method", "magic"], "'magic' for argument '--method'"),
         (train_main, ["--epslion", "0.1"], "--epslion"),
         (evaluate_main, ["x", "--restarts", "0"], "restarts must be a whole number >= 1, got 0"),
-        (evaluate_main, ["x", "--attack", "magic"], "'magic' for argument '--attack'"),
-        (evaluate_main, [], "run .required"),
+        (evaluate_main, ["x", "--attacks", "magic"], "'magic'"),
+        (evaluate_main, ["x", "--attacks", "transfer"], "transfer needs the run"),
     ],
 )
 def test_options_that_do_not_parse_are_named(capsys, main, arguments, message):
@@ -131,15 +140,59 @@ def test_the_shell_trains_and_evaluates(start, tmp_path):
     process = start("sense.evaluate", run, "--n", 50, "--steps", 5, "--restarts", 2)
     output, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, "")
-    natural, pgd, where = output.splitlines()
-    assert re.fullmatch(r"natural  \d+\.\d % \[\d+\.\d, \d+\.\d\] \(\d+ / 50\)", natural)
-    assert re.fullmatch(r"pgd      \d+\.\d % \[\d+\.\d, \d+\.\d\] \(\d+ / 50\)", pgd)
-    assert where == f"outcomes: {run / 'outcomes.csv'}"
+    lines = output.splitlines()
+    assert lines[0].startswith(
+        f"{run.name} (capacity-1) on mnist-sample, the first 50 of 2000 test"
+    )
+    both = r" +\d+\.\d % \[\d+\.\d, \d+\.\d\] \(\d+ / 50\) +\[\d+\.\d, \d+\.\d\]"
+    assert re.fullmatch(rf"natural{both} +\d+\.\d", lines[2])
+    assert re.fullmatch(rf"PGD-5 x 2{both} +\d+\.\d", lines[3])
+    assert re.fullmatch(rf"worst of each image{both}", lines[4])
+    assert re.match(r"Judged by further passes over \d+ images, .*: \d+ warning", lines[5])
+    assert "Stronger attacks exist" in output
+    assert f"outcomes: {run / 'outcomes.csv'}" in lines
     told = json.loads((run / "evaluation.json").read_text())
     assert told["accuracy"]["natural"]["n"] == 50
-    assert f"({told['accuracy']['pgd']['k']} / 50)" in pgd
+    assert f"({told['accuracy']['pgd']['k']} / 50)" in lines[3]
     assert "-m sense.evaluate" in told["provenance"]["command"]
     assert (run / "outcomes.csv").read_text().count("\n") == 101
+
+
+def test_two_targets_are_compared_and_a_weights_file_is_one(capsys, tmp_path, trained, monkeypatch):
+    """A factory of the user's with the weights of a run, and those weights again: no difference."""
+    folder, _ = trained
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(folder / WEIGHTS, "mine.safetensors")
+    shutil.copy(folder / WEIGHTS, "yours.safetensors")
+    common = ["--model", "capacity-1", "--dataset", "mnist-sample", "--eps", "0.1", "--n", "30",
+              "--steps", "2", "--restarts", "1", "--no-judge"]  # fmt: skip
+    evaluate_main(["mine.safetensors", "yours.safetensors", *common])
+    printed = capsys.readouterr().out
+    assert re.search(r"mine - yours +pgd +\d+ +0 +0 +\d+ +1, 1\n", printed)
+    told = json.loads((tmp_path / "evaluations/comparison.json").read_text())
+    assert [row["attack"] for row in told["pairs"]] == ["natural", "pgd", "worst"]
+    assert all(row["p"] == 1 for row in told["pairs"])
+    evaluate_main(["mine.safetensors", "yours.safetensors", *common, "--out", "other"])
+    assert "other/comparison.json" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "other").iterdir()) == [
+        "comparison.json", "mine", "yours",
+    ]  # fmt: skip
+    evaluate_main(["sense.models:SmallCNN", *common[2:], "--out", "one"])
+    content = json.loads((tmp_path / "one/evaluation.json").read_text())
+    assert content["target"]["model"] == "sense.models:SmallCNN"
+
+
+def test_other_options_in_the_same_folder_end_in_one_line(capsys, tmp_path, trained, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    common = [str(trained[0] / WEIGHTS), "--model", "capacity-1", "--dataset", "mnist-sample",
+              "--n", "30", "--steps", "2", "--restarts", "1", "--no-judge",
+              "--out", "o"]  # fmt: skip
+    evaluate_main(common)
+    capsys.readouterr()
+    line = fails(capsys, evaluate_main, *common, "--eps", "0.2")
+    assert "holds an evaluation with other options: eps (0.08, not 0.2)" in line
+    evaluate_main([*common, "--eps", "0.2", "--overwrite"])
+    assert "radius 0.2" in capsys.readouterr().out
 
 
 def test_evaluation_finds_data_that_were_moved(capsys, tmp_path, sample, tiny):
@@ -151,7 +204,7 @@ def test_evaluation_finds_data_that_were_moved(capsys, tmp_path, sample, tiny):
     config = replace(tiny, dataset="mnist", data_dir=here, pretrain=0, epochs=1)
     fit(config, tmp_path / "run", data=load_folder(here, "mnist"))
     here.rename(there)
-    quick = [tmp_path / "run", "--n", 20, "--steps", 2, "--restarts", 1]
+    quick = [tmp_path / "run", "--n", 20, "--steps", 2, "--restarts", 1, "--no-judge"]
     assert f"in {here}" in fails(capsys, evaluate_main, *quick)
     evaluate_main([str(argument) for argument in [*quick, "--data-dir", there]])
     assert "/ 20)" in capsys.readouterr().out

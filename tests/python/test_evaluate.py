@@ -1,3 +1,5 @@
+"""Whole evaluations, their files, and going on with one that was stopped."""
+
 import csv
 import json
 from dataclasses import replace
@@ -5,85 +7,71 @@ from dataclasses import replace
 import pytest
 import torch
 
+from defences import Quantised
 from networks import linear_network
-from sense import evaluate as module
-from sense.config import Config
-from sense.data import ImageData, to_float
-from sense.evaluate import (
-    EVALUATION,
-    OUTCOMES,
-    Outcome,
-    PGDAttack,
-    evaluate,
-    evaluate_run,
-    summarise,
-    write_outcomes,
-)
+from sense.data import to_float
+from sense.evaluate import Stopped, evaluate, evaluate_run, evaluate_target
+from sense.evaluation.convergence import CONVERGENCE, CONVERGENCE_ACCURACY
+from sense.evaluation.curve import CURVE, CURVE_OUTCOMES
+from sense.evaluation.outcomes import OUTCOMES, read_outcomes
+from sense.evaluation.settings import Settings
+from sense.evaluation.summary import EVALUATION
+from sense.evaluation.targets import open_run
 from sense.models import build_model
+from sense.runs import load_model
 from sense.statistics import wilson
-from sense.train import fit
 
-QUICK = PGDAttack(steps=5, restarts=2, step_size=0.05)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, sample):
-    """A network that is right often, and often not under attack: 600 test images, three batches."""
-    data = ImageData(
-        name="some", classes=sample.classes,
-        train_x=sample.train_x[:3000], train_y=sample.train_y[:3000],
-        test_x=sample.test_x[:600], test_y=sample.test_y[:600],
-    )  # fmt: skip
-    folder = tmp_path_factory.mktemp("run")
-    config = Config(dataset="arrays", model="capacity-1", method="nt", pretrain=0, epochs=2,
-                    batch_size=50, lr=0.05, eps=0.08, monitor=32, threads=1)  # fmt: skip
-    fit(config, folder, data=data)
-    return folder, data
+QUICK = Settings(steps=5, restarts=2, step_size=0.05, judge=False)
+WHOLE = (OUTCOMES, CURVE_OUTCOMES, CURVE, CONVERGENCE, CONVERGENCE_ACCURACY)
 
 
-def outcomes(folder):
-    with (folder / OUTCOMES).open() as file:
-        return list(csv.DictReader(file))
+@pytest.fixture
+def run(trained, tmp_path):
+    """Evaluate the trained network with these settings; give back what evaluation.json holds."""
+    folder, data = trained
+
+    def run(settings=QUICK, *, out="out", **options):
+        return evaluate_run(folder, settings, data=data, out=tmp_path / out, **options)
+
+    return run
 
 
-def test_files_agree_with_each_other_and_with_the_network(run):
-    folder, data = run
-    accuracies = evaluate_run(folder, QUICK, data=data)
-    rows = outcomes(folder)
+def test_files_agree_with_each_other_and_with_the_network(run, trained, tmp_path):
+    folder, data = trained
+    content = run()
+    assert json.loads((tmp_path / "out" / EVALUATION).read_text()) == content
+    rows = list(csv.DictReader((tmp_path / "out" / OUTCOMES).read_text().splitlines()))
     assert list(rows[0]) == ["image", "label", "attack", "prediction", "correct"]
-    told = json.loads((folder / EVALUATION).read_text())
     for name in ("natural", "pgd"):
         mine = [row for row in rows if row["attack"] == name]
         assert [int(row["image"]) for row in mine] == list(range(600))
         assert [int(row["label"]) for row in mine] == data.test_y.tolist()
         assert all((row["label"] == row["prediction"]) == (row["correct"] == "1") for row in mine)
         k = sum(int(row["correct"]) for row in mine)
-        assert accuracies[name] == wilson(k, 600)
-        assert told["accuracy"][name] == {**wilson(k, 600)._asdict(), "level": 0.95}
-    model = module.load_model(folder)
-    predictions = model(to_float(data.test_x)).argmax(1).tolist()
+        assert content["accuracy"][name].items() >= wilson(k, 600)._asdict().items()
+    predictions = load_model(folder)(to_float(data.test_x)).argmax(1).tolist()
     assert [int(row["prediction"]) for row in rows[:600]] == predictions
-    assert told["attack"] == {"name": "pgd", "steps": 5, "restarts": 2, "step_size": 0.05,
-                              "eps": 0.08, "norm": "inf", "seed": 0}  # fmt: skip
-    assert 0.2 < accuracies["pgd"].estimate < accuracies["natural"].estimate - 0.1
+    told = content["attacks"]["pgd"]
+    assert told["seconds"] > 0
+    assert told["attacked"] == content["accuracy"]["natural"]["k"]
+    assert content["finished"]
+    assert 0.2 < content["accuracy"]["pgd"]["k"] / 600 < told["attacked"] / 600 - 0.1
 
 
-def test_no_image_is_right_under_attack_and_wrong_without(run):
-    folder, data = run
-    evaluate_run(folder, QUICK, data=data)
-    rows = outcomes(folder)
-    assert all(
-        robust["correct"] <= natural["correct"]
-        for natural, robust in zip(rows[:600], rows[600:], strict=True)
-    )
+def test_no_image_is_right_under_attack_and_wrong_without(run, tmp_path):
+    run(replace(QUICK, attacks=("fgsm", "pgd", "deepfool", "margin-pgd", "targeted-pgd"), n=200))
+    rows = read_outcomes(tmp_path / "out")
+    natural = {row.image: row.correct for row in rows[:200]}
+    assert all(row.correct <= natural[row.image] for row in rows)
+    assert len(rows) == 6 * 200
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_more_restarts_never_save_an_image(run, seed):
+@pytest.mark.parametrize("seed", [0, 1])
+def test_more_restarts_never_save_an_image(trained, seed):
     """In no batch: there are three."""
-    folder, data = run
-    model = module.load_model(folder)
-    attack = replace(QUICK, eps=0.08, norm="inf", steps=1, step_size=0.01, seed=seed)
+    folder, data = trained
+    model = load_model(folder)
+    attack = replace(QUICK, eps=0.08, steps=1, step_size=0.01, seed=seed)
     before = [1] * 600
     for restarts in (1, 2, 4, 8):
         found = evaluate(model, data.test_x, data.test_y, replace(attack, restarts=restarts))
@@ -93,125 +81,125 @@ def test_more_restarts_never_save_an_image(run, seed):
         before = now
 
 
-def test_the_seed_decides_and_the_first_n_are_the_first_n(run):
-    folder, data = run
-    attack = replace(QUICK, steps=1)
-    results = []
-    for seed, n in ((0, None), (0, None), (0, 100), (1, None)):
+def test_the_seed_decides_and_the_first_n_are_the_first_n(run, tmp_path):
+    settings, results = replace(QUICK, steps=1, step_size=0.01), []
+    for i, (seed, n) in enumerate(((0, None), (0, None), (0, 100), (1, None))):
         torch.rand(3)
-        evaluate_run(folder, replace(attack, seed=seed), data=data, n=n)
-        results.append([row["correct"] for row in outcomes(folder) if row["attack"] == "pgd"])
+        run(replace(settings, seed=seed, n=n), out=str(i))
+        rows = read_outcomes(tmp_path / str(i))
+        results.append([row.correct for row in rows if row.attack == "pgd"])
     assert results[0] == results[1]
     assert results[2] == results[0][:100]
     assert results[3] != results[0]
 
 
 def test_the_callers_random_stream_is_left_alone(run):
-    folder, data = run
-    model, attack = module.load_model(folder), replace(QUICK, eps=0.1, norm="inf")
     before = torch.get_rng_state()
-    evaluate(model, data.test_x[:20], data.test_y[:20], attack)
+    run(replace(QUICK, n=20, judge=True, queries=10))
     assert torch.equal(before, torch.get_rng_state())
-
-
-@pytest.mark.parametrize("change", [{"eps": 0.2}, {"norm": "2", "eps": 0.2}, {"steps": 1}])
-def test_options_of_the_attack_are_used(run, change):
-    folder, data = run
-    usual = evaluate_run(folder, QUICK, data=data, n=200)["pgd"].k
-    assert evaluate_run(folder, replace(QUICK, **change), data=data, n=200)["pgd"].k != usual
-    told = json.loads((folder / EVALUATION).read_text())["attack"]
-    assert told.items() >= change.items()
-
-
-def test_eps_of_zero_is_no_attack(run):
-    folder, data = run
-    accuracies = evaluate_run(folder, replace(QUICK, eps=0.0), data=data, n=100)
-    assert accuracies["pgd"] == accuracies["natural"]
 
 
 def test_a_linear_model_is_as_robust_as_can_be_computed():
     """PGD in l-infinity finds all there is: w'x changes by eps |w|_1 and no more."""
     torch.manual_seed(7)
     w = torch.randn(16)
-    model = torch.nn.Sequential(torch.nn.Flatten(), linear_network(w - w.mean()))
+    w = w - w.mean()
+    model = torch.nn.Sequential(torch.nn.Flatten(), linear_network(w))
     x = 0.3 + 0.4 * torch.rand(300, 1, 4, 4)  # no bound is reached
-    score = x.flatten(1) @ (w - w.mean())
-    y = (score > 0).long()
-    robust = score.abs() > 0.02 * (w - w.mean()).abs().sum()
-    attack = PGDAttack(steps=10, restarts=1, step_size=0.01, eps=0.02, norm="inf")
-    found = [outcome.correct for outcome in evaluate(model, x, y, attack)[300:]]
-    assert found == robust.int().tolist()
-    assert 0 < sum(found) < 300
+    score = x.flatten(1) @ w
+    robust = score.abs() > 0.02 * w.abs().sum()
+    attack = Settings(steps=10, restarts=1, step_size=0.01, eps=0.02, attacks=("fgsm", "pgd"))
+    found = [outcome.correct for outcome in evaluate(model, x, (score > 0).long(), attack)]
+    assert found[300:600] == found[600:] == robust.int().tolist()
+    assert 0 < int(robust.sum()) < 300
 
 
-def test_an_image_that_fell_is_not_attacked_again(monkeypatch):
-    attacked = []
-
-    def pgd(model, x, y, **options):
-        attacked.append(len(x))
-        return torch.cat([torch.zeros_like(x[:1]), x[1:]])
-
-    monkeypatch.setattr(module, "pgd", pgd)
-    model = torch.nn.Sequential(torch.nn.Flatten(), linear_network(torch.ones(4)))
-    x, y = torch.full((5, 1, 2, 2), 0.01), torch.tensor([1, 1, 1, 0, 0])
-    attack = PGDAttack(restarts=5, eps=0.01, norm="inf")
-    found = [outcome.correct for outcome in evaluate(model, x, y, attack)[5:]]
-    assert attacked == [3, 2, 1]
-    assert sum(found) == 0
-
-
-def test_a_cheating_attack_is_not_believed(run, monkeypatch):
-    folder, data = run
-    monkeypatch.setattr(module, "pgd", lambda model, x, y, **options: 1 - x)
-    with pytest.raises(ArithmeticError, match="went to a distance of 1"):
-        evaluate_run(folder, QUICK, data=data, n=20)
-
-
-@pytest.mark.parametrize("n", [0, -1, 601])
-def test_n_out_of_range(run, n):
-    folder, data = run
-    with pytest.raises(ValueError, match=f"n must be from 1 to 600, the test images, got {n}"):
-        evaluate_run(folder, QUICK, data=data, n=n)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"restarts": 0}, "restarts must be a whole number >= 1, got 0"),
-        ({"steps": 0}, "steps must be a whole number >= 1, got 0"),
-        ({"eps": -1.0}, "eps must be"),
-        ({"step_size": 0.0}, "step_size must be"),
-    ],
-)
-def test_bad_options_of_the_attack(run, change, message):
-    folder, data = run
-    with pytest.raises(ValueError, match=message):
-        evaluate_run(folder, replace(QUICK, **change), data=data, n=20)
-
-
-def test_other_images_are_refused(run, few):
-    with pytest.raises(ValueError, match="was made with other data"):
-        evaluate_run(run[0], QUICK, data=few)
-
-
-def test_images_from_memory_must_be_handed_over_again(run):
-    with pytest.raises(ValueError, match="hand them over again"):
-        evaluate_run(run[0], QUICK)
-
-
-def test_summary_counts_by_attack(tmp_path):
-    rows = [Outcome(0, 3, "natural", 3, 1), Outcome(1, 4, "natural", 4, 1),
-            Outcome(0, 3, "pgd", 5, 0), Outcome(1, 4, "pgd", 4, 1)]  # fmt: skip
-    assert summarise(rows) == {"natural": wilson(2, 2), "pgd": wilson(1, 2)}
-    write_outcomes(tmp_path / "a.csv", rows[:1])
-    assert (tmp_path / "a.csv").read_bytes() == (
-        b"image,label,attack,prediction,correct\n0,3,natural,3,1\n"
-    )
+def test_eps_of_zero_is_no_attack(run):
+    content = run(replace(QUICK, eps=0.0, n=100, judge=True))
+    assert content["accuracy"]["pgd"] == content["accuracy"]["natural"]
+    verdicts = {check["check"]: check["verdict"] for check in content["judgement"]["checks"]}
+    assert verdicts["convergence"] == verdicts["stronger-attack"] == "not judged"
 
 
 def test_bytes_and_floats_give_the_same(few):
     torch.manual_seed(2)
     model = build_model("capacity-1", (1, 28, 28), 10)
-    attack = replace(QUICK, eps=0.1, norm="inf")
-    as_bytes = evaluate(model, few.test_x, few.test_y, attack)
-    assert evaluate(model, to_float(few.test_x), few.test_y, attack) == as_bytes
+    settings = replace(QUICK, eps=0.1)
+    as_bytes = evaluate(model, few.test_x, few.test_y, settings)
+    assert evaluate(model, to_float(few.test_x), few.test_y, settings) == as_bytes
+
+
+ALL = replace(
+    QUICK, steps=2, step_size=None, n=90, draw=4, batch=40, attacks=("fgsm", "pgd"),
+    curve=(0.05, 0.1), convergence=50,
+)  # fmt: skip
+
+
+def texts(folder):
+    return {name: (folder / name).read_text() for name in WHOLE}
+
+
+@pytest.mark.parametrize("cascade", [False, True])
+def test_stopped_after_each_batch_it_ends_as_if_never_stopped(run, tmp_path, cascade):
+    settings = replace(ALL, cascade=cascade)
+    whole = run(settings)
+    for _ in range(3 * 3 + 2 * 3):  # three attacks, two radii, three batches each
+        torch.rand(3)
+        with pytest.raises(Stopped) as stopped:
+            run(settings, out="pieces", stop=lambda: 15)
+        assert stopped.value.reason == 15
+    content = run(settings, out="pieces", stop=lambda: 15)
+    assert texts(tmp_path / "pieces") == texts(tmp_path / "out")
+    costs = ("seconds", "provenance", "target")
+    for part in set(whole) - {"attacks", *costs}:
+        assert content[part] == whole[part]
+    for name, told in whole["attacks"].items():
+        assert {k: v for k, v in told.items() if k not in costs} == {
+            k: v for k, v in content["attacks"][name].items() if k not in costs
+        }
+
+
+def test_a_finished_one_is_not_repeated_and_can_be_extended(run, tmp_path):
+    first = run(replace(QUICK, n=60))
+    lines = []
+    again = run(replace(QUICK, n=60), on_line=lines.append, stop=lambda: 2)
+    assert again["attacks"] == first["attacks"]
+    assert [line.split()[0] for line in lines] == ["run", "natural", "PGD-5", "worst"]
+    more = run(replace(QUICK, n=60, attacks=("fgsm",), curve=(0.1,)))
+    assert list(more["accuracy"]) == ["natural", "pgd", "fgsm", "worst"]
+    assert more["curve"]["eps"] == [0.1]
+    assert len(read_outcomes(tmp_path / "out")) == 180
+    with pytest.raises(ValueError, match="holds a curve with other options"):
+        run(replace(QUICK, n=60, curve=(0.1, 0.2)))
+    fresh = run(replace(QUICK, n=50, curve=(0.1, 0.2)), overwrite=True)
+    assert (fresh["data"]["n"], list(fresh["attacks"])) == (50, ["natural", "pgd"])
+
+
+def test_a_judgement_finds_a_defence_out_and_leaves_honesty_alone(trained, tmp_path):
+    folder, data = trained
+    target = open_run(folder, data=data)
+    settings = Settings(steps=20, restarts=2, n=100, eps=0.05, queries=50)
+    lines: list[str] = []
+    content = evaluate_target(
+        replace(target, folder=tmp_path / "honest"), settings, on_line=lines.append
+    )
+    warned = [c["check"] for c in content["judgement"]["checks"] if c["verdict"] == "warning"]
+    assert warned == []
+    assert "0 warnings" in lines[-1]
+    hidden = replace(target, model=Quantised(target.model), folder=tmp_path / "hidden")
+    content = evaluate_target(hidden, settings, on_line=lines.append)
+    warned = {c["check"] for c in content["judgement"]["checks"] if c["verdict"] == "warning"}
+    assert {"zero-gradients", "large-eps"} <= warned
+    assert "WARNING zero-gradients: the gradient is exactly zero on 64 of 64 images" in lines[-1]
+
+
+def test_images_from_memory_must_be_handed_over_again(trained):
+    with pytest.raises(ValueError, match="hand them over again"):
+        evaluate_run(trained[0], QUICK)
+
+
+@pytest.mark.parametrize("n", [601, 6000])
+def test_n_out_of_range(run, n, tmp_path):
+    with pytest.raises(ValueError, match=f"n must be from 1 to 600, the test images, got {n}"):
+        run(replace(QUICK, n=n))
+    assert not (tmp_path / "out").exists()

@@ -9,7 +9,8 @@ from torch import nn
 
 from sense.cli import evaluate_main, train_main
 from sense.config import Config
-from sense.evaluate import PGDAttack, evaluate_run
+from sense.evaluate import evaluate_run
+from sense.evaluation.settings import Settings
 from sense.models import build_model
 from sense.runs import load_model
 from sense.train import fit
@@ -75,7 +76,7 @@ def test_a_factory_works_wherever_a_name_does(in_folder, tmp_path, capsys):
         "--train-size", "500", "--monitor", "16", "--threads", "1", "--out", str(run),
     ])  # fmt: skip
     assert json.loads((run / "config.json").read_text())["config"]["model"] == f"{in_folder}:Own"
-    evaluate_main([str(run), "--steps", "2", "--restarts", "1", "--n", "50"])
+    evaluate_main([str(run), "--steps", "2", "--restarts", "1", "--n", "50", "--no-judge"])
     assert "natural" in capsys.readouterr().out
     assert isinstance(load_model(run)[1], nn.Linear)
 
@@ -100,15 +101,17 @@ def test_an_object_is_trained_itself_and_noted_by_its_class(few, tmp_path):
 
 def test_an_object_has_to_be_handed_over_again(few, tmp_path, in_folder, capsys):
     fit(QUICK, tmp_path / "run", data=few, model=(mine := Mine()))
-    attack = PGDAttack(steps=2, restarts=1)
+    attack = Settings(steps=2, restarts=1, judge=False)
     for load in (load_model, lambda run: evaluate_run(run, attack, data=few)):
         with pytest.raises(ValueError, match="a Mine, was handed over as an object: hand it over"):
             load(tmp_path / "run")
     again = load_model(tmp_path / "run", Mine())
     assert torch.equal(again[1].weight, mine[1].weight)
-    accuracies = evaluate_run(tmp_path / "run", attack, data=few, model=Mine())
-    by_name = evaluate_run(tmp_path / "run", attack, data=few, model=f"{in_folder}:Own")
-    assert by_name == accuracies
+    found = evaluate_run(tmp_path / "run", attack, data=few, model=Mine())
+    by_name = evaluate_run(
+        tmp_path / "run", attack, data=few, model=f"{in_folder}:Own", out=tmp_path / "by-name"
+    )
+    assert by_name["accuracy"] == found["accuracy"]
 
 
 def test_another_network_is_refused(few, tmp_path):

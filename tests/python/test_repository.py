@@ -39,6 +39,7 @@ def test_each_source_file_has_a_test():
         "sense",
         "attacks",
         "data",
+        "evaluation",
     }
     in_one_file = {"base", "nt", "r_at"}  # test_methods
     in_one_file |= {"capacity_cnn", "small_cnn", "cifar_cnn", "resnet"}  # test_models

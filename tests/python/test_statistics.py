@@ -3,7 +3,7 @@ from statistics import NormalDist
 
 import pytest
 
-from sense.statistics import wilson
+from sense.statistics import clopper_pearson, holm, mcnemar, over_seeds, wilson
 
 
 def score_root(k, n, z, low, high):
@@ -45,13 +45,80 @@ def test_reads_as_people_write_it():
     assert str(wilson(90, 100)) == "90.0 % [82.6, 94.5] (90 / 100)"
 
 
+@pytest.mark.parametrize("interval", [wilson, clopper_pearson])
 @pytest.mark.parametrize(("k", "n"), [(-1, 10), (11, 10), (0, 0)])
-def test_impossible_counts_are_refused(k, n):
+def test_impossible_counts_are_refused(interval, k, n):
     with pytest.raises(ValueError, match=f"got {k} of {n}"):
-        wilson(k, n)
+        interval(k, n)
 
 
+@pytest.mark.parametrize("interval", [wilson, clopper_pearson])
 @pytest.mark.parametrize("level", [0, 1, 95])
-def test_impossible_levels_are_refused(level):
+def test_impossible_levels_are_refused(interval, level):
     with pytest.raises(ValueError, match=f"level must be between 0 and 1, got {level}"):
-        wilson(1, 2, level)
+        interval(1, 2, level)
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "level", "lower", "upper"),
+    [
+        (1, 10, 0.95, 0.00252857854446179, 0.445016117028195),
+        (7, 10, 0.5, 0.542303845425148, 0.824428712510455),
+        (50, 100, 0.95, 0.398321129503301, 0.601678870496699),
+        (1993, 2000, 0.95, 0.992802038285342, 0.998591696167497),
+        (1, 2000, 0.999, 2.5006248957552e-07, 0.00498810744010364),
+        (3422, 10000, 0.95, 0.332898089787819, 0.351593891267864),
+        (9999, 10000, 0.95, 0.999442963002053, 0.999997468222407),
+    ],
+)
+def test_exact_intervals_are_those_of_r(k, n, level, lower, upper):
+    """R 4.2.2: binom.test(k, n, conf.level = level)$conf.int"""
+    assert clopper_pearson(k, n, level)[2:] == pytest.approx((lower, upper), rel=1e-9)
+
+
+def test_exact_intervals_at_none_and_all_have_a_closed_form():
+    """(1 - p)^n = (1 - level) / 2"""
+    assert clopper_pearson(0, 20)[2:] == (0, pytest.approx(1 - 0.025 ** (1 / 20), rel=1e-12))
+    assert clopper_pearson(20, 20)[2:] == (pytest.approx(0.025 ** (1 / 20), rel=1e-12), 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "p"),
+    [
+        (1, 0, 1),
+        (2, 9, 0.0654296875),
+        (10, 12, 0.831811904907227),
+        (30, 75, 1.31536731461922e-05),
+        (400, 523, 5.79029810139046e-05),
+        (0, 60, 1.73472347597681e-18),
+    ],
+)
+def test_paired_tests_are_those_of_r(first, second, p):
+    """R 4.2.2: binom.test(first, first + second)$p.value"""
+    assert mcnemar(first, second) == pytest.approx(p, rel=1e-9)
+    assert mcnemar(second, first) == mcnemar(first, second)
+
+
+def test_a_paired_test_needs_images_that_differ():
+    assert mcnemar(0, 0) == 1
+    assert mcnemar(3, 3) == 1
+    with pytest.raises(ValueError, match="counts must be >= 0, got -1 and 2"):
+        mcnemar(-1, 2)
+
+
+def test_holm_is_that_of_r():
+    """R 4.2.2: p.adjust(c(0.01, 0.04, 0.03, 0.005, 0.9), "holm"); ties and the cap at 1 too."""
+    assert holm([0.01, 0.04, 0.03, 0.005, 0.9]) == pytest.approx([0.04, 0.09, 0.09, 0.025, 0.9])
+    assert holm([0.5, 0.5, 0.6]) == [1, 1, 1]
+    assert holm([]) == []
+    with pytest.raises(ValueError, match="must be from 0 to 1"):
+        holm([0.5, 1.5])
+
+
+def test_seeds_have_a_mean_and_a_deviation_of_their_own():
+    """sd with n - 1: sqrt((0.01^2 + 0 + 0.01^2) / 2)"""
+    spread = over_seeds([0.51, 0.52, 0.53])
+    assert spread == (pytest.approx(0.52), pytest.approx(0.01), 3)
+    assert str(spread) == "52.0 % +- 1.0 (sd of 3 seeds)"
+    with pytest.raises(ValueError, match="needs two accuracies at least"):
+        over_seeds([0.5])

@@ -18,7 +18,8 @@ evaluated_run <- function(natural, pgd, method = "sense") {
     list(config = list(method = method, c = 0.7, model = "capacity-1"), data = list(name = "toy")),
     "config.json"
   )
-  write(list(attack = list(name = "pgd", steps = 10, restarts = 2)), "evaluation.json")
+  labels <- list(natural = list(label = "natural"), pgd = list(label = "PGD-10 x 2"))
+  write(list(attacks = labels), "evaluation.json")
   folder
 }
 

@@ -1,0 +1,120 @@
+"""Networks evaluated on the same images, in pairs; and those that differ by their seed only."""
+
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..runs import provenance, write_json
+from ..statistics import holm, mcnemar, over_seeds
+from .outcomes import Outcome, read_outcomes
+from .summary import WORST, differences, read_evaluation
+
+COMPARISON = "comparison.json"
+NOT_OF_TRAINING = ("seed", "device", "threads", "data_dir")
+
+
+def compare(folders: Mapping[str, Path]) -> dict[str, Any]:
+    """The exact McNemar test of each pair under each attack that both have, adjusted by Holm over
+    all of them; and mean and sd of accuracies over seeds.
+
+    Parameters
+    ----------
+    folders
+        Of two finished evaluations or more, by the name that results call them.
+
+    Raises ValueError where images, labels, radius or the options of an attack are not the same.
+    """
+    told = {name: read_evaluation(folder) for name, folder in folders.items()}
+    for name, content in told.items():
+        if not content["finished"]:
+            raise ValueError(f"the evaluation in {folders[name]} is not finished: let it go on")
+    right = {name: _right(read_outcomes(folder), told[name]) for name, folder in folders.items()}
+    pairs = [
+        row
+        for first, second in itertools.combinations(folders, 2)
+        for row in _pair(first, second, told, right)
+    ]
+    for row, p in zip(pairs, holm([row["p"] for row in pairs]), strict=True):
+        row["p_holm"] = p
+    return {"pairs": pairs, "seeds": _seeds(told), "provenance": provenance()}
+
+
+def write_comparison(folder: Path, comparison: dict[str, Any]) -> Path:
+    """Write comparison.json into the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / COMPARISON, comparison)
+    return folder / COMPARISON
+
+
+Rights = dict[str, dict[tuple[int, int], bool]]  # by attack, by image and label
+
+
+def _right(outcomes: Sequence[Outcome], content: dict[str, Any]) -> Rights:
+    """Which images are right under each attack, and under the worst of those in the common ball."""
+    found: Rights = {}
+    for row in outcomes:
+        found.setdefault(row.attack, {})[row.image, row.label] = bool(row.correct)
+    ball = [content["options"][name] for name in ("eps", "norm")]
+    inside = [
+        rows for name, rows in found.items()
+        if name == "natural" or [content["attacks"][name][key] for key in ("eps", "norm")] == ball
+    ]  # fmt: skip
+    if len(inside) > 1:
+        found[WORST] = {image: all(rows[image] for rows in inside) for image in inside[0]}
+    return found
+
+
+def _pair(
+    first: str, second: str, told: dict[str, dict[str, Any]], right: dict[str, Rights]
+) -> list[dict[str, Any]]:
+    if right[first]["natural"].keys() != right[second]["natural"].keys():
+        raise ValueError(
+            f"{first} and {second} were not evaluated on the same images with the same labels, so "
+            "they cannot be compared in pairs: use the same --n, --draw and data"
+        )
+    if other := differences(told[first], told[second], ("options",)):
+        raise ValueError(
+            f"{first} and {second} were evaluated with other options: {', '.join(other)}"
+        )
+    attacks = [name for name in right[first] if name in right[second]]
+    if right[first].keys() != right[second].keys() and WORST in attacks:
+        attacks.remove(WORST)  # the worst of other attacks
+    rows = []
+    for attack in attacks:
+        one, two = right[first][attack], right[second][attack]
+        both = sum(one[image] and two[image] for image in one)
+        only_first, only_second = sum(one.values()) - both, sum(two.values()) - both
+        rows.append({
+            "attack": attack, "first": first, "second": second, "n": len(one), "both": both,
+            "only_first": only_first, "only_second": only_second,
+            "neither": len(one) - both - only_first - only_second,
+            "p": mcnemar(only_first, only_second),
+        })  # fmt: skip
+    return rows
+
+
+def _seeds(told: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean and sd under each attack of networks whose training differs by the seed only."""
+    groups: dict[str, list[str]] = {}
+    for name, content in told.items():
+        config = content["target"]["config"]
+        if config is not None:
+            rest = {key: value for key, value in config.items() if key not in NOT_OF_TRAINING}
+            groups.setdefault(json.dumps(rest, sort_keys=True), []).append(name)
+    rows = []
+    for names in groups.values():
+        if len({told[name]["target"]["config"]["seed"] for name in names}) < 2:
+            continue
+        config = told[names[0]]["target"]["config"]
+        for attack in told[names[0]]["accuracy"]:
+            found = [told[name]["accuracy"].get(attack) for name in names]
+            if None in found:
+                continue
+            spread = over_seeds([accuracy["k"] / accuracy["n"] for accuracy in found])
+            rows.append({
+                "group": f"{config['method']}, {config['model']}", "attack": attack,
+                "models": names, "mean": spread.mean, "sd": spread.sd,
+            })  # fmt: skip
+    return rows

@@ -1,0 +1,216 @@
+"""What is evaluated: the network of a run, of a weights file, or of a user's factory."""
+
+import json
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..checkpoint import read_weights
+from ..data import ImageData, load_data
+from ..devices import place
+from ..models import build_model
+from ..models.handed_over import FACTORY
+from ..runs import CONFIG, check_same_data, load_model, put_weights, read_run
+from .settings import NormName
+from .weights import weights_sha256
+
+PLACE = Path("evaluations")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A trained network, its data, and where results go.
+
+    Attributes
+    ----------
+    name, kind, model_name
+        What results call it; "run", "weights", "factory", "fit" or "object"; the network's name.
+    model
+        In evaluation mode.
+    data
+        Its test images are evaluated.
+    folder
+        For the results.
+    config
+        The options it was trained with, as JSON has them; None where they are not known.
+    """
+
+    name: str
+    kind: str
+    model_name: str
+    model: nn.Module
+    data: ImageData
+    folder: Path
+    config: dict[str, Any] | None = None
+
+    @property
+    def eps(self) -> float | None:
+        return None if self.config is None else float(self.config["eps"])
+
+    @property
+    def norm(self) -> NormName | None:
+        return None if self.config is None else self.config["norm"]
+
+    def plain(self) -> dict[str, Any]:
+        """What evaluation.json says of it."""
+        return {
+            "name": self.name, "kind": self.kind, "model": self.model_name,
+            "weights_sha256": weights_sha256(self.model), "config": self.config,
+        }  # fmt: skip
+
+
+def open_target(
+    spec: str,
+    *,
+    out: Path | None = None,
+    weights: Path | None = None,
+    model: nn.Module | str | None = None,
+    dataset: str | None = None,
+    data_dir: Path | None = None,
+    data: ImageData | None = None,
+) -> Target:
+    """The target of that name on the command line.
+
+    Parameters
+    ----------
+    spec
+        The folder of a run; a file of weights (safetensors, or .pt of nothing but tensors), whose
+        network is `model` or what the config.json beside it says; or the name of a network, such
+        as "module:factory", whose weights are in the file `weights`.
+    out
+        Where results go: the run's folder, or evaluations/NAME, unless given.
+    dataset, data_dir
+        The data, where the target does not say them.
+    data
+        The images themselves instead.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        Saying what is missing.
+    """
+    path = Path(spec)
+    if path.is_dir():
+        return open_run(path, out=out, model=model, data_dir=data_dir, data=data, weights=weights)
+    if path.is_file():
+        if weights is not None:
+            raise ValueError(f"{spec} is a file of weights: leave out --weights, or name a network")
+        return _open_weights(path, out, model, dataset, data_dir, data)
+    if re.fullmatch(FACTORY, spec) or weights is not None:
+        return _open_factory(spec, out, weights, dataset, data_dir, data)
+    raise FileNotFoundError(
+        f"{spec} is no folder of a run, no file of weights, and no MODULE:FACTORY with --weights"
+    )
+
+
+def open_run(
+    folder: Path,
+    *,
+    out: Path | None = None,
+    model: nn.Module | str | None = None,
+    data_dir: Path | None = None,
+    data: ImageData | None = None,
+    weights: Path | None = None,
+) -> Target:
+    """The target of a run's folder."""
+    config, description = read_run(folder)
+    if weights is not None:
+        raise ValueError(f"{folder} is a run, with weights of its own: leave out --weights")
+    data = data or load_data(config.dataset, data_dir or config.data_dir)
+    check_same_data(folder, description, data)
+    return Target(
+        name=folder.resolve().name, kind="run", model_name=config.model,
+        model=load_model(folder, model), data=data, folder=out or folder,
+        config=description["config"],
+    )  # fmt: skip
+
+
+def _open_weights(
+    path: Path,
+    out: Path | None,
+    model: nn.Module | str | None,
+    dataset: str | None,
+    data_dir: Path | None,
+    data: ImageData | None,
+) -> Target:
+    """A file of weights, with the config.json beside it where there is one."""
+    beside = path.parent / CONFIG
+    config = json.loads(beside.read_text())["config"] if beside.exists() else None
+    if config is None and model is None:
+        raise ValueError(
+            f"{path} does not say of which network it is: --model NAME or MODULE:FACTORY"
+        )
+    data = _data(path, config, dataset, data_dir, data)
+    known = "" if config is None else config["model"]
+    network, name = _network(model or known, data)
+    short = path.stem if config is None else f"{path.resolve().parent.name}-{path.stem}"
+    return Target(
+        name=short, kind="weights", model_name=name, data=data, folder=out or PLACE / short,
+        model=put_weights(network, read_weights(path), path), config=config,
+    )  # fmt: skip
+
+
+def _open_factory(
+    name: str,
+    out: Path | None,
+    weights: Path | None,
+    dataset: str | None,
+    data_dir: Path | None,
+    data: ImageData | None,
+) -> Target:
+    """A network by name: with the weights of a file, else as the factory gives it."""
+    data = _data(Path(name), None, dataset, data_dir, data)
+    network, _ = _network(name, data)
+    if weights is not None:
+        put_weights(network, read_weights(weights), weights)
+    short = re.sub(r"\W+", "-", name) if weights is None else weights.stem
+    return Target(
+        name=short, kind="factory", model_name=name, model=network.eval(), data=data,
+        folder=out or PLACE / short,
+    )  # fmt: skip
+
+
+def _data(
+    path: Path,
+    config: dict[str, Any] | None,
+    dataset: str | None,
+    data_dir: Path | None,
+    data: ImageData | None,
+) -> ImageData:
+    if data is not None:
+        return data
+    if dataset is None and config is not None:
+        dataset, data_dir = config["dataset"], data_dir or config["data_dir"]
+    if dataset is None:
+        raise ValueError(f"{path} does not say on which images to evaluate it: --dataset NAME")
+    return load_data(dataset, None if data_dir is None else Path(data_dir))
+
+
+def _network(model: nn.Module | str, data: ImageData) -> tuple[nn.Module, str]:
+    if isinstance(model, nn.Module):
+        return model, type(model).__qualname__
+    with torch.random.fork_rng():  # the initial weights are drawn in vain
+        return build_model(model, data.shape, len(data.classes)), model
+
+
+def open_source(run: Path | None, device: torch.device) -> nn.Module | None:
+    """The network of the run that `transfer` makes its images on, on the device."""
+    return None if run is None else place(load_model(run), device).eval()
+
+
+def told_apart(targets: list[Target]) -> list[Target]:
+    """The targets under names that differ: by the folder above where they are the same."""
+    names = [target.name for target in targets]
+    if len(set(names)) == len(names):
+        return targets
+    longer = [
+        replace(target, name=f"{target.folder.resolve().parent.name}-{target.name}")
+        for target in targets
+    ]
+    if len({target.name for target in longer}) < len(longer):
+        raise ValueError(f"targets must have names that differ, got {' '.join(names)}")
+    return longer

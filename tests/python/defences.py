@@ -1,0 +1,57 @@
+"""Networks that seem robust and are not: each hides its gradients, or itself, in another way."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class Wrapped(nn.Module):
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+
+class Noisy(Wrapped):
+    """Another answer each time."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x + 0.05 * torch.randn_like(x))
+
+
+class Softmax(Wrapped):
+    """Probabilities where logits belong."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x).softmax(1)
+
+
+class Quantised(Wrapped):
+    """Eight grey levels: constant almost everywhere."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network((x * 7).round() / 7)
+
+
+class Saturated(Wrapped):
+    """Logits so large that the cross-entropy is 0 to the last bit, and flat."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 1000 * self.network(x)
+
+
+class Rippled(Wrapped):
+    """Ripples of the period of a grey level: too low to matter to the network, so steep that the
+    sign of a gradient is a coin's toss, but at images of whole grey levels, where it is right."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        turn = 2 * math.pi * 255
+        return self.network(x + 30 / turn * (turn * x).sin())
+
+
+class Blocked(Wrapped):
+    """No gradients at all."""
+
+    @torch.no_grad()
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x)

@@ -1,0 +1,120 @@
+import csv
+import itertools
+import json
+
+import pytest
+
+from sense.evaluation.compare import COMPARISON, compare, write_comparison
+from sense.evaluation.outcomes import OUTCOMES, Outcome
+from sense.evaluation.summary import EVALUATION, plain_accuracy, summarise
+from sense.statistics import holm, mcnemar
+
+# Right under natural, pgd and fgsm: of six images.
+FIRST = {"natural": [1, 1, 1, 1, 1, 0], "pgd": [1, 1, 1, 1, 0, 0], "fgsm": [1, 1, 1, 0, 1, 0]}
+SECOND = {"natural": [1, 1, 1, 1, 0, 0], "pgd": [0, 0, 0, 1, 0, 0], "fgsm": [0, 1, 1, 1, 0, 0]}
+CONFIG = {"method": "sense", "model": "capacity-1", "seed": 1, "threads": 1, "device": "cpu",
+          "data_dir": None, "c": 0.7}  # fmt: skip
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Store an evaluation of these images as the command would."""
+
+    def stored(name, right, *, steps=10, eps=0.3, labels=None, finished=True, **config):
+        folder = tmp_path / name
+        folder.mkdir()
+        labels = labels or [3] * 6
+        rows = [
+            Outcome(i, label, attack, label if ok else 0, ok)
+            for attack, found in right.items()
+            for i, (label, ok) in enumerate(zip(labels, found, strict=True))
+        ]
+        with (folder / OUTCOMES).open("w", newline="") as file:
+            csv.writer(file).writerows([Outcome._fields, *rows])
+        content = {
+            "target": {"name": name, "config": CONFIG | config},
+            "options": {"eps": eps, "norm": "inf", "seed": 0, "batch": 250, "cascade": False},
+            "attacks": {
+                attack: {"label": attack, "seconds": len(name), "attacked": 5}
+                | ({"eps": eps, "norm": "inf", "steps": steps} if attack != "natural" else {})
+                for attack in right
+            },
+            "accuracy": {key: plain_accuracy(p) for key, p in summarise(rows).items()},
+            "finished": finished,
+        }  # fmt: skip
+        (folder / EVALUATION).write_text(json.dumps(content))
+        return folder
+
+    return stored
+
+
+def test_pairs_are_counted_by_image_and_adjusted_together(stored):
+    folders = {"one": stored("one", FIRST), "two": stored("two", SECOND, c=0.5)}
+    found = compare(folders)
+    rows = {row["attack"]: row for row in found["pairs"]}
+    assert list(rows) == ["natural", "pgd", "fgsm", "worst"]
+    worst = {name: [min(column) for column in zip(*rights.values(), strict=True)]
+             for name, rights in (("one", FIRST), ("two", SECOND))}  # fmt: skip
+    for attack, row in rows.items():
+        one = FIRST.get(attack, worst["one"])
+        two = SECOND.get(attack, worst["two"])
+        cells = [(a, b) for a, b in zip(one, two, strict=True)]
+        names = {"both": (1, 1), "only_first": (1, 0), "only_second": (0, 1), "neither": (0, 0)}
+        assert {name: row[name] for name in names} == {n: cells.count(c) for n, c in names.items()}
+        assert row["n"] == 6
+        assert row["p"] == mcnemar(row["only_first"], row["only_second"])
+    assert rows["pgd"]["p"] == 0.25  # 3 to none: 2 / 2^3
+    adjusted = holm([row["p"] for row in rows.values()])
+    assert [row["p_holm"] for row in rows.values()] == adjusted
+    assert found["seeds"] == []
+
+
+def test_three_make_three_pairs(stored):
+    folders = {name: stored(name, right, c=c) for name, right, c in
+               (("a", FIRST, 0.1), ("b", SECOND, 0.2), ("c", FIRST, 0.3))}  # fmt: skip
+    found = compare(folders)["pairs"]
+    pairs = list(dict.fromkeys((row["first"], row["second"]) for row in found))
+    assert pairs == list(itertools.combinations("abc", 2))
+    assert all(row["p"] == 1 for row in found if (row["first"], row["second"]) == ("a", "c"))
+
+
+def test_only_attacks_of_both_and_no_worst_of_others(stored):
+    two = {name: SECOND[name] for name in ("natural", "pgd")}
+    found = compare({"one": stored("one", FIRST), "two": stored("two", two)})["pairs"]
+    assert [row["attack"] for row in found] == ["natural", "pgd"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"labels": [3, 3, 3, 3, 3, 4]}, "not evaluated on the same images with the same labels"),
+        ({"eps": 0.2}, r"with other options: eps \(0.3, not 0.2\)"),
+        ({"steps": 20}, r"with other options: steps of (pgd|fgsm) \(10, not 20\)"),
+        ({"finished": False}, "is not finished"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(stored, change, message):
+    folders = {"one": stored("one", FIRST), "two": stored("two", SECOND, **change)}
+    with pytest.raises(ValueError, match=message):
+        compare(folders)
+
+
+def test_seeds_have_a_mean_and_sd_of_their_own(stored):
+    folders = {
+        "s1": stored("s1", FIRST), "s2": stored("s2", SECOND, seed=2, threads=2),
+        "other": stored("other", FIRST, c=0.9),
+    }  # fmt: skip
+    rows = {row["attack"]: row for row in compare(folders)["seeds"]}
+    assert rows["pgd"]["models"] == ["s1", "s2"]
+    assert rows["pgd"]["mean"] == pytest.approx((4 / 6 + 1 / 6) / 2)
+    assert rows["pgd"]["sd"] == pytest.approx(0.5 / 2**0.5)
+    assert rows["pgd"]["group"] == "sense, capacity-1"
+    assert set(rows) == {"natural", "pgd", "fgsm", "worst"}
+
+
+def test_the_comparison_is_written_as_json(stored, tmp_path):
+    found = compare({"one": stored("one", FIRST), "two": stored("two", SECOND)})
+    path = write_comparison(tmp_path / "new", found)
+    assert path == tmp_path / "new" / COMPARISON
+    assert json.loads(path.read_text()) == found
+    assert "commit" in found["provenance"]

@@ -1,0 +1,165 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from sense.evaluation.outcomes import OUTCOMES, Outcome
+from sense.evaluation.settings import Settings
+from sense.evaluation.suite import build_suite
+from sense.evaluation.summary import (
+    EVALUATION,
+    begin,
+    count,
+    plain_accuracy,
+    read_evaluation,
+    save,
+    summarise,
+)
+from sense.evaluation.targets import open_run
+from sense.statistics import clopper_pearson, wilson
+
+
+def rows(attack, *correct):
+    return [Outcome(i, 1, attack, right, right) for i, right in enumerate(correct)]
+
+
+def test_the_worst_is_of_each_image_not_of_the_means():
+    outcomes = rows("natural", 1, 1, 1, 0) + rows("pgd", 1, 0, 1, 0) + rows("square", 0, 1, 1, 0)
+    assert summarise(outcomes) == {
+        "natural": wilson(3, 4), "pgd": wilson(2, 4), "square": wilson(2, 4), "worst": wilson(1, 4),
+    }  # fmt: skip
+
+
+def test_an_attack_in_another_ball_does_not_enter_the_worst():
+    outcomes = rows("natural", 1, 1) + rows("pgd", 1, 0) + rows("deepfool-l2", 0, 0)
+    assert summarise(outcomes, ["deepfool-l2"])["worst"] == wilson(1, 2)
+    assert "worst" not in summarise(rows("natural", 1, 1))
+
+
+def test_both_intervals_are_told():
+    told = plain_accuracy(wilson(7, 9))
+    assert (told["k"], told["n"], told["level"]) == (7, 9, 0.95)
+    assert (told["lower"], told["upper"]) == wilson(7, 9)[2:]
+    assert (told["exact_lower"], told["exact_upper"]) == clopper_pearson(7, 9)[2:]
+
+
+@pytest.fixture
+def start_in(trained, tmp_path):
+    folder, data = trained
+    target = open_run(folder, data=data, out=tmp_path / "out")
+
+    def start_in(images=range(6), overwrite=False, target=target, **options):
+        settings = Settings(**{"steps": 3, "restarts": 2, "batch": 3, "n": len(images), **options})
+        settings = settings.complete(target.eps, target.norm)
+        suite = build_suite(settings)
+        content, record = begin(
+            target, settings, list(images), suite, overwrite=overwrite, command="mine"
+        )
+        return content, record, settings, tmp_path / "out"
+
+    return start_in
+
+
+def test_what_is_written_before_anything_is_known(start_in, trained):
+    content, record, _, folder = start_in()
+    assert json.loads((folder / EVALUATION).read_text()) == content == read_evaluation(folder)
+    assert content["target"]["model"] == "capacity-1"
+    assert content["target"]["config"]["method"] == "nt"
+    data = trained[1]
+    assert content["data"] == {"name": "some", "sha256": data.sha256, "n": 6, "of": 600,
+                               "draw": None}  # fmt: skip
+    assert content["options"] == {"eps": 0.08, "norm": "inf", "seed": 0, "batch": 3,
+                                  "cascade": False}  # fmt: skip
+    assert list(content["attacks"]) == ["natural", "pgd"]
+    assert not content["finished"]
+    assert content["provenance"]["command"] == "mine"
+    assert record.outcomes() == []
+
+
+def fill(record, *names):
+    for name in names:
+        while not record.complete(name):
+            record.add(name, record.labels[record.done(name) :][:3])
+
+
+def test_attacks_may_be_added_and_what_they_cost_before_is_kept(start_in):
+    content, record, settings, folder = start_in()
+    fill(record, "natural", "pgd")
+    content["attacks"]["pgd"]["seconds"] = 5.5
+    content["judgement"], content["finished"] = {"images": 6}, True
+    count(content, record, settings)
+    save(folder, content)
+    assert content["attacks"]["pgd"]["attacked"] == 6
+    again, record, _, _ = start_in()
+    assert again["judgement"] == {"images": 6}
+    assert again["finished"]
+    assert record.complete("pgd")
+    more, record, _, _ = start_in(attacks=("fgsm",))
+    assert list(more["attacks"]) == ["natural", "pgd", "fgsm"]
+    assert more["attacks"]["pgd"] == content["attacks"]["pgd"]
+    assert more["accuracy"] == content["accuracy"]
+    assert (more["judgement"], more["finished"]) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"steps": 4}, r"steps of pgd \(3, not 4\)"),
+        ({"eps": 0.1}, r"eps \(0.08, not 0.1\)"),
+        ({"seed": 1}, r"seed \(0, not 1\)"),
+        ({"images": range(3)}, r"n \(6, not 3\)"),
+        ({"draw": 3}, r"draw \(None, not 3\)"),
+        ({"cascade": True}, r"cascade \(False, not True\)"),
+    ],
+)
+def test_other_options_are_refused_or_overwrite(start_in, change, message):
+    _, record, _, folder = start_in()
+    fill(record, "natural")
+    with pytest.raises(ValueError, match=f"with other options: .*{message}.*--overwrite"):
+        start_in(**change)
+    _, record, _, _ = start_in(**change, overwrite=True)
+    assert record.outcomes() == []
+    assert (folder / OUTCOMES).read_text().count("\n") == 1
+
+
+def test_other_weights_are_refused(start_in, trained):
+    start_in()
+    target = open_run(trained[0], data=trained[1])
+    first = next(target.model.parameters())
+    first.data += 1
+    with pytest.raises(ValueError, match="weights_sha256"):
+        start_in(target=replace(target, folder=start_in()[3]))
+
+
+def test_an_attack_that_was_left_has_to_be_finished(start_in):
+    _, record, _, _ = start_in(attacks=("fgsm", "pgd"))
+    fill(record, "natural", "fgsm")
+    record.add("pgd", [1, 1, 1])
+    with pytest.raises(ValueError, match=r"holds pgd, not finished \(3 of 6 images\): name it"):
+        start_in(attacks=("fgsm",))
+    assert start_in(attacks=("pgd",))[1].done("pgd") == 3
+
+
+def test_a_cascade_counts_on_how_many_images_each_attack_was_tried(start_in):
+    content, record, settings, _ = start_in(cascade=True, attacks=("fgsm", "pgd"))
+    labels = record.labels
+    for name, broken in (("natural", {0}), ("fgsm", {0, 1, 2}), ("pgd", {0, 1, 2, 3})):
+        found = [label + 1 if i in broken else label for i, label in enumerate(labels)]
+        record.add(name, found[:3])
+        record.add(name, found[3:])
+    count(content, record, settings)
+    assert [content["attacks"][name]["attacked"] for name in ("natural", "fgsm", "pgd")] == [
+        0,
+        5,
+        3,
+    ]
+    assert content["accuracy"]["worst"]["k"] == 2
+
+
+def test_outcomes_without_their_options_are_refused(start_in):
+    folder = start_in()[3]
+    (folder / EVALUATION).unlink()
+    with pytest.raises(ValueError, match=r"outcomes.csv without evaluation.json"):
+        start_in()
+    with pytest.raises(FileNotFoundError, match=r"python -m sense\.evaluate"):
+        read_evaluation(folder)
