@@ -120,7 +120,10 @@ autoplot.sense_accuracies <- function(object, ...) {
   apart <- ggplot2::position_dodge(width = if (few) 0.5 else 0)
   plot <- ggplot2::ggplot(
     shown,
-    ggplot2::aes(.data$estimate, .data$run, shape = if (few) .data$attack, group = .data$attack)
+    ggplot2::aes(
+      .data$estimate, .data$run,
+      shape = if (few) .data$attack, group = -as.integer(.data$attack) # the first above
+    )
   ) +
     accuracy_layers(apart) +
     ggplot2::scale_y_discrete(limits = rev) +

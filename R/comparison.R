@@ -68,10 +68,11 @@ plot_differences <- function(object) {
     ggplot2::geom_linerange(ggplot2::aes(xmin = 100 * .data$lower, xmax = 100 * .data$upper)) +
     ggplot2::geom_point(ggplot2::aes(shape = .data$told), size = 2.5, fill = "white") +
     ggplot2::scale_shape_manual(values = c(apart = 16, "not told apart" = 21), drop = FALSE) +
-    ggplot2::facet_wrap(ggplot2::vars(.data$label), ncol = 2) +
+    ggplot2::facet_wrap(ggplot2::vars(.data$label), ncol = 2, scales = "free_x") +
+    ggplot2::expand_limits(x = 0) +
     ggplot2::labs(
       x = "difference of accuracies, percentage points", y = NULL,
-      shape = sprintf("by McNemar's test at %g, Holm", 1 - object$level)
+      shape = sprintf("McNemar's test at %g, Holm", 1 - object$level)
     ) +
     wrapped_caption(sprintf(
       "%s; %s. Bars: Tango's %g %% intervals, not adjusted.",

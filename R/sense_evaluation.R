@@ -205,8 +205,7 @@ print.summary.sense_evaluation <- function(x, ...) {
   print_accuracy(x$accuracy, x$level)
   cat("\nAttacks\n")
   for (name in names(x$attacks)) {
-    own <- drop_null(x$attacks[[name]][setdiff(names(x$attacks[[name]]), "label")])
-    cat("  ", format(name, width = 12), paste(names(own), unlist(own), sep = " = ", collapse = ", "), "\n")
+    cat("  ", format(name, width = 12), option_words(x$attacks[[name]]), "\n")
   }
   cat("\nThe evaluation itself\n")
   if (is.null(x$judgement)) cat("  not judged\n")
