@@ -125,7 +125,7 @@ autoplot.sense_accuracies <- function(object, ...) {
       shape = if (few) .data$attack, group = -as.integer(.data$attack) # the first above
     )
   ) +
-    accuracy_layers(apart) +
+    accuracy_layers(apart, room = if (few) 0.14 else 0.3) +
     ggplot2::scale_y_discrete(limits = rev) +
     ggplot2::labs(
       x = "correctly classified test images", y = NULL, shape = NULL,
@@ -140,8 +140,8 @@ autoplot.sense_accuracies <- function(object, ...) {
   if (few) plot else plot + ggplot2::facet_wrap(ggplot2::vars(.data$attack), ncol = 2)
 }
 
-# An interval, its estimate and the number, on an axis from 0 to 100 %.
-accuracy_layers <- function(position = "identity") {
+# An interval, its estimate and the number, on an axis from 0 to 100 % with room for it.
+accuracy_layers <- function(position = "identity", room = 0.14) {
   list(
     ggplot2::geom_linerange(
       ggplot2::aes(xmin = .data$lower, xmax = .data$upper), position = position
@@ -154,7 +154,7 @@ accuracy_layers <- function(position = "identity") {
     ),
     ggplot2::scale_x_continuous(
       limits = c(0, 1), breaks = seq(0, 1, 0.2), labels = percent_label,
-      expand = ggplot2::expansion(mult = c(0.02, 0.14))
+      expand = ggplot2::expansion(mult = c(0.04, room))
     )
   )
 }

@@ -10,7 +10,7 @@
 #' @param n How many.
 #' @param attack Which attack, as in [evaluate_sense()]; PGD unless given.
 #' @param ... Further options of the attack by name, as in [evaluate_sense()].
-#' @param x,y,device,threads As in [evaluate_sense()].
+#' @param x,y,data_dir,device,threads As in [evaluate_sense()].
 #' @param object What `adversarial_examples()` gave.
 #' @return A list of class `sense_examples`, plain R data: `table`, a data frame
 #'   with a row for each image: `image` (counted from 0), `class`, `prediction`
@@ -24,7 +24,7 @@
 #' }
 #' @export
 adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y = NULL,
-                                 device = NULL, threads = NULL) {
+                                 data_dir = NULL, device = NULL, threads = NULL) {
   options <- evaluation_options(attacks = attack, ...)
   stored <- if (is_string(fit)) file.path(fit, "examples.json")
   if (!is.null(stored) && file.exists(stored) && is.null(n) && !length(options) && is.null(x)) {
@@ -33,7 +33,7 @@ adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y 
   fit <- as_fit(fit)
   as_examples(call_evaluation(
     "adversarial_examples", fit, options,
-    images = test_images(fit, x, y), n = check_whole(n, "n", 1), device = device,
+    images = test_images(fit, x, y), data_dir = data_dir, n = check_whole(n, "n", 1), device = device,
     threads = check_whole(threads, "threads", 1)
   ))
 }
@@ -52,7 +52,7 @@ as_examples <- function(plain) {
         attacked_probability = column("attacked_probability")
       ),
       x = pixel_array(plain$x, shape), x_adv = pixel_array(plain$x_adv, shape),
-      attack = plain$attack, model = plain$model
+      attack = plain$attack, model = plain$model, weights_sha256 = plain$weights_sha256
     ),
     class = "sense_examples"
   )
@@ -81,17 +81,17 @@ autoplot.sense_examples <- function(object, ...) {
     ggplot2::coord_equal(expand = FALSE) +
     wrapped_caption(
       sprintf(
-        "%s; %s, %s. The first %d test images, not chosen. Rows: the image; its perturbation, %s; the two together. Above each, the class the network sees and its probability%s.",
-        object$model, object$attack$label, describe_ball(object$attack), n, scale_words(object),
-        if (any(fooled(object$table))) "; fooled: !" else ""
+        "%s; %s, %s. The first %d test images, not chosen. Rows: the image; its perturbation, %s; the two together. Above each, the class the network sees and its probability.",
+        object$model, object$attack$label, describe_ball(object$attack), n, scale_words(object)
       ),
-      width = 25 * max(n, 3)
+      width = 20 * max(n, 3)
     ) +
     ggplot2::theme_void() +
     ggplot2::theme(
       strip.text = ggplot2::element_text(size = 8, margin = ggplot2::margin(2, 0, 2, 0)),
       panel.spacing = ggplot2::unit(4, "pt"),
       plot.caption = ggplot2::element_text(hjust = 0, size = 8.5),
+      plot.caption.position = "plot",
       plot.margin = ggplot2::margin(4, 4, 4, 4)
     )
 }
@@ -130,7 +130,13 @@ scale_words <- function(object) {
   sprintf("from -%s (black) to %s (white)", size, size)
 }
 
-fooled <- function(table) table$prediction == table$class & table$attacked != table$class
+# What became of each image.
+fates <- function(table) {
+  ifelse(
+    table$prediction != table$class, "wrong as it is",
+    ifelse(table$attacked == table$class, "stands", "fooled")
+  )
+}
 
 # Headings, row by row, made different by a prefix that is not shown.
 picture_panels <- function(object) {
@@ -139,8 +145,7 @@ picture_panels <- function(object) {
   seen <- sure(table$prediction, table$probability)
   wrong <- table$prediction != table$class
   seen[wrong] <- sprintf("%s, is %s", seen[wrong], table$class[wrong])
-  after <- sure(table$attacked, table$attacked_probability)
-  after <- ifelse(fooled(table), paste(after, "!"), after)
+  after <- paste(sure(table$attacked, table$attacked_probability), fates(table), sep = "\n")
   paste0(
     rep(c("image", "perturbation", "attacked"), each = nrow(table)), table$image, "|",
     c(seen, rep("perturbation", nrow(table)), after)

@@ -57,7 +57,7 @@ plot_curves <- function(evaluations, call = parent.frame()) {
   ) +
     ggplot2::geom_ribbon(
       ggplot2::aes(ymin = .data$lower, ymax = .data$upper, group = .data$run),
-      fill = "grey60", alpha = 0.35
+      fill = "grey60", alpha = 0.35, show.legend = FALSE
     ) +
     ggplot2::geom_line() +
     ggplot2::geom_point(size = 2) +
@@ -106,16 +106,16 @@ plot_worst_case <- function(object, call = parent.frame(2)) {
   ) +
     ggplot2::geom_ribbon(
       ggplot2::aes(ymin = .data$lower, ymax = .data$upper),
-      data = shown[shown$restart == last, ], fill = "grey60", alpha = 0.35, colour = NA
+      data = shown[shown$restart == last, ], fill = "grey60", alpha = 0.35, colour = NA, show.legend = FALSE
     ) +
     ggplot2::geom_step(linewidth = 0.8) +
     ggplot2::scale_colour_gradient(
-      low = "grey70", high = "black", breaks = unique(c(1, last)),
+      low = "grey70", high = "black", breaks = if (last > 6) c(1, last) else seq_len(last),
       guide = ggplot2::guide_legend(title = "restart")
     ) +
     ggplot2::scale_y_continuous(labels = percent_label) +
     ggplot2::labs(
-      x = "step of PGD", y = "worst-case accuracy so far", title = title_of(object)
+      x = "step of PGD", y = "worst case so far", title = title_of(object)
     ) +
     wrapped_caption(sprintf(
       "%s; the first %d evaluated images. A restart goes on from the worst case of those before it. Band: %g %% Wilson interval of the last one.",

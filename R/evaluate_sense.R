@@ -25,6 +25,7 @@
 #'   `convergence` (so many images are followed step by step).
 #' @param x,y Test images and their classes, as in [train_sense()]; those of the
 #'   fit's data set unless given. A fit that was trained on arrays needs them.
+#' @param data_dir Where the fit's data is now, if it was moved.
 #' @param out Folder for the results.
 #' @param overwrite `TRUE` to begin anew where the folder holds an evaluation
 #'   with other options.
@@ -44,7 +45,7 @@
 #' }
 #' @export
 evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
-                           x = NULL, y = NULL, out = NULL, overwrite = FALSE,
+                           x = NULL, y = NULL, data_dir = NULL, out = NULL, overwrite = FALSE,
                            device = NULL, threads = NULL, quiet = FALSE) {
   fit <- as_fit(fit)
   check_path(out, "out")
@@ -52,8 +53,8 @@ evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
   folder <- out %||% own_folder(fit) %||% tempfile("sense-evaluation-")
   done <- call_evaluation(
     "evaluate", fit, options,
-    images = test_images(fit, x, y), out = path.expand(folder), overwrite = isTRUE(overwrite),
-    device = device, threads = check_whole(threads, "threads", 1),
+    images = test_images(fit, x, y), data_dir = data_dir, out = path.expand(folder),
+    overwrite = isTRUE(overwrite), device = device, threads = check_whole(threads, "threads", 1),
     on_line = if (!isTRUE(quiet)) function(line) message(line),
     command = paste(deparse(sys.call()), collapse = " ")
   )
@@ -118,11 +119,11 @@ test_images <- function(fit, x, y, call = parent.frame()) {
 }
 
 # A call into Python that evaluates a fit: its description and weights, and what is set.
-call_evaluation <- function(name, fit, options, ..., call = parent.frame()) {
+call_evaluation <- function(task, fit, options, ..., call = parent.frame()) {
   bridge <- sense_bridge(call)
   arguments <- c(
-    list(fit$description, fit$weights, options),
+    list(fit$description, fit$weights, options = options),
     drop_null(list(..., cache_dir = tools::R_user_dir("sense", "cache"), name = basename(fit$folder %||% "fit")))
   )
-  with_python_errors(do.call(bridge[[name]], arguments), call = call)
+  with_python_errors(do.call(bridge[[task]], arguments), call = call)
 }

@@ -16,40 +16,18 @@ read_evaluation_json <- function(folder, call = parent.frame()) {
       call = call
     )
   }
-  if (is.null(evaluation[["attack"]])) evaluation else from_first_form(evaluation, folder)
-}
-
-# Version 0.1.0 knew PGD only, and kept less.
-from_first_form <- function(evaluation, folder) {
-  attack <- evaluation[["attack"]]
-  natural <- evaluation$accuracy$natural
-  description <- jsonlite::read_json(file.path(folder, "config.json"))
-  own <- c("steps", "restarts", "step_size", "eps", "norm")
-  list(
-    data = list(
-      name = description$data$name, sha256 = description$data$sha256, n = natural$n,
-      of = description$data$test
-    ),
-    options = attack[c("eps", "norm", "seed")],
-    attacks = list(
-      pgd = c(label = sprintf("PGD-%d x %d", attack$steps, attack$restarts), attack[own])
-    ),
-    accuracy = evaluation$accuracy,
-    provenance = evaluation$provenance
-  )
+  evaluation
 }
 
 read_outcomes <- function(folder, call = parent.frame()) {
-  path <- file.path(folder, c("outcomes.csv", "outcomes.csv.gz"))
-  path <- path[file.exists(path)]
-  if (!length(path)) {
+  outcomes <- read_if_there(folder, "outcomes.csv")
+  if (is.null(outcomes)) {
     cli::cli_abort(
       "{.file {folder}} has no {.file outcomes.csv}: run {.code python -m sense.evaluate {folder}} first.",
       call = call
     )
   }
-  outcomes <- utils::read.csv(path[1])
-  check_outcomes(outcomes, path[1], call)
+  check_outcomes(outcomes, file.path(folder, "outcomes.csv"), call)
   outcomes
 }
 
@@ -92,10 +70,11 @@ check_counted <- function(folder, accuracy, stored, call) {
   }
 }
 
-# A CSV file of the folder, or NULL.
+# A CSV file of the folder, gzipped or not, or NULL.
 read_if_there <- function(folder, name) {
-  path <- file.path(folder, name)
-  if (file.exists(path)) utils::read.csv(path)
+  path <- file.path(folder, c(name, paste0(name, ".gz")))
+  path <- path[file.exists(path)]
+  if (length(path)) utils::read.csv(path[1])
 }
 
 # A row for each check of the evaluation itself, or NULL where it was not judged.

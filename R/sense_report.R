@@ -70,7 +70,8 @@ render_report <- function(out, content) {
   made <- rmarkdown::render(
     file.path(work, "report.Rmd"),
     output_format = rmarkdown::html_document(
-      theme = NULL, highlight = NULL, mathjax = NULL, self_contained = TRUE, css = "report.css"
+      theme = NULL, highlight = NULL, mathjax = NULL, self_contained = TRUE, css = "report.css",
+      md_extensions = "-smart-markdown_in_html_blocks" # what cells hold is text
     ),
     envir = list2env(content, parent = asNamespace("sense")), quiet = TRUE
   )
@@ -81,9 +82,15 @@ render_report <- function(out, content) {
   }
 }
 
+# Those that lie beside the evaluations, of the same weights.
 stored_examples <- function(evaluations) {
-  paths <- vapply(evaluations, function(one) file.path(one$folder, "examples.json"), "")
-  lapply(evaluations[file.exists(paths)], function(one) adversarial_examples(one$folder))
+  found <- lapply(evaluations, function(one) {
+    if (file.exists(file.path(one$folder, "examples.json"))) {
+      examples <- adversarial_examples(one$folder)
+      if (identical(examples$weights_sha256, one$target$weights_sha256)) examples
+    }
+  })
+  drop_null(found)
 }
 
 # Heights of pictures, in inches, by how many rows they have.

@@ -1,26 +1,7 @@
-# The folder of an evaluated run, with these outcomes.
-evaluated_run <- function(natural, pgd, method = "sense") {
-  folder <- tempfile("run-")
-  dir.create(folder)
-  n <- length(natural)
-  write.csv(
-    data.frame(
-      image = rep(seq_len(n) - 1, 2), label = 1, attack = rep(c("natural", "pgd"), each = n),
-      prediction = c(natural, pgd), correct = c(natural, pgd)
-    ),
-    file.path(folder, "outcomes.csv"),
-    row.names = FALSE
+evaluated_run <- function(natural, pgd, ...) {
+  evaluation_folder(
+    list(natural = natural, pgd = pgd), attacks = list(pgd = list(label = "PGD-10 x 2")), ...
   )
-  write <- function(x, name) {
-    writeLines(jsonlite::toJSON(x, auto_unbox = TRUE), file.path(folder, name))
-  }
-  write(
-    list(config = list(method = method, c = 0.7, model = "capacity-1"), data = list(name = "toy")),
-    "config.json"
-  )
-  labels <- list(natural = list(label = "natural"), pgd = list(label = "PGD-10 x 2"))
-  write(list(attacks = labels), "evaluation.json")
-  folder
 }
 
 test_that("accuracies are counted from the outcomes, with Wilson intervals", {

@@ -19,7 +19,7 @@ test_that("pixels keep their place, from Python's order to R's", {
   expect_equal(examples$x[1, 2, , 1], c(0.3, 0.4, 0.5))
   expect_equal(examples$x_adv[2, 1, 1, 1], 0.75)
   expect_equal(examples$table$class, c("c", "b"))
-  expect_equal(sense:::fooled(examples$table), c(FALSE, TRUE))
+  expect_equal(sense:::fates(examples$table), c("wrong as it is", "fooled"))
   colour <- plain_examples()
   colour$shape <- list(3L, 1L, 2L)
   expect_equal(sense:::as_examples(colour)$x[1, 1, 2, ], c(0.1, 0.3, 0.5))
@@ -45,12 +45,32 @@ test_that("the picture has three panels an image, with what the network sees", {
   expect_equal(turned$fill[turned$x == 2 & turned$y == -2], "#FFFFFF")
   expect_equal(turned$fill[turned$x == 3 & turned$y == -2], "#808080")
   headings <- sub("^[^|]*\\|", "", levels(plot$data$panel))
-  expect_equal(headings[c(1, 2, 5, 6)], c("a (50 %), is c", "b (90 %)", "a (50 %)", "c (75 %) !"))
+  expect_equal(headings[c(1, 2, 5, 6)], c("a (50 %), is c", "b (90 %)", "a (50 %)\nwrong as it is", "c (75 %)\nfooled"))
   expect_match(gsub("\n", " ", plot$labels$caption), "PGD-10 x 1, l-infinity eps = 0.25.*first 2 test images")
 })
 
 test_that("in other norms the largest change is white", {
   expect_equal(sense:::perturbation_scale(sense:::as_examples(plain_examples("2"))), 0.25)
+})
+
+test_that("the images are those of the network, whatever their form", {
+  skip_if_no_sense()
+  fit <- short_fit()
+  digits <- sample_images(3)
+  examples <- adversarial_examples(fit, n = 3, steps = 3, restarts = 1)
+  expect_equal(examples$x[, , , 1], digits$x / 255, tolerance = 1e-6)
+  expect_lte(max(abs(examples$x_adv - examples$x)), fit$config$eps + 1e-5)
+  expect_equal(examples$table$prediction, as.character(predict(fit, digits$x)))
+  again <- predict(fit, examples$x_adv[, , , 1], type = "prob")
+  expect_equal(examples$table$attacked_probability, apply(again, 1, max), tolerance = 1e-4)
+  own <- adversarial_examples(fit, attack = "fgsm", eps = 0, x = digits$x / 255, y = digits$y, n = 2)
+  expect_equal(own$x_adv, own$x)
+  expect_equal(own$x, examples$x[1:2, , , , drop = FALSE], tolerance = 1e-6)
+  expect_identical(own, readRDS({
+    file <- tempfile()
+    saveRDS(own, file)
+    file
+  }))
 })
 
 test_that("what is no fit is refused", {
