@@ -47,7 +47,11 @@ as_evaluations <- function(given, level, call = parent.frame()) {
     )
   }
   evaluations <- lapply(given, function(one) {
-    if (inherits(one, "sense_evaluation")) at_level(one, level) else as_evaluation(folder_of(one, call), level, call)
+    if (inherits(one, "sense_evaluation")) {
+      at_level(one, level)
+    } else {
+      as_evaluation(folder_of(one, call), level, call)
+    }
   })
   names(evaluations) <- labels_of(evaluations, names(given))
   evaluations
@@ -69,8 +73,8 @@ folder_of <- function(one, call) {
 # The same evaluation with intervals of another level.
 at_level <- function(evaluation, level) {
   if (evaluation$level != level) {
-    evaluation$accuracy <- with(
-      evaluation, accuracy_table(outcomes, attacks, options, level)
+    evaluation$accuracy <- accuracy_table(
+      evaluation$outcomes, evaluation$attacks, evaluation$options, level
     )
     evaluation$curve <- with_intervals(evaluation$curve, level)
     evaluation$convergence_accuracy <- with_intervals(evaluation$convergence_accuracy, level)

@@ -27,7 +27,8 @@ adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y 
                                  data_dir = NULL, device = NULL, threads = NULL) {
   options <- evaluation_options(attacks = attack, ...)
   stored <- if (is_string(fit)) file.path(fit, "examples.json")
-  if (!is.null(stored) && file.exists(stored) && is.null(n) && !length(options) && is.null(x)) {
+  asked <- !is.null(n) || length(options) || !is.null(x)
+  if (!asked && !is.null(stored) && file.exists(stored)) {
     return(as_examples(jsonlite::read_json(stored, simplifyVector = TRUE)))
   }
   fit <- as_fit(fit)

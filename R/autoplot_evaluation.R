@@ -83,7 +83,9 @@ plot_losses <- function(object, call = parent.frame(2)) {
   middle <- stats::aggregate(loss ~ step, losses, stats::median)
   n <- length(unique(losses$image))
   ggplot2::ggplot(losses, ggplot2::aes(.data$step, .data$loss)) +
-    ggplot2::geom_line(ggplot2::aes(group = .data$image), colour = "grey40", alpha = 0.4, linewidth = 0.3) +
+    ggplot2::geom_line(
+      ggplot2::aes(group = .data$image), colour = "grey40", alpha = 0.4, linewidth = 0.3
+    ) +
     ggplot2::geom_line(data = middle, linewidth = 1.2) +
     ggplot2::labs(
       x = "step of PGD", y = "cross-entropy", title = title_of(object)

@@ -111,7 +111,8 @@ unlike_options <- function(first, other) {
 unlike <- function(one, two, of) {
   both <- intersect(names(drop_null(one)), names(drop_null(two)))
   differ <- both[!mapply(identical, one[both], two[both])]
-  sprintf("%s%s (%s, not %s)", differ, rep(of, length(differ)), vapply(one[differ], format, ""), vapply(two[differ], format, ""))
+  told <- function(part) vapply(part[differ], format, "")
+  sprintf("%s%s (%s, not %s)", differ, rep(of, length(differ)), told(one), told(two))
 }
 
 paired_table <- function(evaluations, level) {
@@ -186,8 +187,8 @@ training_but_seed <- function(evaluation) {
   if (is.null(config)) {
     return(paste("unknown", evaluation$folder))
   }
-  config <- config[setdiff(names(config), c("seed", "device", "threads", "data_dir"))]
-  as.character(jsonlite::toJSON(config[order(names(config))], auto_unbox = TRUE, null = "null", digits = NA))
+  kept <- sort(setdiff(names(config), c("seed", "device", "threads", "data_dir")))
+  as.character(jsonlite::toJSON(config[kept], auto_unbox = TRUE, null = "null", digits = NA))
 }
 
 several_seeds <- function(group) {

@@ -62,7 +62,7 @@ evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
     cli::cli_abort(
       c(
         "The evaluation was stopped before its end.",
-        i = "Go on: give the same call again{if (is.null(out) && is.null(own_folder(fit))) paste0(', with out = \"', folder, '\"')}."
+        i = "Go on: give the same call again, with {.code out = \"{folder}\"}."
       ),
       class = "sense_stopped"
     )
@@ -114,7 +114,8 @@ test_images <- function(fit, x, y, call = parent.frame()) {
     return(NULL)
   }
   x <- as_image_array(x, "x", call)
-  y <- as_classes(if (is.null(y)) NULL else factor(y, levels = fit$data$classes), nrow(x), "y", call)
+  if (!is.null(y)) y <- factor(y, levels = fit$data$classes)
+  y <- as_classes(y, nrow(x), "y", call)
   list(x = x, y = as.list(as.integer(y) - 1L))
 }
 
@@ -122,8 +123,11 @@ test_images <- function(fit, x, y, call = parent.frame()) {
 call_evaluation <- function(task, fit, options, ..., call = parent.frame()) {
   bridge <- sense_bridge(call)
   arguments <- c(
-    list(fit$description, fit$weights, options = options),
-    drop_null(list(..., cache_dir = tools::R_user_dir("sense", "cache"), name = basename(fit$folder %||% "fit")))
+    list(
+      fit$description, fit$weights, options = options,
+      cache_dir = tools::R_user_dir("sense", "cache"), name = basename(fit$folder %||% "fit")
+    ),
+    drop_null(list(...))
   )
   with_python_errors(do.call(bridge[[task]], arguments), call = call)
 }

@@ -87,6 +87,26 @@ test_that("an attack from another network takes a fit as its source", {
   expect_equal(evaluation$accuracy$k, direct$accuracy$k)
 })
 
+test_that("one that was stopped says where to go on", {
+  fit <- structure(list(config = list(dataset = "mnist-sample"), weights = raw(1)), class = "sense_fit")
+  cache <- sense:::bridge_cache
+  before <- cache$module
+  on.exit(cache$module <- before)
+  asked <- NULL
+  cache$module <- list(evaluate = function(...) {
+    asked <<- list(...)
+    list(stopped = TRUE)
+  })
+  expect_error(
+    evaluate_sense(fit, c("fgsm", "pgd"), norm = Inf, curve = 0.1, out = "some-folder", threads = 2),
+    "same call again, with `out = \"some-folder\"`", class = "sense_stopped"
+  )
+  # Only what was set is passed on, several as a list.
+  expect_equal(asked$options, list(attacks = list("fgsm", "pgd"), norm = Inf, curve = 0.1))
+  expect_identical(asked$threads, 2L)
+  expect_false("device" %in% names(asked))
+})
+
 test_that("lines are told as they come, and can be silenced", {
   skip_if_no_sense()
   told <- capture.output(
