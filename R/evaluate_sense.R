@@ -116,7 +116,7 @@ test_images <- function(fit, x, y, call = parent.frame()) {
   x <- as_image_array(x, "x", call)
   if (!is.null(y)) y <- factor(y, levels = fit$data$classes)
   y <- as_classes(y, nrow(x), "y", call)
-  list(x = x, y = as.list(as.integer(y) - 1L))
+  list(x_test = x, y_test = as.list(as.integer(y) - 1L))
 }
 
 # A call into Python that evaluates a fit: its description and weights, and what is set.
