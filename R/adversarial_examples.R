@@ -89,6 +89,7 @@ autoplot.sense_examples <- function(object, ...) {
     ) +
     ggplot2::theme_void() +
     ggplot2::theme(
+      plot.background = ggplot2::element_rect(fill = "white", colour = NA),
       strip.text = ggplot2::element_text(size = 8, margin = ggplot2::margin(2, 0, 2, 0)),
       panel.spacing = ggplot2::unit(4, "pt"),
       plot.caption = ggplot2::element_text(hjust = 0, size = 8.5),
@@ -127,7 +128,8 @@ perturbation_scale <- function(object) {
 }
 
 scale_words <- function(object) {
-  size <- format_radius(signif(perturbation_scale(object), 2))
+  scale <- perturbation_scale(object)
+  size <- format_radius(if (identical(scale, object$attack$eps)) scale else signif(scale, 2))
   sprintf("from -%s (black) to %s (white)", size, size)
 }
 
@@ -145,7 +147,7 @@ picture_panels <- function(object) {
   sure <- function(class, p) sprintf("%s (%.0f %%)", class, 100 * p)
   seen <- sure(table$prediction, table$probability)
   wrong <- table$prediction != table$class
-  seen[wrong] <- sprintf("%s, is %s", seen[wrong], table$class[wrong])
+  seen[wrong] <- sprintf("%s\nis %s", seen[wrong], table$class[wrong])
   after <- paste(sure(table$attacked, table$attacked_probability), fates(table), sep = "\n")
   paste0(
     rep(c("image", "perturbation", "attacked"), each = nrow(table)), table$image, "|",

@@ -45,7 +45,7 @@ test_that("the picture has three panels an image, with what the network sees", {
   expect_equal(turned$fill[turned$x == 2 & turned$y == -2], "#FFFFFF")
   expect_equal(turned$fill[turned$x == 3 & turned$y == -2], "#808080")
   headings <- sub("^[^|]*\\|", "", levels(plot$data$panel))
-  expect_equal(headings[c(1, 2, 5, 6)], c("a (50 %), is c", "b (90 %)", "a (50 %)\nwrong as it is", "c (75 %)\nfooled"))
+  expect_equal(headings[c(1, 2, 5, 6)], c("a (50 %)\nis c", "b (90 %)", "a (50 %)\nwrong as it is", "c (75 %)\nfooled"))
   expect_match(gsub("\n", " ", plot$labels$caption), "PGD-10 x 1, l-infinity eps = 0.25.*first 2 test images")
 })
 
