@@ -15,9 +15,7 @@
 #' @export
 wilson_interval <- function(k, n, level = 0.95) {
   check_counts(k, n)
-  if (!is_number(level) || level <= 0 || level >= 1) {
-    cli::cli_abort("{.arg level} must be a number between 0 and 1, not {.val {level}}.")
-  }
+  check_level(level)
   z <- stats::qnorm((1 + level) / 2)
   p <- k / n
   centre <- (p + z^2 / (2 * n)) / (1 + z^2 / n)
@@ -36,6 +34,15 @@ check_counts <- function(k, n, call = parent.frame()) {
   if (!good) {
     cli::cli_abort(
       "{.arg k} of {.arg n} must be numbers with n >= 1 and 0 <= k <= n.",
+      call = call
+    )
+  }
+}
+
+check_level <- function(level, call = parent.frame()) {
+  if (!is_number(level) || level <= 0 || level >= 1) {
+    cli::cli_abort(
+      "{.arg level} must be a number between 0 and 1, not {.val {level}}.",
       call = call
     )
   }

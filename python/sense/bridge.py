@@ -18,6 +18,7 @@ from .devices import choose_device, place
 from .evaluate import Stopped as EvaluationStopped
 from .evaluate import evaluate_target
 from .evaluation.compare import compare as compare_evaluations
+from .evaluation.examples import make_examples
 from .evaluation.settings import settings_from_plain
 from .evaluation.targets import Target
 from .interrupts import noted_signals
@@ -94,7 +95,9 @@ def evaluate(
     images: dict[str, Any] | None = None,
     data_dir: str | None = None,
     cache_dir: str | None = None,
+    name: str = "fit",
     device: str = "auto",
+    threads: int | None = None,
     overwrite: bool = False,
     on_line: Callable[[str], object] | None = None,
     command: str | None = None,
@@ -104,24 +107,13 @@ def evaluate(
 
     `description` and `weights` are the text of a run's config.json and the bytes of its weights;
     `options` those of `sense.evaluation.settings.Settings` in plain types; `images` what
-    `as_image_data` takes, of a fit whose images were handed over. `on_line` is called with each
-    line of the table.
+    `as_image_data` takes, of a fit whose images were handed over, or other test images: x_test and
+    y_test alone. `name` is what results call it, and `on_line` is called with each line of the
+    table.
     """
-    run, folder = json.loads(description), Path(out)
-    config = from_plain(run["config"])
-    if images is not None:
-        data = as_image_data(**images)
-    else:
-        place_of_data = config.data_dir if data_dir is None else Path(data_dir)
-        data = load_data(
-            config.dataset, place_of_data, None if cache_dir is None else Path(cache_dir)
-        )
-    check_same_data(folder, run, data)
-    model = build_model(config.model, data.shape, len(data.classes))
-    target = Target(
-        name=folder.resolve().name, kind="fit", model_name=config.model, data=data, folder=folder,
-        model=put_weights(model, unpack_weights(bytes(weights)), folder), config=run["config"],
-    )  # fmt: skip
+    if threads is not None:
+        torch.set_num_threads(int(threads))
+    target = as_target(description, weights, Path(out), name, images, data_dir, cache_dir)
     with noted_signals() as stop:
         try:
             evaluate_target(
@@ -129,13 +121,69 @@ def evaluate(
                 on_line=on_line or (lambda line: None), stop=stop, command=command,
             )  # fmt: skip
         except EvaluationStopped:
-            return {"stopped": True, "folder": str(folder)}
-    return {"stopped": False, "folder": str(folder)}
+            return {"stopped": True, "folder": out}
+    return {"stopped": False, "folder": out}
+
+
+def adversarial_examples(
+    description: str,
+    weights: bytes | bytearray,
+    options: dict[str, Any] | None = None,
+    n: int | None = None,
+    images: dict[str, Any] | None = None,
+    data_dir: str | None = None,
+    cache_dir: str | None = None,
+    name: str = "fit",
+    device: str = "auto",
+    threads: int | None = None,
+) -> dict[str, Any]:
+    """What `make_examples` gives for the first n test images of a fit; the rest as in `evaluate`,
+    with one attack."""
+    if threads is not None:
+        torch.set_num_threads(int(threads))
+    target = as_target(description, weights, Path(), name, images, data_dir, cache_dir)
+    count = {} if n is None else {"n": int(n)}
+    return make_examples(target, settings_from_plain(options or {}), device=device, **count)
 
 
 def compare(folders: dict[str, str]) -> dict[str, Any]:
     """What comparison.json holds, of evaluations by name."""
     return compare_evaluations({name: Path(folder) for name, folder in folders.items()})
+
+
+def as_target(
+    description: str,
+    weights: bytes | bytearray,
+    out: Path,
+    name: str,
+    images: dict[str, Any] | None,
+    data_dir: str | None,
+    cache_dir: str | None,
+) -> Target:
+    """A fit as what can be evaluated, with its own test images unless others are given."""
+    run = json.loads(description)
+    config, shape = from_plain(run["config"]), tuple(run["data"]["shape"])
+    if images is not None and "x" not in images:
+        data = as_test_images(images["x_test"], images["y_test"], shape, run["data"]["classes"])
+    elif images is not None:
+        data = as_image_data(**images)
+        check_same_data(Path(name), run, data)
+    else:
+        where = config.data_dir if data_dir is None else Path(data_dir)
+        data = load_data(config.dataset, where, None if cache_dir is None else Path(cache_dir))
+        check_same_data(Path(name), run, data)
+    with torch.random.fork_rng():  # the initial weights are drawn in vain
+        model = build_model(config.model, shape, len(run["data"]["classes"]))
+    put_weights(model, unpack_weights(bytes(weights)), Path(name))
+    return Target(name, "fit", config.model, model.eval(), data, out, run["config"])
+
+
+def as_test_images(
+    x_test: NDArray[Any], y_test: Any, shape: tuple[int, int, int], classes: list[str]
+) -> ImageData:
+    """R's arrays as a data set without training images, for which the test images stand."""
+    x, y = as_images(x_test, shape), as_labels(y_test)
+    return ImageData("arrays", x, y, x, y, tuple(classes))
 
 
 def as_image_data(

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from conftest import ROOT
 from sense import bridge
 from sense.checkpoint import WEIGHTS, load_weights
 from sense.config import recipe
 from sense.evaluate import evaluate_run
+from sense.evaluation.examples import NUMBER
 from sense.evaluation.settings import settings_from_plain
 from sense.runs import CONFIG, load_model, read_run
 
@@ -217,3 +219,74 @@ def test_an_interrupted_evaluation_goes_on(trained, arrays, tmp_path):
     assert not json.loads((tmp_path / "evaluation.json").read_text())["finished"]
     assert not bridge.evaluate(*kept, str(tmp_path), options, arrays)["stopped"]
     assert (tmp_path / "outcomes.csv").read_text().count("\n") == 1 + 3 * 40
+
+
+@pytest.fixture
+def kept(trained):
+    return trained[1]
+
+
+def test_other_test_images_stand_for_the_fits_own(arrays):
+    data = bridge.as_test_images(
+        arrays["x_test"], arrays["y_test"], (1, 24, 28), tuple("0123456789")
+    )
+    assert torch.equal(data.test_x[:, 0], torch.from_numpy(arrays["x_test"]))
+    assert data.name == "arrays"
+    with pytest.raises(ValueError, match="must be n x 24 x 28 x 1"):
+        bridge.as_test_images(arrays["x_test"][:, :20], arrays["y_test"], (1, 24, 28), ("a",))
+
+
+def test_a_fit_is_evaluated_on_images_of_r(kept, arrays, tmp_path):
+    told = []
+    labels = [float(label) for label in arrays["y_test"]]
+    images = {"x_test": arrays["x_test"], "y_test": labels}
+    done = bridge.evaluate(
+        *kept, str(tmp_path / "out"),
+        options={"attacks": "fgsm", "n": 30.0, "judge": False}, images=images, name="mine",
+        threads=1.0, on_line=told.append, command="an R call",
+    )  # fmt: skip
+    assert done == {"stopped": False, "folder": str(tmp_path / "out")}
+    content = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert content["target"]["name"] == "mine"
+    assert content["target"]["kind"] == "fit"
+    assert content["data"]["n"] == 30
+    assert content["data"]["of"] == 100
+    assert content["provenance"]["command"] == "an R call"
+    right = bridge.predict(*kept, arrays["x_test"][:30]).argmax(1) == arrays["y_test"][:30]
+    assert content["accuracy"]["natural"]["k"] == right.sum()
+    assert any(line.startswith("FGSM") for line in told)
+
+
+def test_adversarial_examples_of_a_fit(kept, arrays):
+    images = {name: arrays[name] for name in ("x_test", "y_test")}
+    found = bridge.adversarial_examples(
+        *kept, options={"attacks": "pgd", "steps": 2.0, "restarts": 1.0}, n=4.0, images=images
+    )
+    assert len(found["x"]) == 4
+    assert found["shape"] == [1, 24, 28]
+    np.testing.assert_allclose(
+        np.array(found["x"]).reshape(4, 24, 28), arrays["x_test"][:4] / 255, atol=1e-6
+    )
+    assert len(bridge.adversarial_examples(*kept, images=images, threads=1)["x"]) == NUMBER
+
+
+def test_a_fit_is_evaluated_on_the_data_it_names(tmp_path, sample):
+    source = ROOT / "inst/extdata/mnist-demo/sense"
+    kept = (source / CONFIG).read_text(), (source / WEIGHTS).read_bytes()
+    out = str(tmp_path / "out")
+    bridge.evaluate(*kept, out, options={"attacks": "fgsm", "n": 50, "judge": False})
+    content = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    stored = json.loads((source / "evaluation.json").read_text())
+    assert content["data"]["sha256"] == stored["data"]["sha256"] == sample.sha256
+    assert content["target"]["weights_sha256"] == stored["target"]["weights_sha256"]
+    other = kept[0].replace(sample.sha256, "0" * 64)
+    with pytest.raises(ValueError, match="made with other data"):
+        bridge.evaluate(other, kept[1], out)
+
+
+def test_evaluations_are_compared_by_name():
+    source = ROOT / "inst/extdata/mnist-demo"
+    found = bridge.compare({name: str(source / name) for name in ("r-at", "sense")})
+    assert [(row["attack"], row["first"]) for row in found["pairs"]] == [
+        ("natural", "r-at"), ("pgd", "r-at")
+    ]  # fmt: skip

@@ -1,26 +1,7 @@
-# The folder of an evaluated run, with these outcomes.
-evaluated_run <- function(natural, pgd, method = "sense") {
-  folder <- tempfile("run-")
-  dir.create(folder)
-  n <- length(natural)
-  write.csv(
-    data.frame(
-      image = rep(seq_len(n) - 1, 2), label = 1, attack = rep(c("natural", "pgd"), each = n),
-      prediction = c(natural, pgd), correct = c(natural, pgd)
-    ),
-    file.path(folder, "outcomes.csv"),
-    row.names = FALSE
+evaluated_run <- function(natural, pgd, ...) {
+  evaluation_folder(
+    list(natural = natural, pgd = pgd), attacks = list(pgd = list(label = "PGD-10 x 2")), ...
   )
-  write <- function(x, name) {
-    writeLines(jsonlite::toJSON(x, auto_unbox = TRUE), file.path(folder, name))
-  }
-  write(
-    list(config = list(method = method, c = 0.7, model = "capacity-1"), data = list(name = "toy")),
-    "config.json"
-  )
-  labels <- list(natural = list(label = "natural"), pgd = list(label = "PGD-10 x 2"))
-  write(list(attacks = labels), "evaluation.json")
-  folder
 }
 
 test_that("accuracies are counted from the outcomes, with Wilson intervals", {
@@ -48,6 +29,36 @@ test_that("every method has its name", {
 test_that("names label the runs", {
   table <- accuracies(c(mine = evaluated_run(1, 1)))
   expect_equal(unique(as.character(table$run)), "mine")
+})
+
+test_that("evaluations serve as well as folders, at the level asked for", {
+  folder <- add_curves(evaluated_run(c(1, 1, 1, 0), c(1, 0, 0, 0)))
+  evaluation <- read_sense_evaluation(folder)
+  expect_equal(accuracies(list(evaluation)), accuracies(folder))
+  expect_equal(accuracies(evaluation, level = 0.5), accuracies(folder, level = 0.5))
+  expect_equal(accuracies(evaluation, level = 0.5)$upper, wilson_interval(c(3, 1), 4, 0.5)$upper)
+  expect_equal(sense:::at_level(evaluation, 0.5)$curve, read_sense_evaluation(folder, 0.5)$curve)
+  expect_output(print(accuracies(folder, level = 0.5)), "50 % interval")
+})
+
+test_that("networks of one method are told apart by their folders, else by number", {
+  twins <- c(evaluated_run(1, 1, name = "a"), evaluated_run(1, 1, name = "b"))
+  expect_equal(
+    levels(accuracies(twins)$run), c("SENSE-AT (c = 0.7), a", "SENSE-AT (c = 0.7), b")
+  )
+  same <- c(evaluated_run(1, 1), evaluated_run(1, 1))
+  expect_equal(
+    levels(accuracies(same)$run), c("SENSE-AT (c = 0.7), toy", "SENSE-AT (c = 0.7), toy 1")
+  )
+})
+
+test_that("many attacks have a panel each, few a shape", {
+  many <- evaluation_folder(list(natural = 1, pgd = 1, square = 1, fgsm = 0))
+  built <- ggplot2::ggplot_build(autoplot(accuracies(many)))
+  expect_equal(nrow(built$layout$layout), 5) # and the worst
+  few <- ggplot2::ggplot_build(autoplot(accuracies(evaluated_run(1, 1))))
+  expect_equal(nrow(few$layout$layout), 1)
+  expect_equal(length(unique(few$data[[2]]$shape)), 2)
 })
 
 test_that("the table prints k / n and intervals", {

@@ -52,7 +52,8 @@ Rights = dict[str, dict[tuple[int, int], bool]]  # by attack, by image and label
 
 
 def _right(outcomes: Sequence[Outcome], content: dict[str, Any]) -> Rights:
-    """Which images are right under each attack, and under the worst of those in the common ball."""
+    """Which images are right under each attack, and under the worst of those in the common ball
+    where there are two or more."""
     found: Rights = {}
     for row in outcomes:
         found.setdefault(row.attack, {})[row.image, row.label] = bool(row.correct)
@@ -61,7 +62,7 @@ def _right(outcomes: Sequence[Outcome], content: dict[str, Any]) -> Rights:
         rows for name, rows in found.items()
         if name == "natural" or [content["attacks"][name][key] for key in ("eps", "norm")] == ball
     ]  # fmt: skip
-    if len(inside) > 1:
+    if len(inside) > 2:  # the worst of one attack is that attack, which needs no second test
         found[WORST] = {image: all(rows[image] for rows in inside) for image in inside[0]}
     return found
 

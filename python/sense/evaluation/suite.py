@@ -143,14 +143,22 @@ def attack_images(
     Those given are of the images as they stand before; an image that is misclassified there, or by
     a restart, is not attacked again. torch's random stream is used; the caller seeds it.
     """
-    predictions = predictions.clone()
+    return worst_images(attack, model, x, y, predictions, seed)[1]
+
+
+def worst_images(
+    attack: Attack, model: nn.Module, x: Tensor, y: Tensor, predictions: Tensor, seed: int
+) -> tuple[Tensor, Tensor]:
+    """`attack_images`, with the images that it found before the predictions: those that broke, else
+    those of the last restart, else x."""
+    predictions, found = predictions.clone(), x.clone()
     for restart in range(attack.restarts):
         standing = (predictions == y).nonzero().squeeze(1)
         if not len(standing):
             break
         x_adv = attack(model, x[standing], y[standing], seed + restart)
-        predictions[standing] = predict(model, x_adv)
-    return predictions
+        found[standing], predictions[standing] = x_adv, predict(model, x_adv)
+    return found, predictions
 
 
 @torch.no_grad()

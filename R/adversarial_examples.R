@@ -1,0 +1,156 @@
+#' Adversarial images of the first test images
+#'
+#' Attacks the first few test images and gives back the images themselves, to be
+#' looked at: `autoplot()` shows each image, its perturbation, and what became of
+#' it, with the network's word on both, like the paper's figure 1. They are the
+#' first ones, not chosen for the effect; an attack that fails shows as such.
+#'
+#' @param fit A [sense_fit], or the folder of a run. A folder that holds examples
+#'   already, which `python -m sense.report` leaves, needs no Python.
+#' @param n How many.
+#' @param attack Which attack, as in [evaluate_sense()]; PGD unless given.
+#' @param ... Further options of the attack by name, as in [evaluate_sense()].
+#' @param x,y,data_dir,device,threads As in [evaluate_sense()].
+#' @param object What `adversarial_examples()` gave.
+#' @return A list of class `sense_examples`, plain R data: `table`, a data frame
+#'   with a row for each image: `image` (counted from 0), `class`, `prediction`
+#'   and its `probability`, and the same of the attacked image, `attacked` and
+#'   `attacked_probability`; `x` and `x_adv`, arrays n x height x width x
+#'   channels of pixels from 0 to 1; `attack`, its options.
+#' @examples
+#' \dontrun{
+#' examples <- adversarial_examples(fit, n = 4)
+#' autoplot(examples)
+#' }
+#' @export
+adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y = NULL,
+                                 data_dir = NULL, device = NULL, threads = NULL) {
+  options <- evaluation_options(attacks = attack, ...)
+  stored <- if (is_string(fit)) file.path(fit, "examples.json")
+  asked <- !is.null(n) || length(options) || !is.null(x)
+  if (!asked && !is.null(stored) && file.exists(stored)) {
+    return(as_examples(jsonlite::read_json(stored, simplifyVector = TRUE)))
+  }
+  fit <- as_fit(fit)
+  as_examples(call_evaluation(
+    "adversarial_examples", fit, options,
+    images = test_images(fit, x, y), data_dir = data_dir, n = check_whole(n, "n", 1), device = device,
+    threads = check_whole(threads, "threads", 1)
+  ))
+}
+
+# From what Python gives, rows of pixels in its order: channels, height, width.
+as_examples <- function(plain) {
+  shape <- unlist(plain$shape)
+  column <- function(name) unlist(plain$images[[name]])
+  classes <- unlist(plain$classes)
+  structure(
+    list(
+      table = data.frame(
+        image = as.integer(column("image")), class = classes[column("label") + 1],
+        prediction = classes[column("prediction") + 1], probability = column("probability"),
+        attacked = classes[column("attacked") + 1],
+        attacked_probability = column("attacked_probability")
+      ),
+      x = pixel_array(plain$x, shape), x_adv = pixel_array(plain$x_adv, shape),
+      attack = plain$attack, model = plain$model, weights_sha256 = plain$weights_sha256
+    ),
+    class = "sense_examples"
+  )
+}
+
+pixel_array <- function(rows, shape) {
+  n <- if (is.matrix(rows)) nrow(rows) else length(rows)
+  flat <- if (is.matrix(rows)) as.vector(t(rows)) else unlist(rows)
+  # Python's last index runs fastest, R's first.
+  aperm(array(flat, c(rev(shape), n)), c(4, 2, 1, 3))
+}
+
+#' @rdname adversarial_examples
+#' @export
+autoplot.sense_examples <- function(object, ...) {
+  n <- nrow(object$table)
+  shown <- do.call(rbind, lapply(seq_len(n), function(i) picture_rows(object, i)))
+  shown$panel <- factor(shown$panel, picture_panels(object))
+  ggplot2::ggplot(shown, ggplot2::aes(.data$column, -.data$row, fill = .data$colour)) +
+    ggplot2::geom_raster() +
+    ggplot2::scale_fill_identity() +
+    ggplot2::facet_wrap(
+      ggplot2::vars(.data$panel), ncol = n,
+      labeller = ggplot2::as_labeller(function(panel) sub("^[^|]*\\|", "", panel))
+    ) +
+    ggplot2::coord_equal(expand = FALSE) +
+    wrapped_caption(
+      sprintf(
+        "%s; %s, %s. The first %d test images, not chosen. Rows: the image; its perturbation, %s; the two together. Above each, the class the network sees and its probability.",
+        object$model, object$attack$label, describe_ball(object$attack), n, scale_words(object)
+      ),
+      width = 20 * max(n, 3)
+    ) +
+    ggplot2::theme_void() +
+    ggplot2::theme(
+      plot.background = ggplot2::element_rect(fill = "white", colour = NA),
+      strip.text = ggplot2::element_text(size = 8, margin = ggplot2::margin(2, 0, 2, 0)),
+      panel.spacing = ggplot2::unit(4, "pt"),
+      plot.caption = ggplot2::element_text(hjust = 0, size = 8.5),
+      plot.caption.position = "plot",
+      plot.margin = ggplot2::margin(4, 4, 4, 4)
+    )
+}
+
+# A row a pixel of one image's three pictures.
+picture_rows <- function(object, i) {
+  x <- object$x[i, , , , drop = FALSE]
+  x_adv <- object$x_adv[i, , , , drop = FALSE]
+  pictures <- list(x, (x_adv - x) / (2 * perturbation_scale(object)) + 0.5, x_adv)
+  panels <- picture_panels(object)[i + c(0, 1, 2) * nrow(object$table)]
+  do.call(rbind, Map(function(picture, panel) {
+    side <- dim(picture)[2:3]
+    data.frame(
+      panel = panel, row = rep(seq_len(side[1]), side[2]),
+      column = rep(seq_len(side[2]), each = side[1]), colour = as_colours(picture)
+    )
+  }, pictures, panels))
+}
+
+# Grey for one channel, else red, green and blue.
+as_colours <- function(picture) {
+  channel <- function(i) pmin(pmax(as.vector(picture[1, , , min(i, dim(picture)[4])]), 0), 1)
+  grDevices::rgb(channel(1), channel(2), channel(3))
+}
+
+# The perturbation that is drawn white: the radius, where it bounds each pixel.
+perturbation_scale <- function(object) {
+  if (identical(object$attack$norm, "inf") && object$attack$eps > 0) {
+    return(object$attack$eps)
+  }
+  max(abs(object$x_adv - object$x), 1e-12)
+}
+
+scale_words <- function(object) {
+  scale <- perturbation_scale(object)
+  size <- format_radius(if (identical(scale, object$attack$eps)) scale else signif(scale, 2))
+  sprintf("from -%s (black) to %s (white)", size, size)
+}
+
+# What became of each image.
+fates <- function(table) {
+  ifelse(
+    table$prediction != table$class, "wrong as it is",
+    ifelse(table$attacked == table$class, "stands", "fooled")
+  )
+}
+
+# Headings, row by row, made different by a prefix that is not shown.
+picture_panels <- function(object) {
+  table <- object$table
+  sure <- function(class, p) sprintf("%s (%.0f %%)", class, 100 * p)
+  seen <- sure(table$prediction, table$probability)
+  wrong <- table$prediction != table$class
+  seen[wrong] <- sprintf("%s\nis %s", seen[wrong], table$class[wrong])
+  after <- paste(sure(table$attacked, table$attacked_probability), fates(table), sep = "\n")
+  paste0(
+    rep(c("image", "perturbation", "attacked"), each = nrow(table)), table$image, "|",
+    c(seen, rep("perturbation", nrow(table)), after)
+  )
+}

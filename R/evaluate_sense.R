@@ -1,0 +1,133 @@
+#' Evaluate a trained network under attack
+#'
+#' Attacks the test images of a fit, counts what the network still has right, and
+#' judges the evaluation itself. It is the same engine, with the same defaults,
+#' as `python -m sense.evaluate`: only what is given here is passed on.
+#'
+#' By default the network is attacked by PGD with 100 steps and 5 restarts in the
+#' ball that it was trained for, on all test images. The results are kept in the
+#' fit's folder, if that still holds this network, else in a temporary one. An
+#' evaluation that was stopped, by Ctrl-C or otherwise, goes on when the same call
+#' is given again; attacks can be added to one that is done.
+#'
+#' @param fit A [sense_fit], or the folder of a run.
+#' @param attacks Which attacks, any of `"fgsm"`, `"pgd"`, `"margin-pgd"`,
+#'   `"targeted-pgd"`, `"deepfool"`, `"deepfool-l2"`, `"autoattack"`, `"square"`
+#'   and `"transfer"`. PGD unless given; `"natural"`, none, is always among them.
+#' @param eps Radius of the ball of perturbations; that of the training unless
+#'   given.
+#' @param n So many of the test images, the first ones unless `draw` is the seed
+#'   to draw them with; all unless given.
+#' @param ... Further options by name, as `python -m sense.evaluate --help` lists
+#'   them, with `_` for `-`: `steps`, `restarts`, `step_size`, `norm` (`Inf`, 2
+#'   or 1), `queries` (Square), `l2_eps` (DeepFool), `source` (transfer: another
+#'   fit or run), `seed`, `draw`, `cascade`, `judge`, `curve` (radii), and
+#'   `convergence` (so many images are followed step by step).
+#' @param x,y Test images and their classes, as in [train_sense()]; those of the
+#'   fit's data set unless given. A fit that was trained on arrays needs them.
+#' @param data_dir Where the fit's data is now, if it was moved.
+#' @param out Folder for the results.
+#' @param overwrite `TRUE` to begin anew where the folder holds an evaluation
+#'   with other options.
+#' @param device,threads Where to compute, as in [sense_control()].
+#' @param quiet `TRUE` for no line an attack.
+#' @return A [sense_evaluation] object, plain R data.
+#' @examples
+#' \dontrun{
+#' fit <- train_sense()
+#' evaluation <- evaluate_sense(fit, c("pgd", "square"), n = 500)
+#' evaluation
+#' autoplot(evaluation)
+#'
+#' curves <- evaluate_sense(fit, curve = c(0, 0.1, 0.2, 0.3), convergence = 100, out = "curves")
+#' autoplot(curves, "curve")
+#' autoplot(curves, "worst-case")
+#' }
+#' @export
+evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
+                           x = NULL, y = NULL, data_dir = NULL, out = NULL, overwrite = FALSE,
+                           device = NULL, threads = NULL, quiet = FALSE) {
+  fit <- as_fit(fit)
+  check_path(out, "out")
+  options <- evaluation_options(attacks = attacks, eps = eps, n = n, ...)
+  folder <- out %||% own_folder(fit) %||% tempfile("sense-evaluation-")
+  done <- call_evaluation(
+    "evaluate", fit, options,
+    images = test_images(fit, x, y), data_dir = data_dir, out = path.expand(folder),
+    overwrite = isTRUE(overwrite), device = device, threads = check_whole(threads, "threads", 1),
+    on_line = if (!isTRUE(quiet)) function(line) message(line),
+    command = paste(deparse(sys.call()), collapse = " ")
+  )
+  if (done$stopped) {
+    cli::cli_abort(
+      c(
+        "The evaluation was stopped before its end.",
+        i = "Go on: give the same call again, with {.code out = \"{folder}\"}."
+      ),
+      class = "sense_stopped"
+    )
+  }
+  as_evaluation(folder, level = 0.95)
+}
+
+as_fit <- function(fit, call = parent.frame()) {
+  if (inherits(fit, "sense_fit")) {
+    return(fit)
+  }
+  if (!is_string(fit)) {
+    cli::cli_abort(
+      "{.arg fit} must be what {.fun train_sense} gave, or the folder of a run, not {.cls {class(fit)}}.",
+      call = call
+    )
+  }
+  read_sense_fit(fit)
+}
+
+# Only what is set; several attacks or radii as lists, another fit as its folder.
+evaluation_options <- function(..., call = parent.frame()) {
+  options <- named_dots(..., call = call)
+  if (inherits(options$source, "sense_fit")) {
+    options$source <- own_folder(options$source)
+    if (is.null(options$source)) {
+      cli::cli_abort("The folder of {.arg source} is gone: give the folder of a run.", call = call)
+    }
+  }
+  as_options(options)
+}
+
+# The fit's folder, if it is there and still holds these weights.
+own_folder <- function(fit) {
+  path <- file.path(fit$folder %||% "", "model.safetensors")
+  same <- file.exists(path) && identical(readBin(path, "raw", file.size(path)), fit$weights)
+  if (same) fit$folder
+}
+
+# Images of the user's own for the fit's classes, labels counted from 0; NULL for those of its data.
+test_images <- function(fit, x, y, call = parent.frame()) {
+  if (is.null(x)) {
+    if (identical(fit$config$dataset, "arrays")) {
+      cli::cli_abort(
+        "This fit was trained on arrays, which it does not keep: give test images and classes as {.arg x} and {.arg y}.",
+        call = call
+      )
+    }
+    return(NULL)
+  }
+  x <- as_image_array(x, "x", call)
+  if (!is.null(y)) y <- factor(y, levels = fit$data$classes)
+  y <- as_classes(y, nrow(x), "y", call)
+  list(x_test = x, y_test = as.list(as.integer(y) - 1L))
+}
+
+# A call into Python that evaluates a fit: its description and weights, and what is set.
+call_evaluation <- function(task, fit, options, ..., call = parent.frame()) {
+  bridge <- sense_bridge(call)
+  arguments <- c(
+    list(
+      fit$description, fit$weights, options = options,
+      cache_dir = tools::R_user_dir("sense", "cache"), name = basename(fit$folder %||% "fit")
+    ),
+    drop_null(list(...))
+  )
+  with_python_errors(do.call(bridge[[task]], arguments), call = call)
+}

@@ -1,0 +1,137 @@
+# The files that `python -m sense.evaluate` leaves in a folder, as docs/evaluation.md of the
+# sources describes them, as plain R data.
+
+read_evaluation_json <- function(folder, call = parent.frame()) {
+  path <- file.path(folder, "evaluation.json")
+  if (!file.exists(path)) {
+    cli::cli_abort(
+      "{.file {folder}} has no {.file evaluation.json}: run {.code python -m sense.evaluate {folder}} first.",
+      call = call
+    )
+  }
+  evaluation <- jsonlite::read_json(path)
+  if (isFALSE(evaluation$finished)) {
+    cli::cli_abort(
+      "The evaluation in {.file {folder}} is not finished: run its command again to go on with it, {.code {evaluation$provenance$command}}.",
+      call = call
+    )
+  }
+  evaluation
+}
+
+read_outcomes <- function(folder, call = parent.frame()) {
+  outcomes <- read_if_there(folder, "outcomes.csv")
+  if (is.null(outcomes)) {
+    cli::cli_abort(
+      "{.file {folder}} has no {.file outcomes.csv}: run {.code python -m sense.evaluate {folder}} first.",
+      call = call
+    )
+  }
+  check_outcomes(outcomes, file.path(folder, "outcomes.csv"), call)
+  outcomes
+}
+
+# Every attack must have the same images, in the same order: counts of others mean nothing.
+check_outcomes <- function(outcomes, path, call) {
+  columns <- c("image", "label", "attack", "prediction", "correct")
+  if (!all(columns %in% names(outcomes)) || !nrow(outcomes)) {
+    cli::cli_abort("{.file {path}} must have rows of the columns {.val {columns}}.", call = call)
+  }
+  parts <- split(outcomes[c("image", "label")], factor(outcomes$attack, unique(outcomes$attack)))
+  same <- vapply(parts, function(part) {
+    identical(part$image, parts[[1]]$image) && identical(part$label, parts[[1]]$label)
+  }, logical(1))
+  if (!all(same) || anyDuplicated(parts[[1]]$image)) {
+    odd <- names(parts)[!same]
+    cli::cli_abort(
+      "{.file {path}} is damaged: {.val {c(odd, names(parts)[1])[1]}} has other images than the other attacks, or one twice. Evaluate again.",
+      call = call
+    )
+  }
+  wrong <- which(outcomes$correct != (outcomes$prediction == outcomes$label))
+  if (length(wrong)) {
+    cli::cli_abort(
+      "{.file {path}} is damaged: row {wrong[1]} says correct = {outcomes$correct[wrong[1]]} of prediction {outcomes$prediction[wrong[1]]} and label {outcomes$label[wrong[1]]}.",
+      call = call
+    )
+  }
+}
+
+# The counts of evaluation.json must be those of the outcomes.
+check_counted <- function(folder, accuracy, stored, call) {
+  for (name in intersect(accuracy$attack, names(stored))) {
+    here <- accuracy[accuracy$attack == name, ]
+    if (here$k != stored[[name]]$k || here$n != stored[[name]]$n) {
+      cli::cli_abort(
+        "{.file {folder}}: outcomes.csv has {here$k} of {here$n} right under {.val {name}}, evaluation.json {stored[[name]]$k} of {stored[[name]]$n}. Evaluate again.",
+        call = call
+      )
+    }
+  }
+}
+
+# A CSV file of the folder, gzipped or not, or NULL.
+read_if_there <- function(folder, name) {
+  path <- file.path(folder, c(name, paste0(name, ".gz")))
+  path <- path[file.exists(path)]
+  if (length(path)) utils::read.csv(path[1])
+}
+
+# A row for each check of the evaluation itself, or NULL where it was not judged.
+judgement_table <- function(judgement) {
+  if (is.null(judgement)) {
+    return(NULL)
+  }
+  column <- function(name, empty) {
+    vapply(judgement$checks, function(check) check[[name]] %||% empty, empty)
+  }
+  data.frame(
+    check = column("check", ""), verdict = column("verdict", ""),
+    value = numbers(judgement$checks, "value"), threshold = numbers(judgement$checks, "threshold"),
+    text = column("text", "")
+  )
+}
+
+numbers <- function(rows, name) {
+  vapply(rows, function(row) as.numeric(row[[name]] %||% NA), numeric(1))
+}
+
+# Which network it was, and the options of its training where they are known.
+read_target <- function(folder, evaluation) {
+  target <- evaluation$target %||% list()
+  path <- file.path(folder, "config.json")
+  if (file.exists(path)) {
+    description <- jsonlite::fromJSON(path)
+    target$config <- target$config %||% description$config
+    target$data <- description$data
+  }
+  target$method <- if (is.null(target$config)) target$name else method_name(target$config)
+  target$model <- target$model %||% target$config$model
+  target
+}
+
+# Under which attacks each image is right: a row an image, a column an attack.
+right_matrix <- function(outcomes) {
+  attacks <- unique(outcomes$attack)
+  matrix(
+    outcomes$correct == 1,
+    ncol = length(attacks), dimnames = list(outcomes$image[outcomes$attack == attacks[1]], attacks)
+  )
+}
+
+# The attacks in the evaluation's own ball: those that the worst case is over.
+within_ball <- function(attacks, options) {
+  inside <- vapply(attacks, function(attack) {
+    isTRUE(all.equal(attack$eps, options$eps)) && identical(attack$norm, options$norm)
+  }, logical(1))
+  names(attacks)[inside]
+}
+
+# With the worst case as a column, where there are two attacks or more to take it over.
+with_worst <- function(right, attacks, options) {
+  inside <- within_ball(attacks, options)
+  if (length(inside) < 2) {
+    return(right)
+  }
+  cbind(right, worst = apply(right[, c("natural", inside), drop = FALSE], 1, all))
+}

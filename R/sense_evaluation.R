@@ -1,0 +1,229 @@
+#' An evaluation of a network
+#'
+#' What [evaluate_sense()] gives back and `read_sense_evaluation()` reads: what
+#' the network said of each test image, natural and under each attack, the
+#' accuracies with their intervals, and what the evaluation itself is worth.
+#' Plain R data, which [saveRDS()] keeps.
+#'
+#' Reading needs no Python. The accuracies are counted from the outcomes; the
+#' intervals are Wilson's, and Clopper and Pearson's beside them. They cover the
+#' drawing of test images, neither the strength of the attacks nor the chance of
+#' training: accuracy under an attack bounds robust accuracy from above. The
+#' warnings say where there is reason to think that it is far above.
+#'
+#' @param folder The folder of an evaluation, or of a run that was evaluated.
+#' @param level Confidence level of the intervals.
+#' @param x,object A `sense_evaluation`.
+#' @param row.names,optional,... Not used.
+#' @return A `sense_evaluation` is a list of
+#'   * `target`: the network's `name`, `method`, `model` and, where known, the
+#'     `config` of its training;
+#'   * `data`: the `name` of the data set, `n` images evaluated `of` how many;
+#'   * `options`: `eps`, `norm` and what else holds for all attacks;
+#'   * `attacks`: the options of each attack;
+#'   * `outcomes`: a data frame with a row for each image and attack, `image` and
+#'     `label` counted from 0;
+#'   * `accuracy`: a data frame with a row for each attack, `"natural"` being
+#'     none and `"worst"`, where there are two or more, the worst of each image
+#'     of those in the evaluation's ball: `k` right of `n`, `estimate`, `lower`
+#'     and `upper` (Wilson), `exact_lower` and `exact_upper` (Clopper-Pearson);
+#'   * `judgement`: a data frame with a row for each check of the evaluation, or
+#'     `NULL`: `verdict` (`"ok"`, `"warning"`, `"not judged"`), what was measured
+#'     and the `threshold`, and a sentence;
+#'   * `curve`: accuracy by radius, or `NULL`;
+#'   * `convergence`, `convergence_accuracy`: PGD step by step, or `NULL`;
+#'   * `provenance`, `folder` and the confidence `level`.
+#'
+#'   `as.data.frame()`: the accuracies. `summary()`: an object that prints all
+#'   checks, the attacks' options and the provenance too.
+#' @seealso [compare_sense()] for several networks on the same images,
+#'   [autoplot.sense_evaluation()] for the pictures.
+#' @examples
+#' runs <- system.file("extdata", "mnist-demo", package = "sense")
+#' evaluation <- read_sense_evaluation(file.path(runs, "sense"))
+#' evaluation
+#' as.data.frame(evaluation)
+#' @name sense_evaluation
+NULL
+
+#' @rdname sense_evaluation
+#' @export
+read_sense_evaluation <- function(folder, level = 0.95) {
+  if (!is_string(folder)) {
+    cli::cli_abort("{.arg folder} must be the path of an evaluated run, a single string.")
+  }
+  check_level(level)
+  as_evaluation(folder, level)
+}
+
+as_evaluation <- function(folder, level, call = parent.frame()) {
+  evaluation <- read_evaluation_json(folder, call)
+  outcomes <- read_outcomes(folder, call)
+  target <- read_target(folder, evaluation)
+  attacks <- evaluation$attacks[setdiff(names(evaluation$attacks), "natural")]
+  accuracy <- accuracy_table(outcomes, attacks, evaluation$options, level)
+  check_counted(folder, accuracy, evaluation$accuracy, call)
+  structure(
+    list(
+      target = target,
+      data = evaluation$data,
+      options = evaluation$options,
+      attacks = attacks,
+      outcomes = outcomes,
+      accuracy = accuracy,
+      judgement = judgement_table(evaluation$judgement),
+      curve = with_intervals(read_if_there(folder, "curve.csv"), level),
+      convergence = read_if_there(folder, "convergence.csv"),
+      convergence_accuracy = with_intervals(read_if_there(folder, "convergence_accuracy.csv"), level),
+      provenance = evaluation$provenance,
+      folder = normalizePath(folder),
+      level = level
+    ),
+    class = "sense_evaluation"
+  )
+}
+
+accuracy_table <- function(outcomes, attacks, options, level) {
+  right <- with_worst(right_matrix(outcomes), attacks, options)
+  k <- colSums(right)
+  n <- nrow(right)
+  exact <- exact_interval(k, n, level)
+  data.frame(
+    attack = colnames(right),
+    label = vapply(colnames(right), attack_label, "", attacks = attacks, options = options),
+    wilson_interval(k, n, level),
+    exact_lower = exact$lower, exact_upper = exact$upper,
+    row.names = NULL
+  )
+}
+
+# Counts with the intervals of the level asked for.
+with_intervals <- function(counts, level) {
+  if (is.null(counts)) {
+    return(NULL)
+  }
+  kept <- setdiff(names(counts), c("k", "n", "estimate", "lower", "upper"))
+  cbind(counts[kept], wilson_interval(counts$k, counts$n, level))
+}
+
+# "PGD-100 x 5"; another ball than the evaluation's is told.
+attack_label <- function(name, attacks, options) {
+  if (name == "natural") {
+    return("natural")
+  }
+  if (name == "worst") {
+    return("worst attack of each image")
+  }
+  attack <- attacks[[name]]
+  label <- attack$label %||% name
+  if (name %in% within_ball(attacks, options)) label else sprintf("%s, %s", label, describe_ball(attack))
+}
+
+# "l-infinity eps = 0.3"
+describe_ball <- function(options) {
+  sprintf(
+    "l%s eps = %s", if (options$norm == "inf") "-infinity" else options$norm,
+    format_radius(options$eps)
+  )
+}
+
+# "0.3", "8/255"
+format_radius <- function(eps) {
+  of_255 <- eps * 255
+  bytes <- eps > 0 & abs(of_255 - round(of_255)) < 1e-6 & abs(eps * 100 - round(eps * 100)) > 1e-6
+  ifelse(bytes, sprintf("%.0f/255", of_255), sprintf("%g", eps))
+}
+
+#' @rdname sense_evaluation
+#' @export
+print.sense_evaluation <- function(x, ...) {
+  print_header(x)
+  print_accuracy(x$accuracy, x$level)
+  cat("\n")
+  print_warnings(x$judgement)
+  invisible(x)
+}
+
+print_header <- function(x) {
+  cat(sprintf("<sense_evaluation> %s: %s, %s\n", x$target$name %||% basename(x$folder),
+              x$target$method, x$target$model))
+  cat(sprintf("%s on %s\n\n", describe_ball(x$options), describe_images(x$data)))
+}
+
+# "the first 1000 of the 10000 test images of mnist"
+describe_images <- function(data) {
+  if (is.null(data$of) || data$n == data$of) {
+    return(sprintf("all %d test images of %s", data$n, data$name))
+  }
+  which <- if (is.null(data$draw)) {
+    sprintf("the first %d", data$n)
+  } else {
+    sprintf("%d, drawn with seed %d,", data$n, data$draw)
+  }
+  sprintf("%s of the %d test images of %s", which, data$of, data$name)
+}
+
+print_accuracy <- function(accuracy, level) {
+  cells <- data.frame(
+    accuracy$label, format_interval(accuracy),
+    sprintf("[%.1f, %.1f]", 100 * accuracy$exact_lower, 100 * accuracy$exact_upper)
+  )
+  names(cells) <- c("attack", sprintf("accuracy, %g %% Wilson (k / n)", 100 * level), "exact")
+  print_cells(cells)
+}
+
+# Rows of text, which print() would break where they are wider than the console.
+print_cells <- function(cells) {
+  columns <- lapply(names(cells), function(name) format(c(name, as.character(cells[[name]]))))
+  cat(sub(" +$", "", do.call(paste, c("", columns, sep = "  "))), sep = "\n")
+}
+
+print_warnings <- function(judgement) {
+  if (is.null(judgement)) {
+    cat("Not judged: nothing was checked of the evaluation itself.\n")
+    return(invisible())
+  }
+  warned <- judgement[judgement$verdict == "warning", ]
+  judged <- sum(judgement$verdict != "not judged")
+  cat(sprintf("%d of %d checks warn%s", nrow(warned), judged, if (nrow(warned)) ":\n" else ".\n"))
+  for (i in seq_len(nrow(warned))) {
+    cat(strwrap(warned$text[i], width = 78, initial = "! ", prefix = "  "), sep = "\n")
+  }
+  left <- nrow(judgement) - judged
+  if (left) cat(sprintf("Not judged: %s.\n", paste(judgement$check[judgement$verdict == "not judged"], collapse = ", ")))
+}
+
+#' @rdname sense_evaluation
+#' @export
+summary.sense_evaluation <- function(object, ...) {
+  structure(object, class = "summary.sense_evaluation")
+}
+
+#' @export
+print.summary.sense_evaluation <- function(x, ...) {
+  print_header(x)
+  print_accuracy(x$accuracy, x$level)
+  cat("\nAttacks\n")
+  for (name in names(x$attacks)) {
+    cat("  ", format(name, width = 12), option_words(x$attacks[[name]]), "\n")
+  }
+  cat("\nThe evaluation itself\n")
+  if (is.null(x$judgement)) cat("  not judged\n")
+  for (i in seq_len(NROW(x$judgement))) {
+    row <- x$judgement[i, ]
+    cat(strwrap(
+      sprintf("%s: %s", row$verdict, row$text), width = 78, initial = "  ", prefix = "    "
+    ), sep = "\n")
+  }
+  cat("\nProvenance\n")
+  for (name in names(x$provenance)) {
+    cat("  ", format(name, width = 8), format(x$provenance[[name]] %||% "unknown"), "\n")
+  }
+  invisible(x)
+}
+
+#' @rdname sense_evaluation
+#' @export
+as.data.frame.sense_evaluation <- function(x, row.names = NULL, optional = FALSE, ...) {
+  x$accuracy
+}

@@ -1,0 +1,131 @@
+#' A report of evaluations, as one page
+#'
+#' Writes an HTML page with the accuracies and their intervals, what the
+#' evaluations themselves are worth, the networks in pairs, and the pictures. It
+#' holds all that it shows and loads nothing. `python -m sense.report RUN` makes
+#' the same page, with adversarial images too.
+#'
+#' Needs the packages rmarkdown and knitr, and pandoc; not Python.
+#'
+#' @param folders Folders of evaluated runs, or a list of what [evaluate_sense()]
+#'   gave; names label them, as in [accuracies()].
+#' @param out The file to write; `report.html` in the folder of a single
+#'   evaluation unless given.
+#' @param level Confidence level of the intervals.
+#' @return The path of the page, invisibly.
+#' @examples
+#' \dontrun{
+#' sense_report("runs/sense")
+#' sense_report(c("runs/nt", "runs/sense"), "nt-and-sense.html")
+#' }
+#' @export
+sense_report <- function(folders, out = NULL, level = 0.95) {
+  check_path(out, "out")
+  check_level(level)
+  check_report_tools()
+  evaluations <- as_evaluations(folders, level)
+  if (is.null(out)) {
+    if (length(evaluations) > 1) {
+      cli::cli_abort("Say where the report of several evaluations goes: give {.arg out}.")
+    }
+    out <- file.path(evaluations[[1]]$folder, "report.html")
+  }
+  comparison <- tryCatch(
+    if (length(evaluations) > 1) compare_sense(evaluations, level = level),
+    rlang_error = function(e) cli::ansi_strip(conditionMessage(e))
+  )
+  told <- is.character(comparison)
+  render_report(out, list(
+    evaluations = evaluations, level = level, examples = stored_examples(evaluations),
+    comparison = if (!told) comparison, not_comparable = if (told) comparison
+  ))
+  invisible(out)
+}
+
+# Says in one line what to install.
+check_report_tools <- function(call = parent.frame()) {
+  packages <- c("rmarkdown", "knitr")
+  absent <- packages[!vapply(packages, requireNamespace, logical(1), quietly = TRUE)]
+  if (length(absent)) {
+    remedy <- sprintf("install.packages(%s)", paste(deparse(absent), collapse = ""))
+    cli::cli_abort(
+      "The report needs what is not there, {.pkg {absent}}: run {.code {remedy}} in R.",
+      call = call
+    )
+  }
+  if (!rmarkdown::pandoc_available("2.0")) {
+    cli::cli_abort(
+      "The report needs pandoc 2.0 or newer: install it from {.url https://pandoc.org} (Debian: {.code apt install pandoc}).",
+      call = call
+    )
+  }
+}
+
+# In a folder of its own, then moved: the page is whole or not there.
+render_report <- function(out, content) {
+  work <- tempfile("report-")
+  dir.create(work)
+  on.exit(unlink(work, recursive = TRUE))
+  file.copy(list.files(system.file("report", package = "sense"), full.names = TRUE), work)
+  made <- rmarkdown::render(
+    file.path(work, "report.Rmd"),
+    output_format = rmarkdown::html_document(
+      theme = NULL, highlight = NULL, mathjax = NULL, self_contained = TRUE, css = "report.css",
+      md_extensions = "-smart-markdown_in_html_blocks" # what cells hold is text
+    ),
+    envir = list2env(content, parent = asNamespace("sense")), quiet = TRUE
+  )
+  part <- file.path(dirname(out), paste0(".", basename(out), ".part"))
+  on.exit(unlink(part), add = TRUE)
+  if (!file.copy(made, part, overwrite = TRUE) || !file.rename(part, out)) {
+    cli::cli_abort("{.file {out}} could not be written: is its folder there, and writable?", call = parent.frame())
+  }
+}
+
+# Those that lie beside the evaluations, of the same weights.
+stored_examples <- function(evaluations) {
+  found <- lapply(evaluations, function(one) {
+    if (file.exists(file.path(one$folder, "examples.json"))) {
+      examples <- adversarial_examples(one$folder)
+      if (identical(examples$weights_sha256, one$target$weights_sha256)) examples
+    }
+  })
+  drop_null(found)
+}
+
+# Heights of pictures, in inches, by how many rows they have.
+accuracy_height <- function(evaluations) {
+  attacks <- length(unique(unlist(lapply(evaluations, function(one) one$accuracy$label))))
+  networks <- length(evaluations)
+  if (networks == 1) {
+    1.4 + 0.3 * attacks
+  } else if (attacks <= 3) {
+    1.6 + 0.4 * networks
+  } else {
+    1.2 + ceiling(attacks / 2) * (0.6 + 0.25 * networks)
+  }
+}
+
+difference_height <- function(comparison) {
+  if (is.null(comparison)) {
+    return(1) # asked for, not drawn
+  }
+  couples <- nrow(unique(comparison$pairs[c("first", "second")]))
+  attacks <- length(unique(comparison$pairs$label))
+  1.6 + ceiling(attacks / 2) * (0.7 + 0.25 * couples)
+}
+
+# "3 checks: 1 warned, 1 passed, 1 could not be judged."
+judged_words <- function(judgement) {
+  count <- function(verdict) sum(judgement$verdict == verdict)
+  sprintf(
+    "%d checks: %d warned, %d passed, %d could not be judged.",
+    nrow(judgement), count("warning"), count("ok"), count("not judged")
+  )
+}
+
+# "steps = 100, restarts = 5, eps = 0.3, norm = inf"
+option_words <- function(attack) {
+  own <- drop_null(attack[setdiff(names(attack), "label")])
+  paste(names(own), vapply(own, format, ""), sep = " = ", collapse = ", ")
+}

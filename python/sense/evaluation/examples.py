@@ -1,0 +1,106 @@
+"""A few adversarial images, to be looked at (figure 1 of the paper)."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..checkpoint import write_atomically
+from ..devices import choose_device, place
+from .batches import batch_seed, cut
+from .settings import Settings
+from .suite import build_attack, check_network, predict, worst_images
+from .targets import Target, open_source
+from .weights import weights_sha256
+
+EXAMPLES = "examples.json"
+NUMBER = 5
+
+
+def make_examples(
+    target: Target, settings: Settings, *, n: int = NUMBER, device: str = "auto"
+) -> dict[str, Any]:
+    """The first n test images, not chosen for the effect, and what the attack makes of them.
+
+    Parameters
+    ----------
+    target
+        From `open_run`.
+    settings
+        Name one attack; eps and norm are the target's unless given.
+    n
+        How many, from 1 to the number of test images.
+    device
+        As in the configuration of a run.
+
+    Returns
+    -------
+    What examples.json holds (docs/evaluation.md): plain numbers, strings and lists.
+
+    Raises
+    ------
+    ValueError
+        For another number of attacks than one, or options that do not fit.
+    """
+    settings = settings.complete(target.eps, target.norm)
+    names = [name for name in settings.attacks if name != "natural"]
+    if len(names) != 1:
+        raise ValueError(f"examples are made by one attack, got {' '.join(names) or 'none'}")
+    if not 1 <= n <= len(target.data.test_x):
+        raise ValueError(f"n must be from 1 to {len(target.data.test_x)}, the test images, got {n}")
+    where = choose_device(device)
+    attack = build_attack(names[0], settings, open_source(settings.source, where))
+    model = place(target.model, where).eval()
+    (batch,) = cut(range(n), target.data.test_x, target.data.test_y, n, where)
+    check_network(model, batch.x, batch.y, [attack])
+    with torch.random.fork_rng():
+        torch.manual_seed(batch_seed(settings.seed, batch))
+        known = predict(model, batch.x)
+        x_adv, _ = worst_images(attack, model, batch.x, batch.y, known, settings.seed)
+    before, after = seen(model, batch.x), seen(model, x_adv)
+    return {
+        "model": f"{target.name}, {target.model_name}",
+        "weights_sha256": weights_sha256(target.model),
+        "attack": attack.plain(),
+        "classes": list(target.data.classes),
+        "shape": list(target.data.shape),
+        "images": {
+            "image": batch.images, "label": batch.y.tolist(),
+            "prediction": before[0], "probability": before[1],
+            "attacked": after[0], "attacked_probability": after[1],
+        },
+        "x": pixels(batch.x),
+        "x_adv": pixels(x_adv),
+    }  # fmt: skip
+
+
+@torch.no_grad()
+def seen(model: nn.Module, x: Tensor) -> tuple[list[int], list[float]]:
+    """The most probable class of each image, and its probability."""
+    probability, prediction = model(x).softmax(1).max(1)
+    return prediction.tolist(), [round(p, 6) for p in probability.tolist()]
+
+
+def pixels(x: Tensor) -> list[list[float]]:
+    """A row an image, channels first, then height, then width."""
+    return [[round(value, 6) for value in row] for row in x.flatten(1).tolist()]
+
+
+def write_examples(folder: Path, content: dict[str, Any]) -> Path:
+    """Write examples.json into the folder."""
+    text = json.dumps(content, allow_nan=False) + "\n"
+    write_atomically(folder / EXAMPLES, lambda part: part.write_text(text))
+    return folder / EXAMPLES
+
+
+def settings_of(content: dict[str, Any]) -> Settings:
+    """PGD as the evaluation with this evaluation.json had it, else with our defaults."""
+    options, pgd = content["options"], content["attacks"].get("pgd", {})
+    own = {name: pgd[name] for name in ("steps", "restarts", "step_size") if name in pgd}
+    return replace(
+        Settings(attacks=("pgd",), **own), eps=options["eps"], norm=options["norm"],
+        seed=options["seed"],
+    )  # fmt: skip

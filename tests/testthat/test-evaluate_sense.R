@@ -1,0 +1,134 @@
+quick <- function(fit, ..., n = 40) {
+  evaluate_sense(fit, n = n, steps = 2, restarts = 1, ..., threads = 1, quiet = TRUE)
+}
+
+test_that("R and the shell find the same, file by file", {
+  skip_if_no_sense()
+  fit <- short_fit()
+  ours <- quick(fit, c("fgsm", "pgd"), curve = c(0, 0.1), convergence = 4, out = tempfile("r-"))
+  shell <- tempfile("shell-")
+  system2(
+    reticulate::py_config()$python,
+    c(
+      "-m", "sense.evaluate", fit$folder, "--attacks", "fgsm", "pgd", "--n", "40", "--steps", "2",
+      "--restarts", "1", "--curve", "0", "0.1", "--convergence", "4", "--threads", "1", "--out", shell
+    ),
+    stdout = TRUE, stderr = TRUE,
+    env = paste0("PYTHONPATH=", shQuote(sense:::python_source()))
+  )
+  theirs <- read_sense_evaluation(shell)
+  same <- c("data", "options", "outcomes", "accuracy", "curve", "convergence", "convergence_accuracy")
+  for (part in same) expect_equal(ours[[part]], theirs[[part]])
+  expect_equal(ours$judgement$verdict, theirs$judgement$verdict)
+  expect_equal(ours$target$weights_sha256, theirs$target$weights_sha256)
+  expect_match(ours$provenance$command, "evaluate_sense\\(fit")
+  expect_equal(ours$accuracy$label, c("natural", "FGSM", "PGD-2 x 1", "worst attack of each image"))
+})
+
+test_that("the network's word is that of predict()", {
+  skip_if_no_sense()
+  fit <- short_fit()
+  natural <- subset(quick(fit, "fgsm", judge = FALSE)$outcomes, attack == "natural")
+  expect_equal(natural$prediction, as.integer(as.character(predict(fit, sample_images(40)$x))))
+  expect_equal(natural$label, as.integer(as.character(sample_images(40)$y)))
+})
+
+test_that("results are kept in the fit's folder, to go on with and to compare", {
+  skip_if_no_sense()
+  first <- train_short(method = "nt")
+  second <- train_short(method = "r-at", steps = 1)
+  quick(first, "fgsm", judge = FALSE)
+  expect_true(file.exists(file.path(first$folder, "evaluation.json")))
+  added <- quick(first, c("fgsm", "pgd"), judge = FALSE)
+  expect_equal(added$accuracy$attack, c("natural", "fgsm", "pgd", "worst"))
+  expect_error(quick(first, "pgd", seed = 1, judge = FALSE), "other options: seed \\(0, not 1\\)")
+  expect_error(compare_sense(first, second), "was not evaluated")
+  quick(second, c("fgsm", "pgd"), judge = FALSE)
+  comparison <- compare_sense(first, second)
+  theirs <- sense:::sense_bridge()$compare(list(a = first$folder, b = second$folder))
+  column <- function(name) unlist(lapply(theirs$pairs, `[[`, name))
+  for (name in c("attack", "n", "both", "only_first", "only_second", "neither", "p", "p_holm")) {
+    expect_equal(comparison$pairs[[name]], column(name))
+  }
+})
+
+test_that("a fit without its folder is evaluated all the same", {
+  skip_if_no_sense()
+  fit <- short_fit()
+  here <- quick(fit, "pgd", judge = FALSE, out = tempfile())
+  fit$folder <- NULL
+  expect_equal(quick(fit, "pgd", judge = FALSE)$outcomes, here$outcomes)
+  fit$folder <- tempfile() # of another network by now
+  dir.create(fit$folder)
+  writeBin(as.raw(1:10), file.path(fit$folder, "model.safetensors"))
+  expect_null(sense:::own_folder(fit))
+})
+
+test_that("images of one's own are evaluated, in the order of the fit's classes", {
+  skip_if_no_sense()
+  digits <- sample_images(30)
+  fit <- short_fit()
+  named <- quick(fit, "fgsm", x = digits$x, y = digits$y, n = 30, judge = FALSE, out = tempfile())
+  sample <- quick(fit, "fgsm", judge = FALSE, out = tempfile())
+  first <- subset(sample$outcomes, image < 30)
+  expect_equal(named$outcomes$prediction, first$prediction)
+  expect_equal(named$data$name, "arrays")
+  expect_equal(named$data$n, 30)
+  expect_error(compare_sense(named, sample), "same images")
+  expect_error(quick(fit, x = digits$x[, 1:20, ], y = digits$y), "images must be n x 28 x 28")
+  expect_error(quick(fit, x = digits$x, y = rep("x", 30)), "30 missing or unknown classes")
+  expect_error(quick(fit, x = digits$x), "Images need their classes")
+})
+
+test_that("an attack from another network takes a fit as its source", {
+  skip_if_no_sense()
+  evaluation <- quick(short_fit(), "transfer", source = short_fit(), judge = FALSE, out = tempfile())
+  direct <- quick(short_fit(), "pgd", judge = FALSE, out = tempfile())
+  expect_equal(evaluation$accuracy$k, direct$accuracy$k)
+})
+
+test_that("one that was stopped says where to go on", {
+  fit <- structure(list(config = list(dataset = "mnist-sample"), weights = raw(1)), class = "sense_fit")
+  cache <- sense:::bridge_cache
+  before <- cache$module
+  on.exit(cache$module <- before)
+  asked <- NULL
+  cache$module <- list(evaluate = function(...) {
+    asked <<- list(...)
+    list(stopped = TRUE)
+  })
+  expect_error(
+    evaluate_sense(fit, c("fgsm", "pgd"), norm = Inf, curve = 0.1, out = "some-folder", threads = 2),
+    "same call again, with `out = \"some-folder\"`", class = "sense_stopped"
+  )
+  # Only what was set is passed on, several as a list.
+  expect_equal(asked$options, list(attacks = list("fgsm", "pgd"), norm = Inf, curve = 0.1))
+  expect_identical(asked$threads, 2L)
+  expect_false("device" %in% names(asked))
+})
+
+test_that("lines are told as they come, and can be silenced", {
+  skip_if_no_sense()
+  told <- capture.output(
+    invisible(evaluate_sense(
+      short_fit(), "fgsm", n = 10, judge = FALSE, threads = 1, out = tempfile()
+    )),
+    type = "message"
+  )
+  expect_match(told, "^FGSM", all = FALSE)
+  expect_silent(evaluate_sense(
+    short_fit(), "fgsm", n = 10, judge = FALSE, threads = 1, out = tempfile(), quiet = TRUE
+  ))
+})
+
+test_that("bad options are refused in Python's words, bad calls without Python", {
+  expect_error(evaluate_sense(1), "must be what `train_sense\\(\\)` gave")
+  expect_error(evaluate_sense(tempdir()), "not the folder of a finished run")
+  skip_if_no_sense()
+  expect_error(quick(short_fit(), "magic"), "attacks must be one of natural, fgsm")
+  expect_error(quick(short_fit(), epss = 1), "unknown option epss")
+  expect_error(evaluate_sense(short_fit(), "fgsm", n = 1e6, out = tempfile()), "n must be from 1 to 2000")
+  arrays <- short_fit()
+  arrays$config$dataset <- "arrays"
+  expect_error(evaluate_sense(arrays), "give test images and classes as `x` and `y`")
+})

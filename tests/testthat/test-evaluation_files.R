@@ -1,0 +1,52 @@
+damaged <- function(change) {
+  folder <- evaluation_folder(list(natural = c(1, 1, 0), pgd = c(1, 0, 0)))
+  path <- file.path(folder, "outcomes.csv")
+  writeLines(change(readLines(path)), path)
+  folder
+}
+
+test_that("outcomes that contradict themselves are refused", {
+  expect_error(
+    read_sense_evaluation(damaged(function(rows) rows[-7])), "damaged: \"pgd\" has other images"
+  )
+  expect_error(
+    read_sense_evaluation(damaged(function(rows) sub("0,1,pgd,1,1", "0,1,pgd,1,0", rows))),
+    "damaged: row 4 says correct = 0 of prediction 1 and label 1"
+  )
+  expect_error(
+    read_sense_evaluation(damaged(function(rows) sub("0,1,pgd,1,1", "0,1,pgd,2,0", rows))),
+    "outcomes.csv has 0 of 3 right under \"pgd\", evaluation.json 1 of 3"
+  )
+  expect_error(read_sense_evaluation(damaged(function(rows) rows[1])), "must have rows")
+})
+
+test_that("gzipped outcomes are the same", {
+  folder <- evaluation_folder(list(natural = c(1, 1, 0), pgd = c(1, 0, 0)))
+  before <- read_sense_evaluation(folder)$outcomes
+  path <- file.path(folder, "outcomes.csv")
+  zipped <- gzfile(paste0(path, ".gz"), "w")
+  writeLines(readLines(path), zipped)
+  close(zipped)
+  file.remove(path)
+  expect_identical(read_sense_evaluation(folder)$outcomes, before)
+})
+
+test_that("a network without a known training is called by its name", {
+  folder <- evaluation_folder(list(natural = 1, pgd = 1), name = "somebody-s")
+  file.remove(file.path(folder, "config.json"))
+  evaluation <- read_sense_evaluation(folder)
+  expect_equal(evaluation$target$method, "somebody-s")
+  expect_equal(evaluation$target$model, "capacity-1")
+  expect_equal(unique(as.character(accuracies(folder)$run)), "somebody-s")
+})
+
+test_that("the worst case is over the attacks in the evaluation's ball", {
+  attacks <- list(a = list(eps = 0.3, norm = "inf"), b = list(eps = 0.3, norm = "2"),
+                  c = list(eps = 0.1, norm = "inf"), d = list(eps = 0.3, norm = "inf"))
+  options <- list(eps = 0.3, norm = "inf")
+  expect_equal(sense:::within_ball(attacks, options), c("a", "d"))
+  right <- cbind(natural = c(TRUE, TRUE, TRUE), a = c(TRUE, TRUE, FALSE), b = FALSE,
+                 d = c(TRUE, FALSE, TRUE))
+  expect_equal(sense:::with_worst(right, attacks, options)[, "worst"], c(TRUE, FALSE, FALSE))
+  expect_false("worst" %in% colnames(sense:::with_worst(right[, 1:2], attacks["a"], options)))
+})

@@ -1,0 +1,85 @@
+mixed <- function(...) {
+  evaluation_folder(
+    list(
+      natural = c(1, 1, 1, 1, 0), pgd = c(1, 0, 1, 0, 0), square = c(1, 1, 0, 0, 0),
+      "deepfool-l2" = c(0, 0, 0, 1, 0)
+    ),
+    attacks = list("deepfool-l2" = list(label = "DeepFool (l2)", eps = 2, norm = "2")), ...
+  )
+}
+
+test_that("accuracies are counted from the outcomes, the worst within the ball only", {
+  evaluation <- read_sense_evaluation(mixed())
+  table <- as.data.frame(evaluation)
+  expect_equal(table$attack, c("natural", "pgd", "square", "deepfool-l2", "worst"))
+  expect_equal(table$k, c(4, 2, 2, 1, 1))
+  expect_equal(table$n, rep(5, 5))
+  expect_equal(table$label[4], "DeepFool (l2), l2 eps = 2")
+  expect_equal(table$lower, wilson_interval(table$k, 5)$lower)
+  expect_equal(table$exact_upper, exact_interval(table$k, 5)$upper)
+  expect_equal(read_sense_evaluation(mixed(), level = 0.5)$accuracy$upper, wilson_interval(table$k, 5, 0.5)$upper)
+})
+
+test_that("one attack is its own worst case, and is not shown twice", {
+  folder <- evaluation_folder(list(natural = c(1, 1), pgd = c(1, 0)))
+  expect_equal(read_sense_evaluation(folder)$accuracy$attack, c("natural", "pgd"))
+})
+
+test_that("it is plain data that saveRDS keeps", {
+  evaluation <- read_sense_evaluation(add_curves(mixed(judgement = toy_judgement())))
+  file <- tempfile(fileext = ".rds")
+  saveRDS(evaluation, file)
+  expect_identical(readRDS(file), evaluation)
+  plain <- function(x) is.null(x) || (is.atomic(x) || (is.list(x) && all(vapply(x, plain, TRUE))))
+  expect_true(plain(unclass(evaluation)))
+})
+
+test_that("print says what, how accurate and what is doubtful, in words", {
+  evaluation <- read_sense_evaluation(mixed(judgement = toy_judgement()))
+  said <- paste(capture.output(print(evaluation)), collapse = "\n")
+  expect_match(said, "toy: SENSE-AT \\(c = 0.7\\), capacity-1\nl-infinity eps = 0.3 on the first 5 of the 10 test images of toy")
+  expect_match(said, "PGD +40.0 % \\[11.8, 76.9\\] \\(2 / 5\\) +\\[5.3, 85.3\\]")
+  expect_match(said, "worst attack of each image +20.0 %")
+  expect_match(said, "1 of 2 checks warn:\n! At eps = 1 PGD leaves 25 % right")
+  expect_match(said, "Not judged: stronger-attack")
+  expect_no_match <- function(x, pattern) expect_false(grepl(pattern, x))
+  expect_no_match(said, "Two passes agree")
+  whole <- paste(capture.output(print(summary(evaluation))), collapse = "\n")
+  expect_match(whole, "ok: Two passes agree")
+  expect_match(whole, "deepfool-l2 +steps = 10, eps = 2, norm = 2")
+  expect_match(whole, "commit +unknown")
+})
+
+test_that("without a judgement, and without warnings, it says so", {
+  expect_output(print(read_sense_evaluation(mixed())), "Not judged: nothing was checked")
+  fine <- list(checks = toy_judgement()$checks[2])
+  expect_output(print(read_sense_evaluation(mixed(judgement = fine))), "0 of 1 checks warn\\.")
+})
+
+test_that("images are described as they were drawn", {
+  expect_output(print(read_sense_evaluation(mixed(draw = 3L))), "5, drawn with seed 3, of the 10")
+})
+
+test_that("the stored evaluations can be read", {
+  runs <- system.file("extdata", "mnist-demo", package = "sense")
+  evaluation <- read_sense_evaluation(file.path(runs, "sense"))
+  expect_equal(evaluation$accuracy$label, c("natural", "PGD-100 x 5"))
+  expect_equal(evaluation$accuracy$n, c(2000, 2000))
+  expect_output(print(evaluation), "all 2000 test images of mnist-sample")
+})
+
+test_that("curves and courses are read, with intervals of the level asked for", {
+  evaluation <- read_sense_evaluation(add_curves(mixed()), level = 0.9)
+  expect_equal(evaluation$curve$estimate, c(1, 0.75, 0.25))
+  expect_equal(evaluation$curve$lower, wilson_interval(c(4, 3, 1), 4, 0.9)$lower)
+  expect_equal(nrow(evaluation$convergence), 18)
+  expect_equal(evaluation$convergence_accuracy$k[1:6], c(3, 3, 3, 2, 2, 2))
+  expect_null(read_sense_evaluation(mixed())$curve)
+})
+
+test_that("what is no evaluation, not finished, or other than its level, is refused", {
+  expect_error(read_sense_evaluation(tempdir()), "no .*evaluation.json.*python -m sense.evaluate")
+  expect_error(read_sense_evaluation(c("a", "b")), "a single string")
+  expect_error(read_sense_evaluation(mixed(finished = FALSE)), "not finished.*python -m sense.evaluate toy")
+  expect_error(read_sense_evaluation(mixed(), level = 95), "between 0 and 1")
+})
