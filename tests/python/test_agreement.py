@@ -69,4 +69,4 @@ def test_the_standard_autoattack_is_the_package_s_to_the_bit(sample, norm, eps, 
         f"{counts}"
     )
     assert differ == 0
-    assert {"apgd-ce", "apgd-t", None} <= set(counts)
+    assert {"apgd-ce", None} <= set(counts)  # broken ones, and ones that all four parts tried
