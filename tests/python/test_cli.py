@@ -137,7 +137,8 @@ def test_the_shell_trains_and_evaluates(start, tmp_path):
     assert re.fullmatch(r"nt-\d{8}-\d{6}", run.name)
     assert read_run(run)[0].batch_size == 2000
 
-    process = start("sense.evaluate", run, "--n", 50, "--steps", 5, "--restarts", 2)
+    quick = ["--n", 50, "--steps", 5, "--restarts", 2, "--queries", 20]
+    process = start("sense.evaluate", run, *quick)
     output, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, "")
     lines = output.splitlines()
