@@ -36,6 +36,7 @@ def whole_batch_statistics(model: nn.Module, images: Sequence[int], rank: int) -
             del layer.forward
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def forward(layer: _BatchNorm, images: Sequence[int], rank: int, x: Tensor) -> Tensor:
     """The layer's output for this process's part x of a batch."""
     if attacking() or not layer.training:
