@@ -36,6 +36,7 @@ def whole_batch_statistics(model: nn.Module, images: Sequence[int], rank: int) -
             del layer.forward
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def forward(layer: _BatchNorm, images: Sequence[int], rank: int, x: Tensor) -> Tensor:
     """The layer's output for this process's part x of a batch."""
     if attacking() or not layer.training:
@@ -46,9 +47,9 @@ def forward(layer: _BatchNorm, images: Sequence[int], rank: int, x: Tensor) -> T
 
     # Means and variances of all processes, a row each, in one exchange: from sums of squares the
     # variance would be the small difference of large numbers.
-    rows = mean.new_zeros(len(images), 2, len(mean))
-    rows = Total.apply(rows.index_put((torch.tensor(rank),), torch.stack([mean, var])))
-    means, variances = rows.unbind(1)
+    own = torch.stack([mean, var])
+    rows = [own if row == rank else torch.zeros_like(own) for row in range(len(images))]
+    means, variances = Total.apply(torch.stack(rows)).unbind(1)
     part = mean.new_tensor(images).unsqueeze(1) / sum(images)
     mean = (part * means).sum(0)
     var = (part * (variances + (means - mean) ** 2)).sum(0)

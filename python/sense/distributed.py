@@ -188,10 +188,10 @@ class Processes:
         """Make each gradient the sum of all processes' gradients, and change floating-point buffers
         by the mean of all changes since `at_work` began.
 
-        Not DistributedDataParallel: its wrapper exchanges buffers in each forward pass, so an
-        attack would have to go round it, and it wants one forward pass a backward pass, where
-        TRADES makes three. What it gains, exchanging while the backward pass goes on, is little
-        beside an attack's passes.
+        Not DistributedDataParallel: its wrapper exchanges buffers in each forward pass, of which
+        the processes' attacks take different numbers, so that attacks would have to go round it.
+        What it gains is to exchange while the backward pass goes on; but the exchange is under 1 %
+        of a step with K = 10 (SmallCNN and ResNet-20, 16 images a process, two gloo processes).
         """
         if self.size == 1:
             return

@@ -92,8 +92,10 @@ def fit(
     show = show and ranks.leads
     ranks.set_threads(config.threads)
     device = ranks.each(lambda: ranks.device(config.device))
-    tune(device, precision=config.precision, code=config.compile,
-         cudnn_benchmark=config.cudnn_benchmark)  # fmt: skip
+    ranks.each(
+        lambda: tune(device, precision=config.precision, code=config.compile,
+                     cudnn_benchmark=config.cudnn_benchmark)
+    )  # fmt: skip
     images = ranks.each(lambda: data or load_data(config.dataset, config.data_dir))
     if model is not None:
         config = replace(config, model=instance_name(model))

@@ -1,13 +1,11 @@
 """What methods remember of each image, with two real processes that see different images."""
 
-import os
-
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 
+from processes import together
 from sense.config import Config
+from sense.distributed import join
 from sense.methods import Batch, build_method
 from sense.methods.memory import merge
 from test_iaat import Threshold, greys
@@ -32,20 +30,15 @@ def order(epoch):
     return torch.randperm(len(GREYS), generator=torch.Generator().manual_seed(epoch))
 
 
-def train_part(rank, name, folder):
+def train_part(rank, folder, name):
     """One of two processes: half of each epoch's order, then all memories made one."""
-    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     torch.manual_seed(rank)
     method, model, images = build(name), Threshold(), greys(*GREYS)
     for epoch in range(EPOCHS):
         for position in order(epoch)[rank::2].split(5):
             method(model, take(images, position), epoch)
-        states = [None, None]
-        dist.all_gather_object(states, method.state_dict())
-        method.load_state_dict(merge(states))
-    torch.save(method.state_dict(), f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
+        method.load_state_dict(merge(join().gather(method.state_dict())))
+    torch.save(method.state_dict(), folder / f"{rank}.pt")
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -57,7 +50,7 @@ def test_two_processes_remember_what_one_does(name, tmp_path):
     expected = one.state_dict()
     assert len(expected["values"].unique()) > 3  # there is something to remember
 
-    mp.spawn(train_part, (name, str(tmp_path)), nprocs=2)
+    together(train_part, 2, tmp_path, name)
     for rank in range(2):
         state = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
         assert torch.equal(state["updates"], expected["updates"])

@@ -125,18 +125,19 @@ def test_killed_and_resumed_it_is_as_never_killed(tmp_path, torchrun, unstopped)
 
 
 @pytest.mark.slow
-def test_two_agents_as_on_two_machines(tmp_path, torchrun, unstopped):
-    """Each with a process; the second has no folder of the run."""
+@pytest.mark.parametrize("meeting", ["static", "c10d"])
+def test_two_agents_as_on_two_machines(tmp_path, torchrun, unstopped, meeting):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    agents = [
-        torchrun(*options(), "--out", tmp_path / "run", agent=(
-            "--nnodes", 2, "--nproc-per-node", 1, "--rdzv-id", "test", "--rdzv-backend", "c10d",
-            "--rdzv-endpoint", f"127.0.0.1:{port}", "--local-addr", "127.0.0.1",
-        ))
-        for _ in range(2)
-    ]  # fmt: skip
+    agents = []
+    for rank in range(2):
+        meet = ("--rdzv-id", "test", "--rdzv-backend", "c10d", "--rdzv-endpoint",
+                f"127.0.0.1:{port}", "--local-addr", "127.0.0.1")  # fmt: skip
+        if meeting == "static":
+            meet = ("--node-rank", rank, "--master-addr", "127.0.0.1", "--master-port", port)
+        agent = ("--nnodes", 2, "--nproc-per-node", 1, *meet)
+        agents.append(torchrun(*options(), "--out", tmp_path / "run", agent=agent))
     told = sorted(finish(agent) for agent in agents)
     assert told[0] == ""
     assert told[1].splitlines()[-1] == f"run: {tmp_path / 'run'}"
