@@ -4,7 +4,7 @@ from sense.attacks.state import Stage, State
 
 
 def start(n=4):
-    return State.at(torch.zeros(n, 1, 2, 2), torch.ones(n, dtype=torch.bool))
+    return State.at(torch.zeros(n, 1, 2, 2), torch.ones(n, dtype=torch.bool), crossings=True)
 
 
 def points(*values):

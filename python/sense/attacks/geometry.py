@@ -38,12 +38,12 @@ def project(z: Tensor, x: Tensor, eps: Radius, norm: float, bounds: Bounds) -> T
     """
     delta, eps = z - x, spread(eps, x)
     if norm == math.inf:
-        delta = delta.clamp(-eps, eps)  # type: ignore[arg-type]
+        delta = delta.clamp_(-eps, eps)  # type: ignore[arg-type]
     elif norm == 2:
         delta = shrink(delta, eps)
     else:
         delta = _project_l1(delta, eps)
-    return (x + delta).clamp(*bounds)
+    return delta.add_(x).clamp_(*bounds)
 
 
 def clip_then_shrink(z: Tensor, x: Tensor, eps: Radius, bounds: Bounds) -> Tensor:

@@ -86,6 +86,6 @@ def ascend(
     for _ in range(steps):
         z = z.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(objective(z), z)
-        moved = z.detach() + length * ascent_direction(gradient, norm)
+        moved = ascent_direction(gradient, norm).mul_(length).add_(z.detach())
         z = project(moved, x, eps, norm, bounds)
     return z.detach()

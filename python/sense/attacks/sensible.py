@@ -130,20 +130,23 @@ def sensible_with_stages(
         return project(z, x[images], eps, norm, bounds)
 
     with attack_mode(model, mode):
-        z, whole = x, State.at(x, torch.ones_like(y, dtype=torch.bool))
+        crossings = boundary != "revert" and turning_point < math.inf
+        z, whole = x, State.at(x, torch.ones_like(y, dtype=torch.bool), crossings)
         if random_start:
             z = random_point(x, eps, norm, bounds)
-            whole = State.at(z, whole.alive)
+            whole = State.at(z, whole.alive, crossings)
             if stage_test == "natural":
                 z = torch.where(broadcast(stays(model, z, y, threshold), x), x, z)
-                whole = State.at(x, ~stays(model, x, y, threshold))
-        images, state, size = torch.arange(len(x), device=x.device), whole, granule(x)
+                whole = State.at(x, ~stays(model, x, y, threshold), crossings)
+        images, centre = torch.arange(len(x), device=x.device), x
+        state, size = whole, granule(x)
         for step in range(steps + 1):
             if (step + 1) % every == 0:
                 rows = survivors(state.alive, size)
                 if len(rows) < len(images):
                     whole = whole.with_rows(images, state)
-                    images, state, z = images[rows], state.rows(rows), z[rows]
+                    images, centre, z = images[rows], centre[rows], z[rows]
+                    state = state.rows(rows)
                 if not len(images):
                     break
             if step == steps and turning_point == math.inf:
@@ -165,11 +168,11 @@ def sensible_with_stages(
             if step < steps:
                 moving = climbed.masked_fill(~state.alive, 0)
                 (gradient,) = torch.autograd.grad(moving.sum(), z)
-                z = state.inside + step_size * ascent_direction(gradient, norm)
-                z = back_to_ball(z, images)
+                z = ascent_direction(gradient, norm).mul_(step_size).add_(state.inside)
+                z = project(z, centre, eps, norm, bounds)
         whole = whole.with_rows(images, state)
 
-        if boundary != "revert" and turning_point < math.inf:
+        if crossings:
             crossing = whole.crossing()
             inside, loss = settle(
                 boundary, measure, crossing, threshold, bisections, step_size, norm, back_to_ball

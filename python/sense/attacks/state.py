@@ -21,8 +21,8 @@ class Stage(IntEnum):
 class State(NamedTuple):
     """Of each of n images: the last point where it may be, and the loss there, in the images' type;
     whether it still moves (bool); its `Stage` so far (uint8); and where it was turned back the
-    first point past log(1/c), and how many steps were then left (int64). No method makes Python
-    wait for a device, but `crossing`."""
+    first point past log(1/c), if that is kept, and how many steps were then left (int64). No method
+    makes Python wait for a device, but `crossing`."""
 
     inside: Tensor
     loss: Tensor
@@ -32,10 +32,12 @@ class State(NamedTuple):
     left: Tensor
 
     @staticmethod
-    def at(x: Tensor, alive: Tensor) -> "State":
-        """Before the first pass: at x, those alive about to move."""
+    def at(x: Tensor, alive: Tensor, crossings: bool) -> "State":
+        """Before the first pass: at x, those alive about to move; the first points past are kept
+        where `crossings` are asked for later."""
         nothing = x.new_zeros(len(x))
-        return State(x, nothing, alive, nothing.to(torch.uint8), x, nothing.long())
+        outside = x if crossings else nothing
+        return State(x, nothing, alive, nothing.to(torch.uint8), outside, nothing.long())
 
     def rows(self, which: Tensor) -> "State":
         """Of these images alone, by position."""
@@ -52,12 +54,15 @@ class State(NamedTuple):
         stop, with so many steps left. An image that stops before it has moved is in stage A."""
         on, turned = self.alive & ~back, self.alive & back
         stage = torch.where(turned & (self.stage == Stage.C), Stage.B, self.stage)
+        outside = self.outside
+        if outside.shape == z.shape:
+            outside = torch.where(broadcast(turned, z), z, outside)
         return State(
             inside=torch.where(broadcast(on, z), z, self.inside),
             loss=torch.where(on, loss.to(self.loss.dtype), self.loss),
             alive=on,
             stage=torch.where(on, Stage.C, stage).to(torch.uint8),
-            outside=torch.where(broadcast(turned, z), z, self.outside),
+            outside=outside,
             left=torch.where(turned, left, self.left),
         )
 
