@@ -140,9 +140,12 @@ print.sense_evaluation <- function(x, ...) {
   print_header(x)
   print_accuracy(x$accuracy, x$level)
   cat("\n")
+  if (isTRUE(x$options$cascade)) cat(cascade_words, "\n", sep = "")
   print_warnings(x$judgement)
   invisible(x)
 }
+
+cascade_words <- "A row counts what is right under its attack and all above it (cascade)."
 
 print_header <- function(x) {
   cat(sprintf("<sense_evaluation> %s: %s, %s\n", x$target$name %||% basename(x$folder),

@@ -3,7 +3,7 @@
 evaluation_folder <- function(right, ..., attacks = NULL, eps = 0.3, norm = "inf", label = 1L,
                               images = seq_along(right[[1]]) - 1L, method = "sense", seed = 1L,
                               draw = NULL, finished = TRUE, judgement = NULL, name = "toy",
-                              sha256 = "abc") {
+                              sha256 = "abc", cascade = FALSE) {
   folder <- file.path(tempfile("evaluation-"), name)
   dir.create(folder, recursive = TRUE)
   right <- lapply(right, as.integer)
@@ -26,7 +26,7 @@ evaluation_folder <- function(right, ..., attacks = NULL, eps = 0.3, norm = "inf
     list(
       target = list(name = name, kind = "run", model = "capacity-1", weights_sha256 = "def"),
       data = list(name = "toy", sha256 = sha256, n = n, of = n + 5L, draw = draw),
-      options = list(eps = eps, norm = norm, seed = 0L, batch = 250L, cascade = FALSE),
+      options = list(eps = eps, norm = norm, seed = 0L, batch = 250L, cascade = cascade),
       attacks = c(list(natural = list(label = "natural")), known),
       accuracy = lapply(right, function(one) list(k = sum(one), n = n)),
       judgement = judgement, finished = finished,

@@ -56,6 +56,11 @@ test_that("without a judgement, and without warnings, it says so", {
   expect_output(print(read_sense_evaluation(mixed(judgement = fine))), "0 of 1 checks warn\\.")
 })
 
+test_that("what the rows of a cascade count is told", {
+  expect_output(print(read_sense_evaluation(mixed(cascade = TRUE))), "and all above it \\(cascade\\)")
+  expect_false(any(grepl("cascade", capture.output(print(read_sense_evaluation(mixed()))))))
+})
+
 test_that("images are described as they were drawn", {
   expect_output(print(read_sense_evaluation(mixed(draw = 3L))), "5, drawn with seed 3, of the 10")
 })

@@ -27,7 +27,7 @@ test_that("the report of one evaluation is one page with all of it", {
   skip_if_no_report()
   folder <- add_curves(evaluation_folder(
     list(natural = c(1, 1, 1, 1), pgd = c(1, 0, 1, 0), square = c(1, 1, 0, 0)),
-    judgement = toy_judgement(), name = "a_run*"
+    judgement = toy_judgement(), name = "a_run*", cascade = TRUE
   ))
   before <- list.files(folder, all.files = TRUE)
   out <- sense_report(folder)
@@ -40,6 +40,7 @@ test_that("the report of one evaluation is one page with all of it", {
   expect_match(said, "3 checks: 1 warned, 1 passed, 1 could not be judged")
   expect_match(said, "At eps = 1 PGD leaves 25 % right")
   expect_match(said, "steps = 10, eps = 0.3")
+  expect_match(said, "all above it \\(cascade\\)")
   expect_false(grepl("in pairs", said))
   expect_equal(pictures_in(out), 4)
 })
