@@ -118,10 +118,10 @@ def mma(
     right = [i for i in range(len(x)) if soft_logit_margin(logits[i], y[i]).item() < 0]
     eps = [max(eps_min, margins[i]) for i in right]
     if norm == "inf":
-        draw = torch.empty_like(x[right]).uniform_(-1, 1)
+        draw = torch.empty_like(x).uniform_(-1, 1)[right]
         starts = [(x[i] + e * d).clamp(0, 1) for d, i, e in zip(draw, right, eps, strict=True)]
     else:
-        draw = torch.rand_like(x[right])
+        draw = torch.rand_like(x)[right]
         starts = [x[i] + shrink(d - x[i], e) for d, i, e in zip(draw, right, eps, strict=True)]
     directions, points = [], []
     for z, i, e in zip(starts, right, eps, strict=True):
