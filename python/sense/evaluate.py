@@ -10,6 +10,7 @@ intervals and what they are worth (docs/evaluation.md). A process that dies lose
 same command goes on. Accuracy under an attack bounds robust accuracy from above.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,13 +228,15 @@ def note_options(part: str, asked: dict[str, Any], progress: "Progress") -> None
 
 @dataclass
 class Progress:
-    """After each batch: evaluation.json, the bar, and the question whether to stop."""
+    """After each batch the bar, the question whether to stop, and, a second after the last time,
+    evaluation.json, which holds no more than the seconds that the rows do not tell."""
 
     folder: Path
     content: dict[str, Any]
     show: bool
     stop: Callable[[], int | None]
     bar: Any = None
+    saved: float = 0.0
 
     def begin(self, what: str, total: int, done: int) -> None:
         self.close()
@@ -243,8 +246,11 @@ class Progress:
 
     def step(self, images: int) -> None:
         self.bar.update(images)
-        save(self.folder, self.content)
-        if (reason := self.stop()) is not None:
+        reason = self.stop()
+        if reason is not None or time.monotonic() > self.saved + 1:
+            save(self.folder, self.content)
+            self.saved = time.monotonic()
+        if reason is not None:
             self.close()
             raise Stopped(self.folder, reason)
 

@@ -31,7 +31,7 @@ def begin(start, trained):
 
 
 def end(process):
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=300)
     assert (process.returncode, errors) == (0, "")
     return output
 
@@ -43,7 +43,7 @@ def result(folder):
 
 
 def wait_for_rows(path, rows, process):
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not path.exists() or path.read_bytes().count(b"\n") < rows:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
@@ -57,7 +57,7 @@ def test_stopped_and_killed_it_ends_as_if_never_stopped(begin, tmp_path):
         process = begin(out)
         wait_for_rows(out / OUTCOMES, rows, process)
         process.send_signal(number)
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=300)
         assert errors == f"stopped; the same command goes on in {out}\n"
         assert process.returncode == 128 + number
     for path, rows in ((OUTCOMES, 900), (CURVE_OUTCOMES, 100), (CURVE_OUTCOMES, 500)):
