@@ -27,8 +27,10 @@ def whole_batch_statistics(model: nn.Module, images: Sequence[int], rank: int) -
     """
     batch_norms = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
     layers = [layer for layer in batch_norms if type(layer) in LAYERS]
+    # Code that torch.compile makes calls it as it is. Here, since this imports the compiler.
+    run = torch.compiler.disable(forward) if layers else forward
     for layer in layers:
-        layer.forward = partial(forward, layer, images, rank)  # type: ignore[method-assign]
+        layer.forward = partial(run, layer, images, rank)  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -36,7 +38,6 @@ def whole_batch_statistics(model: nn.Module, images: Sequence[int], rank: int) -
             del layer.forward
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
 def forward(layer: _BatchNorm, images: Sequence[int], rank: int, x: Tensor) -> Tensor:
     """The layer's output for this process's part x of a batch."""
     if attacking() or not layer.training:

@@ -11,10 +11,10 @@ import torch.multiprocessing as mp
 def together(function, size, folder, *arguments):
     """Call function(rank, folder, *arguments) in so many processes that can exchange tensors.
 
-    An error of one is raised here. The processes are copies of one that has imported torch, which
-    is what takes long.
+    An error of one is raised here. The processes are copies of one that has imported torch, and
+    what its optimizers import, which is what takes long.
     """
-    multiprocessing.set_forkserver_preload(["torch", "tyro"])
+    multiprocessing.set_forkserver_preload(["torch._dynamo", "pytest", "tyro"])
     mp.start_processes(
         _call, (function, size, folder, *arguments), nprocs=size, start_method="forkserver"
     )
