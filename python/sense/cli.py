@@ -79,7 +79,10 @@ def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool]:
 
 @dataclass(frozen=True)
 class EvaluateArguments:
-    targets: tyro.conf.Positional[tuple[str, ...]]
+    targets: Annotated[
+        tyro.conf.Positional[tuple[str, ...]],
+        tyro.conf.arg(metavar="TARGET ...", help="run, file of weights, or MODULE:FACTORY"),
+    ]
     settings: tyro.conf.OmitArgPrefixes[Settings]
     weights: Annotated[
         Path | None, tyro.conf.arg(help="weights of a MODULE:FACTORY, .safetensors or .pt")
