@@ -22,7 +22,7 @@ from .evaluation.examples import make_examples
 from .evaluation.settings import settings_from_plain
 from .evaluation.targets import Target
 from .interrupts import noted_signals
-from .models import build_model
+from .models import build_to_fill
 from .progress import epoch_line
 from .runs import check_same_data, put_weights, read_run
 from .train import Stopped, fit
@@ -76,7 +76,7 @@ def predict(
     run = json.loads(description)
     shape = tuple(run["data"]["shape"])
     images = as_images(x, shape)
-    model = build_model(run["config"]["model"], shape, len(run["data"]["classes"]))
+    model = build_to_fill(run["config"]["model"], shape, len(run["data"]["classes"]))
     model.load_state_dict(unpack_weights(bytes(weights)))
     where = choose_device(device)
     model = place(model, where).eval()
@@ -172,8 +172,7 @@ def as_target(
         where = config.data_dir if data_dir is None else Path(data_dir)
         data = load_data(config.dataset, where, None if cache_dir is None else Path(cache_dir))
         check_same_data(Path(name), run, data)
-    with torch.random.fork_rng():  # the initial weights are drawn in vain
-        model = build_model(config.model, shape, len(run["data"]["classes"]))
+    model = build_to_fill(config.model, shape, len(run["data"]["classes"]))
     put_weights(model, unpack_weights(bytes(weights)), Path(name))
     return Target(name, "fit", config.model, model.eval(), data, out, run["config"])
 

@@ -182,10 +182,9 @@ def run_curve(
     progress: "Progress",
 ) -> None:
     """curve_outcomes.csv, and curve.csv, which counts it."""
-    asked = {"eps": list(settings.curve), **settings.plain_pgd()}
     if not settings.curve:
         return
-    note_options("curve", asked, progress)
+    note_options("curve", {"eps": list(settings.curve), **settings.plain_pgd()}, progress)
     path = progress.folder / CURVE_OUTCOMES
     record = Record(outcomes.images, outcomes.labels, settings.batch, path, key="eps")
     done = sum(map(len, record.predictions.values()))
@@ -202,10 +201,9 @@ def run_convergence(
     progress: "Progress",
 ) -> None:
     """convergence.csv and convergence_accuracy.csv; not begun twice where they are there."""
-    asked = {"n": settings.convergence, **settings.plain_pgd()}
     if settings.convergence is None:
         return
-    note_options("convergence", asked, progress)
+    note_options("convergence", {"n": settings.convergence, **settings.plain_pgd()}, progress)
     if (progress.folder / CONVERGENCE_ACCURACY).exists():
         return
     # It is short and kept only whole, so it is not stopped.

@@ -25,7 +25,7 @@ from . import __version__
 from .checkpoint import load_weights, write_atomically
 from .config import Config, from_plain
 from .data import ImageData
-from .models import build_model
+from .models import build_to_fill
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -97,8 +97,8 @@ def load_model(folder: Path, model: nn.Module | str | None = None) -> nn.Module:
     config, description = read_run(folder)
     data = description["data"]
     if not isinstance(model, nn.Module):
-        with torch.random.fork_rng():  # the initial weights are drawn in vain
-            model = build_model(model or config.model, tuple(data["shape"]), len(data["classes"]))
+        name, shape = model or config.model, tuple(data["shape"])
+        model = build_to_fill(name, shape, len(data["classes"]))
     return put_weights(model, load_weights(folder), folder)
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from sense.models import CapacityCNN, SmallCNN, build_model, check_model_name
+from sense.models import CapacityCNN, SmallCNN, build_model, build_to_fill, check_model_name
 
 
 def size(model):
@@ -114,3 +114,11 @@ def test_an_unknown_name_is_told_what_there_is(name):
 def test_images_that_are_too_small_are_refused(build, shape, message):
     with pytest.raises(ValueError, match=message):
         build(shape)
+
+
+def test_a_network_to_fill_leaves_the_random_state_as_it_was():
+    before = torch.get_rng_state()
+    build_to_fill("capacity-1", (1, 28, 28), 10)
+    assert torch.equal(before, torch.get_rng_state())
+    build_model("capacity-1", (1, 28, 28), 10)
+    assert not torch.equal(before, torch.get_rng_state())

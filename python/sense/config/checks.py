@@ -38,6 +38,10 @@ def check_type(name: str, value: Any, hint: Any) -> None:
         return
     if get_origin(kind) is Literal:
         check_choice(name, value, get_args(kind))
+    elif get_origin(kind) is tuple and get_origin(get_args(kind)[0]) is Literal:
+        check(name, value, isinstance(value, tuple), "a tuple")
+        for entry in value:
+            check_choice(name, entry, get_args(get_args(kind)[0]))
     elif get_origin(kind) is tuple:
         item = get_args(kind)[0]
         holds = isinstance(value, tuple) and all(_is(entry, item) for entry in value)
@@ -69,6 +73,11 @@ def check(name: str, value: object, holds: bool, expected: str) -> None:
     """Raise ValueError with what was expected and what came, unless it holds."""
     if not holds:
         raise ValueError(f"{name} must be {expected}, got {value!r}")
+
+
+def of_255(value: float) -> str:
+    """A hint for who may have meant a radius in steps of pixels from 0 to 255; empty for others."""
+    return f"; {value:g}/255 = {value / 255:.4f}?" if value <= 255 else ""
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ import tyro
 from ..data import DATASETS
 from ..models import MODELS, check_model_name
 from ..precision import Compile, Precision
-from .checks import check, check_type
+from .checks import check, check_type, of_255
 
 Dataset = Literal["mnist-sample", "mnist", "cifar10", "arrays"]
 MethodName = Literal["nt", "r-at", "sense", "trades", "mart", "mma", "iaat", "sense-trades"]
@@ -191,8 +191,9 @@ class Config:
         check("c", self.c, 0 <= self.c <= 1, "a probability, from 0 to 1")
         check("eps", self.eps, math.isfinite(self.eps) and self.eps >= 0, "0 or more")
         if self.norm == "inf" and self.eps > 1:
-            hint = f"; {self.eps:g}/255 = {self.eps / 255:.4f}?" if self.eps <= 255 else ""
-            raise ValueError(f"eps must be at most 1: pixels go from 0 to 1, got {self.eps}{hint}")
+            raise ValueError(
+                f"eps must be at most 1: pixels go from 0 to 1, got {self.eps}{of_255(self.eps)}"
+            )
         check("step_size", self.step_size, 0 < self.step_size < math.inf, "more than 0")
 
         check("eps_ramp", self.eps_ramp, 0 <= self.eps_ramp < math.inf, "0 or more epochs")

@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import tyro
 
-from ..config.checks import check, check_choice, check_type, option_from_plain
+from ..config.checks import check, check_type, of_255, option_from_plain
+from ..config.options import NormName
 
 AttackName = Literal[
     "natural", "fgsm", "pgd", "margin-pgd", "targeted-pgd", "deepfool", "deepfool-l2",
     "autoattack", "square", "transfer",
 ]  # fmt: skip
 ATTACKS = get_args(AttackName)
-NormName = Literal["inf", "2", "1"]
 Help = tyro.conf.arg
 
 
@@ -73,13 +73,10 @@ class Settings:
     ] = None
 
     def __post_init__(self) -> None:
-        for attack in self.attacks:
-            check_choice("attacks", attack, ATTACKS)
+        for name, hint in get_type_hints(Settings).items():
+            check_type(name, getattr(self, name), hint)
         if len(set(self.attacks)) < len(self.attacks):
             raise ValueError(f"attacks must be named once each, got {' '.join(self.attacks)}")
-        for name, hint in get_type_hints(Settings).items():
-            if name != "attacks":
-                check_type(name, getattr(self, name), hint)
         for name in ("steps", "restarts", "queries", "batch", "n", "convergence"):
             value = getattr(self, name)
             check(name, value, value is None or value >= 1, "a whole number >= 1")
@@ -107,8 +104,8 @@ class Settings:
         )  # fmt: skip
         if full.norm == "inf":
             for value in (full.radius, *full.curve):
-                hint = f"; {value:g}/255 = {value / 255:.4f}?" if value <= 255 else ""
-                check("eps", value, value <= 1, f"at most 1 for norm inf: pixels go to 1{hint}")
+                expected = f"at most 1 for norm inf: pixels go to 1{of_255(value)}"
+                check("eps", value, value <= 1, expected)
         if "deepfool-l2" in self.attacks and full.norm != "2" and self.l2_eps is None:
             raise ValueError("deepfool-l2 needs the radius of its l2 ball: --l2-eps")
         return full

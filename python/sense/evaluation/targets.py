@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from ..checkpoint import read_weights
+from ..config.options import NormName
 from ..data import ImageData, load_data
 from ..devices import place
-from ..models import build_model
+from ..models import build_to_fill
 from ..models.handed_over import FACTORY
 from ..runs import CONFIG, check_same_data, load_model, put_weights, read_run
-from .settings import NormName
 from .weights import weights_sha256
 
 PLACE = Path("evaluations")
@@ -193,8 +193,7 @@ def _data(
 def _network(model: nn.Module | str, data: ImageData) -> tuple[nn.Module, str]:
     if isinstance(model, nn.Module):
         return model, type(model).__qualname__
-    with torch.random.fork_rng():  # the initial weights are drawn in vain
-        return build_model(model, data.shape, len(data.classes)), model
+    return build_to_fill(model, data.shape, len(data.classes)), model
 
 
 def open_source(run: Path | None, device: torch.device) -> nn.Module | None:

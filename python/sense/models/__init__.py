@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import torch
 from torch import nn
 
 from .capacity_cnn import CapacityCNN
@@ -42,6 +43,7 @@ __all__ = [
     "SmallCNN",
     "WideResNet",
     "build_model",
+    "build_to_fill",
     "check_model_name",
 ]
 
@@ -64,6 +66,13 @@ def build_model(name: str, shape: Shape, classes: int) -> nn.Module:
             return network(*map(int, found.groups()), shape, classes)
     refuse_instance(name)
     return build_from_factory(name, shape, classes)
+
+
+def build_to_fill(name: str, shape: Shape, classes: int) -> nn.Module:
+    """`build_model` for weights from elsewhere: its own are drawn in vain, so torch's random state
+    is left as it was."""
+    with torch.random.fork_rng():
+        return build_model(name, shape, classes)
 
 
 def check_model_name(name: str) -> None:
