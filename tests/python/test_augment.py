@@ -24,6 +24,18 @@ def test_each_image_is_padded_cropped_and_flipped(how, shape):
     assert torch.equal(found, torch.stack(expected))
 
 
+def test_a_shift_moves_each_image_by_a_pixel_at_most_and_flips_none():
+    x = torch.rand(40, 1, 9, 14)
+    torch.manual_seed(5)
+    found = augment(x, "shift")
+    torch.manual_seed(5)
+    top, left = torch.randint(0, 3, (2, 40))
+    padded = F.pad(x, (1, 1, 1, 1))
+    moved = [padded[i, :, top[i] : top[i] + 9, left[i] : left[i] + 14] for i in range(40)]
+    assert torch.equal(found, torch.stack(moved))
+    assert set(top.tolist()) == set(left.tolist()) == {0, 1, 2}
+
+
 def test_none_is_the_batch_itself_and_draws_nothing():
     x, before = torch.rand(4, 3, 8, 8), torch.get_rng_state()
     assert augment(x, "none") is x

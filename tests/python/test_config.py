@@ -53,7 +53,7 @@ BAD = [
     ("threads", 0, "a whole number >= 1"),
     ("monitor", 0, "a whole number >= 1"),
     ("train_size", 0, "a whole number >= 1"),
-    ("augment", "mixup", "one of none, reflect, zero"),
+    ("augment", "mixup", "one of none, reflect, zero, shift"),
     ("attack_mode", "train", "one of evaluation, training, published"),
     ("boundary", "turn", "one of revert, noise, bisect"),
     ("bisections", -1, "a whole number >= 0"),

@@ -32,6 +32,7 @@ DRAWS = {
     "near": lambda x, radii: near_point(x),
     "mma, l2": lambda x, radii: random_start(x, radii, 2),
     "crops": lambda x, radii: augment(x, "zero"),
+    "shifts": lambda x, radii: augment(x, "shift"),
 }
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 import tyro
 
 from ..data import DATASETS
+from ..data.augment import Augment
 from ..models import MODELS, check_model_name
 from ..precision import Compile, Precision
 from .checks import check, check_type, of_255
@@ -19,7 +20,6 @@ NormName = Literal["inf", "2", "1"]
 StageTest = Literal["natural", "start"]
 Boundary = Literal["revert", "noise", "bisect"]
 AttackMode = Literal["evaluation", "training", "published"]
-Augment = Literal["none", "reflect", "zero"]
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["constant", "step", "cosine", "one-cycle"]
 Help = tyro.conf.arg
@@ -45,7 +45,7 @@ class Config:
     augment: Annotated[
         Augment,
         Help(help="pad training images by 4 pixels, reflected or zero, crop and flip them at "
-             "random, or take them as they are"),
+             "random; shift them by at most a pixel each way, as digits; or take them as they are"),
     ] = "none"  # fmt: skip
     model: Annotated[
         str, Help(help="; ".join(f"{name}: {text}" for name, text in MODELS.items()))

@@ -1,4 +1,4 @@
-"""Random crops and flips of a whole batch at once, on the device where it is."""
+"""Random crops, flips and shifts of a whole batch at once, on the device where it is."""
 
 from typing import Literal
 
@@ -8,13 +8,14 @@ from torch import Tensor
 
 from .. import draws
 
-Augment = Literal["none", "reflect", "zero"]
-PAD = 4
+Augment = Literal["none", "reflect", "zero", "shift"]
+_PADS = {"reflect": 4, "zero": 4, "shift": 1}
 
 
 def augment(x: Tensor, how: Augment) -> Tensor:
     """Pad by 4 pixels (mirrored, or with zeros), crop each image to its size at a random place, and
-    flip every other one or so from left to right; "none" gives the batch as it is.
+    flip every other one or so from left to right; "shift", for digits, moves each image by at most
+    one pixel each way, zeros moving in, and flips none; "none" gives the batch as it is.
 
     x is n x channels x height x width, floating point. The draws are made on the processor, so they
     are the same on any device, and resumed runs go on with them.
@@ -22,14 +23,17 @@ def augment(x: Tensor, how: Augment) -> Tensor:
     if how == "none":
         return x
     n, channels, height, width = x.shape
-    corners = draws.integers(torch.empty(2, n, dtype=torch.int64), 2 * PAD + 1, images=1)
-    flips = draws.uniform(torch.empty(n)) < 0.5
-    (top, left), flip = (draw.to(x.device, non_blocking=True) for draw in (corners, flips))
-    padded = F.pad(x, (PAD,) * 4, mode="reflect" if how == "reflect" else "constant")
+    pad = _PADS[how]
+    top, left = draws.integers(torch.empty(2, n, dtype=torch.int64), 2 * pad + 1, images=1)
+    flip = (
+        torch.zeros(n, dtype=torch.bool) if how == "shift" else draws.uniform(torch.empty(n)) < 0.5
+    )
+    top, left, flip = (draw.to(x.device, non_blocking=True) for draw in (top, left, flip))
+    padded = F.pad(x, (pad,) * 4, mode="reflect" if how == "reflect" else "constant")
     down, across = (torch.arange(size, device=x.device) for size in (height, width))
     rows = top.unsqueeze(1) + down
     columns = left.unsqueeze(1) + torch.where(flip.unsqueeze(1), width - 1 - across, across)
     # The place of each pixel of each crop in its padded image, read row by row.
-    places = rows.unsqueeze(2) * (width + 2 * PAD) + columns.unsqueeze(1)
+    places = rows.unsqueeze(2) * (width + 2 * pad) + columns.unsqueeze(1)
     pixels = padded.flatten(2).gather(2, places.view(n, 1, -1).expand(-1, channels, -1))
     return pixels.view(n, channels, height, width)
