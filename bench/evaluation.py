@@ -3,7 +3,7 @@ the peers' own."""
 
 import copy
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -35,10 +35,12 @@ def run(settings: Settings) -> Section:
     data = load_data("mnist-sample")
     model = stored_network(data)
     n = settings.pick(20, 500)
-    x, y = data.test_x[:n], data.test_y[:n]
-    rounds = settings.pick(1, 3)
-    comparisons = [pgd_comparison(model, x, y, settings.pick(3, 40), 2, rounds)]
+    usual = Ball(EPS, STEP_SIZE, settings.pick(3, 40), restarts=2)
+    comparisons = [pgd_comparison(model, data, n, usual, available(), settings.pick(1, 3))]
     if not settings.quick:
+        thorough = [name for name in ("foolbox", "torchattacks") if name in available()]
+        ball = Ball(EPS, STEP_SIZE, 100, restarts=5)
+        comparisons.append(pgd_comparison(model, data, 1000, ball, thorough, rounds=1))
         comparisons += autoattack_comparison(cifar_cnn(settings, 2), n)
     return Section("evaluation", tuple(comparisons))
 
@@ -51,26 +53,28 @@ def stored_network(data: ImageData) -> nn.Module:
 
 
 def pgd_comparison(
-    model: nn.Module, x: Tensor, y: Tensor, steps: int, restarts: int, rounds: int
+    model: nn.Module, data: ImageData, n: int, ball: Ball, peers: Sequence[str], rounds: int
 ) -> Comparison:
-    """`sense.evaluate` beside each peer's PGD with as many steps and restarts, in both layouts."""
-    ball = Ball(EPS, STEP_SIZE, steps, restarts=restarts)
+    """`sense.evaluate` on the first n test images beside each peer's PGD with as many steps and
+    restarts, in both layouts. One round goes without another to warm up: it takes minutes."""
+    x, y = data.test_x[:n], data.test_y[:n]
     withstood: Counts = {}
     contenders: dict[str, Contender] = {
         "ours": timed(lambda: our_pgd(model, x, y, ball, withstood))
     }
-    for name in available():
+    for name in peers:
         for layout, form in FORMS.items():
             own = torch_layers(model).to(memory_format=form).eval()  # type: ignore[call-overload]
             attack = PEERS[name](own, ball)
             row = f"{name}, {layout}"
             contenders[row] = timed(counting(row, withstood, own, attack, x, y, form))
-    times = alternate(contenders, rounds)
+    times = alternate(contenders, rounds, warm_up=rounds > 1)
     same = {name: f"{k} / {len(x)} withstand" for name, k in withstood.items()}
     for name, k in withstood.items():
         check_close(name, k, withstood["ours"], len(x))
     return Comparison(
-        f"PGD-{steps} with {restarts} restarts, capacity-3, {len(x)} images of the MNIST sample",
+        f"PGD-{ball.steps} with {ball.restarts} restarts, capacity-3, {n} images of the MNIST "
+        "sample",
         times, "ours", same=same,
         notes=("Each attack draws starts of its own, so the counts differ by a few images.",),
     )  # fmt: skip

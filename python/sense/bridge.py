@@ -28,6 +28,7 @@ from .runs import check_same_data, put_weights, read_run
 from .train import Stopped, fit
 
 PREDICT_BATCH = 500
+IMAGES_AT_ONCE = 256  # taken from R's order of an array to torch's
 
 
 def train(
@@ -230,7 +231,13 @@ def as_images(x: NDArray[Any], shape: tuple[int, int, int] | None) -> torch.Tens
         kind: type[np.generic] = np.uint8
     else:
         kind = np.float32
-    images = torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2), dtype=kind))
+    n, height, width, channels = array.shape
+    pixels = np.empty((n, channels, height, width), kind)
+    # R's first index runs fastest: a few hundred images at a time stay in the processor's cache.
+    for first in range(0, n, IMAGES_AT_ONCE):
+        part = slice(first, first + IMAGES_AT_ONCE)
+        pixels[part] = array[part].transpose(0, 3, 1, 2)
+    images = torch.from_numpy(pixels)
     check_images(images, "images")
     return images
 

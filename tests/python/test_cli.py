@@ -61,7 +61,7 @@ def test_help_of_a_recipe_has_its_defaults(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["cifar"], "recipe must be one of mnist-demo, mnist, "),
+        (["cifar"], "recipe must be one of mnist-demo, mnist-fast, mnist, "),
         (["--dataset", "mnist", "--data-dir", "/nowhere"], "no train-images-idx3-ubyte[.gz] in"),
         (["--resume", "/nowhere"], "no config.json in /nowhere: pass the folder of a run"),
         (["--device", "abacus"], "device 'abacus' cannot be used"),

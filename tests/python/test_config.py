@@ -205,7 +205,8 @@ def test_the_papers_cifar10_recipes(
 
 def test_unknown_recipe():
     with pytest.raises(
-        ValueError, match=r"recipe must be one of mnist-demo, mnist, cifar10-.*, got 'cifar'"
+        ValueError,
+        match=r"recipe must be one of mnist-demo, mnist-fast, mnist, cifar10-.*, got 'cifar'",
     ):
         recipe("cifar")
 
