@@ -9,13 +9,11 @@ import torch
 from torch import Tensor, nn
 
 import sense.attacks
-from sense.checkpoint import unpack_weights
 from sense.data import ImageData, load_data, to_float
 from sense.evaluate import evaluate
 from sense.evaluation.settings import Settings as Evaluation
 from sense.evaluation.summary import summarise
-from sense.models import build_model
-from sense.runs import read_run
+from sense.runs import load_model
 
 from .networks import Network, cifar_cnn, torch_layers
 from .peers import PEERS, Ball, available, quietly
@@ -33,7 +31,7 @@ FEWER_STEPS = "not the same: APGD and FAB take 10 steps, not 100"
 
 def run(settings: Settings) -> Section:
     data = load_data("mnist-sample")
-    model = stored_network(data)
+    model = load_model(RUN).eval()
     n = settings.pick(20, 500)
     usual = Ball(EPS, STEP_SIZE, settings.pick(3, 40), restarts=2)
     comparisons = [pgd_comparison(model, data, n, usual, available(), settings.pick(1, 3))]
@@ -43,13 +41,6 @@ def run(settings: Settings) -> Section:
         comparisons.append(pgd_comparison(model, data, 1000, ball, thorough, rounds=1))
         comparisons += autoattack_comparison(cifar_cnn(settings, 2), n)
     return Section("evaluation", tuple(comparisons))
-
-
-def stored_network(data: ImageData) -> nn.Module:
-    """The network of the stored run, which has its weights but not all of a run's files."""
-    model = build_model(read_run(RUN)[0].model, data.shape, len(data.classes))
-    model.load_state_dict(unpack_weights((RUN / "model.safetensors").read_bytes()))
-    return model.eval()
 
 
 def pgd_comparison(

@@ -37,8 +37,8 @@ RECIPES: dict[str, Config] = {
     # Minutes on two cores: a small network on the sample, by a schedule that is quick; the learning
     # rate is one at which R-AT trains too (at 0.1 it collapses, SENSE-AT does not).
     "mnist-demo": Config(model="capacity-3", pretrain=1, epochs=12, lr=0.03, schedule="one-cycle"),
-    # The accuracies that section 5.2.1 has after 500 epochs, in less than an hour on two cores: few
-    # and long steps, in a ball that grows to a little more than 0.3.
+    # Towards the accuracies that section 5.2.1 has after 500 epochs, in less than an hour on two
+    # cores: few and long steps, in a ball that grows to a little more than 0.3.
     "mnist-fast": Config(
         dataset="mnist", augment="shift", eps=0.32, step_size=0.1, steps=5, random_start=True,
         eps_ramp=2, eps_first=0.1, boundary="bisect", bisections=3, pretrain=1, epochs=12,
