@@ -11,7 +11,6 @@ from .settings import ROOT, Settings
 from .timing import Contender, Spread, Times, alternate, ratio, run_process
 
 GIB = 1024**3
-EPOCHS = {"pretrain": 1, "epochs": 2}  # of the run that R and the shell both make
 
 
 def run(settings: Settings) -> Section:
@@ -103,16 +102,17 @@ def arrays_from_r(settings: Settings) -> Comparison:
 
 
 def r_and_shell(settings: Settings) -> Comparison:
-    """The same training run from R and from the shell: whole processes, from start to end."""
-    options = {**EPOCHS, "threads": settings.threads, "monitor": 16}
+    """The demo's training from R and from the shell: whole processes, from start to end."""
+    options = {"threads": settings.threads}
     if settings.quick:
-        options |= {"epochs": 1, "train_size": 200, "steps": 2}
+        options |= {"epochs": 1, "train_size": 200, "steps": 2, "monitor": 16}
     with tempfile.TemporaryDirectory() as folder:
         outs = {name: Path(folder) / name for name in ("shell", "R")}
         set_in_control = ("threads", "monitor")
         r_options = ", ".join(f"{k} = {v}" for k, v in options.items() if k not in set_in_control)
-        control = ", ".join(f"{k} = {options[k]}" for k in set_in_control)
-        code = (f"invisible(sense::train_sense({r_options}, control = sense::sense_control("
+        control = ", ".join(f"{k} = {v}" for k, v in options.items() if k in set_in_control)
+        r_options += ", " if r_options else ""
+        code = (f"invisible(sense::train_sense({r_options}control = sense::sense_control("
                 f"out = '{outs['R']}', {control}, quiet = TRUE)))")  # fmt: skip
         flags = [part for k, v in options.items() for part in (f"--{k.replace('_', '-')}", str(v))]
         commands = {

@@ -1,6 +1,8 @@
 """Section epoch: training steps of each method, ours against plain loops around the peers' PGD."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sense.config import Config, recipe
@@ -8,6 +10,7 @@ from sense.data import to_float
 
 from .attack import alike
 from .networks import Network, cifar_cnn, small_cnn, untrained
+from .peer_process import contenders_elsewhere
 from .peers import available
 from .report import Bar, Comparison, Section
 from .settings import Settings
@@ -86,16 +89,19 @@ def compare(plan: Plan) -> tuple[Times, Comparison]:
         f"ours, {name}": ours(network, timed_options(options, **change), images, seen[name])
         for name, change in changes.items()
     }
-    if plan.peers:
-        contenders |= peer_loops(network, options, images, plan.peers)
-    times = alternate(contenders, plan.rounds)
+    make = partial(peer_loops, network, options, images, plan.peers)
+    with ExitStack() as stack:
+        if plan.peers:
+            contenders |= stack.enter_context(contenders_elsewhere(make))
+        times = alternate(contenders, plan.rounds)
     stages = [seen["sense"][f"stage_{name}"] for name in "abc"]
     count = len(images.train_x)
     return times, Comparison(
         f"Training steps, {network.config.model} on {network.data.name}", times, "ours, r-at",
         1000 / count, "ms / image", checked(same, times),
         (f"{plan.batches} batches of {options.batch_size} a turn, K = {options.steps}, c = "
-         f"{options.c}; under sense the stages A, B, C are {stages}.", network.about),
+         f"{options.c}; under sense the stages A, B, C are {stages}. The peers' loops are in a "
+         "process of their own.", network.about),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench import attack, epoch, networks, passes, report, settings, steps, timing
+from bench import attack, epoch, networks, passes, peer_process, report, settings, steps, timing
 from bench.__main__ import SECTIONS, main, parse, table
 from conftest import ROOT
 from networks import Sharper, conv_network, images_and_labels
@@ -61,6 +62,30 @@ def test_the_memory_of_a_process_is_its_own():
 def test_a_process_that_fails_says_why():
     with pytest.raises(RuntimeError, match="ended with 3:\nno such thing"):
         timing.run_process([sys.executable, "-c", "print('no such thing'); raise SystemExit(3)"])
+
+
+# Contenders in another process
+
+
+def loops_that_tell():
+    return {"pid": lambda: float(os.getpid()), "threads": lambda: float(torch.get_num_threads())}
+
+
+def loops_that_die():
+    return {"dies": lambda: os._exit(3)}
+
+
+def test_contenders_elsewhere_are_not_here():
+    with peer_process.contenders_elsewhere(loops_that_tell) as loops:
+        found = {name: run() for name, run in loops.items()}
+    assert found["pid"] != os.getpid()
+    assert found["threads"] == torch.get_num_threads()
+
+
+def test_a_contender_that_dies_is_an_error():
+    ended = pytest.raises(RuntimeError, match="ended before its answer")
+    with peer_process.contenders_elsewhere(loops_that_die) as loops, ended:
+        loops["dies"]()
 
 
 # Passes and what is in them
