@@ -168,7 +168,8 @@ def run_attack(
     told = progress.content["attacks"][attack.name]
     progress.begin(attack.label, len(record.images), record.done(attack.name))
     for n, seconds in attack_batches(attack, model, batches, settings, record):
-        told["seconds"] = round(told["seconds"] + seconds, 3)
+        if told["seconds"] is not None:
+            told["seconds"] = round(told["seconds"] + seconds, 3)
         progress.step(n)
     count(progress.content, record, settings)
     save(progress.folder, progress.content)

@@ -101,6 +101,16 @@ def test_attacks_may_be_added_and_what_they_cost_before_is_kept(start_in):
     assert (more["judgement"], more["finished"]) == (None, False)
 
 
+def test_seconds_that_were_not_recorded_stay_unknown(start_in):
+    content, record, settings, folder = start_in()
+    fill(record, "natural", "pgd")
+    content["attacks"]["pgd"]["seconds"] = None
+    count(content, record, settings)
+    save(folder, content)
+    more, _, _, _ = start_in(attacks=("fgsm",))
+    assert more["attacks"]["pgd"]["seconds"] is None
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

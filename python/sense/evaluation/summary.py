@@ -182,5 +182,6 @@ def _go_on(before: dict[str, Any], now: dict[str, Any], record: Record) -> None:
 
 
 def _costs(before: dict[str, Any], attack: str) -> dict[str, Any]:
+    """What an attack has cost so far; seconds that nobody measured stay unknown."""
     told = before["attacks"].get(attack, {})
-    return {name: told[name] for name in ("attacked", "seconds") if told.get(name) is not None}
+    return {name: told[name] for name in ("attacked", "seconds") if name in told}
