@@ -288,5 +288,5 @@ def test_evaluations_are_compared_by_name():
     source = ROOT / "inst/extdata/mnist-demo"
     found = bridge.compare({name: str(source / name) for name in ("r-at", "sense")})
     assert [(row["attack"], row["first"]) for row in found["pairs"]] == [
-        ("natural", "r-at"), ("pgd", "r-at")
+        ("natural", "r-at"), ("pgd", "r-at"), ("autoattack", "r-at"), ("worst", "r-at")
     ]  # fmt: skip

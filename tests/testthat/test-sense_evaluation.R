@@ -69,7 +69,7 @@ test_that("the stored evaluations can be read", {
   runs <- system.file("extdata", "mnist-demo", package = "sense")
   evaluation <- read_sense_evaluation(file.path(runs, "sense"))
   expect_equal(
-    evaluation$accuracy$label, c("natural", "PGD-100 x 5", "AutoAttack", "worst of each image")
+    evaluation$accuracy$label, c("natural", "PGD-100 x 5", "AutoAttack", "worst attack of each image")
   )
   expect_equal(evaluation$accuracy$n, rep(2000, 4))
   expect_output(print(evaluation), "all 2000 test images of mnist-sample")

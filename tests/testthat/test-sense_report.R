@@ -53,7 +53,8 @@ test_that("several are side by side, with the paired table", {
   said <- words_of(out)
   expect_match(said, "R-AT - SENSE-AT \\(c = 0.7\\).{0,40}\\+6.8 \\[\\+5.2, \\+8.4\\].{0,40}203 : 68 of 2000")
   expect_match(said, "61.6 % \\[59.4, 63.7\\] \\(1231 / 2000\\)")
-  expect_match(said, "Nothing was checked of this evaluation itself")
+  expect_match(said, "8 checks: 1 warned, 7 passed")
+  expect_match(said, "PGD overstates robust accuracy by 5.5 points or more")
   expect_equal(pictures_in(out), 2)
 })
 
@@ -65,7 +66,9 @@ test_that("what cannot be compared is shown with the reason", {
     evaluation_folder(list(natural = c(1, 1, 1), pgd = c(1, 0, 0)), method = "nt")
   )
   sense_report(folders, out)
-  expect_match(words_of(out), "were not evaluated on the same images")
+  said <- words_of(out)
+  expect_match(said, "were not evaluated on the same images")
+  expect_match(said, "Nothing was checked of this evaluation itself")
 })
 
 test_that("several need a name, and a folder that is not there is refused", {
