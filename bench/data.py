@@ -109,11 +109,12 @@ def r_and_shell(settings: Settings) -> Comparison:
     with tempfile.TemporaryDirectory() as folder:
         outs = {name: Path(folder) / name for name in ("shell", "R")}
         set_in_control = ("threads", "monitor")
-        r_options = ", ".join(f"{k} = {v}" for k, v in options.items() if k not in set_in_control)
+        arguments = [f"{k} = {v}" for k, v in options.items() if k not in set_in_control]
         control = ", ".join(f"{k} = {v}" for k, v in options.items() if k in set_in_control)
-        r_options += ", " if r_options else ""
-        code = (f"invisible(sense::train_sense({r_options}control = sense::sense_control("
-                f"out = '{outs['R']}', {control}, quiet = TRUE)))")  # fmt: skip
+        arguments.append(
+            f"control = sense::sense_control(out = '{outs['R']}', {control}, quiet = TRUE)"
+        )
+        code = f"invisible(sense::train_sense({', '.join(arguments)}))"
         flags = [part for k, v in options.items() for part in (f"--{k.replace('_', '-')}", str(v))]
         commands = {
             "shell": [sys.executable, "-m", "sense.train", *flags, "--out", str(outs["shell"])],

@@ -1,6 +1,5 @@
 """One repository, two packages: what must not drift apart."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -11,7 +10,6 @@ import pytest
 
 import sense
 from conftest import ROOT
-from sense.statistics import wilson
 
 
 def test_both_packages_have_one_version():
@@ -47,24 +45,6 @@ def test_each_source_file_has_a_test():
     in_one_file |= {"options", "recipes"}  # test_config
     tested = {path.stem.removeprefix("test_") for path in (ROOT / "tests/python").glob("test_*.py")}
     assert concepts - in_one_file <= tested
-
-
-def stored_accuracies(run):
-    return json.loads((ROOT / "inst/extdata" / run / "evaluation.json").read_text())["accuracy"]
-
-
-@pytest.mark.parametrize("method", ["nt", "r-at", "sense"])
-def test_the_readme_shows_the_stored_results(method):
-    for accuracy in stored_accuracies(f"mnist-demo/{method}").values():
-        assert str(wilson(accuracy["k"], accuracy["n"])) in (ROOT / "README.md").read_text()
-
-
-@pytest.mark.parametrize("method", ["nt", "r-at", "sense", "sense-c-0.5", "trades"])
-def test_the_readme_shows_the_robustness_study(method):
-    stored = stored_accuracies(f"mnist-robustness/{method}")
-    shown = [stored[attack] for attack in ("natural", "pgd", "autoattack", "worst")]
-    cells = " | ".join(str(wilson(accuracy["k"], accuracy["n"])) for accuracy in shown)
-    assert f"| {cells} |" in (ROOT / "README.md").read_text()
 
 
 def test_the_wheel_holds_all_that_runs(tmp_path):
