@@ -14,6 +14,7 @@ from torch.autograd.function import once_differentiable
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 Compile = Literal["none", "default", "cuda-graphs"]
 HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+RECOMPILE_LIMIT = 64  # what torch.compile makes at most: a piece for each mode and batch size
 GRADIENT_SCALE = 256.0  # of float16, on the way back through the network in an attack
 
 
@@ -51,6 +52,8 @@ def compiled(network: nn.Module, code: Compile) -> Callable[[Tensor], Tensor]:
     """The network, or code that torch.compile makes of it when it first meets a mode or a size."""
     if code == "none":
         return network
+    # By default the ninth piece and all after it would be run as they are, with a warning alone.
+    torch.compiler.config.recompile_limit = RECOMPILE_LIMIT
     mode = "reduce-overhead" if code == "cuda-graphs" else "default"
     run: Callable[[Tensor], Tensor] = torch.compile(network, mode=mode)
     return run

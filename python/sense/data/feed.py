@@ -15,13 +15,14 @@ class Feed:
     def __init__(self, data: ImageData, device: torch.device, resident: int = RESIDENT) -> None:
         self.device = device
         size = data.train_x.numel() * data.train_x.element_size()
-        home = device if size <= resident else torch.device("cpu")
+        self.sends = device.type != "cpu" and size > resident
+        home = torch.device("cpu") if self.sends else device
         self.x, self.y = data.train_x.to(home), data.train_y.to(home)
 
     def take(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """The images at these positions as float32 in [0, 1], and their labels."""
         where = index.to(self.x.device, non_blocking=True)
         x, y = self.x[where], self.y[where]
-        if self.device != self.x.device:
+        if self.sends:
             x, y = (part.pin_memory().to(self.device, non_blocking=True) for part in (x, y))
         return to_float(x), y

@@ -1,0 +1,111 @@
+"""What only a GPU can show: the attacks find there what they find on the processor, and each way to
+compute passes trains the same network."""
+
+import copy
+import json
+import warnings
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+
+from networks import conv_network, images_and_labels
+from sense.attacks import deepfool, fgsm, pgd, sensible_with_stages
+from sense.checkpoint import load_weights
+from sense.evaluate import evaluate
+from sense.evaluation.settings import Settings
+from sense.evaluation.summary import summarise
+from sense.runs import METRICS
+from sense.train import Stopped, fit
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+ATTACKS = {
+    "fgsm": partial(fgsm, eps=0.1),
+    "pgd": partial(pgd, eps=0.1, step_size=0.03, steps=5, random_start=False),
+    "deepfool": partial(deepfool, eps=0.1),
+}
+SENSIBLE = {"eps": 0.3, "step_size": 0.05, "steps": 8, "c": 0.7}
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """A network and images in float64, on the processor and on the GPU."""
+    network = conv_network().eval()
+    x, y = images_and_labels(network, 40, 1, 8, 8)
+    there = conv_network().eval()
+    there.load_state_dict(network.state_dict())
+    return (network, x, y), (there.cuda(), x.cuda(), y.cuda())
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_finds_the_same_images(pair, name):
+    here, there = (ATTACKS[name](*arguments) for arguments in pair)
+    assert there.device.type == "cuda"
+    torch.testing.assert_close(there.cpu(), here, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("compact_every", [None, 1, 3, 100])
+@pytest.mark.parametrize("boundary", ["revert", "bisect"])
+def test_the_sensible_attack_finds_the_same_images_and_stages(pair, boundary, compact_every):
+    here, there = (
+        sensible_with_stages(*arguments, boundary=boundary, compact_every=every, **SENSIBLE)
+        for arguments, every in zip(pair, (None, compact_every), strict=True)
+    )
+    assert torch.equal(there.stages.cpu(), here.stages)
+    assert here.stages.unique().numel() > 1
+    torch.testing.assert_close(there.x_adv.cpu(), here.x_adv, rtol=0, atol=1e-9)
+
+
+def test_an_evaluation_finds_the_same_accuracies(pair):
+    settings = Settings(attacks=("fgsm", "pgd"), eps=0.1, step_size=0.03, steps=5, restarts=2)
+    here, there = (summarise(evaluate(*arguments, settings)) for arguments in float32(pair))
+    assert there.keys() == here.keys()
+    for name, proportion in there.items():
+        assert proportion.k == pytest.approx(here[name].k, abs=2), name
+
+
+def float32(pair):
+    return [(copy.deepcopy(network).float(), x.float(), y) for network, x, y in pair]
+
+
+@pytest.fixture
+def config(tiny):
+    return replace(tiny, device="cuda", pretrain=1, epochs=1, compact_every=100)
+
+
+@pytest.mark.parametrize(
+    ("change", "atol"),
+    [
+        ({}, 1e-3), ({"compact_every": None}, 1e-3), ({"cudnn_benchmark": True}, 1e-3),
+        ({"compile": "default"}, 1e-3), ({"compile": "cuda-graphs"}, 1e-3),
+        ({"precision": "tf32"}, 0.1), ({"precision": "bfloat16"}, 0.1),
+        ({"precision": "float16"}, 0.1),
+        ({"precision": "bfloat16", "compile": "cuda-graphs"}, 0.1),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_each_way_trains_the_network_that_the_processor_does(tmp_path, few, config, change, atol):
+    """But for rounding, of which there is more in half precision."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the compiler itself
+        fit(replace(config, **change), tmp_path / "gpu", data=few)
+    fit(replace(config, device="cpu"), tmp_path / "cpu", data=few)
+    found, expected = load_weights(tmp_path / "gpu"), load_weights(tmp_path / "cpu")
+    for name, value in found.items():
+        torch.testing.assert_close(value, expected[name], rtol=0, atol=atol)
+    assert abs(natural(tmp_path / "gpu") - natural(tmp_path / "cpu")) <= 8  # of 32
+
+
+def natural(folder):
+    return json.loads((folder / METRICS).read_text().splitlines()[-1])["natural_correct"]
+
+
+def test_a_stopped_run_goes_on(tmp_path, few, config):
+    whole = fit(config, tmp_path / "whole", data=few)
+    calls = iter(range(100))
+    with pytest.raises(Stopped):
+        fit(config, tmp_path / "part", data=few, stop=lambda: 15 if next(calls) == 8 else None)
+    resumed = fit(config, tmp_path / "part", data=few, resume=True)
+    for mine, other in zip(resumed.parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, rtol=0, atol=1e-4)
