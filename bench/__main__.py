@@ -5,7 +5,8 @@
     python -m bench --table                      show what is stored, measure nothing
     python -m bench --quick                      tiny sizes, to see that everything runs
 
-Each section's results are a file in bench/results, with where and when it ran.
+Each section's results are a file in bench/results, with where and when it ran. Those of a GPU, by
+`python -m bench.accelerator`, are shown with them.
 """
 
 import argparse
@@ -63,7 +64,8 @@ def measure(name: str, settings: Settings) -> Section:
 
 def table(out: Path) -> str:
     """All that is stored: the bars first, the sections after them."""
-    sections = stored(out, list(SECTIONS))
+    accelerators = sorted(path.stem for path in out.glob("accelerator-*.json"))
+    sections = stored(out, [*SECTIONS, *accelerators])
     if not sections:
         return f"no results in {out}: run `python -m bench` first"
     return "\n\n".join([bars_markdown(sections), *(one.markdown() for one in sections)]) + "\n"

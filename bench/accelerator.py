@@ -1,23 +1,23 @@
 """Time of a training step by precision, compiled code and compaction, on whatever device there is.
 
-    python bench/accelerator.py                              ResNet-20 and WRN-34-10, a GPU
-    python bench/accelerator.py --quick                      sizes for a processor
-    python bench/accelerator.py --models resnet20 --only bfloat16 compiled --out FILE.json
+    python -m bench.accelerator                       ResNet-20 and WRN-34-10, a GPU
+    python -m bench.accelerator --quick               sizes for a processor
+    python -m bench.accelerator --models resnet20 --only bfloat16 compiled --out FOLDER
 
 Needs no data: the images are noisy copies of ten random pictures, on which a network is first
-trained naturally until it is sure of most, so that images of SENSE-AT are in several stages; the
-parts are printed. Then rounds: each variant takes one whole step (attack, loss, gradient, update)
-on the same batch from the same weights, one variant after the other; rounds in which code is made
-are left out. Printed are the median time of a step and the median over rounds of its ratio to the
-plain variant of the same method and round. What a variant needs and the device lacks is named.
+trained naturally until it is sure of most, so that images of SENSE-AT are in several stages, which
+are told. Then rounds: each variant takes one whole step (attack, loss, gradient, update) on the
+same batch from the same weights, one variant after the other, in an order that turns; the first
+rounds, in which code is made, are left out. What a variant needs and the device lacks is named.
+Each network's results are a file of their own, written anew after each comparison.
 """
 
 import argparse
 import copy
-import json
-import platform
-import statistics
+import shlex
+import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,39 +25,47 @@ from typing import Any
 import torch
 
 from sense.config import Config, recipe
+from sense.config.options import MethodName
 from sense.devices import choose_device, place, tune
 from sense.methods import Batch, NaturalTraining, build_method
 from sense.models import build_model
 from sense.precision import Descent, prepare
 from sense.train import build_optimizer
 
+from .report import Comparison, Section
+from .settings import ROOT, Settings, cpu_name, provenance
+from .timing import alternate
+
 NEVER = 1000  # steps between compactions
-VARIANTS: dict[str, dict[str, Any]] = {
-    "plain": {},
+EAGER: dict[str, dict[str, Any]] = {
     "compact every step": {"compact_every": 1},
     "compact never": {"compact_every": NEVER},
     "cudnn benchmark": {"cudnn_benchmark": True},
     "tf32": {"precision": "tf32"},
     "bfloat16": {"precision": "bfloat16"},
     "float16": {"precision": "float16"},
-    "compiled": {"compile": "default"},
-    "compiled, bfloat16": {"compile": "default", "precision": "bfloat16"},
+}
+COMPILED: dict[str, dict[str, Any]] = {
     "cuda graphs": {"compile": "cuda-graphs", "compact_every": NEVER},
     "cuda graphs, bfloat16": {
         "compile": "cuda-graphs", "compact_every": NEVER, "precision": "bfloat16",
     },
+    "compiled": {"compile": "default"},
+    "compiled, bfloat16": {"compile": "default", "precision": "bfloat16"},
 }  # fmt: skip
+VARIANTS = {"plain": {}, **EAGER, **COMPILED}
+METHODS: tuple[MethodName, ...] = ("r-at", "sense")
 OF_SENSE_ALONE = ("compact every step", "compact never")
 
 
 @dataclass
 class Variant:
-    """A method with its own copy of the network, to be timed."""
+    """A method with its own copy of the network, to be timed on one batch after the other."""
 
-    name: str
     config: Config
     device: torch.device
     trained: torch.nn.Module
+    batches: Iterator[Batch]
 
     def __post_init__(self) -> None:
         self.tune()
@@ -67,26 +75,28 @@ class Variant:
             build_optimizer(self.config, self.model), self.config.precision, self.device
         )
         self.method = build_method(self.config)
-        self.seconds: list[float] = []
-        self.stages = [0, 0, 0]
+        self.stages = ""
 
     def tune(self) -> None:
         tune(self.device, precision=self.config.precision, code=self.config.compile,
              cudnn_benchmark=self.config.cudnn_benchmark)  # fmt: skip
 
-    def step(self, batch: Batch) -> None:
-        """One step from the trained weights, timed."""
+    def step(self) -> float:
+        """The seconds of one step from the trained weights."""
         self.tune()
         self.model.load_state_dict(self.trained.state_dict())
+        batch = next(self.batches)
         wait(self.device)
         began = time.perf_counter()
         step = self.method(self.called, batch, 1000)
         self.descent.backward(step.loss)
         self.descent.step()
         wait(self.device)
-        self.seconds.append(time.perf_counter() - began)
+        seconds = time.perf_counter() - began
         if step.stages is not None:
-            self.stages = torch.bincount(step.stages.int(), minlength=3).tolist()
+            a, b, c = torch.bincount(step.stages.int(), minlength=3).tolist()
+            self.stages = f"A {a}, B {b}, C {c}"
+        return seconds
 
 
 def wait(device: torch.device) -> None:
@@ -106,72 +116,119 @@ def pictures(n: int, size: int, device: torch.device) -> tuple[torch.Tensor, tor
 def sure_network(
     name: str, size: int, batch: int, device: torch.device
 ) -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
-    """A network trained naturally until it is sure of most images, and such images."""
+    """A network that is sure of most images, moved ones too, and such images: after natural
+    training alone each image would soon be in stage B."""
     x, y = pictures(8 * batch, size, device)
     model = place(build_model(name, (3, size, size), 10), device).train()
-    optimizer, natural = torch.optim.Adam(model.parameters(), lr=1e-3), NaturalTraining()
-    for _ in range(6):
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    sense = build_method(replace(options("sense"), steps=2, step_size=4 / 255))
+    for epoch in range(10):
+        method = NaturalTraining() if epoch < 6 else sense
         for index in torch.randperm(len(x), device=device).split(batch):
             optimizer.zero_grad()
-            natural(model, Batch(x[index], y[index], index), 0).loss.backward()
+            method(model, Batch(x[index], y[index], index), 1000).loss.backward()
             optimizer.step()
     return model, x, y
 
 
-def measure(name: str, arguments: argparse.Namespace, device: torch.device) -> list[dict[str, Any]]:
-    """The rows of one network."""
-    trained, x, y = sure_network(name, arguments.size, arguments.batch, device)
-    base = replace(
-        recipe("cifar10-resnet"), warmup=0, c=0.5, steps=arguments.steps, eps=8 / 255,
-        step_size=2 / 255, batch_size=arguments.batch,
+def options(method: MethodName) -> Config:
+    base = recipe("cifar10-resnet")
+    return replace(base, method=method, warmup=0, c=0.5, eps=8 / 255, step_size=2 / 255)
+
+
+def comparisons(name: str, arguments: argparse.Namespace, device: torch.device
+) -> Iterator[Comparison]:  # fmt: skip
+    """Of each method, the variants beside the plain one: those that are not compiled, and those
+    that are."""
+    network = sure_network(name, arguments.size, arguments.batch, device)
+    for group, changes in (("", EAGER), (", compiled code", COMPILED)):
+        for method in METHODS:
+            asked = {
+                variant: change
+                for variant, change in changes.items()
+                if not (arguments.only and variant not in arguments.only)
+                and not (method == "r-at" and variant in OF_SENSE_ALONE)
+            }
+            base = replace(options(method), steps=arguments.steps, batch_size=arguments.batch)
+            if asked:
+                title = f"Training step, {method}, {name}{group}"
+                yield compare(title, {"plain": {}, **asked}, base, network, arguments, device)
+
+
+def compare(
+    title: str, changes: dict[str, dict[str, Any]], base: Config,
+    network: tuple[torch.nn.Module, torch.Tensor, torch.Tensor], arguments: argparse.Namespace,
+    device: torch.device,
+) -> Comparison:  # fmt: skip
+    model, x, y = network
+    variants: dict[str, Variant] = {}
+    left_out = []
+    for name, change in changes.items():
+        try:
+            variants[name] = Variant(
+                replace(base, **change), device, model, batches(x, y, base.batch_size)
+            )
+        except ValueError as error:
+            left_out.append(f"{name}: left out, {error}.")
+    contenders = {name: variant.step for name, variant in variants.items()}
+    alternate(contenders, arguments.first, warm_up=False)
+    times = alternate(contenders, arguments.rounds, warm_up=False)
+    about = f"Batches of {base.batch_size}, images {arguments.size} x {arguments.size}, K = "
+    return Comparison(
+        title, times, "plain", 1000, "ms",
+        {name: variant.stages for name, variant in variants.items()},
+        (f"{about}{base.steps}.", *left_out),
     )  # fmt: skip
-    variants: list[Variant] = []
-    for method in ("r-at", "sense"):
-        for option, change in VARIANTS.items():
-            if arguments.only and option not in ("plain", *arguments.only):
-                continue
-            if method == "r-at" and option in OF_SENSE_ALONE:
-                continue
-            try:
-                config = replace(base, method=method, **change)
-                variants.append(Variant(option, config, device, trained))
-            except ValueError as error:
-                print(f"{name}, {method}, {option}: left out, {error}", flush=True)
-    for round_number in range(arguments.rounds + arguments.first):
-        index = torch.randperm(len(x), device=device)[: arguments.batch]
-        batch = Batch(x[index], y[index], index)
-        for variant in variants:
-            variant.step(batch)
-            if round_number < arguments.first:
-                variant.seconds.clear()
-    return [row(name, variant, variants) for variant in variants]
 
 
-def row(name: str, variant: Variant, variants: list[Variant]) -> dict[str, Any]:
-    method = variant.config.method
-    (plain,) = (v for v in variants if v.name == "plain" and v.config.method == method)
-    ratios = [a / b for a, b in zip(variant.seconds, plain.seconds, strict=True)]
-    return {
-        "model": name, "method": method, "variant": variant.name,
-        "milliseconds": 1000 * statistics.median(variant.seconds),
-        "ratio": statistics.median(ratios), "least": min(ratios), "most": max(ratios),
-        "stages": variant.stages if method == "sense" else None,
-    }  # fmt: skip
+def batches(x: torch.Tensor, y: torch.Tensor, size: int) -> Iterator[Batch]:
+    """The same ones for each variant."""
+    generator = torch.Generator().manual_seed(2)
+    while True:
+        index = torch.randperm(len(x), generator=generator)[:size].to(x.device)
+        yield Batch(x[index], y[index], index)
 
 
-def machine(device: torch.device) -> dict[str, Any]:
-    """Where this is."""
-    name = platform.processor() or platform.machine()
-    return {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else name,
-        "type": device.type, "torch": torch.__version__, "cuda": torch.version.cuda,
-        "cudnn": torch.backends.cudnn.version() if device.type == "cuda" else None,
-        "threads": torch.get_num_threads(), "python": platform.python_version(),
-    }  # fmt: skip
+def where(device: torch.device, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Machine, versions, commit and time, with the device's name."""
+    settings = Settings(arguments.quick, torch.get_num_threads(), Path())
+    own: dict[str, Any] = {
+        "command": shlex.join(["python", "-m", "bench.accelerator", *sys.argv[1:]])
+    }
+    if device.type != "cpu":
+        own["cpu"] = f"{accelerator_name(device)} beside {cpu_name()}"
+    if device.type == "cuda":
+        own |= {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
+    return provenance(settings, "accelerator") | own
+
+
+def accelerator_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments = parse()
+    if arguments.threads is not None:
+        torch.set_num_threads(arguments.threads)
+    torch.manual_seed(1)
+    device = choose_device(arguments.device)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for name in arguments.models:
+        begun, began = where(device, arguments), time.perf_counter()
+        section = Section(f"accelerator-{name}", provenance=begun)
+        for comparison in comparisons(name, arguments, device):
+            print(comparison.markdown(), end="\n\n", flush=True)
+            section = replace(
+                section, comparisons=(*section.comparisons, comparison),
+                seconds=round(time.perf_counter() - began, 1),
+            )  # fmt: skip
+            (arguments.out / f"{section.name}.json").write_text(section.to_json())
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.accelerator", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--models", nargs="+", default=["resnet20", "wrn-34-10"])
     parser.add_argument("--device", default="auto")
     parser.add_argument("--batch", type=int, default=128)
@@ -182,29 +239,14 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=VARIANTS, help="and plain")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--quick", action="store_true", help="small enough for a processor")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, help="folder of the results (bench/results)")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.models, arguments.batch, arguments.size = ["resnet20"], 16, 16
         arguments.steps, arguments.rounds, arguments.first = 3, 3, 1
-    if arguments.threads is not None:
-        torch.set_num_threads(arguments.threads)
-    torch.manual_seed(1)
-    device = choose_device(arguments.device)
-    where = machine(device)
-    print(" ".join(f"{key} {value}" for key, value in where.items()), flush=True)
-    print(f"batch {arguments.batch}, images {arguments.size} x {arguments.size}, "
-          f"K = {arguments.steps}, {arguments.rounds} rounds\n")  # fmt: skip
-    rows = [row for name in arguments.models for row in measure(name, arguments, device)]
-    print("| network | method | variant | ms a step | ratio | least to most | A, B, C |")
-    print("|---|---|---|---|---|---|---|")
-    for row_ in rows:
-        stages = "" if row_["stages"] is None else ", ".join(map(str, row_["stages"]))
-        print("| {model} | {method} | {variant} | {milliseconds:.1f} | {ratio:.2f} | "
-              "{least:.2f} to {most:.2f} | ".format(**row_) + f"{stages} |")  # fmt: skip
-    if arguments.out is not None:
-        content = {"machine": where, "arguments": vars(arguments) | {"out": None}, "rows": rows}
-        arguments.out.write_text(json.dumps(content, indent=2) + "\n")
+    if arguments.out is None:
+        arguments.out = ROOT / (".setup/bench-quick" if arguments.quick else "bench/results")
+    return arguments
 
 
 if __name__ == "__main__":

@@ -1,40 +1,37 @@
 """bench/accelerator.py, at a size that says nothing about speed."""
 
 import json
-import runpy
-import sys
 
 import pytest
 
-from conftest import ROOT
+from bench import accelerator
+from bench.__main__ import table
 
 
 @pytest.fixture
 def bench(monkeypatch, tmp_path):
     def run(*arguments):
-        out = tmp_path / "rows.json"
-        command = ["accelerator.py", "--models", "cifar-cnn-1", "--batch", "8", "--size", "16",
+        command = ["accelerator", "--models", "cifar-cnn-1", "--batch", "8", "--size", "16",
                    "--steps", "2", "--rounds", "2", "--first", "1", "--device", "cpu",
-                   *arguments, "--out", str(out)]  # fmt: skip
-        monkeypatch.setattr(sys, "argv", command)
-        runpy.run_path(str(ROOT / "bench/accelerator.py"), run_name="__main__")
-        return json.loads(out.read_text())
+                   *arguments, "--out", str(tmp_path)]  # fmt: skip
+        monkeypatch.setattr("sys.argv", command)
+        accelerator.main()
+        return json.loads((tmp_path / "accelerator-cifar-cnn-1.json").read_text())
 
     return run
 
 
-def test_each_variant_of_each_method_is_timed_beside_the_plain_one(bench, capsys):
+def test_each_variant_of_each_method_is_timed_beside_the_plain_one(bench, capsys, tmp_path):
     found = bench("--only", "bfloat16", "compact never", "tf32")
-    rows = {(row["method"], row["variant"]): row for row in found["rows"]}
-    assert set(rows) == {
-        ("r-at", "plain"), ("r-at", "bfloat16"),
-        ("sense", "plain"), ("sense", "compact never"), ("sense", "bfloat16"),
-    }  # fmt: skip
-    assert rows["r-at", "plain"]["ratio"] == rows["sense", "plain"]["ratio"] == 1
-    assert all(row["least"] <= row["ratio"] <= row["most"] for row in rows.values())
-    assert all(row["milliseconds"] > 0 for row in rows.values())
-    assert sum(rows["sense", "plain"]["stages"]) == 8
-    printed = capsys.readouterr().out
-    assert "tf32: left out, precision tf32 needs a device of type cuda, got cpu" in printed
-    assert "| cifar-cnn-1 | sense | compact never |" in printed
-    assert found["machine"]["type"] == "cpu"
+    rows = {one["title"]: one for one in found["comparisons"]}
+    regular, sense = (rows[f"Training step, {method}, cifar-cnn-1"] for method in ("r-at", "sense"))
+    assert set(regular["times"]) == {"plain", "bfloat16"}
+    assert set(sense["times"]) == {"plain", "compact never", "bfloat16"}
+    assert all(len(seconds) == 2 and min(seconds) > 0 for seconds in sense["times"].values())
+    assert "tf32: left out, precision tf32 needs a device of type cuda, got cpu." in sense["notes"]
+    counts = [int(part.split()[1]) for part in sense["same"]["plain"].split(", ")]
+    assert sum(counts) == 8
+    assert sense["same"]["plain"] == sense["same"]["compact never"]  # same batch, same weights
+    assert "| compact never |" in capsys.readouterr().out
+    assert found["provenance"]["command"].startswith("python -m bench.accelerator --models cifar")
+    assert "## accelerator-cifar-cnn-1" in table(tmp_path)
