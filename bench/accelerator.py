@@ -33,7 +33,7 @@ from sense.precision import Descent, prepare
 from sense.train import build_optimizer
 
 from .report import Comparison, Section
-from .settings import ROOT, Settings, cpu_name, provenance
+from .settings import ROOT, Settings, provenance
 from .timing import alternate
 
 NEVER = 1000  # steps between compactions
@@ -189,21 +189,13 @@ def batches(x: torch.Tensor, y: torch.Tensor, size: int) -> Iterator[Batch]:
         yield Batch(x[index], y[index], index)
 
 
-def where(device: torch.device, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Machine, versions, commit and time, with the device's name."""
-    settings = Settings(arguments.quick, torch.get_num_threads(), Path())
-    own: dict[str, Any] = {
-        "command": shlex.join(["python", "-m", "bench.accelerator", *sys.argv[1:]])
-    }
-    if device.type != "cpu":
-        own["cpu"] = f"{accelerator_name(device)} beside {cpu_name()}"
+def where(device: torch.device, quick: bool) -> dict[str, Any]:
+    """Machine, versions, commit and time."""
+    found = provenance(Settings(quick, torch.get_num_threads(), Path()), "accelerator")
+    found["command"] = shlex.join(["python", "-m", "bench.accelerator", *sys.argv[1:]])
     if device.type == "cuda":
-        own |= {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
-    return provenance(settings, "accelerator") | own
-
-
-def accelerator_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        found |= {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
+    return found
 
 
 def main() -> None:
@@ -214,7 +206,7 @@ def main() -> None:
     device = choose_device(arguments.device)
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name in arguments.models:
-        begun, began = where(device, arguments), time.perf_counter()
+        begun, began = where(device, arguments.quick), time.perf_counter()
         section = Section(f"accelerator-{name}", provenance=begun)
         for comparison in comparisons(name, arguments, device):
             print(comparison.markdown(), end="\n\n", flush=True)

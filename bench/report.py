@@ -132,6 +132,7 @@ def where(provenance: dict[str, Any], seconds: float) -> str:
     """The line under a section's title."""
     known = {"quick": "**quick sizes: no measurement**"} if provenance.get("quick") else {}
     known |= {
+        "gpu": str(provenance.get("gpu", "")),
         "cpu": str(provenance.get("cpu", "")),
         "threads": f"{provenance.get('threads')} threads",
         "load": f"load {provenance.get('load'):g} at the start" if "load" in provenance else "",

@@ -13,8 +13,7 @@ def choose_device(name: str) -> torch.device:
     Raises ValueError for a device that this machine or this torch does not have.
     """
     if name == "auto":
-        accelerator = torch.accelerator.current_accelerator(check_available=True)
-        return accelerator if accelerator is not None else torch.device("cpu")
+        name = str(torch.accelerator.current_accelerator(check_available=True) or "cpu")
     try:
         device = torch.device(name)
         torch.empty(1, device=device)

@@ -125,7 +125,8 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 def provenance(command: str | None = None) -> dict[str, Any]:
     """Where a result comes from: command (this process's unless given), commit, versions, machine
-    and time."""
+    and time; the GPU too, where this process has used one."""
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_initialized() else {}
     return {
         "command": command or shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
         "commit": _commit(),
@@ -134,6 +135,7 @@ def provenance(command: str | None = None) -> dict[str, Any]:
         "numpy": np.__version__,
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",
+        **gpu,
         "threads": torch.get_num_threads(),
         "time": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }

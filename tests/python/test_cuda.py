@@ -16,7 +16,7 @@ from sense.checkpoint import load_weights
 from sense.evaluate import evaluate
 from sense.evaluation.settings import Settings
 from sense.evaluation.summary import summarise
-from sense.runs import METRICS
+from sense.runs import METRICS, read_run
 from sense.train import Stopped, fit
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -95,6 +95,11 @@ def test_each_way_trains_the_network_that_the_processor_does(tmp_path, few, conf
     for name, value in found.items():
         torch.testing.assert_close(value, expected[name], rtol=0, atol=atol)
     assert abs(natural(tmp_path / "gpu") - natural(tmp_path / "cpu")) <= 8  # of 32
+
+
+def test_a_run_tells_the_gpu(tmp_path, few, config):
+    fit(config, tmp_path, data=few)
+    assert read_run(tmp_path)[1]["provenance"]["gpu"] == torch.cuda.get_device_name()
 
 
 def natural(folder):

@@ -58,8 +58,8 @@ class ImageData:
 
 
 def to_float(images: Tensor) -> Tensor:
-    """Images as float32 in [0, 1], whichever way they are held; the same to the bit on every device:
-    CUDA would multiply by a rounded 1/255 if 255 were a plain number."""
+    """Images as float32 in [0, 1], whichever way they are held; the same bits on every device: with
+    255 as a plain number CUDA would multiply by a rounded 1/255."""
     if images.dtype != torch.uint8:
         return images
     return images.float().div_(torch.full((), 255.0, device=images.device))
