@@ -1,7 +1,7 @@
 """Run sections of the bench, keep what each finds, and show the bars.
 
     python -m bench                              all sections
-    python -m bench attack epoch --run RUN       some, with a trained small-cnn of yours
+    python -m bench attack epoch --run RUN       some, with a small-cnn that you trained
     python -m bench --table                      show what is stored, measure nothing
     python -m bench --quick                      tiny sizes, to see that everything runs
 
@@ -75,7 +75,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
     parser.add_argument("--threads", type=int, default=2, help="of the processor (2)")
-    parser.add_argument("--run", type=Path, help="folder of a run that trained a small-cnn")
+    parser.add_argument(
+        "--run", type=Path, help="folder of a run that trained a small-cnn; the one stored"
+    )
     parser.add_argument("--mnist", type=Path, help="folder of MNIST's files; else downloaded once")
     parser.add_argument("--cifar10", type=Path, help="folder of CIFAR10's files; the same")
     parser.add_argument("--out", type=Path, help="folder of the results (bench/results)")

@@ -125,7 +125,7 @@ def bars_of(plan: Plan, times: Times) -> list[Bar]:
         bars.append(Bar("2", f"SENSE-AT / R-AT, {model}, c = {plan.options.c}", 0.5,
                         ratio(times, "ours, sense", "ours, r-at")))  # fmt: skip
     if model == "small-cnn":
-        why = "" if plan.network.converged else "network not converged, pass --run"
+        why = "" if plan.network.converged else "network not converged"
         bars.append(Bar("2", f"SENSE-AT / R-AT, {model}, c = {plan.options.c}", 1.05,
                         ratio(times, "ours, sense", "ours, r-at"), unjudged=why))  # fmt: skip
         for form, what in PEER_FORMS.items():

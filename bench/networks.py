@@ -17,8 +17,9 @@ from sense.models import build_model
 from sense.runs import load_model, read_run
 from sense.train import fit
 
-from .settings import Settings
+from .settings import ROOT, Settings
 
+MNIST_FAST = ROOT / "inst/extdata/mnist-fast"
 CONVERGED = 0.9  # "nearly all images take all K steps", as a share of stage C in the last epoch
 
 
@@ -80,16 +81,17 @@ def torch_class(layer: nn.Module) -> type[nn.Module]:
 
 
 def small_cnn(settings: Settings) -> Network:
-    """SmallCNN on MNIST: that of `settings.run`, else one trained here for some minutes on the
-    sample, which is not converged."""
-    if settings.run is not None:
-        config, _ = read_run(settings.run)
-        data = load_data(config.dataset, settings.mnist if config.dataset == "mnist" else None)
-        return finished(settings.run, data)
-    config = replace(recipe("mnist-demo"), model="small-cnn", pretrain=1, epochs=4, lr=0.05)
+    """SmallCNN on MNIST: that of `settings.run`, else the one stored, of recipe mnist-fast; for
+    quick sizes one that is hardly trained."""
     if settings.quick:
-        config = replace(config, train_size=256, epochs=1, steps=2, monitor=16)
-    return trained(settings, config)
+        return trained(settings, replace(
+            recipe("mnist-demo"), model="small-cnn", train_size=256, pretrain=1, epochs=1, steps=2,
+            monitor=16,
+        ))  # fmt: skip
+    folder = settings.run or MNIST_FAST
+    config, _ = read_run(folder)
+    data = load_data(config.dataset, settings.mnist if config.dataset == "mnist" else None)
+    return finished(folder, data)
 
 
 def cifar_cnn(settings: Settings, capacity: int) -> Network:
