@@ -44,7 +44,7 @@ RECIPES: dict[str, Config] = {
         dataset="mnist", augment="shift", c=0.6, eps=0.34, step_size=0.1, steps=5,
         random_start=True, eps_ramp=2, eps_first=0.1, boundary="bisect", bisections=3, pretrain=1,
         epochs=13, batch_size=64, lr=0.04, nesterov=True, weight_decay=5e-4, schedule="one-cycle",
-    ),  # fmt: skip
+    ),
     # Section 5.2.1.
     "mnist": Config(dataset="mnist"),
     "cifar10-wrn-34-10": _WRN,
