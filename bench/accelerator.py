@@ -53,6 +53,7 @@ COMPILED: dict[str, dict[str, Any]] = {
     "compiled": {"compile": "default"},
     "compiled, bfloat16": {"compile": "default", "precision": "bfloat16"},
 }  # fmt: skip
+# Plain is float32, finished images left out before each third pass.
 VARIANTS = {"plain": {}, **EAGER, **COMPILED}
 METHODS: tuple[MethodName, ...] = ("r-at", "sense")
 OF_SENSE_ALONE = ("compact every step", "compact never")
@@ -133,7 +134,10 @@ def sure_network(
 
 def options(method: MethodName) -> Config:
     base = recipe("cifar10-resnet")
-    return replace(base, method=method, warmup=0, c=0.5, eps=8 / 255, step_size=2 / 255)
+    return replace(
+        base, method=method, warmup=0, c=0.5, eps=8 / 255, step_size=2 / 255,
+        precision="float32", compact_every=3,
+    )  # fmt: skip
 
 
 def comparisons(name: str, arguments: argparse.Namespace, device: torch.device
@@ -189,10 +193,14 @@ def batches(x: torch.Tensor, y: torch.Tensor, size: int) -> Iterator[Batch]:
         yield Batch(x[index], y[index], index)
 
 
-def where(device: torch.device, quick: bool) -> dict[str, Any]:
+def where(device: torch.device, arguments: argparse.Namespace) -> dict[str, Any]:
     """Machine, versions, commit and time."""
-    found = provenance(Settings(quick, torch.get_num_threads(), Path()), "accelerator")
-    found["command"] = shlex.join(["python", "-m", "bench.accelerator", *sys.argv[1:]])
+    found = provenance(Settings(arguments.quick, torch.get_num_threads(), Path()), "accelerator")
+    told = sys.argv[1:]
+    if "--out" in told:  # folders are no one's business
+        at = told.index("--out")
+        told = told[:at] + told[at + 2 :]
+    found["command"] = shlex.join(["python", "-m", "bench.accelerator", *told])
     if device.type == "cuda":
         found |= {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
     return found
@@ -206,7 +214,7 @@ def main() -> None:
     device = choose_device(arguments.device)
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name in arguments.models:
-        begun, began = where(device, arguments.quick), time.perf_counter()
+        begun, began = where(device, arguments), time.perf_counter()
         section = Section(f"accelerator-{name}", provenance=begun)
         for comparison in comparisons(name, arguments, device):
             print(comparison.markdown(), end="\n\n", flush=True)

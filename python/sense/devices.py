@@ -47,8 +47,11 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(mmap_threshold, 2**25) and mallopt(trim_threshold, 2**30))
 
 
-def tune(device: torch.device, *, precision: str, code: str, cudnn_benchmark: bool) -> None:
-    """Set what torch knows for the whole process: TF32 and the choice of convolution algorithms.
+def tune(
+    device: torch.device, *, precision: str | None, code: str, cudnn_benchmark: bool
+) -> None:
+    """Set what torch knows for the whole process: TF32, also where no precision is asked for, and
+    the choice of convolution algorithms.
 
     Raises ValueError, before anything is computed, for what the device does not have.
     """
@@ -60,7 +63,7 @@ def tune(device: torch.device, *, precision: str, code: str, cudnn_benchmark: bo
         if asked and device.type != "cuda":
             raise ValueError(f"{option} needs a device of type cuda, got {device.type}")
     if device.type == "cuda":
-        format = "tf32" if precision == "tf32" else "ieee"
+        format = "tf32" if precision in ("tf32", None) else "ieee"
         torch.backends.cuda.matmul.fp32_precision = format
         torch.backends.cudnn.conv.fp32_precision = format  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = cudnn_benchmark

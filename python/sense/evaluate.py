@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .data import ImageData
-from .devices import choose_device, place
+from .devices import choose_device, place, tune
 from .evaluation.batches import Batch, attack_batches, choose_images, cut
 from .evaluation.convergence import CONVERGENCE_ACCURACY, follow_batches, write_convergence
 from .evaluation.curve import CURVE, CURVE_OUTCOMES, extend_curve, write_curve
@@ -126,6 +126,7 @@ def evaluate_target(
     settings = settings.complete(target.eps, target.norm)
     images = choose_images(target.data, settings.n, settings.draw)
     where = choose_device(device)
+    tune(where, precision="float32", code="none", cudnn_benchmark=False)
     source = open_source(settings.source, where)
     suite = build_suite(settings, source)
     model = place(target.model, where).eval()

@@ -25,10 +25,10 @@ class Computed(nn.Module):
     Modes, parameters and buffers are those of the network itself, which stays as it is.
     """
 
-    def __init__(self, network: nn.Module, precision: Precision, code: Compile) -> None:
+    def __init__(self, network: nn.Module, precision: Precision | None, code: Compile) -> None:
         super().__init__()
         self.network = network
-        self.format = HALF.get(precision)
+        self.format = HALF[precision] if precision in HALF else None
         # Not a submodule, or it would have each of the network's names a second time.
         self._run: tuple[Callable[[Tensor], Tensor]] = (compiled(network, code),)
         self._overwritten = code == "cuda-graphs"
@@ -76,7 +76,7 @@ def scale_gradient(x: Tensor, factor: float) -> Tensor:
     return _ScaleGradient.apply(x, factor)
 
 
-def prepare(network: nn.Module, precision: Precision, code: Compile) -> nn.Module:
+def prepare(network: nn.Module, precision: Precision | None, code: Compile) -> nn.Module:
     """The network as methods shall call it: itself, where nothing is to be done in another way."""
     if precision not in HALF and code == "none":
         return network
@@ -88,7 +88,7 @@ class Descent:
     up, and gradients that became infinite by it are left out (`torch.amp.GradScaler`)."""
 
     def __init__(
-        self, optimizer: torch.optim.Optimizer, precision: Precision, device: torch.device
+        self, optimizer: torch.optim.Optimizer, precision: Precision | None, device: torch.device
     ) -> None:
         self.optimizer = optimizer
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "float16")

@@ -151,10 +151,11 @@ class Config:
     device: Annotated[str, Help(help="auto, cpu, cuda, cuda:1, mps ...")] = "auto"
     threads: Annotated[int | None, Help(help="of the processor; all cores unless given")] = None
     precision: Annotated[
-        Precision,
+        Precision | None,
         Help(help="of the passes in training; weights, losses and evaluation are float32 always. "
-             "tf32 needs cuda"),
-    ] = "float32"  # fmt: skip
+             "Unless given tf32, as torch has convolutions, on cuda, which it needs, and float32 "
+             "elsewhere"),
+    ] = None  # fmt: skip
     compile: Annotated[
         Compile,
         Help(help="have torch.compile make code of the network, which takes a minute or so when a "
@@ -162,10 +163,10 @@ class Config:
              "--compact-every above --steps + 1"),
     ] = "none"  # fmt: skip
     compact_every: Annotated[
-        int | None,
+        int,
         Help(help="sense and sense-trades leave finished images out of the batch before each so "
-             "manyth pass; 1 on a processor, 3 elsewhere, unless given"),
-    ] = None  # fmt: skip
+             "manyth pass, which an accelerator has to be waited for"),
+    ] = 1  # fmt: skip
     cudnn_benchmark: Annotated[
         bool, Help(help="try cuDNN's algorithms; a resumed run may then differ in the last bits")
     ] = False
@@ -240,7 +241,8 @@ class Config:
             value = getattr(self, name)
             check(name, value, value is None or value >= 0, "a whole number >= 0")
         check("seed", self.seed, self.seed < 2**32, "a whole number less than 2^32")
-        for name in ("threads", "train_size", "compact_every"):
+        check("compact_every", self.compact_every, self.compact_every >= 1, "a whole number >= 1")
+        for name in ("threads", "train_size"):
             value = getattr(self, name)
             check(name, value, value is None or value >= 1, "a whole number >= 1")
         whole = all(epoch >= 0 for epoch in self.milestones)
@@ -255,7 +257,7 @@ class Config:
             )
 
     def _check_code(self) -> None:
-        fixed = self.compact_every is not None and self.compact_every > self.steps + 1
+        fixed = self.compact_every > self.steps + 1
         if self.compile == "cuda-graphs" and self.method in ("sense", "sense-trades") and not fixed:
             raise ValueError(
                 "compile cuda-graphs needs batches of one size: set compact_every to more than "
