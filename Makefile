@@ -14,7 +14,7 @@ demo: setup        ## train NT, R-AT and SENSE-AT on the MNIST sample; table and
 test: setup        ## pytest, testthat, R CMD check
 	tools/test
 
-bench: setup .setup/bench  ## timings beside other packages; BENCH="attack --run RUN" chooses
+bench: setup .setup/bench  ## timings beside other packages; BENCH="attack epoch" chooses
 	.venv/bin/python -m bench $(BENCH)
 
 check: setup       ## R CMD build and check alone

@@ -47,9 +47,7 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(mmap_threshold, 2**25) and mallopt(trim_threshold, 2**30))
 
 
-def tune(
-    device: torch.device, *, precision: str | None, code: str, cudnn_benchmark: bool
-) -> None:
+def tune(device: torch.device, *, precision: str | None, code: str, cudnn_benchmark: bool) -> None:
     """Set what torch knows for the whole process: TF32, also where no precision is asked for, and
     the choice of convolution algorithms.
 

@@ -28,7 +28,7 @@ class Computed(nn.Module):
     def __init__(self, network: nn.Module, precision: Precision | None, code: Compile) -> None:
         super().__init__()
         self.network = network
-        self.format = HALF[precision] if precision in HALF else None
+        self.format = HALF.get(precision or "float32")
         # Not a submodule, or it would have each of the network's names a second time.
         self._run: tuple[Callable[[Tensor], Tensor]] = (compiled(network, code),)
         self._overwritten = code == "cuda-graphs"

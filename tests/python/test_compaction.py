@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from networks import CountRows, conv_network, images_and_labels
-from sense.attacks import Stage, compaction, pgd, sensible_with_stages
+from sense.attacks import Stage, pgd, sensible_with_stages
 from sense.attacks.compaction import granule, survivors
 from sense.methods import Batch, build_method
 from sense.models import build_model

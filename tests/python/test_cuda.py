@@ -71,7 +71,9 @@ def float32(pair):
 
 @pytest.fixture
 def config(tiny):
-    return replace(tiny, device="cuda", pretrain=1, epochs=1, compact_every=100, precision="float32")
+    return replace(
+        tiny, device="cuda", pretrain=1, epochs=1, compact_every=100, precision="float32"
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from bench.report import Section, show_spread
+from bench.timing import Spread, ratio
 from conftest import ROOT
 from sense.config import from_plain, recipe
 from sense.data import load_data, to_float
@@ -114,7 +116,7 @@ def test_mnist_fast_is_its_recipe_and_took_less_than_an_hour_of_two_threads():
     config = from_plain(description["config"])
     where = {"data_dir": None, "threads": None}
     asked = replace(recipe("mnist-fast"), precision=config.precision)
-    assert replace(config, compact_every=1, **where) == replace(asked, **where)
+    assert replace(config, **where) == replace(asked, **where)
     assert (config.threads, description["provenance"]["threads"]) == (2, 2)
     assert "gpu" not in description["provenance"]
     assert description["data"]["train"] == 60_000
@@ -140,3 +142,19 @@ def test_mnist_fast_reaches_the_accuracies_of_section_5_2_1():
         assert shown(found) in readme
     weights = weights_sha256(load_model(MNIST_FAST))
     assert [found["target"]["weights_sha256"] for found in (every, strong)] == [weights, weights]
+
+
+@pytest.mark.parametrize("network", ["wrn-34-10", "resnet20"])
+def test_the_readme_shows_the_steps_on_a_gpu(network):
+    path = ROOT / f"bench/results/accelerator-{network}.json"
+    rows = {
+        line.split(" | ")[0].strip("| "): line
+        for line in (ROOT / "README.md").read_text().splitlines()
+        if line.startswith("| ")
+    }
+    for comparison in Section.from_json(path.read_text()).comparisons:
+        for variant in comparison.times.keys() - {"plain"}:
+            assert show_spread(ratio(comparison.times, variant, "plain")) in rows[variant]
+        if "compiled" not in comparison.title:
+            milliseconds = 1000 * Spread.of(comparison.times["plain"]).median
+            assert f"{milliseconds:.0f} ms" in rows["plain"]

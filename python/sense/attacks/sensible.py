@@ -96,7 +96,7 @@ def sensible_with_stages(
     revert: bool = True,
     reference: Tensor | None = None,
     mode: Mode = "evaluation",
-    compact_every: int = 1,
+    compact_every: int | None = None,
     bounds: Bounds = (0, 1),
 ) -> Sensible:
     """`sensible`, with the stage of each image.
@@ -112,8 +112,9 @@ def sensible_with_stages(
     to wait for a device for. In evaluation mode that changes nothing but the time.
     """
     check_arguments(x, y, eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds, c=c)
-    if compact_every < 1:
-        raise ValueError(f"compact_every must be a whole number >= 1, got {compact_every}")
+    every = 1 if compact_every is None else compact_every
+    if every < 1:
+        raise ValueError(f"compact_every must be a whole number >= 1, got {every}")
     threshold = log_inverse(c)
     turning_point = threshold if revert else math.inf
     x = x.detach()
@@ -140,7 +141,7 @@ def sensible_with_stages(
         images, centre = torch.arange(len(x), device=x.device), x
         state, size = whole, granule(x)
         for step in range(steps + 1):
-            if (step + 1) % compact_every == 0:
+            if (step + 1) % every == 0:
                 rows = survivors(state.alive, size)
                 if len(rows) < len(images):
                     whole = whole.with_rows(images, state)
@@ -162,7 +163,7 @@ def sensible_with_stages(
                     climbed = F.cross_entropy(logits, y[images], reduction="none")
                 back = _is_stage_a(logits, climbed, y[images], threshold)
             state = state.tested(z.detach(), climbed.detach(), back, steps - step)
-            if compact_every == 1 and not state.alive.any():
+            if every == 1 and not state.alive.any():
                 break
             if step < steps:
                 moving = climbed.masked_fill(~state.alive, 0)

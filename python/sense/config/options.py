@@ -163,10 +163,10 @@ class Config:
              "--compact-every above --steps + 1"),
     ] = "none"  # fmt: skip
     compact_every: Annotated[
-        int,
+        int | None,
         Help(help="sense and sense-trades leave finished images out of the batch before each so "
-             "manyth pass, which an accelerator has to be waited for"),
-    ] = 1  # fmt: skip
+             "manyth pass, and wait for an accelerator to count them; before each unless given"),
+    ] = None  # fmt: skip
     cudnn_benchmark: Annotated[
         bool, Help(help="try cuDNN's algorithms; a resumed run may then differ in the last bits")
     ] = False
@@ -241,8 +241,7 @@ class Config:
             value = getattr(self, name)
             check(name, value, value is None or value >= 0, "a whole number >= 0")
         check("seed", self.seed, self.seed < 2**32, "a whole number less than 2^32")
-        check("compact_every", self.compact_every, self.compact_every >= 1, "a whole number >= 1")
-        for name in ("threads", "train_size"):
+        for name in ("threads", "train_size", "compact_every"):
             value = getattr(self, name)
             check(name, value, value is None or value >= 1, "a whole number >= 1")
         whole = all(epoch >= 0 for epoch in self.milestones)
@@ -257,7 +256,7 @@ class Config:
             )
 
     def _check_code(self) -> None:
-        fixed = self.compact_every > self.steps + 1
+        fixed = self.compact_every is not None and self.compact_every > self.steps + 1
         if self.compile == "cuda-graphs" and self.method in ("sense", "sense-trades") and not fixed:
             raise ValueError(
                 "compile cuda-graphs needs batches of one size: set compact_every to more than "

@@ -24,7 +24,7 @@ class SensibleAdversarialTraining:
         self, *, c: float, eps: float, step_size: float, steps: int, norm: float,
         random_start: bool, stage_test: StageTest, warmup: int, boundary: Boundary = "revert",
         bisections: int = 8, natural_weight: float = 0.0, mode: Mode = "evaluation",
-        compact_every: int = 1,
+        compact_every: int | None = None,
     ) -> None:  # fmt: skip
         self.attack = partial(
             sensible_with_stages, c=c, eps=eps, step_size=step_size, steps=steps, norm=norm,
