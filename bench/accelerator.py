@@ -15,7 +15,6 @@ Each network's results are a file of their own, written anew after each comparis
 import argparse
 import copy
 import shlex
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -150,7 +149,7 @@ def comparisons(name: str, arguments: argparse.Namespace, device: torch.device
             asked = {
                 variant: change
                 for variant, change in changes.items()
-                if not (arguments.only and variant not in arguments.only)
+                if (not arguments.only or variant in arguments.only)
                 and not (method == "r-at" and variant in OF_SENSE_ALONE)
             }
             base = replace(options(method), steps=arguments.steps, batch_size=arguments.batch)
@@ -196,10 +195,9 @@ def batches(x: torch.Tensor, y: torch.Tensor, size: int) -> Iterator[Batch]:
 def where(device: torch.device, arguments: argparse.Namespace) -> dict[str, Any]:
     """Machine, versions, commit and time."""
     found = provenance(Settings(arguments.quick, torch.get_num_threads(), Path()), "accelerator")
-    told = sys.argv[1:]
-    if "--out" in told:  # folders are no one's business
-        at = told.index("--out")
-        told = told[:at] + told[at + 2 :]
+    folders = argparse.ArgumentParser(add_help=False)  # which are no one's business
+    folders.add_argument("--out")
+    _, told = folders.parse_known_args()
     found["command"] = shlex.join(["python", "-m", "bench.accelerator", *told])
     if device.type == "cuda":
         found |= {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}

@@ -14,7 +14,7 @@ from .checkpoint import unpack_weights
 from .config import DEFAULT_RECIPE, from_plain, recipe
 from .data import ImageData, load_data, to_float
 from .data.images import check_images
-from .devices import choose_device, place
+from .devices import choose_device, place_to_evaluate
 from .evaluate import Stopped as EvaluationStopped
 from .evaluate import evaluate_target
 from .evaluation.compare import compare as compare_evaluations
@@ -80,7 +80,7 @@ def predict(
     model = build_to_fill(run["config"]["model"], shape, len(run["data"]["classes"]))
     model.load_state_dict(unpack_weights(bytes(weights)))
     where = choose_device(device)
-    model = place(model, where).eval()
+    model = place_to_evaluate(model, where)
     with torch.no_grad():
         parts = [
             model(to_float(part.to(where))).softmax(1).cpu() for part in images.split(PREDICT_BATCH)

@@ -65,3 +65,9 @@ def tune(device: torch.device, *, precision: str | None, code: str, cudnn_benchm
         torch.backends.cuda.matmul.fp32_precision = format
         torch.backends.cudnn.conv.fp32_precision = format  # type: ignore[attr-defined]
         torch.backends.cudnn.benchmark = cudnn_benchmark
+
+
+def place_to_evaluate(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model on the device in evaluation mode, and from here on float32 without TF32."""
+    tune(device, precision="float32", code="none", cudnn_benchmark=False)
+    return place(model, device).eval()

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .data import ImageData
-from .devices import choose_device, place, tune
+from .devices import choose_device, place_to_evaluate
 from .evaluation.batches import Batch, attack_batches, choose_images, cut
 from .evaluation.convergence import CONVERGENCE_ACCURACY, follow_batches, write_convergence
 from .evaluation.curve import CURVE, CURVE_OUTCOMES, extend_curve, write_curve
@@ -54,7 +54,7 @@ def evaluate(
     """
     settings = settings.complete(None, None)
     suite = build_suite(settings, source)
-    model = place(model, x.device).eval()
+    model = place_to_evaluate(model, x.device)
     batches = cut(range(len(x)), x, y, settings.batch, x.device)
     check_network(model, batches[0].x, y, suite)
     record = Record(range(len(x)), y.tolist(), settings.batch)
@@ -126,10 +126,9 @@ def evaluate_target(
     settings = settings.complete(target.eps, target.norm)
     images = choose_images(target.data, settings.n, settings.draw)
     where = choose_device(device)
-    tune(where, precision="float32", code="none", cudnn_benchmark=False)
     source = open_source(settings.source, where)
     suite = build_suite(settings, source)
-    model = place(target.model, where).eval()
+    model = place_to_evaluate(target.model, where)
     x, y = target.data.test_x, target.data.test_y
     batches = cut(images, x, y, settings.batch, where)
     check_network(model, batches[0].x, y, suite)

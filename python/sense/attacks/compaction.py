@@ -3,7 +3,7 @@
 An accelerator has to prepare for each new batch size (choice of algorithms, compiled code), so
 there are few. To count the images that still move, Python has to wait for it. That pays: on an
 H200 a step that leaves them out before each pass took 0.8 times as long as one that does before
-each third, with WRN-34-10, and no longer with ResNet-20 (bench/results).
+each third with WRN-34-10, and as long with ResNet-20 (bench/results).
 """
 
 import math

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..checkpoint import write_atomically
-from ..devices import choose_device, place
+from ..devices import choose_device, place_to_evaluate
 from .batches import batch_seed, cut
 from .settings import Settings
 from .suite import build_attack, check_network, predict, worst_images
@@ -53,7 +53,7 @@ def make_examples(
         raise ValueError(f"n must be from 1 to {len(target.data.test_x)}, the test images, got {n}")
     where = choose_device(device)
     attack = build_attack(names[0], settings, open_source(settings.source, where))
-    model = place(target.model, where).eval()
+    model = place_to_evaluate(target.model, where)
     (batch,) = cut(range(n), target.data.test_x, target.data.test_y, n, where)
     check_network(model, batch.x, batch.y, [attack])
     with torch.random.fork_rng():

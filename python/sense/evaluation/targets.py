@@ -12,7 +12,7 @@ from torch import nn
 from ..checkpoint import read_weights
 from ..config.options import NormName
 from ..data import ImageData, load_data
-from ..devices import place
+from ..devices import place_to_evaluate
 from ..models import build_to_fill
 from ..models.handed_over import FACTORY
 from ..runs import CONFIG, check_same_data, load_model, put_weights, read_run
@@ -198,7 +198,7 @@ def _network(model: nn.Module | str, data: ImageData) -> tuple[nn.Module, str]:
 
 def open_source(run: Path | None, device: torch.device) -> nn.Module | None:
     """The network of the run that `transfer` makes its images on, on the device."""
-    return None if run is None else place(load_model(run), device).eval()
+    return None if run is None else place_to_evaluate(load_model(run), device)
 
 
 def told_apart(targets: list[Target]) -> list[Target]:
