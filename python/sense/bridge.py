@@ -15,6 +15,7 @@ from .config import DEFAULT_RECIPE, from_plain, recipe
 from .data import ImageData, load_data, to_float
 from .data.images import check_images
 from .devices import choose_device, place_to_evaluate
+from .errors import InputError
 from .evaluate import Stopped as EvaluationStopped
 from .evaluate import evaluate_target
 from .evaluation.compare import compare as compare_evaluations
@@ -215,17 +216,17 @@ def as_images(x: NDArray[Any], shape: tuple[int, int, int] | None) -> torch.Tens
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4:
-        raise ValueError(
+        raise InputError(
             f"images must be an array n x height x width (x channels), got {array.shape}"
         )
     if shape is not None and array.shape[1:] != (*shape[1:], shape[0]):
-        raise ValueError(
+        raise InputError(
             f"images must be n x {shape[1]} x {shape[2]} x {shape[0]} (height, width, channels), "
             f"as those of the training, got {' x '.join(map(str, array.shape))}"
         )
     if np.issubdtype(array.dtype, np.integer):
         if array.size and (array.min() < 0 or array.max() > 255):
-            raise ValueError(
+            raise InputError(
                 f"whole-number pixels must be from 0 to 255, got {array.min()} to {array.max()}"
             )
         kind: type[np.generic] = np.uint8
@@ -246,5 +247,5 @@ def as_labels(y: Any) -> torch.Tensor:
     """Labels, counted from 0, as int64."""
     labels = np.atleast_1d(np.asarray(y))
     if labels.dtype.kind not in "biuf" or not np.isfinite(labels).all() or (labels % 1).any():
-        raise ValueError(f"labels must be whole numbers, counted from 0, got {labels[:5]} ...")
+        raise InputError(f"labels must be whole numbers, counted from 0, got {labels[:5]} ...")
     return torch.from_numpy(labels.astype(np.int64))

@@ -21,6 +21,8 @@ from safetensors.torch import load as safetensors_load
 from safetensors.torch import save as safetensors_save
 from torch import Tensor
 
+from .errors import InputError, MissingFileError
+
 CHECKPOINT = "checkpoint.pt"
 PREVIOUS = "checkpoint-previous.pt"
 WEIGHTS = "model.safetensors"
@@ -75,8 +77,8 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
             warnings.warn(f"{problems[0]}: going on from {path.name}", stacklevel=2)
         return state
     if problems:
-        raise ValueError(f"no checkpoint in {folder} can be used: {'; '.join(problems)}")
-    raise FileNotFoundError(f"no {CHECKPOINT} in {folder}: this is not a run, or it never began")
+        raise InputError(f"no checkpoint in {folder} can be used: {'; '.join(problems)}")
+    raise MissingFileError(f"no {CHECKPOINT} in {folder}: this is not a run, or it never began")
 
 
 def save_weights(folder: Path, weights: dict[str, Tensor]) -> None:
@@ -93,7 +95,7 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
     expected = (folder / WEIGHTS_SUM).read_text().partition(" ")[0]
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
-        raise ValueError(
+        raise InputError(
             f"{folder / WEIGHTS} is damaged: its SHA-256 should be {expected}, is {found}"
         )
     return unpack_weights(content)
@@ -112,16 +114,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         try:
             return unpack_weights(content)
         except SafetensorError as error:
-            raise ValueError(f"{path} is no safetensors file, or damaged: {error}") from None
+            raise InputError(f"{path} is no safetensors file, or damaged: {error}") from None
     try:
         state = _read(path) if path.name in (CHECKPOINT, PREVIOUS) else _unpickle(content)
     except Exception as error:  # torch's reader stumbles over rubbish in many ways
-        raise ValueError(f"{path} cannot be read as weights: {error}") from None
+        raise InputError(f"{path} cannot be read as weights: {error}") from None
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
     if not isinstance(state, dict) or not any(isinstance(v, Tensor) for v in state.values()):
-        raise ValueError(f"{path} holds no weights: a state dict was expected")
+        raise InputError(f"{path} holds no weights: a state dict was expected")
     # What DataParallel puts before each name.
     return {name.removeprefix("module."): value for name, value in state.items()}
 
@@ -150,7 +152,7 @@ def _read(path: Path) -> dict[str, Any]:
     """A checkpoint file. Raises ValueError with what is wrong with it."""
     content = path.read_bytes()
     if content != seal(content[: -2 - 64] + b"\0\0"):
-        raise ValueError("its SHA-256 is not the one it was written with")
+        raise InputError("its SHA-256 is not the one it was written with")
     return _unpickle(content)
 
 
@@ -159,4 +161,4 @@ def _unpickle(content: bytes) -> Any:
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise ValueError("it holds more than tensors and plain values") from None
+        raise InputError("it holds more than tensors and plain values") from None

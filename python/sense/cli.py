@@ -11,6 +11,7 @@ import tyro
 
 from .config import DEFAULT_RECIPE, RECIPES, Config, from_plain, recipe
 from .distributed import AgreedError, join
+from .errors import InputError
 from .evaluate import Stopped as EvaluationStopped
 from .evaluate import evaluate_target
 from .evaluation.compare import compare, write_comparison
@@ -70,7 +71,7 @@ def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool]:
     out, config = arguments.out, arguments.config
     if arguments.resume is not None:
         if config != base or out is not None:
-            raise ValueError("--resume takes the options the run has: give no others")
+            raise InputError("--resume takes the options the run has: give no others")
         out, config = arguments.resume, read_run(arguments.resume)[0]
     elif out is None:
         out = Path("runs") / f"{config.method}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -147,9 +148,9 @@ def _open_targets(arguments: EvaluateArguments) -> list[Target]:
     """All targets, before any is evaluated; names that are alike get the folder before them."""
     several = len(arguments.targets) > 1
     if not arguments.targets:
-        raise ValueError("name a target: the folder of a run, a file of weights or MODULE:FACTORY")
+        raise InputError("name a target: the folder of a run, a file of weights or MODULE:FACTORY")
     if several and arguments.weights is not None:
-        raise ValueError("--weights goes with one target")
+        raise InputError("--weights goes with one target")
     targets = [
         open_target(
             spec, weights=arguments.weights, model=arguments.model, dataset=arguments.dataset,
@@ -175,7 +176,7 @@ class one_line_errors:  # noqa: N801  a context manager, used like a function
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if not isinstance(error, ArithmeticError | ImportError | OSError | ValueError):
+        if not isinstance(error, ArithmeticError | InputError | OSError):
             return
         if isinstance(error, AgreedError) or (
             isinstance(error, ArithmeticError) and not join().leads

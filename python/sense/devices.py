@@ -6,6 +6,8 @@ from functools import cache
 import torch
 from torch import nn
 
+from .errors import InputError
+
 
 def choose_device(name: str) -> torch.device:
     """The device of that name; for "auto" a GPU if there is one, else the processor.
@@ -19,7 +21,7 @@ def choose_device(name: str) -> torch.device:
         torch.empty(1, device=device)
     except (AssertionError, ImportError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(f"device {name!r} cannot be used: {reason}") from None
+        raise InputError(f"device {name!r} cannot be used: {reason}") from None
     return device
 
 
@@ -59,7 +61,7 @@ def tune(device: torch.device, *, precision: str | None, code: str, cudnn_benchm
         ("cudnn_benchmark", cudnn_benchmark),
     ):
         if asked and device.type != "cuda":
-            raise ValueError(f"{option} needs a device of type cuda, got {device.type}")
+            raise InputError(f"{option} needs a device of type cuda, got {device.type}")
     if device.type == "cuda":
         format = "tf32" if precision in ("tf32", None) else "ieee"
         torch.backends.cuda.matmul.fp32_precision = format

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from .batch_norm import whole_batch_statistics
 from .devices import choose_device
 from .draws import Share, Streams, global_state, set_global_state, sharing
+from .errors import InputError, LostProcessError
 
 # Of a process that hangs, or a machine that is cut off; one that ends is noticed at once.
 TIMEOUT = timedelta(minutes=10)
@@ -31,7 +32,7 @@ TIMEOUT = timedelta(minutes=10)
 T = TypeVar("T")
 
 
-class AgreedError(ValueError):
+class AgreedError(InputError):
     """An error that all processes end with, and of which the leading one tells."""
 
 
@@ -116,14 +117,14 @@ class Processes:
                 raise SystemExit(other["exit"])
             if not self.leads:
                 raise AgreedError(other["message"])
-            raise ValueError(f"process {rank} of {self.size}: {other['message']}")
+            raise InputError(f"process {rank} of {self.size}: {other['message']}")
 
     def check_alike(self, what: str, sha256: str) -> None:
         """Raise ValueError where not all processes have the same."""
         found = self.gather(sha256)
         others = [f"process {r} has {other}" for r, other in enumerate(found) if other != found[0]]
         if others:
-            error = ValueError if self.leads else AgreedError
+            error = InputError if self.leads else AgreedError
             raise error(f"the {what} must be the same: process 0 has {found[0]}, {others[0]}")
 
     def device(self, name: str) -> torch.device:
@@ -132,14 +133,14 @@ class Processes:
             return choose_device(name)
         kind, _, number = name.partition(":")
         if number and self.local_size > 1:
-            raise ValueError(
+            raise InputError(
                 f"device {name!r} is one for {self.local_size} processes: with --device {kind} "
                 "each takes its own"
             )
         if kind == "auto":
             kind = "cuda" if torch.cuda.is_available() else "cpu"
         if kind not in ("cpu", "cuda"):
-            raise ValueError(f"several processes need the device cpu or cuda, got {name!r}")
+            raise InputError(f"several processes need the device cpu or cuda, got {name!r}")
         if kind == "cpu" or number:
             return choose_device(f"{kind}:{number}" if number else kind)
         device = choose_device(f"cuda:{self.local_rank}")
@@ -275,7 +276,7 @@ class Processes:
             collective(*arguments)
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
-            raise ConnectionError(
+            raise LostProcessError(
                 f"process {self.rank} of {self.size} lost the others, one of which has ended or "
                 f"hangs ({reason}): see what that one said, then go on with --resume"
             ) from error

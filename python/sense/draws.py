@@ -14,6 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .errors import InputError
+
 Fill = Callable[[Tensor, torch.Generator | None], object]  # fill this from that stream
 
 
@@ -89,7 +91,7 @@ def _drawn(like: Tensor, fill: Fill, images: int = 0) -> Tensor:
         fill(numbers, None)
         return numbers
     if like.shape[images] != _share.images:
-        raise ValueError(
+        raise InputError(
             f"numbers are drawn for all {_share.images} images of a process or, inside "
             f"sharing(None), for some: got {like.shape[images]}"
         )

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from .data import ImageData
 from .devices import choose_device, place_to_evaluate
+from .errors import InputError
 from .evaluation.batches import Batch, attack_batches, choose_images, cut
 from .evaluation.convergence import CONVERGENCE_ACCURACY, follow_batches, write_convergence
 from .evaluation.curve import CURVE, CURVE_OUTCOMES, extend_curve, write_curve
@@ -217,7 +218,7 @@ def note_options(part: str, asked: dict[str, Any], progress: "Progress") -> None
     """Note what a curve is made with. Raises ValueError where another is in the folder."""
     before = progress.content[part]
     if before is not None and before != asked:
-        raise ValueError(
+        raise InputError(
             f"{progress.folder} holds a {part} with other options: {before}, not {asked}. Choose "
             "another --out, or --overwrite it"
         )

@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .errors import InputError, MissingPackageError
+
 Frame = dict[str, NDArray[Any]]
 
 FIGURES = ("figure2", "figure3", "figure4", "figure5", "figure6")
@@ -128,7 +130,7 @@ def save_figure(
     """Draw one of `FIGURES`, with the options of the R function, and save it; the ending of
     `path` says the format (png, pdf). Sizes are in inches."""
     if name not in FIGURES:
-        raise ValueError(f"name must be one of {', '.join(FIGURES)}, got {name!r}")
+        raise InputError(f"name must be one of {', '.join(FIGURES)}, got {name!r}")
     plot = _call(name, **{key: _argument(value) for key, value in options.items()})
     _call("ggsave", str(path), plot, width=width, height=height, dpi=dpi, package="ggplot2")
     return Path(path)
@@ -139,7 +141,7 @@ def _robjects() -> Any:
     try:
         import rpy2  # noqa: F401
     except ImportError as error:
-        raise ImportError("sense.r needs rpy2: pip install 'sense-at[r]'") from error
+        raise MissingPackageError("sense.r needs rpy2: pip install 'sense-at[r]'") from error
     try:
         import rpy2.robjects as robjects
     except Exception as error:  # rpy2 raises various ones, ImportError too, when it finds no R
@@ -175,7 +177,7 @@ def _call(function: str, *args: Any, package: str = "sense", **kwargs: Any) -> A
     named = {key: robjects.NULL if value is None else value for key, value in kwargs.items()}
     answer = guarded(*args, **named)
     if answer.names[0] == "message":
-        raise ValueError(" ".join(answer[0][0].split()))
+        raise InputError(" ".join(answer[0][0].split()))
     return answer[0]
 
 
@@ -217,7 +219,7 @@ def _argument(value: Any) -> Any:
 def _matrix(x: ArrayLike) -> Any:
     array = np.asarray(x, dtype=float)
     if array.ndim != 2 or array.shape[1] != 2:
-        raise ValueError(f"x must have shape (n, 2), got {array.shape}")
+        raise InputError(f"x must have shape (n, 2), got {array.shape}")
     return _robjects().r["matrix"](_vector(array.ravel(order="F")), ncol=2)
 
 

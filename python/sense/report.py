@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import tyro
 
 from .cli import one_line_errors
+from .errors import InputError, MissingFileError
 from .evaluation.examples import NUMBER, make_examples, settings_of, write_examples
 from .evaluation.summary import read_evaluation
 from .evaluation.targets import open_run
@@ -85,15 +86,15 @@ def report(
         what that needs.
     """
     if not runs:
-        raise ValueError("name a folder that was evaluated")
+        raise InputError("name a folder that was evaluated")
     if examples < 0:
-        raise ValueError(f"examples must be 0 or more, got {examples}")
+        raise InputError(f"examples must be 0 or more, got {examples}")
     contents = [read_evaluation(run) for run in runs]
     if out is None and len(runs) > 1:
-        raise ValueError("say where the page of several runs goes: --out FILE.html")
+        raise InputError("say where the page of several runs goes: --out FILE.html")
     out = out or runs[0] / PAGE
     if not out.parent.is_dir():
-        raise FileNotFoundError(f"no folder {out.parent} for the page: make it, or choose another")
+        raise MissingFileError(f"no folder {out.parent} for the page: make it, or choose another")
     rscript = find_rscript()
     run_r(rscript)
     if examples:
@@ -107,7 +108,7 @@ def find_rscript() -> str:
     """The path of Rscript. Raises FileNotFoundError saying what to install."""
     rscript = shutil.which("Rscript")
     if rscript is None:
-        raise FileNotFoundError(R_IS_NEEDED)
+        raise MissingFileError(R_IS_NEEDED)
     return rscript
 
 
@@ -116,10 +117,10 @@ def run_r(rscript: str, *arguments: Path) -> None:
     command = [rscript, "-e", IN_R, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == ABSENT:
-        raise ValueError(PACKAGE_IS_NEEDED.format(rscript=rscript))
+        raise InputError(PACKAGE_IS_NEEDED.format(rscript=rscript))
     if done.returncode:
         told = [line for line in done.stderr.splitlines() if line.startswith("ERROR ")]
-        raise ValueError(told[-1].removeprefix("ERROR ") if told else done.stderr.strip())
+        raise InputError(told[-1].removeprefix("ERROR ") if told else done.stderr.strip())
 
 
 def add_examples(

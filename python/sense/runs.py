@@ -25,6 +25,7 @@ from . import __version__
 from .checkpoint import load_weights, write_atomically
 from .config import Config, from_plain
 from .data import ImageData
+from .errors import InputError, MissingFileError, TakenError
 from .models import build_to_fill
 
 CONFIG = "config.json"
@@ -36,7 +37,7 @@ def create_run(
 ) -> None:
     """Make the folder with its config.json. Raises FileExistsError where a run is there."""
     if (folder / CONFIG).exists():
-        raise FileExistsError(
+        raise TakenError(
             f"{folder} holds a run already: go on with it by --resume {folder}, or choose another "
             "--out"
         )
@@ -56,7 +57,7 @@ def read_run(folder: Path) -> tuple[Config, dict[str, Any]]:
     """The options of a run, and the rest of its config.json."""
     path = folder / CONFIG
     if not path.exists():
-        raise FileNotFoundError(f"no {CONFIG} in {folder}: pass the folder of a run")
+        raise MissingFileError(f"no {CONFIG} in {folder}: pass the folder of a run")
     description = json.loads(path.read_text())
     return from_plain(description["config"]), description
 
@@ -73,7 +74,7 @@ def resume_run(folder: Path, config: Config, data: ImageData) -> None:
         if before[name] != now[name]
     ]
     if other:
-        raise ValueError(
+        raise InputError(
             f"the run in {folder} was begun with other options: {', '.join(sorted(other))}"
         )
     check_same_data(folder, description, data)
@@ -82,7 +83,7 @@ def resume_run(folder: Path, config: Config, data: ImageData) -> None:
 def check_same_data(folder: Path, description: dict[str, Any], data: ImageData) -> None:
     """Raise ValueError where these are not the images that the run was made with."""
     if description["data"]["sha256"] != data.sha256:
-        raise ValueError(
+        raise InputError(
             f"the run in {folder} was made with other data: SHA-256 {description['data']['sha256']}"
             f", these images have {data.sha256}"
         )
@@ -107,7 +108,7 @@ def put_weights(model: nn.Module, weights: dict[str, Tensor], where: Path) -> nn
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise ValueError(f"the weights in {where} are of another network: {error}") from None
+        raise InputError(f"the weights in {where} are of another network: {error}") from None
     return model.eval()
 
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .errors import InputError
+
 
 class Proportion(NamedTuple):
     """k of n, with a confidence interval."""
@@ -70,7 +72,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
     Raises ValueError for a negative count.
     """
     if min(only_first, only_second) < 0:
-        raise ValueError(f"counts must be >= 0, got {only_first} and {only_second}")
+        raise InputError(f"counts must be >= 0, got {only_first} and {only_second}")
     n, few = only_first + only_second, min(only_first, only_second)
     tail = ways = 1  # whole numbers: exact, however many images
     for i in range(few):
@@ -83,7 +85,7 @@ def holm(p: Sequence[float]) -> list[float]:
     """P-values adjusted for being several (Holm 1979), in the order given: R's
     `p.adjust(p, "holm")`. Raises ValueError for a p outside [0, 1]."""
     if not all(0 <= value <= 1 for value in p):
-        raise ValueError(f"p-values must be from 0 to 1, got {list(p)}")
+        raise InputError(f"p-values must be from 0 to 1, got {list(p)}")
     adjusted, largest = [0.0] * len(p), 0.0
     for rank, i in enumerate(sorted(range(len(p)), key=lambda i: p[i])):
         largest = max(largest, min(1.0, (len(p) - rank) * p[i]))
@@ -106,15 +108,15 @@ def over_seeds(accuracies: Sequence[float]) -> Spread:
     """How accuracies vary with the seed of training. Their images are the same, so their counts
     must never be added up into one binomial interval. Raises ValueError for fewer than two."""
     if len(accuracies) < 2 or not all(isfinite(value) for value in accuracies):
-        raise ValueError(f"a spread needs two accuracies at least, got {list(accuracies)}")
+        raise InputError(f"a spread needs two accuracies at least, got {list(accuracies)}")
     return Spread(mean(accuracies), stdev(accuracies), len(accuracies))
 
 
 def _check(k: int, n: int, level: float) -> None:
     if not (n >= 1 and 0 <= k <= n):
-        raise ValueError(f"k of n needs n >= 1 and 0 <= k <= n, got {k} of {n}")
+        raise InputError(f"k of n needs n >= 1 and 0 <= k <= n, got {k} of {n}")
     if not 0 < level < 1:
-        raise ValueError(f"level must be between 0 and 1, got {level}")
+        raise InputError(f"level must be between 0 and 1, got {level}")
 
 
 def _crossing(holds: Callable[[float], bool]) -> float:

@@ -28,6 +28,7 @@ from .data.augment import augment
 from .data.feed import Feed
 from .devices import place, tune
 from .distributed import Processes, join
+from .errors import NotFiniteError
 from .methods import Batch, Method, NaturalTraining, Remembering, build_method
 from .methods.memory import merge
 from .models import build_model
@@ -201,7 +202,7 @@ def batches(config: Config, n: int, epoch: int) -> list[Tensor]:
 def check_finite(loss: float, config: Config, position: float) -> None:
     """Stop before a broken update: the checkpoint of the last epoch stays good."""
     if not math.isfinite(loss):
-        raise FloatingPointError(
+        raise NotFiniteError(
             f"the loss became {loss} after {position:.2f} epochs, before the update was "
             f"made: lower --lr (now {config.lr}) or --eps (now {config.eps})"
         )

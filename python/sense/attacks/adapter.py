@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError, MissingPackageError
 from .geometry import Bounds, broadcast, project
 from .modes import attack_mode
 
@@ -25,7 +26,7 @@ def package(module: str = "pyautoattack") -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != "pyautoattack":
             raise
-        raise ImportError(
+        raise MissingPackageError(
             "AutoAttack and Square are those of the package pyautoattack, which is not installed: "
             "pip install 'sense-at[attacks]', or pip install pyautoattack"
         ) from None
@@ -109,12 +110,12 @@ class Flags(logging.Handler):
 def check_images(x: Tensor, norm: float) -> None:
     """Raise ValueError unless the package can take them."""
     if x.ndim != 4:
-        raise ValueError(
+        raise InputError(
             "AutoAttack and Square take images of shape (n, channels, height, width), "
             f"got {tuple(x.shape)}"
         )
     if norm != math.inf and min(x.shape[2:]) < 5:
-        raise ValueError(
+        raise InputError(
             "Square needs images of 5 x 5 pixels or more for the norms 2 and 1, "
             f"got {x.shape[2]} x {x.shape[3]}"
         )

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .adapter import NAMES, Rescaled, check_images, guest, package, put_back, to_unit
 from .checks import check_arguments
 from .geometry import Bounds
@@ -150,7 +151,7 @@ def check_parts(parts: Sequence[str]) -> None:
     """Raise ValueError unless there are parts, all known."""
     known = get_args(Part)
     if not parts or not set(parts) <= set(known):
-        raise ValueError(f"parts must be some of {', '.join(known)}; got {list(parts)}")
+        raise InputError(f"parts must be some of {', '.join(known)}; got {list(parts)}")
 
 
 def check_classes(parts: Sequence[str], classes: int) -> None:
@@ -158,7 +159,7 @@ def check_classes(parts: Sequence[str], classes: int) -> None:
     short = [part for part in parts if FEWEST_CLASSES.get(part, 2) > classes]
     if short:
         left = [part for part in STANDARD if FEWEST_CLASSES.get(part, 2) <= classes]
-        raise ValueError(
+        raise InputError(
             f"AutoAttack's {short[0]} needs {FEWEST_CLASSES[short[0]]} classes or more, the model "
             f"has {classes}: pass parts={left}, which is then not the standard version"
         )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..errors import InputError
 from .geometry import Bounds, Radius, per_image_norm
 
 NORMS = (math.inf, 2.0, 1.0)
@@ -27,21 +28,21 @@ def check_arguments(
 
     `norms` are those that the attack knows; what is None it does not have."""
     if not x.is_floating_point():
-        raise ValueError(f"x must be a floating point tensor in {bounds}, got {x.dtype}")
+        raise InputError(f"x must be a floating point tensor in {bounds}, got {x.dtype}")
     if y.dtype != torch.int64 or y.shape != x.shape[:1]:
-        raise ValueError(
+        raise InputError(
             f"y must hold one int64 label an image, shape ({len(x)},), "
             f"got {y.dtype} of shape {tuple(y.shape)}"
         )
     for name, value in (("eps", eps), ("step_size", step_size)):
         if isinstance(value, Tensor) and value.shape != x.shape[:1]:
-            raise ValueError(
+            raise InputError(
                 f"{name} must be a number or one an image, shape ({len(x)},), "
                 f"got shape {tuple(value.shape)}"
             )
     least = eps if not isinstance(eps, Tensor) else float(eps.min()) if len(eps) else 0.0
     if not (math.isfinite(least) and least >= 0):
-        raise ValueError(f"eps must be a finite number >= 0, such as 8/255, got {least}")
+        raise InputError(f"eps must be a finite number >= 0, such as 8/255, got {least}")
     if step_size is not None:
         least = (
             step_size
@@ -49,15 +50,15 @@ def check_arguments(
             else (float(step_size.min()) if len(step_size) else 1.0)
         )
         if not (math.isfinite(least) and least > 0):
-            raise ValueError(f"step_size must be a finite number > 0, got {least}")
+            raise InputError(f"step_size must be a finite number > 0, got {least}")
     if steps is not None and not (isinstance(steps, int) and steps >= 1):
-        raise ValueError(f"steps must be a whole number >= 1, got {steps!r}")
+        raise InputError(f"steps must be a whole number >= 1, got {steps!r}")
     if norm not in norms:
-        raise ValueError(f"norm must be {one_of(norms)}, got {norm!r}")
+        raise InputError(f"norm must be {one_of(norms)}, got {norm!r}")
     if not bounds[0] < bounds[1]:
-        raise ValueError(f"bounds must be (low, high) with low < high, got {bounds}")
+        raise InputError(f"bounds must be (low, high) with low < high, got {bounds}")
     if c is not None and not 0 <= c <= 1:
-        raise ValueError(f"c is a probability, from 0 to 1, got {c}")
+        raise InputError(f"c is a probability, from 0 to 1, got {c}")
 
 
 def one_of(values: Sequence[object]) -> str:

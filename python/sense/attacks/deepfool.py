@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .checks import check_arguments
 from .geometry import Bounds, Radius, ascent_direction, broadcast, per_image_norm
 from .losses import others, pick
@@ -91,9 +92,9 @@ def deepfool_points(
     """
     check_arguments(x, y, eps=0.0, steps=steps, norm=norm, bounds=bounds, norms=NORMS)
     if candidates < 2:
-        raise ValueError(f"candidates must be 2 or more, y among them, got {candidates}")
+        raise InputError(f"candidates must be 2 or more, y among them, got {candidates}")
     if not overshoot >= 0:
-        raise ValueError(f"overshoot must be >= 0, got {overshoot}")
+        raise InputError(f"overshoot must be >= 0, got {overshoot}")
     x = x.detach()
     points, distances = x.clone(), x.new_full((len(x),), math.inf)
     moving, total = torch.arange(len(x), device=x.device), torch.zeros_like(x)

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .checks import check_arguments
 from .geometry import Bounds, broadcast, clip_then_shrink, near_point, per_image_norm
 from .losses import divergence
@@ -44,7 +45,7 @@ def divergence_pgd(
     labels = torch.zeros(len(x), dtype=torch.int64, device=x.device)
     check_arguments(x, labels, eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds)
     if norm == 1:
-        raise ValueError("TRADES knows the norms inf and 2, got 1")
+        raise InputError("TRADES knows the norms inf and 2, got 1")
     x = x.detach()
     z = near_point(x) if start is None else start
     with attack_mode(model, mode):

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import InputError
+
 TINY = 1e-12  # of the reference code: keeps a ratio of equal logits finite
 
 
@@ -55,7 +57,7 @@ def targeted_dlr(logits: Tensor, y: Tensor, target: Tensor) -> Tensor:
 def highest(logits: Tensor, k: int, loss: str) -> Tensor:
     """The k highest logits of each image, highest first: shape (n, k)."""
     if logits.shape[1] < k:
-        raise ValueError(
+        raise InputError(
             f"the loss {loss} needs {k} classes or more, the model has {logits.shape[1]}: "
             "take the loss margin"
         )

@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .checks import check_arguments
 from .geometry import Bounds, Radius, random_point
 from .losses import dlr, margin
@@ -59,4 +60,4 @@ def margin_pgd(
 def check_loss(loss: str) -> None:
     """Raise ValueError unless the loss is known."""
     if loss not in LOSSES:
-        raise ValueError(f"loss must be {' or '.join(LOSSES)}, got {loss!r}")
+        raise InputError(f"loss must be {' or '.join(LOSSES)}, got {loss!r}")

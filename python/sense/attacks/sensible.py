@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .boundary import Boundary, settle
 from .checks import check_arguments
 from .compaction import granule, survivors
@@ -114,7 +115,7 @@ def sensible_with_stages(
     check_arguments(x, y, eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds, c=c)
     every = 1 if compact_every is None else compact_every
     if every < 1:
-        raise ValueError(f"compact_every must be a whole number >= 1, got {every}")
+        raise InputError(f"compact_every must be a whole number >= 1, got {every}")
     threshold = log_inverse(c)
     turning_point = threshold if revert else math.inf
     x = x.detach()

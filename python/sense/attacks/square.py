@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .adapter import NAMES, Rescaled, check_images, guest, package, put_back, to_unit
 from .checks import check_arguments
 from .geometry import Bounds
@@ -45,7 +46,7 @@ def square(
     check_arguments(x, y, eps=eps, norm=norm, bounds=bounds)
     check_images(x, norm)
     if queries < 1:
-        raise ValueError(f"queries must be a whole number >= 1, got {queries}")
+        raise InputError(f"queries must be a whole number >= 1, got {queries}")
     attack = package("pyautoattack.square").SquareAttack
     x = x.detach()
     if not len(x) or eps == 0:

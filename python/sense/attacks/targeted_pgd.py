@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .checks import check_arguments
 from .geometry import Bounds, random_point
 from .losses import margin, others, targeted_dlr, targeted_margin
@@ -51,7 +52,7 @@ def targeted_pgd(
     check_arguments(x, y, eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds)
     check_loss(loss)
     if targets is not None and targets < 1:
-        raise ValueError(f"targets must be a whole number >= 1, got {targets}")
+        raise InputError(f"targets must be a whole number >= 1, got {targets}")
     x = x.detach()
     worst = x.clone()
     if not len(x):

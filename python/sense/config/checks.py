@@ -9,6 +9,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+from ..errors import InputError
+
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text",
           Path: "a pathlib.Path"}  # fmt: skip
 
@@ -72,7 +74,7 @@ def _is_whole(value: Any) -> bool:
 def check(name: str, value: object, holds: bool, expected: str) -> None:
     """Raise ValueError with what was expected and what came, unless it holds."""
     if not holds:
-        raise ValueError(f"{name} must be {expected}, got {value!r}")
+        raise InputError(f"{name} must be {expected}, got {value!r}")
 
 
 def of_255(value: float) -> str:
@@ -83,4 +85,4 @@ def of_255(value: float) -> str:
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Raise ValueError for a value that is none of the choices."""
     if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+        raise InputError(f"{name} must be one of {', '.join(choices)}, got {value!r}")

@@ -10,6 +10,7 @@ import tyro
 
 from ..data import DATASETS
 from ..data.augment import Augment
+from ..errors import InputError
 from ..models import MODELS, check_model_name
 from ..precision import Compile, Precision
 from .checks import check, check_type, of_255
@@ -192,7 +193,7 @@ class Config:
         check("c", self.c, 0 <= self.c <= 1, "a probability, from 0 to 1")
         check("eps", self.eps, math.isfinite(self.eps) and self.eps >= 0, "0 or more")
         if self.norm == "inf" and self.eps > 1:
-            raise ValueError(
+            raise InputError(
                 f"eps must be at most 1: pixels go from 0 to 1, got {self.eps}{of_255(self.eps)}"
             )
         check("step_size", self.step_size, 0 < self.step_size < math.inf, "more than 0")
@@ -211,12 +212,12 @@ class Config:
             check("natural_weight", part, part <= 1, "a part, from 0 to 1, with mma")
         check("radius_rate", self.radius_rate, 0 <= self.radius_rate <= 1, "from 0 to 1")
         if self.method in ("mma", "iaat") and self.eps_ramp:
-            raise ValueError(
+            raise InputError(
                 f"eps_ramp must be 0 with {self.method}, which finds a radius for each image "
                 f"itself, got {self.eps_ramp:g}"
             )
         if self.method in ("trades", "mma", "iaat") and self.norm == "1":
-            raise ValueError(f"norm must be inf or 2 with {self.method}, got 1")
+            raise InputError(f"norm must be inf or 2 with {self.method}, got 1")
         if self.method == "mma":
             farthest = self.margins[0]
             check("d_max", farthest, farthest > 0, "more than 0")
@@ -231,7 +232,7 @@ class Config:
         check("weight_decay", self.weight_decay, 0 <= self.weight_decay < math.inf, "0 or more")
         check("decay", self.decay, 0 < self.decay <= 1, "more than 0, at most 1")
         if self.nesterov and not (self.optimizer == "sgd" and self.momentum > 0):
-            raise ValueError(
+            raise InputError(
                 f"nesterov needs optimizer sgd and momentum > 0, got {self.optimizer} and "
                 f"{self.momentum:g}"
             )
@@ -248,9 +249,9 @@ class Config:
         check("milestones", self.milestones, whole, "whole numbers >= 0")
         check("rates", self.rates, all(0 < r < math.inf for r in self.rates), "more than 0 each")
         if self.schedule == "step" and not self.milestones:
-            raise ValueError("schedule step needs milestones, such as --milestones 80 140 170")
+            raise InputError("schedule step needs milestones, such as --milestones 80 140 170")
         if self.rates and len(self.rates) != len(self.milestones):
-            raise ValueError(
+            raise InputError(
                 f"rates must be as many as milestones ({len(self.milestones)}), "
                 f"got {len(self.rates)}"
             )
@@ -258,7 +259,7 @@ class Config:
     def _check_code(self) -> None:
         fixed = self.compact_every is not None and self.compact_every > self.steps + 1
         if self.compile == "cuda-graphs" and self.method in ("sense", "sense-trades") and not fixed:
-            raise ValueError(
+            raise InputError(
                 "compile cuda-graphs needs batches of one size: set compact_every to more than "
                 f"steps + 1, {self.steps + 1}, got {self.compact_every}"
             )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..errors import InputError
 from .checks import check_choice, option_from_plain
 from .options import Config, option_types
 
@@ -106,7 +107,7 @@ def from_plain(options: Mapping[str, Any], base: Config | None = None) -> Config
     known = option_types()
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise ValueError(f"unknown option {', '.join(unknown)}. There are {', '.join(known)}")
+        raise InputError(f"unknown option {', '.join(unknown)}. There are {', '.join(known)}")
     return replace(
         base or recipe(), **{k: option_from_plain(v, known[k]) for k, v in options.items()}
     )

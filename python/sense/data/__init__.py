@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..errors import InputError
 from .cifar10 import load_cifar10
 from .images import ImageData, to_float
 from .mnist import load_mnist, load_sample
@@ -30,7 +31,7 @@ def load_data(name: str, data_dir: Path | None = None, cache_dir: Path | None = 
     if name == "cifar10":
         return load_cifar10(data_dir, cache_dir)
     if name == "mnist-sample":
-        raise ValueError("mnist-sample ships with the package: with --data-dir say --dataset mnist")
+        raise InputError("mnist-sample ships with the package: with --data-dir say --dataset mnist")
     if name == "arrays":
-        raise ValueError("the images of this run were handed over in memory: hand them over again")
-    raise ValueError(f"unknown dataset {name!r}. There are {', '.join(DATASETS)}")
+        raise InputError("the images of this run were handed over in memory: hand them over again")
+    raise InputError(f"unknown dataset {name!r}. There are {', '.join(DATASETS)}")

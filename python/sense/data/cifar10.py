@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from platformdirs import user_cache_path
 from torch import Tensor
 
+from ..errors import InputError, MissingFileError
 from .images import ImageData
 
 FOLDER = "cifar-10-batches-bin"
@@ -54,7 +55,7 @@ def parse(content: bytes, what: str) -> tuple[Tensor, Tensor]:
     past 9.
     """
     if not content or len(content) % RECORD:
-        raise ValueError(
+        raise InputError(
             f"{what} should be records of {RECORD:,} bytes, has {len(content):,} bytes: "
             "download it anew"
         )
@@ -62,7 +63,7 @@ def parse(content: bytes, what: str) -> tuple[Tensor, Tensor]:
     labels = torch.from_numpy(records[:, 0].astype(np.int64))
     if int(labels.max()) > 9:
         first = int((labels > 9).nonzero()[0])
-        raise ValueError(f"{what} has label {int(labels[first])} in record {first} (from 0)")
+        raise InputError(f"{what} has label {int(labels[first])} in record {first} (from 0)")
     return torch.from_numpy(records[:, 1:].reshape(-1, 3, 32, 32).copy()), labels
 
 
@@ -72,7 +73,7 @@ def read_folder(folder: Path) -> dict[str, bytes]:
     place = inner if inner.is_dir() else folder
     missing = [name for name in (TRAIN[0], *TEST) if not (place / name).is_file()]
     if missing:
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"no {', '.join(missing)} in {place}. A folder of cifar10 holds data_batch_1.bin to "
             "data_batch_5.bin and test_batch.bin, the binary version"
         )
@@ -88,7 +89,7 @@ def read_archive(path: Path) -> dict[str, bytes]:
         for name in (*TRAIN, *TEST):
             member = archive.getmember(f"{FOLDER}/{name}")
             if not member.isreg() or member.size > LARGEST:
-                raise ValueError(f"{name} in {path} is not a plain file of a sensible size")
+                raise InputError(f"{name} in {path} is not a plain file of a sensible size")
             content = archive.extractfile(member)
             assert content is not None
             files[name] = content.read()
@@ -114,7 +115,7 @@ def download(
             return path
         path.unlink()
         failures.append(f"{source}: MD5 should be {md5}, is {found}")
-    raise FileNotFoundError(
+    raise MissingFileError(
         f"cannot download {ARCHIVE} ({'; '.join(failures)}): fetch it by other means, unpack it "
         f"and pass --data-dir DIR, or put it into {folder}"
     )

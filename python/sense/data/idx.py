@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import InputError
+
 UNSIGNED_BYTE = 0x08
 
 
@@ -22,16 +24,16 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         try:
             content = gzip.decompress(content)
         except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(f"{path} is a damaged gzip file ({error}): download it anew") from None
+            raise InputError(f"{path} is a damaged gzip file ({error}): download it anew") from None
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTE:
-        raise ValueError(f"{path} is not an IDX file of unsigned bytes: starts {content[:4].hex()}")
+        raise InputError(f"{path} is not an IDX file of unsigned bytes: starts {content[:4].hex()}")
     dimensions = content[3]
     start = 4 + 4 * dimensions
     if len(content) < start:
-        raise ValueError(f"{path} is cut short: no room for the sizes of {dimensions} dimensions")
+        raise InputError(f"{path} is cut short: no room for the sizes of {dimensions} dimensions")
     shape = struct.unpack(f">{dimensions}I", content[4:start])
     if len(content) - start != math.prod(shape):
-        raise ValueError(
+        raise InputError(
             f"{path} should hold {math.prod(shape):,} bytes for its shape {shape}, "
             f"has {len(content) - start:,}: download it anew"
         )

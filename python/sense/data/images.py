@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import InputError
+
 
 @dataclass(frozen=True)
 class ImageData:
@@ -40,7 +42,7 @@ class ImageData:
                 f"{self.name}: {part} labels",
             )  # fmt: skip
         if self.train_x.shape[1:] != self.test_x.shape[1:]:
-            raise ValueError(
+            raise InputError(
                 f"{self.name}: training images are {tuple(self.train_x.shape[1:])}, "
                 f"test images {tuple(self.test_x.shape[1:])}; they must be alike"
             )
@@ -68,34 +70,34 @@ def to_float(images: Tensor) -> Tensor:
 def check_images(images: Tensor, what: str) -> None:
     """Raise ValueError unless these are images as `ImageData` holds them."""
     if images.ndim != 4:
-        raise ValueError(
+        raise InputError(
             f"{what} must be n x channels x height x width, got shape {tuple(images.shape)}"
         )
     if not len(images):
-        raise ValueError(f"{what}: there are none")
+        raise InputError(f"{what}: there are none")
     if images.dtype == torch.uint8:
         return
     if images.dtype != torch.float32:
-        raise ValueError(f"{what} must be uint8 or float32, got {images.dtype}")
+        raise InputError(f"{what} must be uint8 or float32, got {images.dtype}")
     low, high = float(images.min()), float(images.max())
     if not (low >= 0 and high <= 1):  # also true for NaN
         finite = bool(torch.isfinite(images).all())
         if not finite:
             bad = int((~torch.isfinite(images.flatten(1)).all(1)).nonzero()[0])
-            raise ValueError(f"{what} hold a NaN or infinite pixel, first in image {bad} (from 0)")
+            raise InputError(f"{what} hold a NaN or infinite pixel, first in image {bad} (from 0)")
         hint = ": divide by 255" if low >= 0 and high <= 255 else ""
-        raise ValueError(f"{what} must have pixels from 0 to 1, got {low:g} to {high:g}{hint}")
+        raise InputError(f"{what} must have pixels from 0 to 1, got {low:g} to {high:g}{hint}")
 
 
 def check_labels(labels: Tensor, images: Tensor, classes: int, what: str) -> None:
     """Raise ValueError unless there is one label from 0 to classes - 1 an image."""
     if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
-        raise ValueError(
+        raise InputError(
             f"{what} must be {len(images)} int64 numbers, one an image, "
             f"got {labels.dtype} of shape {tuple(labels.shape)}"
         )
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= classes:
-        raise ValueError(
+        raise InputError(
             f"{what} must be from 0 to {classes - 1} for {classes} classes, got {low} to {high}"
         )

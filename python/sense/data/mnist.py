@@ -10,6 +10,7 @@ import pooch
 import torch
 from platformdirs import user_cache_path
 
+from ..errors import InputError, MissingFileError
 from .idx import read_idx
 from .images import ImageData
 
@@ -53,7 +54,7 @@ def load_folder(folder: Path, name: str) -> ImageData:
     tensors = {part: torch.from_numpy(array.copy()) for part, array in arrays.items()}
     for part in ("train_x", "test_x"):
         if tensors[part].ndim != 3:
-            raise ValueError(
+            raise InputError(
                 f"{FILES[part]} in {folder} must hold n x height x width bytes, "
                 f"has {tensors[part].ndim} dimensions"
             )
@@ -78,7 +79,7 @@ def download(
             failure for mirror in mirrors if (failure := _fetch(mirror, file, folder, expected))
         ]  # the first mirror that serves the file leaves the others nothing to do
         if len(failures) == len(mirrors):
-            raise FileNotFoundError(
+            raise MissingFileError(
                 f"cannot download {', '.join(f'{name}.gz' for name in sha256)} "
                 f"({'; '.join(failures)}): fetch them by other means and pass --data-dir DIR, "
                 f"or put them into {folder}"
@@ -108,4 +109,4 @@ def _find(folder: Path, file: str) -> Path:
         if path.is_file():
             return path
     listed = ", ".join(f"{name}[.gz]" for name in FILES.values())
-    raise FileNotFoundError(f"no {file}[.gz] in {folder}. A data folder holds {listed}")
+    raise MissingFileError(f"no {file}[.gz] in {folder}. A data folder holds {listed}")

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data import ImageData, to_float
+from ..errors import InputError
 from .outcomes import Record
 from .settings import Settings
 from .suite import NATURAL, Attack, attack_images, predict
@@ -27,7 +28,7 @@ def choose_images(data: ImageData, n: int | None, draw: int | None) -> list[int]
     most = len(data.test_x)
     n = most if n is None else n
     if not 1 <= n <= most:
-        raise ValueError(f"n must be from 1 to {most}, the test images, got {n}")
+        raise InputError(f"n must be from 1 to {most}, the test images, got {n}")
     if draw is None:
         return list(range(n))
     generator = torch.Generator().manual_seed(draw)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
 from ..runs import provenance, write_json
 from ..statistics import holm, mcnemar, over_seeds
 from .outcomes import Outcome, read_outcomes
@@ -29,7 +30,7 @@ def compare(folders: Mapping[str, Path]) -> dict[str, Any]:
     told = {name: read_evaluation(folder) for name, folder in folders.items()}
     for name, content in told.items():
         if not content["finished"]:
-            raise ValueError(f"the evaluation in {folders[name]} is not finished: let it go on")
+            raise InputError(f"the evaluation in {folders[name]} is not finished: let it go on")
     right = {name: _right(read_outcomes(folder), told[name]) for name, folder in folders.items()}
     pairs = [
         row
@@ -71,12 +72,12 @@ def _pair(
     first: str, second: str, told: dict[str, dict[str, Any]], right: dict[str, Rights]
 ) -> list[dict[str, Any]]:
     if right[first]["natural"].keys() != right[second]["natural"].keys():
-        raise ValueError(
+        raise InputError(
             f"{first} and {second} were not evaluated on the same images with the same labels, so "
             "they cannot be compared in pairs: use the same --n, --draw and data"
         )
     if other := differences(told[first], told[second], ("options",)):
-        raise ValueError(
+        raise InputError(
             f"{first} and {second} were evaluated with other options: {', '.join(other)}"
         )
     attacks = [name for name in right[first] if name in right[second]]

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..checkpoint import write_atomically
 from ..devices import choose_device, place_to_evaluate
+from ..errors import InputError
 from .batches import batch_seed, cut
 from .settings import Settings
 from .suite import build_attack, check_network, predict, worst_images
@@ -48,9 +49,9 @@ def make_examples(
     settings = settings.complete(target.eps, target.norm)
     names = [name for name in settings.attacks if name != "natural"]
     if len(names) != 1:
-        raise ValueError(f"examples are made by one attack, got {' '.join(names) or 'none'}")
+        raise InputError(f"examples are made by one attack, got {' '.join(names) or 'none'}")
     if not 1 <= n <= len(target.data.test_x):
-        raise ValueError(f"n must be from 1 to {len(target.data.test_x)}, the test images, got {n}")
+        raise InputError(f"n must be from 1 to {len(target.data.test_x)}, the test images, got {n}")
     where = choose_device(device)
     attack = build_attack(names[0], settings, open_source(settings.source, where))
     model = place_to_evaluate(target.model, where)

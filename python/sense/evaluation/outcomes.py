@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..checkpoint import write_atomically
+from ..errors import InputError, MissingFileError
 
 OUTCOMES = "outcomes.csv"
 
@@ -96,7 +97,7 @@ class Record:
     def check_file(self) -> None:
         """Raise ValueError where the file holds other rows than these: two processes wrote it."""
         if self.path is not None and self.path.read_text() != self._whole():
-            raise ValueError(
+            raise InputError(
                 f"{self.path} was changed while it was being written, by another evaluation into "
                 "the same folder, it seems: --overwrite it"
             )
@@ -121,7 +122,7 @@ class Record:
         content = path.read_text() if path.exists() else ""
         whole = content[: content.rfind("\n") + 1]  # the last line may be torn
         if whole and not whole.startswith(head):
-            raise ValueError(f"{path} does not begin with {head.strip()}: --overwrite it")
+            raise InputError(f"{path} does not begin with {head.strip()}: --overwrite it")
         for line in whole[len(head) :].splitlines():
             self._take(path, line)
         for key in self.unfinished():
@@ -138,7 +139,7 @@ class Record:
         if not key or i >= len(self.images) or cells[:2] != [
             str(self.images[i]), str(self.labels[i])
         ]:  # fmt: skip
-            raise ValueError(
+            raise InputError(
                 f"{path} has other images than these, or is damaged, at {line!r}: --overwrite it, "
                 "or choose another --out"
             )
@@ -156,4 +157,4 @@ def read_outcomes(folder: Path) -> list[Outcome]:
                         int(r["correct"]))
                 for r in csv.DictReader(text.splitlines())
             ]  # fmt: skip
-    raise FileNotFoundError(f"no {OUTCOMES} in {folder}: python -m sense.evaluate {folder} first")
+    raise MissingFileError(f"no {OUTCOMES} in {folder}: python -m sense.evaluate {folder} first")

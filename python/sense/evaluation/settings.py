@@ -9,6 +9,7 @@ import tyro
 
 from ..config.checks import check, check_type, of_255, option_from_plain
 from ..config.options import NormName
+from ..errors import InputError
 
 AttackName = Literal[
     "natural", "fgsm", "pgd", "margin-pgd", "targeted-pgd", "deepfool", "deepfool-l2",
@@ -76,7 +77,7 @@ class Settings:
         for name, hint in get_type_hints(Settings).items():
             check_type(name, getattr(self, name), hint)
         if len(set(self.attacks)) < len(self.attacks):
-            raise ValueError(f"attacks must be named once each, got {' '.join(self.attacks)}")
+            raise InputError(f"attacks must be named once each, got {' '.join(self.attacks)}")
         for name in ("steps", "restarts", "queries", "batch", "n", "convergence"):
             value = getattr(self, name)
             check(name, value, value is None or value >= 1, "a whole number >= 1")
@@ -90,13 +91,13 @@ class Settings:
         check("step_size", size, size is None or 0 < size < math.inf, "more than 0")
         check("curve", self.curve, all(0 <= eps < math.inf for eps in self.curve), "radii >= 0")
         if "transfer" in self.attacks and self.source is None:
-            raise ValueError("transfer needs the run to make its images on: --source RUN")
+            raise InputError("transfer needs the run to make its images on: --source RUN")
 
     def complete(self, eps: float | None, norm: NormName | None) -> "Settings":
         """With the target's eps and norm where none were given. Raises ValueError where none are
         known, or where they do not go together."""
         if self.eps is None and eps is None:
-            raise ValueError("eps is not known from the target: give it, such as --eps 0.3")
+            raise InputError("eps is not known from the target: give it, such as --eps 0.3")
         full = replace(
             self, attacks=("natural", *(name for name in self.attacks if name != "natural")),
             eps=eps if self.eps is None else self.eps, norm=self.norm or norm or "inf",
@@ -107,7 +108,7 @@ class Settings:
                 expected = f"at most 1 for norm inf: pixels go to 1{of_255(value)}"
                 check("eps", value, value <= 1, expected)
         if "deepfool-l2" in self.attacks and full.norm != "2" and self.l2_eps is None:
-            raise ValueError("deepfool-l2 needs the radius of its l2 ball: --l2-eps")
+            raise InputError("deepfool-l2 needs the radius of its l2 ball: --l2-eps")
         return full
 
     @property
@@ -146,5 +147,5 @@ def settings_from_plain(options: dict[str, Any]) -> Settings:
     """Settings from the plain types of JSON or R, as `option_from_plain` takes them."""
     hints = get_type_hints(Settings)
     if unknown := sorted(set(options) - set(hints)):
-        raise ValueError(f"unknown option {', '.join(unknown)}. There are {', '.join(hints)}")
+        raise InputError(f"unknown option {', '.join(unknown)}. There are {', '.join(hints)}")
     return Settings(**{name: option_from_plain(options[name], hints[name]) for name in options})

@@ -20,6 +20,7 @@ from ..attacks import (
     transfer,
 )
 from ..attacks.checks import check_adversarial
+from ..errors import InputError, MissingPackageError, NotFiniteError
 from .settings import Settings
 from .weights import weights_sha256
 
@@ -89,7 +90,9 @@ def build_suite(settings: Settings, source: nn.Module | None = None) -> list[Att
 def build_attack(name: str, settings: Settings, source: nn.Module | None = None) -> Attack:
     """The attack of that name, with what the settings say of it."""
     if name in FROM_PYAUTOATTACK and not has_pyautoattack():
-        raise ImportError(f"{name} needs the package pyautoattack: pip install 'sense-at[attacks]'")
+        raise MissingPackageError(
+            f"{name} needs the package pyautoattack: pip install 'sense-at[attacks]'"
+        )
     eps, norm = settings.radius, settings.lp
     if name in STEPPED:
         return _stepped(name, settings, source)
@@ -97,7 +100,7 @@ def build_attack(name: str, settings: Settings, source: nn.Module | None = None)
         return Attack(name, "FGSM", fgsm, eps, norm)
     if name == "deepfool":
         if norm == 1:
-            raise ValueError("deepfool knows the norms inf and 2, not 1: leave it out")
+            raise InputError("deepfool knows the norms inf and 2, not 1: leave it out")
         return Attack(name, "DeepFool", deepfool, eps, norm)
     if name == "deepfool-l2":
         within = settings.l2_eps if norm != 2 and settings.l2_eps is not None else eps
@@ -170,7 +173,7 @@ def predict(model: nn.Module, x: Tensor) -> Tensor:
     logits = model.eval()(x)
     if logits.isnan().any():
         bad = int(logits.isnan().any(1).nonzero()[0])
-        raise FloatingPointError(f"the network gives NaN, first for image {bad} of a batch")
+        raise NotFiniteError(f"the network gives NaN, first for image {bad} of a batch")
     return logits.argmax(1)
 
 
@@ -180,17 +183,17 @@ def check_network(model: nn.Module, x: Tensor, y: Tensor, suite: list[Attack]) -
     x = x[:2].clone().requires_grad_()
     logits = model.eval()(x)
     if logits.ndim != 2 or len(logits) != len(x):
-        raise ValueError(
+        raise InputError(
             f"the network must give n x classes logits, gave {tuple(logits.shape)} for "
             f"{len(x)} images"
         )
     if logits.shape[1] <= int(y.max()):
-        raise ValueError(
+        raise InputError(
             f"the network knows {logits.shape[1]} classes, the labels go up to {int(y.max())}"
         )
     asking = [attack.name for attack in suite if attack.name in BY_GRADIENT]
     if asking and not logits.requires_grad:
-        raise ValueError(
+        raise InputError(
             f"the network gives no gradients (torch.no_grad, or detach, inside it), which "
             f"{asking[0]} needs: only --attacks square and transfer can be used, and say little"
         )

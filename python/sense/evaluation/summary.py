@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError, MissingFileError
 from ..runs import provenance, write_json
 from ..statistics import Proportion, clopper_pearson, wilson
 from .convergence import CONVERGENCE, CONVERGENCE_ACCURACY
@@ -69,7 +70,7 @@ def begin(
             (folder / name).unlink(missing_ok=True)
     path, rows = folder / EVALUATION, folder / OUTCOMES
     if rows.exists() and not path.exists():
-        raise ValueError(f"{folder} has {OUTCOMES} without {EVALUATION}: --overwrite it")
+        raise InputError(f"{folder} has {OUTCOMES} without {EVALUATION}: --overwrite it")
     now = _content(target, settings, len(images), suite, command)
     before = json.loads(path.read_text()) if path.exists() else None
     if before is not None:
@@ -77,7 +78,7 @@ def begin(
     record = Record(images, target.data.test_y[list(images)].tolist(), settings.batch, rows)
     for name in record.unfinished():
         if name not in now["attacks"]:
-            raise ValueError(
+            raise InputError(
                 f"{folder} holds {name}, not finished ({record.done(name)} of {len(images)} "
                 f"images): name it among --attacks, or --overwrite it"
             )
@@ -113,7 +114,7 @@ def read_evaluation(folder: Path) -> dict[str, Any]:
     """evaluation.json. Raises FileNotFoundError where the folder has none."""
     path = folder / EVALUATION
     if not path.exists():
-        raise FileNotFoundError(
+        raise MissingFileError(
             f"no {EVALUATION} in {folder}: python -m sense.evaluate {folder} first"
         )
     return json.loads(path.read_text())
@@ -164,7 +165,7 @@ def _content(
 
 def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
     if other := differences(before, now, tuple(ALIKE)):
-        raise ValueError(
+        raise InputError(
             f"{folder} holds an evaluation with other options: {', '.join(other)}. Choose another "
             "--out, or --overwrite it"
         )

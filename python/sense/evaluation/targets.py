@@ -13,6 +13,7 @@ from ..checkpoint import read_weights
 from ..config.options import NormName
 from ..data import ImageData, load_data
 from ..devices import place_to_evaluate
+from ..errors import InputError, MissingFileError
 from ..models import build_to_fill
 from ..models.handed_over import FACTORY
 from ..runs import CONFIG, check_same_data, load_model, put_weights, read_run
@@ -98,11 +99,11 @@ def open_target(
         return open_run(path, out=out, model=model, data_dir=data_dir, data=data, weights=weights)
     if path.is_file():
         if weights is not None:
-            raise ValueError(f"{spec} is a file of weights: leave out --weights, or name a network")
+            raise InputError(f"{spec} is a file of weights: leave out --weights, or name a network")
         return _open_weights(path, out, model, dataset, data_dir, data)
     if re.fullmatch(FACTORY, spec) or weights is not None:
         return _open_factory(spec, out, weights, dataset, data_dir, data)
-    raise FileNotFoundError(
+    raise MissingFileError(
         f"{spec} is no folder of a run, no file of weights, and no MODULE:FACTORY with --weights"
     )
 
@@ -119,7 +120,7 @@ def open_run(
     """The target of a run's folder."""
     config, description = read_run(folder)
     if weights is not None:
-        raise ValueError(f"{folder} is a run, with weights of its own: leave out --weights")
+        raise InputError(f"{folder} is a run, with weights of its own: leave out --weights")
     data = data or load_data(config.dataset, data_dir or config.data_dir)
     check_same_data(folder, description, data)
     return Target(
@@ -141,7 +142,7 @@ def _open_weights(
     beside = path.parent / CONFIG
     config = json.loads(beside.read_text())["config"] if beside.exists() else None
     if config is None and model is None:
-        raise ValueError(
+        raise InputError(
             f"{path} does not say of which network it is: --model NAME or MODULE:FACTORY"
         )
     data = _data(path, config, dataset, data_dir, data)
@@ -186,7 +187,7 @@ def _data(
     if dataset is None and config is not None:
         dataset, data_dir = config["dataset"], data_dir or config["data_dir"]
     if dataset is None:
-        raise ValueError(f"{path} does not say on which images to evaluate it: --dataset NAME")
+        raise InputError(f"{path} does not say on which images to evaluate it: --dataset NAME")
     return load_data(dataset, None if data_dir is None else Path(data_dir))
 
 
@@ -211,5 +212,5 @@ def told_apart(targets: list[Target]) -> list[Target]:
         for target in targets
     ]
     if len({target.name for target in longer}) < len(longer):
-        raise ValueError(f"targets must have names that differ, got {' '.join(names)}")
+        raise InputError(f"targets must have names that differ, got {' '.join(names)}")
     return longer

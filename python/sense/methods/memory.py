@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from ..errors import InputError
+
 
 class Memory:
     """Numbers by position in the training set, and how often each was set.
@@ -32,7 +34,7 @@ class Memory:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Raises ValueError for the memory of another number of images."""
         if state["values"].shape != self.values.shape:
-            raise ValueError(
+            raise InputError(
                 f"the checkpoint remembers {len(state['values'])} training images, "
                 f"there are {len(self.values)}"
             )

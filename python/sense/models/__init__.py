@@ -6,6 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from ..errors import InputError
 from .capacity_cnn import CapacityCNN
 from .cifar_cnn import CifarCNN
 from .handed_over import FACTORY, INSTANCE, build_from_factory, refuse_instance
@@ -80,4 +81,4 @@ def check_model_name(name: str) -> None:
     patterns = (*_NETWORKS, FACTORY, INSTANCE)
     if not any(re.fullmatch(pattern, str(name)) for pattern in patterns):
         known = "; ".join(f"{key}: {text}" for key, text in MODELS.items())
-        raise ValueError(f"unknown model {name!r}. There are {known}")
+        raise InputError(f"unknown model {name!r}. There are {known}")

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .grey import GreyConv2d
 from .small_cnn import Shape
 
@@ -18,7 +19,7 @@ class CapacityCNN(nn.Module):
         super().__init__()
         channels, height, width = shape
         if height < 4 or width < 4:
-            raise ValueError(f"capacity-D needs images of 4 x 4 or more, got {height} x {width}")
+            raise InputError(f"capacity-D needs images of 4 x 4 or more, got {height} x {width}")
         kernels, units = 2**capacity, 2 ** (capacity + 4)
         # ReLU after max-pooling gives the same as before it, from a quarter of the values.
         self.layers = nn.Sequential(

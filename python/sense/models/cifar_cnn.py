@@ -3,6 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .small_cnn import Shape
 
 UNITS = {1: (30, 21), 2: (120, 84)}  # of the two hidden linear layers
@@ -20,7 +21,7 @@ class CifarCNN(nn.Module):
         super().__init__()
         channels, height, width = shape
         if height < 16 or width < 16:
-            raise ValueError(f"cifar-cnn needs images of 16 x 16 or more, got {height} x {width}")
+            raise InputError(f"cifar-cnn needs images of 16 x 16 or more, got {height} x {width}")
         flat = 16 * (((height - 4) // 2 - 4) // 2) * (((width - 4) // 2 - 4) // 2)
         first, second = UNITS[capacity]
         self.conv1, self.conv2 = nn.Conv2d(channels, 6, 5), nn.Conv2d(6, 16, 5)

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from ..errors import InputError
 from .small_cnn import Shape
 
 FACTORY = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
@@ -23,7 +24,7 @@ def instance_name(model: nn.Module) -> str:
 def refuse_instance(name: str) -> None:
     """Raise ValueError for the name of a network that only its maker has."""
     if found := re.fullmatch(INSTANCE, name):
-        raise ValueError(
+        raise InputError(
             f"the network of this run, a {found[1]}, was handed over as an object: hand it over "
             "again, as model=... in Python or --model MODULE:FACTORY in the shell"
         )
@@ -36,13 +37,13 @@ def build_from_factory(name: str, shape: Shape, classes: int) -> nn.Module:
     factory: Any = _import(module_name, name)
     for part in attribute.split("."):
         if not hasattr(factory, part):
-            raise ValueError(f"model {name}: {module_name} has no {attribute}")
+            raise InputError(f"model {name}: {module_name} has no {attribute}")
         factory = getattr(factory, part)
     if not callable(factory):
-        raise ValueError(f"model {name}: {attribute} is no function or class, so it makes nothing")
+        raise InputError(f"model {name}: {attribute} is no function or class, so it makes nothing")
     model = factory(shape, classes) if _asks_for_sizes(factory) else factory()
     if not isinstance(model, nn.Module):
-        raise ValueError(f"model {name} gave a {type(model).__name__}, not a torch.nn.Module")
+        raise InputError(f"model {name} gave a {type(model).__name__}, not a torch.nn.Module")
     return model
 
 
@@ -60,6 +61,6 @@ def _import(module: str, name: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise ValueError(f"model {name}: cannot import {module} ({error})") from None
+        raise InputError(f"model {name}: cannot import {module} ({error})") from None
     finally:
         sys.path.remove(here)

@@ -3,6 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..errors import InputError
 from .grey import GreyConv2d
 
 Shape = tuple[int, int, int]
@@ -21,7 +22,7 @@ class SmallCNN(nn.Module):
         channels, height, width = shape
         flat = 64 * (((height - 4) // 2 - 4) // 2) * (((width - 4) // 2 - 4) // 2)
         if height < 16 or width < 16:
-            raise ValueError(f"small-cnn needs images of 16 x 16 or more, got {height} x {width}")
+            raise InputError(f"small-cnn needs images of 16 x 16 or more, got {height} x {width}")
         # ReLU after max-pooling gives the same as before it, from a quarter of the values.
         self.features = nn.Sequential(
             GreyConv2d(channels, 32, 3), nn.ReLU(),
