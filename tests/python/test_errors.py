@@ -15,5 +15,6 @@ KINDS = {
 @pytest.mark.parametrize("name", KINDS)
 def test_an_error_of_the_users_input_is_also_of_pythons_own_kind(name):
     error = getattr(errors, name)("lr must be more than 0, got -1")
-    assert isinstance(error, KINDS[name]) and isinstance(error, errors.InputError)
+    assert isinstance(error, KINDS[name])
+    assert isinstance(error, errors.InputError)
     assert str(error) == "lr must be more than 0, got -1"
