@@ -1,17 +1,19 @@
 """What the two commands share: options from the dataclasses, errors in one line."""
 
+import os
+import signal
 import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import torch
 import tyro
 
 from .config import DEFAULT_RECIPE, RECIPES, Config, from_plain, recipe
 from .distributed import AgreedError, join
-from .errors import InputError
+from .errors import InputError, NotFiniteError
 from .evaluate import Stopped as EvaluationStopped
 from .evaluate import evaluate_target
 from .evaluation.compare import compare, write_comparison
@@ -166,8 +168,9 @@ def _open_targets(arguments: EvaluateArguments) -> list[Target]:
 
 
 class one_line_errors:  # noqa: N801  a context manager, used like a function
-    """Bad input ends with one line and exit status 2, not with a traceback. Of several processes
-    with the same error the leading one tells."""
+    """Bad input ends with one line and exit status 2. Any other error is a fault of ours, or of
+    torch, and keeps its traceback. Of several processes with the same error the leading one tells.
+    """
 
     def __init__(self, command: str) -> None:
         self.command = command
@@ -176,12 +179,25 @@ class one_line_errors:  # noqa: N801  a context manager, used like a function
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if not isinstance(error, ArithmeticError | InputError | OSError):
+        if isinstance(error, BrokenPipeError):
+            _end_without_a_reader()
+        if not isinstance(error, InputError):
             return
         if isinstance(error, AgreedError) or (
-            isinstance(error, ArithmeticError) and not join().leads
+            isinstance(error, NotFiniteError) and not join().leads
         ):
             time.sleep(LEADER_SPEAKS)  # torchrun ends all others once one has ended
         else:
-            print(f"{self.command}: {error}", file=sys.stderr, flush=True)
+            print(f"{self.command}: {in_one_line(error)}", file=sys.stderr, flush=True)
         sys.exit(2)
+
+
+def in_one_line(error: BaseException) -> str:
+    """The message of an error, as one line."""
+    return " ".join(line.strip() for line in str(error).splitlines())
+
+
+def _end_without_a_reader() -> NoReturn:
+    """Who read what is printed has gone, as `| head` does: nobody is there to be told."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tells at its end
+    sys.exit(128 + signal.SIGPIPE)

@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class AgreedError(InputError):
-    """An error that all processes end with, and of which the leading one tells."""
+    """An error that all processes end with, and of which another process tells."""
 
 
 @dataclass(frozen=True)
@@ -106,18 +106,23 @@ class Processes:
         return cast(T, value)
 
     def _end_together(self, error: Exception | SystemExit | None) -> None:
-        """Raise where any process has an error: its own in the leading one."""
-        told = None if error is None else {"message": str(error), "exit": _exit_code(error)}
-        for rank, other in enumerate(self.gather(told)):
-            if other is None:
-                continue
-            if error is not None and self.leads:
-                raise error
-            if other["exit"] is not None:
-                raise SystemExit(other["exit"])
-            if not self.leads:
-                raise AgreedError(other["message"])
-            raise InputError(f"process {rank} of {self.size}: {other['message']}")
+        """Raise where any process has an error. Bad input is told by the leading process, a fault
+        by the process that has it, with its traceback; `AgreedError` is for all others."""
+        fault = error is not None and not isinstance(error, InputError | SystemExit)
+        told = None
+        if error is not None:
+            told = {"message": str(error), "exit": _exit_code(error), "fault": fault}
+        others = [(rank, other) for rank, other in enumerate(self.gather(told)) if other]
+        if not others:
+            return
+        if error is not None and (self.leads or fault):
+            raise error
+        rank, first = others[0]
+        if first["exit"] is not None:
+            raise SystemExit(first["exit"])
+        if self.leads and not first["fault"]:
+            raise InputError(f"process {rank} of {self.size}: {first['message']}")
+        raise AgreedError(first["message"])
 
     def check_alike(self, what: str, sha256: str) -> None:
         """Raise ValueError where not all processes have the same."""
@@ -301,10 +306,10 @@ def join() -> Processes:
 
 
 def _attempt(make: Callable[[], T]) -> tuple[T | None, Exception | SystemExit | None]:
-    """What `make` gives, or the error of bad input that it ends with."""
+    """What `make` gives, or the error that it ends with."""
     try:
         return make(), None
-    except (OSError, SystemExit, ValueError) as error:
+    except (Exception, SystemExit) as error:
         return None, error
 
 

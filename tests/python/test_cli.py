@@ -1,18 +1,21 @@
 import json
 import re
 import shutil
+import signal
 from dataclasses import fields, replace
 
 import pytest
 
+from sense import errors
 from sense.checkpoint import WEIGHTS
-from sense.cli import evaluate_main, train_main
+from sense.cli import evaluate_main, one_line_errors, train_main
 from sense.config import Config
 from sense.data.idx import write_idx
 from sense.data.mnist import FILES, load_folder
 from sense.evaluation.settings import Settings
 from sense.runs import read_run
 from sense.train import Stopped, fit
+from test_errors import KINDS
 
 TINY = ["--model", "capacity-1", "--method", "nt", "--pretrain", "0", "--epochs", "1",
         "--batch-size", "2000", "--monitor", "16", "--steps", "1", "--threads", "1"]  # fmt: skip
@@ -124,6 +127,31 @@ def test_a_run_folder_is_not_overwritten(capsys, tmp_path, few, tiny):
     assert f"go on with it by --resume {tmp_path}" in fails(
         capsys, train_main, *TINY, "--out", tmp_path
     )
+
+
+@pytest.mark.parametrize("kind", [ValueError, ImportError, OSError, ArithmeticError, KeyError])
+def test_a_fault_that_is_not_the_users_keeps_its_traceback(kind):
+    with pytest.raises(kind, match="a fault of ours"), one_line_errors("sense.train"):
+        raise kind("a fault of ours")
+
+
+@pytest.mark.parametrize("kind", [getattr(errors, name) for name in KINDS])
+def test_each_kind_of_bad_input_becomes_one_line(capsys, kind):
+    with pytest.raises(SystemExit, match="2"), one_line_errors("sense.train"):
+        raise kind("weights of another network:\n\tmissing fc.weight\n\tmissing fc.bias")
+    assert capsys.readouterr().err == (
+        "sense.train: weights of another network: missing fc.weight missing fc.bias\n"
+    )
+
+
+def test_no_reader_is_no_error(start, tmp_path):
+    """As with `python -m sense.train | head -n 1`: the line is read, then the pipe is closed."""
+    process = start("sense.train", *TINY, "--epochs", 3, "--train-size", 50)
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdout = None
+    _, told = process.communicate(timeout=120)
+    assert (process.returncode, told) == (128 + signal.SIGPIPE, "")
 
 
 def test_the_shell_trains_and_evaluates(start, tmp_path):

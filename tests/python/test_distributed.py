@@ -16,6 +16,7 @@ from sense.config.options import MethodName
 from sense.data import ImageData
 from sense.data.mnist import load_sample
 from sense.distributed import AgreedError, Processes, join
+from sense.errors import InputError
 from sense.methods import NaturalTraining
 from sense.train import Stopped, fit
 from test_resume import after, outcome
@@ -166,9 +167,12 @@ def fail(rank, folder):
     assert ranks.each(lambda: raise_in(2, ValueError("no"))) == rank
     for bad, meet in ((0, ranks.first), (0, ranks.each), (1, ranks.each)):
         told = {0: "full disk", 1: "process 1 of 2: full disk"}[bad] if rank == 0 else "full disk"
-        with pytest.raises((ValueError, OSError)) as caught:
-            meet(lambda bad=bad: raise_in(bad, OSError("full disk")))
+        with pytest.raises(InputError) as caught:
+            meet(lambda bad=bad: raise_in(bad, InputError("full disk")))
         assert (str(caught.value), isinstance(caught.value, AgreedError)) == (told, rank == 1)
+        with pytest.raises(Exception, match="no such key") as caught:  # a fault, with its traceback
+            meet(lambda bad=bad: raise_in(bad, KeyError("no such key")))
+        assert type(caught.value) is (KeyError if rank == bad else AgreedError)
     with pytest.raises(SystemExit, match="2"):
         ranks.first(lambda: raise_in(0, SystemExit(2)))
 
