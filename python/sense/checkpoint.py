@@ -1,7 +1,7 @@
-"""Files that are whole or not there: checkpoints and weights, checked before they are believed.
+"""Checkpoints and weights, checked before they are believed.
 
-A file is written beside its final place, flushed to disk, then renamed. A checkpoint keeps the
-one before it, for the day that the newest is damaged. Nothing is ever unpickled beyond tensors
+A checkpoint has its sum in itself, and keeps the one before it, for the day that the newest is
+damaged. The sum of the weights is in the folder's manifest. Nothing is ever unpickled beyond tensors
 and plain values.
 """
 
@@ -11,7 +11,6 @@ import os
 import pickle
 import struct
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,41 +21,23 @@ from safetensors.torch import save as safetensors_save
 from torch import Tensor
 
 from .errors import InputError, MissingFileError
+from .files import read_file, write_atomically
+from .manifest import MANIFEST
+from .run_folder import CHECKPOINT, CHECKPOINT_LIMIT, LIMITS, PREVIOUS, RunFolder
 
-CHECKPOINT = "checkpoint.pt"
-PREVIOUS = "checkpoint-previous.pt"
 WEIGHTS = "model.safetensors"
-WEIGHTS_SUM = "model.safetensors.sha256"
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Have `write` fill a temporary file beside `path`, then rename it to `path`."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        write(part)
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint; the one it replaces stays as checkpoint-previous.pt."""
-    path, buffer = folder / CHECKPOINT, io.BytesIO()
+    buffer = io.BytesIO()
     torch.save(state, buffer)
-
-    def write(part: Path) -> None:
-        part.write_bytes(seal(buffer.getvalue()))
-        if path.exists():
-            path.replace(folder / PREVIOUS)
-
-    write_atomically(path, write)
+    write_atomically(folder / CHECKPOINT, seal(buffer.getvalue()), keep=folder / PREVIOUS)
 
 
 def has_checkpoint(folder: Path) -> bool:
     """Whether there is a checkpoint, whole or not."""
-    return (folder / CHECKPOINT).exists() or (folder / PREVIOUS).exists()
+    return any(os.path.lexists(folder / name) for name in (CHECKPOINT, PREVIOUS))
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any]:
@@ -66,7 +47,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     """
     problems: list[str] = []
     for path in (folder / CHECKPOINT, folder / PREVIOUS):
-        if not path.exists():
+        if not os.path.lexists(path):
             continue
         try:
             state = _read(path)
@@ -81,24 +62,9 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     raise MissingFileError(f"no {CHECKPOINT} in {folder}: this is not a run, or it never began")
 
 
-def save_weights(folder: Path, weights: dict[str, Tensor]) -> None:
-    """Write model.safetensors, and its SHA-256 in the form that `sha256sum -c` reads."""
-    content = pack_weights(weights)
-    digest = hashlib.sha256(content).hexdigest()
-    write_atomically(folder / WEIGHTS, lambda part: part.write_bytes(content))
-    write_atomically(folder / WEIGHTS_SUM, lambda part: part.write_text(f"{digest}  {WEIGHTS}\n"))
-
-
 def load_weights(folder: Path) -> dict[str, Tensor]:
     """The weights of a run. Raises ValueError where they are not those that were written."""
-    content = (folder / WEIGHTS).read_bytes()
-    expected = (folder / WEIGHTS_SUM).read_text().partition(" ")[0]
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-        raise InputError(
-            f"{folder / WEIGHTS} is damaged: its SHA-256 should be {expected}, is {found}"
-        )
-    return unpack_weights(content)
+    return unpack_weights(RunFolder(folder).read(WEIGHTS), folder / WEIGHTS)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -107,16 +73,15 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
     Raises ValueError where the file is damaged, or holds something that would have to be unpickled.
     """
-    content = path.read_bytes()
+    if path.name == WEIGHTS and os.path.lexists(path.with_name(MANIFEST)):
+        return load_weights(path.parent)
     if path.suffix == ".safetensors":
-        if path.with_name(WEIGHTS_SUM).exists() and path.name == WEIGHTS:
-            return load_weights(path.parent)
-        try:
-            return unpack_weights(content)
-        except SafetensorError as error:
-            raise InputError(f"{path} is no safetensors file, or damaged: {error}") from None
+        return unpack_weights(read_file(path, LIMITS[WEIGHTS], follow=True), path)
     try:
-        state = _read(path) if path.name in (CHECKPOINT, PREVIOUS) else _unpickle(content)
+        if path.name in (CHECKPOINT, PREVIOUS):
+            state = _read(path)
+        else:
+            state = _unpickle(read_file(path, CHECKPOINT_LIMIT, follow=True))
     except Exception as error:  # torch's reader stumbles over rubbish in many ways
         raise InputError(f"{path} cannot be read as weights: {error}") from None
     for key in ("state_dict", "model_state_dict", "model"):
@@ -133,9 +98,12 @@ def pack_weights(weights: dict[str, Tensor]) -> bytes:
     return safetensors_save({name: tensor.contiguous() for name, tensor in weights.items()})
 
 
-def unpack_weights(content: bytes) -> dict[str, Tensor]:
-    """The weights in the bytes of a safetensors file."""
-    return safetensors_load(content)
+def unpack_weights(content: bytes, where: Path | str = "the weights") -> dict[str, Tensor]:
+    """The weights in the bytes of a safetensors file, which an error calls `where`."""
+    try:
+        return safetensors_load(content)
+    except SafetensorError as error:
+        raise InputError(f"{where} is no safetensors file, or damaged: {error}") from None
 
 
 def seal(content: bytes) -> bytes:
@@ -150,7 +118,7 @@ def seal(content: bytes) -> bytes:
 
 def _read(path: Path) -> dict[str, Any]:
     """A checkpoint file. Raises ValueError with what is wrong with it."""
-    content = path.read_bytes()
+    content = read_file(path, CHECKPOINT_LIMIT)
     if content != seal(content[: -2 - 64] + b"\0\0"):
         raise InputError("its SHA-256 is not the one it was written with")
     return _unpickle(content)

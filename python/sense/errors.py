@@ -13,6 +13,10 @@ class MissingFileError(InputError, FileNotFoundError):
     """A file or folder that was named, or is needed, is not there."""
 
 
+class FileError(InputError, OSError):
+    """A file cannot be read or written: the disk is full, permission is denied ..."""
+
+
 class TakenError(InputError, FileExistsError):
     """A place to write to holds something already."""
 

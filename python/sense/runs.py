@@ -4,11 +4,13 @@ config.json         every effective option, and where and with what it ran
 metrics.jsonl       a line an epoch
 checkpoint.pt       to go on from, bit for bit
 model.safetensors   the weights
+manifest.json       the sums of all of these but the checkpoints, which have their own
 
 sense.evaluate adds outcomes.csv, a row per test image and attack, evaluation.json and others.
 """
 
 import json
+import os
 import platform
 import shlex
 import subprocess
@@ -22,26 +24,35 @@ import torch
 from torch import Tensor, nn
 
 from . import __version__
-from .checkpoint import load_weights, write_atomically
-from .config import Config, from_plain
+from .checkpoint import load_weights
+from .config import Config
 from .data import ImageData
+from .description import parse_description
 from .errors import InputError, MissingFileError, TakenError
 from .models import build_to_fill
+from .models.handed_over import repeated
+from .run_folder import CHECKPOINT, LIMITS, PREVIOUS, RunFolder
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
 
 
 def create_run(
-    folder: Path, config: Config, data: ImageData, command: str | None = None, processes: int = 1
+    run: RunFolder, config: Config, data: ImageData, command: str | None = None, processes: int = 1
 ) -> None:
-    """Make the folder with its config.json. Raises FileExistsError where a run is there."""
-    if (folder / CONFIG).exists():
+    """Make the folder with its config.json, and lock it. Raises FileExistsError where something of
+    a run is there. What was made goes again where the `with` block of the folder ends with an error
+    while the run is `provisional`: before its first checkpoint."""
+    run.lock(create=True)
+    if os.path.lexists(run.path / CONFIG):
         raise TakenError(
-            f"{folder} holds a run already: go on with it by --resume {folder}, or choose another "
-            "--out"
+            f"{run.path} holds a run already: go on with it by --resume {run.path}, or choose "
+            "another --out"
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    for name in (*LIMITS, CHECKPOINT, PREVIOUS):
+        if os.path.lexists(run.path / name):
+            raise TakenError(f"{run.path} holds {name} already: choose another --out")
+    run.provisional = True
     description = {
         "config": config.to_plain(),
         "data": {
@@ -50,21 +61,23 @@ def create_run(
         },
         "provenance": provenance(command) | {"processes": processes},
     }  # fmt: skip
-    write_json(folder / CONFIG, description)
+    run.write({CONFIG: json_text(description)})
 
 
 def read_run(folder: Path) -> tuple[Config, dict[str, Any]]:
     """The options of a run, and the rest of its config.json."""
-    path = folder / CONFIG
-    if not path.exists():
+    run = RunFolder(folder)
+    if not run.has(CONFIG):
         raise MissingFileError(f"no {CONFIG} in {folder}: pass the folder of a run")
-    description = json.loads(path.read_text())
-    return from_plain(description["config"]), description
+    return parse_description(run.read(CONFIG), folder / CONFIG)
 
 
-def resume_run(folder: Path, config: Config, data: ImageData) -> None:
-    """Raise ValueError where a run would go on with other options or images. Where it runs may
-    change."""
+def resume_run(run: RunFolder, config: Config, data: ImageData) -> None:
+    """Lock a run to go on with it. Raises ValueError where that would be with other options or
+    images. Where it runs may change."""
+    folder = run.path
+    read_run(folder)  # a folder that is no run is told before it is locked
+    run.lock()
     begun, description = read_run(folder)
     where = {"data_dir", "device", "threads", "compile", "compact_every", "cudnn_benchmark"}
     before, now = begun.to_plain(), config.to_plain()
@@ -89,16 +102,19 @@ def check_same_data(folder: Path, description: dict[str, Any], data: ImageData) 
         )
 
 
-def load_model(folder: Path, model: nn.Module | str | None = None) -> nn.Module:
+def load_model(
+    folder: Path, model: nn.Module | str | None = None, option: str = "model"
+) -> nn.Module:
     """The trained network of a run, in evaluation mode, on the processor.
 
     A network that was handed over as an object has to be again, as `model`, for the weights to be
-    put into it; a name, such as "module:factory", does as well.
+    put into it; a name, such as "module:factory", does as well. A factory that the run names is
+    called only where `model` names it again.
     """
     config, description = read_run(folder)
     data = description["data"]
     if not isinstance(model, nn.Module):
-        name, shape = model or config.model, tuple(data["shape"])
+        name, shape = repeated(model, config.model, folder / CONFIG, option), tuple(data["shape"])
         model = build_to_fill(name, shape, len(data["classes"]))
     return put_weights(model, load_weights(folder), folder)
 
@@ -112,16 +128,14 @@ def put_weights(model: nn.Module, weights: dict[str, Tensor], where: Path) -> nn
     return model.eval()
 
 
-def write_metrics(folder: Path, metrics: list[dict[str, Any]]) -> None:
-    """Write metrics.jsonl, a line an epoch."""
-    lines = "".join(json.dumps(line, allow_nan=False) + "\n" for line in metrics)
-    write_atomically(folder / METRICS, lambda part: part.write_text(lines))
+def metrics_text(metrics: list[dict[str, Any]]) -> str:
+    """metrics.jsonl, a line an epoch."""
+    return "".join(json.dumps(line, allow_nan=False) + "\n" for line in metrics)
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write JSON that any reader accepts: R's knows no NaN."""
-    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    write_atomically(path, lambda part: part.write_text(text))
+def json_text(content: dict[str, Any]) -> str:
+    """JSON that any reader accepts: R's knows no NaN."""
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
 def provenance(command: str | None = None) -> dict[str, Any]:
