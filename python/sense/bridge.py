@@ -1,7 +1,6 @@
 """All that R calls. Arguments and answers are plain: numbers, strings, lists, named lists, arrays
 and, for weights, bytes. Nobody else needs this module, and R needs no other."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from .checkpoint import unpack_weights
-from .config import DEFAULT_RECIPE, from_plain, recipe
+from .config import DEFAULT_RECIPE, Config, from_plain, recipe
 from .data import ImageData, load_data, to_float
 from .data.images import check_images
+from .description import parse_description
 from .devices import choose_device, place_to_evaluate
 from .errors import InputError
 from .evaluate import Stopped as EvaluationStopped
@@ -24,11 +24,13 @@ from .evaluation.settings import settings_from_plain
 from .evaluation.targets import Target
 from .interrupts import noted_signals
 from .models import build_to_fill
+from .models.handed_over import repeated
 from .progress import epoch_line
 from .runs import check_same_data, put_weights, read_run
 from .train import Stopped, fit
 
 PREDICT_BATCH = 500
+FIT = "the fit"
 IMAGES_AT_ONCE = 256  # taken from R's order of an array to torch's
 
 
@@ -41,11 +43,12 @@ def train(
     cache_dir: str | None = None,
     on_epoch: Callable[[str], object] | None = None,
     command: str | None = None,
+    model: str | None = None,
 ) -> dict[str, Any]:
     """Train, and say which folder the run is in and whether it was stopped before its end.
 
     `images` is what `as_image_data` takes. `on_epoch` is called with a line of text an epoch.
-    With `resume`, the options are those of the run in `out`.
+    With `resume`, the options are those of the run in `out`, and `model` is as in `predict`.
     """
     folder = Path(out)
     config = read_run(folder)[0] if resume else from_plain(options, recipe(base or DEFAULT_RECIPE))
@@ -64,7 +67,7 @@ def train(
         try:
             fit(
                 config, folder, data=data, resume=resume, on_epoch=report, stop=stop,
-                command=command,
+                command=command, model=model,
             )  # fmt: skip
         except Stopped:
             return {"stopped": True, "folder": str(folder)}
@@ -72,19 +75,22 @@ def train(
 
 
 def predict(
-    description: str, weights: bytes | bytearray, x: NDArray[Any], device: str = "auto"
+    description: str,
+    weights: bytes | bytearray,
+    x: NDArray[Any],
+    device: str = "auto",
+    model: str | None = None,
 ) -> NDArray[np.float64]:
-    """Probabilities of the classes, n x classes, for images as `as_images` takes them."""
-    run = json.loads(description)
-    shape = tuple(run["data"]["shape"])
-    images = as_images(x, shape)
-    model = build_to_fill(run["config"]["model"], shape, len(run["data"]["classes"]))
-    model.load_state_dict(unpack_weights(bytes(weights)))
+    """Probabilities of the classes, n x classes, for images as `as_images` takes them. `model`
+    names the network again where the fit names a factory, which is not called else."""
+    config, run = parse_description(description, FIT)
+    images = as_images(x, tuple(run["data"]["shape"]))
     where = choose_device(device)
-    model = place_to_evaluate(model, where)
+    network = place_to_evaluate(_network(config, run, weights, model, FIT), where)
     with torch.no_grad():
         parts = [
-            model(to_float(part.to(where))).softmax(1).cpu() for part in images.split(PREDICT_BATCH)
+            network(to_float(part.to(where))).softmax(1).cpu()
+            for part in images.split(PREDICT_BATCH)
         ]
     return torch.cat(parts).double().numpy()
 
@@ -103,6 +109,7 @@ def evaluate(
     overwrite: bool = False,
     on_line: Callable[[str], object] | None = None,
     command: str | None = None,
+    model: str | None = None,
 ) -> dict[str, Any]:
     """Evaluate a fit, leave the files of docs/evaluation.md in the folder `out`, and say whether it
     was stopped before its end.
@@ -111,11 +118,11 @@ def evaluate(
     `options` those of `sense.evaluation.settings.Settings` in plain types; `images` what
     `as_image_data` takes, of a fit whose images were handed over, or other test images: x_test and
     y_test alone. `name` is what results call it, and `on_line` is called with each line of the
-    table.
+    table. `model` is as in `predict`.
     """
     if threads is not None:
         torch.set_num_threads(int(threads))
-    target = as_target(description, weights, Path(out), name, images, data_dir, cache_dir)
+    target = as_target(description, weights, Path(out), name, images, data_dir, cache_dir, model)
     with noted_signals() as stop:
         try:
             evaluate_target(
@@ -138,12 +145,13 @@ def adversarial_examples(
     name: str = "fit",
     device: str = "auto",
     threads: int | None = None,
+    model: str | None = None,
 ) -> dict[str, Any]:
     """What `make_examples` gives for the first n test images of a fit; the rest as in `evaluate`,
     with one attack."""
     if threads is not None:
         torch.set_num_threads(int(threads))
-    target = as_target(description, weights, Path(), name, images, data_dir, cache_dir)
+    target = as_target(description, weights, Path(), name, images, data_dir, cache_dir, model)
     count = {} if n is None else {"n": int(n)}
     return make_examples(target, settings_from_plain(options or {}), device=device, **count)
 
@@ -161,10 +169,11 @@ def as_target(
     images: dict[str, Any] | None,
     data_dir: str | None,
     cache_dir: str | None,
+    model: str | None = None,
 ) -> Target:
     """A fit as what can be evaluated, with its own test images unless others are given."""
-    run = json.loads(description)
-    config, shape = from_plain(run["config"]), tuple(run["data"]["shape"])
+    config, run = parse_description(description, name)
+    shape = tuple(run["data"]["shape"])
     if images is not None and "x" not in images:
         data = as_test_images(images["x_test"], images["y_test"], shape, run["data"]["classes"])
     elif images is not None:
@@ -174,9 +183,18 @@ def as_target(
         where = config.data_dir if data_dir is None else Path(data_dir)
         data = load_data(config.dataset, where, None if cache_dir is None else Path(cache_dir))
         check_same_data(Path(name), run, data)
-    model = build_to_fill(config.model, shape, len(run["data"]["classes"]))
-    put_weights(model, unpack_weights(bytes(weights)), Path(name))
-    return Target(name, "fit", config.model, model.eval(), data, out, run["config"])
+    network = _network(config, run, weights, model, name)
+    return Target(name, "fit", config.model, network, data, out, run["config"])
+
+
+def _network(
+    config: Config, run: dict[str, Any], weights: bytes | bytearray, model: str | None, name: str
+) -> torch.nn.Module:
+    """The network of a fit, in evaluation mode."""
+    data = run["data"]
+    known = repeated(model, config.model, name)
+    network = build_to_fill(known, tuple(data["shape"]), len(data["classes"]))
+    return put_weights(network, unpack_weights(bytes(weights), f"{name}'s weights"), Path(name))
 
 
 def as_test_images(

@@ -1,8 +1,8 @@
 """Checkpoints and weights, checked before they are believed.
 
 A checkpoint has its sum in itself, and keeps the one before it, for the day that the newest is
-damaged. The sum of the weights is in the folder's manifest. Nothing is ever unpickled beyond tensors
-and plain values.
+damaged. The sum of the weights is in the folder's manifest. Nothing is ever unpickled beyond
+tensors and plain values.
 """
 
 import hashlib

@@ -22,6 +22,7 @@ from .evaluation.settings import Settings
 from .evaluation.tables import comparison_lines
 from .evaluation.targets import Target, open_target, told_apart
 from .interrupts import noted_signals
+from .run_folder import RunFolder
 from .runs import read_run
 from .train import Stopped, fit
 
@@ -45,21 +46,22 @@ def train_main(argv: list[str] | None = None) -> None:
     argv = list(sys.argv[1:] if argv is None else argv)
     with one_line_errors("sense.train"):
         ranks = join()
-        options, folder, resume = ranks.first(lambda: train_options(argv))
-        config, out = from_plain(options), Path(folder)
+        options, folder, resume, named, model = ranks.first(lambda: train_options(argv))
+        config, out = from_plain(options), RunFolder(Path(folder), numbered=not named)
         with noted_signals() as stop:
             try:
-                fit(config, out, resume=resume, stop=stop, show=True)
+                fit(config, out, model=model, resume=resume, stop=stop, show=True)
             except Stopped as stopped:
                 if ranks.leads:
                     print(stopped, file=sys.stderr, flush=True)
                 sys.exit(128 + stopped.reason)
         if ranks.leads:
-            print(f"run: {out}")
+            print(f"run: {out.path}")
 
 
-def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool]:
-    """The run's options in plain types, its folder, and whether it is resumed."""
+def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool, bool, str | None]:
+    """The run's options in plain types, its folder, whether it is resumed, whether the folder was
+    named, and, for a run that is resumed, the network that was."""
     name, *rest = argv if argv and not argv[0].startswith("-") else [DEFAULT_RECIPE, *argv]
     base = recipe(name)
     recipes = ", ".join(RECIPES)
@@ -72,12 +74,14 @@ def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool]:
     )  # fmt: skip
     out, config = arguments.out, arguments.config
     if arguments.resume is not None:
-        if config != base or out is not None:
+        model = None if config.model == base.model else config.model
+        if replace(config, model=base.model) != base or out is not None:
             raise InputError("--resume takes the options the run has: give no others")
-        out, config = arguments.resume, read_run(arguments.resume)[0]
-    elif out is None:
-        out = Path("runs") / f"{config.method}-{time.strftime('%Y%m%d-%H%M%S')}"
-    return config.to_plain(), str(out), arguments.resume is not None
+        config = read_run(arguments.resume)[0]
+        return config.to_plain(), str(arguments.resume), True, True, model
+    named = out is not None
+    out = out or Path("runs") / f"{config.method}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return config.to_plain(), str(out), False, named, None
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class EvaluateArguments:
     model: Annotated[
         str | None,
         tyro.conf.arg(help="network of a file of weights, by name or MODULE:FACTORY; of a run "
-                           "whose network was handed over as an object"),
+                           "whose network is a MODULE:FACTORY, or was handed over as an object"),
     ] = None  # fmt: skip
     dataset: Annotated[
         str | None, tyro.conf.arg(help="data of a target that is no run: mnist, cifar10 ...")
@@ -181,6 +185,9 @@ class one_line_errors:  # noqa: N801  a context manager, used like a function
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, BrokenPipeError):
             _end_without_a_reader()
+        if isinstance(error, KeyboardInterrupt):
+            print(f"{self.command}: interrupted", file=sys.stderr, flush=True)
+            sys.exit(128 + signal.SIGINT)
         if not isinstance(error, InputError):
             return
         if isinstance(error, AgreedError) or (

@@ -53,7 +53,9 @@ def _is_count(value: object) -> bool:
 
 
 def _is_name(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= LONGEST_NAME
+    if not isinstance(value, str) or len(value) > LONGEST_NAME:
+        return False
+    return value.encode("utf-8", "ignore").decode() == value  # half a character is none
 
 
 def _bad(where: Path | str, part: str, expected: str, got: object) -> InputError:

@@ -24,16 +24,22 @@ from .data import ImageData
 from .devices import choose_device, place_to_evaluate
 from .errors import InputError
 from .evaluation.batches import Batch, attack_batches, choose_images, cut
-from .evaluation.convergence import CONVERGENCE_ACCURACY, follow_batches, write_convergence
-from .evaluation.curve import CURVE, CURVE_OUTCOMES, extend_curve, write_curve
+from .evaluation.convergence import (
+    CONVERGENCE,
+    CONVERGENCE_ACCURACY,
+    follow_batches,
+    write_convergence,
+)
+from .evaluation.curve import CURVE_OUTCOMES, extend_curve, write_curve
 from .evaluation.judgement import judge
-from .evaluation.outcomes import Outcome, Record
+from .evaluation.outcomes import OUTCOMES, Outcome, Record
 from .evaluation.settings import Settings
 from .evaluation.signs import Case
 from .evaluation.suite import NATURAL, Attack, build_suite, check_network
 from .evaluation.summary import begin, count, save
 from .evaluation.tables import attack_row, head, tail
 from .evaluation.targets import Target, open_run, open_source
+from .run_folder import RunFolder
 
 
 class Stopped(Exception):  # noqa: N818  not an error: a signal came
@@ -124,10 +130,26 @@ def evaluate_target(
     ArithmeticError
         Where an attack broke its rules, or the network gave NaN.
     """
+    with RunFolder(target.folder) as folder:
+        return _evaluate(folder, target, settings, device, overwrite, show, on_line, stop, command)
+
+
+def _evaluate(
+    folder: RunFolder,
+    target: Target,
+    settings: Settings,
+    device: str,
+    overwrite: bool,
+    show: bool,
+    on_line: Callable[[str], object],
+    stop: Callable[[], int | None],
+    command: str | None,
+) -> dict[str, Any]:
+    """`evaluate_target` into a folder, which is locked once all is ready."""
     settings = settings.complete(target.eps, target.norm)
     images = choose_images(target.data, settings.n, settings.draw)
     where = choose_device(device)
-    source = open_source(settings.source, where)
+    source = open_source(settings, where)
     suite = build_suite(settings, source)
     model = place_to_evaluate(target.model, where)
     x, y = target.data.test_x, target.data.test_y
@@ -135,10 +157,12 @@ def evaluate_target(
     check_network(model, batches[0].x, y, suite)
     if source is not None:
         check_network(source, batches[0].x, y, suite)
-    content, record = begin(target, settings, images, suite, overwrite=overwrite, command=command)
+    content, record = begin(
+        folder, target, settings, images, suite, overwrite=overwrite, command=command
+    )
     begun = list(record.predictions)  # one that was left unfinished goes on first
     suite.sort(key=lambda attack: begun.index(attack.name) if attack.name in begun else len(begun))
-    progress = Progress(target.folder, content, show, stop)
+    progress = Progress(folder, content, show, stop)
     on_line(head(content))
     with torch.random.fork_rng():
         for attack in (NATURAL, *suite):
@@ -152,7 +176,8 @@ def evaluate_target(
     progress.close()
     record.check_file()
     content["finished"] = True
-    save(target.folder, content)
+    folder.finish((OUTCOMES, CURVE_OUTCOMES))
+    save(folder, content)
     on_line(tail(content))
     return content
 
@@ -187,12 +212,13 @@ def run_curve(
     if not settings.curve:
         return
     note_options("curve", {"eps": list(settings.curve), **settings.plain_pgd()}, progress)
-    path = progress.folder / CURVE_OUTCOMES
-    record = Record(outcomes.images, outcomes.labels, settings.batch, path, key="eps")
+    record = Record(
+        outcomes.images, outcomes.labels, settings.batch, progress.folder, CURVE_OUTCOMES, "eps"
+    )
     done = sum(map(len, record.predictions.values()))
     progress.begin("curve", len(record.images) * len(settings.curve), done)
     extend_curve(model, batches, settings, record, progress.step)
-    write_curve(progress.folder / CURVE, record)
+    write_curve(progress.folder, record)
 
 
 def run_convergence(
@@ -206,7 +232,9 @@ def run_convergence(
     if settings.convergence is None:
         return
     note_options("convergence", {"n": settings.convergence, **settings.plain_pgd()}, progress)
-    if (progress.folder / CONVERGENCE_ACCURACY).exists():
+    if progress.folder.has(CONVERGENCE) and progress.folder.has(CONVERGENCE_ACCURACY):
+        progress.folder.read(CONVERGENCE)
+        progress.folder.read(CONVERGENCE_ACCURACY)
         return
     # It is short and kept only whole, so it is not stopped.
     progress.begin("convergence", settings.convergence, 0)
@@ -219,8 +247,8 @@ def note_options(part: str, asked: dict[str, Any], progress: "Progress") -> None
     before = progress.content[part]
     if before is not None and before != asked:
         raise InputError(
-            f"{progress.folder} holds a {part} with other options: {before}, not {asked}. Choose "
-            "another --out, or --overwrite it"
+            f"{progress.folder.path} holds a {part} with other options: {before}, not {asked}. "
+            "Choose another --out, or --overwrite it"
         )
     progress.content[part] = asked
     save(progress.folder, progress.content)
@@ -231,7 +259,7 @@ class Progress:
     """After each batch the bar, the question whether to stop, and, a second after the last time,
     evaluation.json, which holds no more than the seconds that the rows do not tell."""
 
-    folder: Path
+    folder: RunFolder
     content: dict[str, Any]
     show: bool
     stop: Callable[[], int | None]
@@ -252,7 +280,7 @@ class Progress:
             self.saved = time.monotonic()
         if reason is not None:
             self.close()
-            raise Stopped(self.folder, reason)
+            raise Stopped(self.folder.path, reason)
 
     def close(self) -> None:
         if self.bar is not None:

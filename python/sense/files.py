@@ -239,7 +239,7 @@ def _check_plain(path: Path, found: os.stat_result) -> None:
         stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
     }  # fmt: skip
     kind = kinds.get(stat.S_IFMT(found.st_mode), "something else")
-    raise InputError(f"{path} is {kind}, where a plain file was expected: put the file itself there")
+    raise InputError(f"{path} is {kind}, not a plain file: put the file itself there")
 
 
 @contextmanager

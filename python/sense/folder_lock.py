@@ -40,15 +40,25 @@ class FolderLock:
         """The open file of the lock; None where another process has just removed it."""
         file = _open(self.path)
         try:
+            kept = self._lock(folder, file)
+        except BaseException:
+            os.close(file)
+            raise
+        if not kept:
+            os.close(file)
+        return file if kept else None
+
+    def _lock(self, folder: Path, file: int) -> bool:
+        """Whether the file is now locked by this process, and still the one of that name."""
+        try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             time.sleep(0.05)  # the holder may have it since a moment ago, and not have said so yet
             holder = os.read(file, 20).decode(errors="replace").strip()
-            os.close(file)
             if error.errno in _NOT_KNOWN:
                 raise FileError(
-                    f"{folder} lies on a disk that knows no locks ({error.strerror}), without which "
-                    "two processes could write into it at once: choose a folder elsewhere"
+                    f"{folder} lies on a disk that knows no locks ({error.strerror}), without "
+                    "which two processes could write into it at once: choose a folder elsewhere"
                 ) from None
             if error.errno not in _REFUSED:
                 raise
@@ -59,19 +69,21 @@ class FolderLock:
         try:
             mine, there = os.fstat(file), os.stat(self.path, follow_symlinks=False)
         except FileNotFoundError:
-            os.close(file)
-            return None
+            return False
         if (mine.st_ino, mine.st_dev) != (there.st_ino, there.st_dev):
-            os.close(file)
-            return None
-        os.ftruncate(file, 0)
-        os.write(file, f"{os.getpid()}\n".encode())
-        return file
+            return False
+        with suppress(OSError):  # it is only said to others; the disk may be full
+            os.ftruncate(file, 0)
+            os.write(file, f"{os.getpid()}\n".encode())
+        return True
 
     def release(self) -> None:
-        if self._file is not None:
+        if self._file is None:
+            return
+        try:
             with suppress(OSError):
                 os.unlink(self.path)  # while it is held: who opened it before notices
+        finally:
             os.close(self._file)
             self._file = None
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# SIGHUP comes when a terminal is closed; Windows has none.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
 # Handlers that Python did not install (R's, when R is the host) can be put back only at this level.
 _get_handler = ctypes.pythonapi.PyOS_getsig
@@ -17,8 +18,8 @@ _set_handler.restype, _set_handler.argtypes = ctypes.c_void_p, [ctypes.c_int, ct
 
 @contextmanager
 def noted_signals() -> Iterator[Callable[[], int | None]]:
-    """Inside, SIGINT (Ctrl-C) and SIGTERM only make the given function return their number.
-    A second SIGINT interrupts at once."""
+    """Inside, SIGINT (Ctrl-C), SIGTERM and SIGHUP only make the given function return their number.
+    A second SIGINT interrupts at once. A SIGHUP that is ignored, as under nohup, stays so."""
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -26,12 +27,16 @@ def noted_signals() -> Iterator[Callable[[], int | None]]:
             raise KeyboardInterrupt
         received.append(number)
 
-    hosts = {number: _get_handler(number) for number in SIGNALS}
-    before = {number: signal.signal(number, note) for number in SIGNALS}
+    noted = [
+        number for number in SIGNALS
+        if number in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(number) != signal.SIG_IGN
+    ]  # fmt: skip
+    hosts = {number: _get_handler(number) for number in noted}
+    before = {number: signal.signal(number, note) for number in noted}
     try:
         yield lambda: received[0] if received else None
     finally:
-        for number in SIGNALS:
+        for number in noted:
             if before[number] is not None:
                 signal.signal(number, before[number])
             else:

@@ -20,6 +20,7 @@ from .files import parse_json, read_file, write_atomically
 MANIFEST = "manifest.json"
 LIMIT = 1 << 20
 FORMAT = 1
+SEAL = "python -m sense.seal {folder}, or seal_run() in R"
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Sum:
     """What a file holds."""
 
     sha256: str
-    bytes: int
+    size: int
 
     @staticmethod
     def of(content: bytes) -> "Sum":
@@ -39,7 +40,7 @@ class Sum:
         return hashlib.sha256(content)
 
     def plain(self) -> dict[str, Any]:
-        return {"sha256": self.sha256, "bytes": self.bytes}
+        return {"sha256": self.sha256, "bytes": self.size}
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Entry:
         )
 
     def counted(self, content: bytes, expected: Sum) -> bytes:
-        return content[: expected.bytes] if self.grows else content
+        return content[: expected.size] if self.grows else content
 
     def plain(self) -> dict[str, Any]:
         found = {} if self.now is None else self.now.plain()
@@ -105,13 +106,22 @@ def read_manifest(folder: Path) -> Manifest | None:
     path = folder / MANIFEST
     if not path.is_symlink() and not path.exists():
         return None
-    content = parse_json(read_file(path, LIMIT), path)
+    try:
+        return _parse(parse_json(read_file(path, LIMIT), path), path)
+    except InputError as error:
+        raise InputError(
+            f"{error}. Take the folder from where it is whole; or, if you know that its files are "
+            f"as they should be, remove {MANIFEST}, then: {SEAL.format(folder=folder)}"
+        ) from None
+
+
+def _parse(content: dict[str, Any], path: Path) -> Manifest:
     if content.keys() != {"format", "files"} or not isinstance(content["files"], dict):
         raise InputError(f"{path} is damaged: it must hold 'format' and 'files', and nothing else")
-    if content["format"] != FORMAT:
+    if type(content["format"]) is not int or content["format"] != FORMAT:
         raise InputError(
-            f"{path} has the format {content['format']!r}, this version of sense knows {FORMAT}: "
-            "use a newer version"
+            f"{path} has the format {content['format']!r}, of which this version of sense knows "
+            f"{FORMAT} alone"
         )
     return Manifest({name: _entry(path, name, told) for name, told in content["files"].items()})
 
@@ -127,9 +137,11 @@ def _entry(path: Path, name: str, told: Any) -> Entry:
             raise damaged
     if not (now or later) or told.get("grows", True) is not True:
         raise damaged
-    return Entry(
-        Sum(**now) if now else None, Sum(**later) if later else None, told.get("grows", False)
-    )
+    return Entry(_sum(now), _sum(later), told.get("grows", False))
+
+
+def _sum(found: dict[str, Any] | None) -> Sum | None:
+    return Sum(found["sha256"], found["bytes"]) if found else None
 
 
 def _is_sum(found: Any) -> bool:

@@ -21,6 +21,7 @@ from .errors import InputError, MissingFileError
 from .evaluation.examples import NUMBER, make_examples, settings_of, write_examples
 from .evaluation.summary import read_evaluation
 from .evaluation.targets import open_run
+from .run_folder import RunFolder
 from .runs import CONFIG
 
 PAGE = "report.html"
@@ -60,6 +61,9 @@ class ReportArguments:
     examples: Annotated[
         int, tyro.conf.arg(help="adversarial images to make of each run; 0 for none")
     ] = NUMBER
+    model: Annotated[
+        str | None, tyro.conf.arg(help="network of the runs, where it is a MODULE:FACTORY")
+    ] = None
     data_dir: Annotated[
         Path | None, tyro.conf.arg(help="where the runs' data is now, if it was moved")
     ] = None
@@ -71,6 +75,7 @@ def report(
     out: Path | None = None,
     *,
     examples: int = NUMBER,
+    model: str | None = None,
     data_dir: Path | None = None,
     device: str = "auto",
 ) -> Path:
@@ -90,6 +95,8 @@ def report(
     if examples < 0:
         raise InputError(f"examples must be 0 or more, got {examples}")
     contents = [read_evaluation(run) for run in runs]
+    for run in runs:
+        RunFolder(run).check()
     if out is None and len(runs) > 1:
         raise InputError("say where the page of several runs goes: --out FILE.html")
     out = out or runs[0] / PAGE
@@ -99,7 +106,7 @@ def report(
     run_r(rscript)
     if examples:
         for run, content in zip(runs, contents, strict=True):
-            add_examples(run, content, examples, data_dir, device)
+            add_examples(run, content, examples, model, data_dir, device)
     run_r(rscript, out.resolve(), *(run.resolve() for run in runs))
     return out
 
@@ -124,19 +131,26 @@ def run_r(rscript: str, *arguments: Path) -> None:
 
 
 def add_examples(
-    run: Path, content: dict[str, Any], n: int, data_dir: Path | None, device: str
+    run: Path,
+    content: dict[str, Any],
+    n: int,
+    model: str | None,
+    data_dir: Path | None,
+    device: str,
 ) -> None:
     """Write examples.json into the run's folder, or say why not."""
     if not (run / CONFIG).exists():
         print(f"{run}: no adversarial images, as this is no run", file=sys.stderr)
         return
     try:
-        target = open_run(run, data_dir=data_dir)
+        target = open_run(run, model=model, data_dir=data_dir)
     except (ImportError, OSError, ValueError) as error:
         print(f"{run}: no adversarial images ({error})", file=sys.stderr)
         return
     count = min(n, len(target.data.test_x))
-    write_examples(run, make_examples(target, settings_of(content), n=count, device=device))
+    with RunFolder(run) as folder:
+        folder.lock()
+        write_examples(folder, make_examples(target, settings_of(content), n=count, device=device))
 
 
 def report_main(argv: list[str] | None = None) -> None:
@@ -150,7 +164,7 @@ def report_main(argv: list[str] | None = None) -> None:
         )  # fmt: skip
         page = report(
             list(arguments.runs), arguments.out, examples=arguments.examples,
-            data_dir=arguments.data_dir, device=arguments.device,
+            model=arguments.model, data_dir=arguments.data_dir, device=arguments.device,
         )  # fmt: skip
         print(f"report: {page}")
 

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError, MissingFileError
+from .errors import InputError, MissingFileError, TakenError
 from .files import (
     PART,
     append_to,
     cut_to,
     gunzip,
     make_folders,
+    make_new_folder,
     parse_json,
     read_file,
     remove_empty,
@@ -25,7 +26,7 @@ from .files import (
     write_atomically,
 )
 from .folder_lock import FolderLock
-from .manifest import MANIFEST, Manifest, Sum, read_manifest
+from .manifest import MANIFEST, SEAL, Manifest, Sum, read_manifest
 
 _MIB = 1 << 20
 # What may lie in such a folder, and how large it may be.
@@ -46,7 +47,6 @@ LIMITS = {
 CHECKPOINT = "checkpoint.pt"
 PREVIOUS = "checkpoint-previous.pt"
 CHECKPOINT_LIMIT = 1 << 36
-HOW_TO_SEAL = "python -m sense.seal {folder}, or seal_run() in R"
 
 
 class RunFolder:
@@ -60,8 +60,9 @@ class RunFolder:
     empty, and so is what was written since `provisional` was set.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str, numbered: bool = False) -> None:
         self.path = Path(path)
+        self.numbered = numbered  # where the folder is there, a new one with a number is made
         self.provisional = False
         self._lock: FolderLock | None = None
         self._owned = Manifest()  # while it is locked
@@ -80,7 +81,11 @@ class RunFolder:
         """Take the folder for this process, and put in order what a killed one left. Raises
         FileExistsError where another process has it."""
         while self._lock is None:
-            if create:
+            if create and self.numbered:
+                self._made += make_folders(self.path.parent)
+                self.path, self.numbered = make_new_folder(self.path), False
+                self._made.append(self.path)
+            elif create:
                 self._made += make_folders(self.path)
             elif not self.path.is_dir():
                 raise MissingFileError(f"no folder {self.path}: pass the folder of a run")
@@ -131,9 +136,19 @@ class RunFolder:
         for expected in (entry.next, entry.now):
             if expected and Sum.of(entry.counted(content, expected)) == expected:
                 if entry.grows:
-                    cut_to(self.path / name, expected.bytes)
+                    cut_to(self.path / name, expected.size)
                 self._owned.holds(name, expected, entry.grows)
                 return
+
+    def check_free(self) -> None:
+        """Raise FileExistsError where the folder holds something of a run, or of an evaluation."""
+        for name in () if self.numbered else (*LIMITS, CHECKPOINT, PREVIOUS):
+            if os.path.lexists(self.path / name):
+                what = "a run" if name == "config.json" else name
+                raise TakenError(
+                    f"{self.path} holds {what} already: go on with it by --resume {self.path}, or "
+                    "choose another --out"
+                )
 
     # To read
 
@@ -177,7 +192,7 @@ class RunFolder:
                 )
             before = now
 
-    def read_text(self, name: str) -> str:
+    def text(self, name: str) -> str:
         try:
             return self.read(name).decode()
         except UnicodeDecodeError as error:
@@ -198,7 +213,7 @@ class RunFolder:
                 self.read(name)
 
     def how_to_seal(self) -> str:
-        return HOW_TO_SEAL.format(folder=self.path)
+        return SEAL.format(folder=self.path)
 
     # To write, while it is locked
 
@@ -211,7 +226,7 @@ class RunFolder:
         }
         sums = {name: Sum.of(content) for name, content in contents.items()}
         for name, found in sums.items():
-            self._check_size(name, found.bytes)
+            self._check_size(name, found.size)
             self._sums.pop(name, None)
             self._owned.will_hold(name, found)
         self._owned.save(self.path)
@@ -231,19 +246,23 @@ class RunFolder:
             self._owned.save(self.path)
         if name not in self._sums:
             self._sums[name] = Sum.begin(self.read(name))
-        self._check_size(name, entry.now.bytes + len(content))
-        append_to(self.path / name, content, entry.now.bytes)
+        self._check_size(name, entry.now.size + len(content))
+        append_to(self.path / name, content, entry.now.size)
         self._sums[name].update(content)
-        found = Sum(self._sums[name].hexdigest(), entry.now.bytes + len(content))
+        found = Sum(self._sums[name].hexdigest(), entry.now.size + len(content))
         self._owned.holds(name, found, grows=True)
         self._owned.save(self.path)
 
     def finish(self, names: Iterable[str]) -> None:
         """No more is added to these files."""
-        for name in names:
-            if (entry := self._owned.entries.get(name)) and entry.grows:
-                self._owned.holds(name, entry.now)
-        self._owned.save(self.path)
+        growing = [
+            name for name in names
+            if name in self._owned.entries and self._owned.entries[name].grows
+        ]  # fmt: skip
+        for name in growing:
+            self._owned.holds(name, self._owned.entries[name].now)
+        if growing:
+            self._owned.save(self.path)
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files, in the manifest or not."""
@@ -274,8 +293,8 @@ class RunFolder:
             )
 
     def _unlisted(self, name: str, manifest: Manifest | None) -> InputError:
-        why = f"{self.path} has no {MANIFEST}" if manifest is None else f"{MANIFEST} does not list it"
+        why = f"there is no {MANIFEST}" if manifest is None else f"{MANIFEST} does not list it"
         return InputError(
-            f"{self.path / name} cannot be checked: {why}. If you know where the folder is from and "
-            f"want it as it is: {self.how_to_seal()}"
+            f"{self.path / name} cannot be checked: {why}. If you know where the folder is from "
+            f"and want it as it is: {self.how_to_seal()}"
         )

@@ -10,7 +10,6 @@ sense.evaluate adds outcomes.csv, a row per test image and attack, evaluation.js
 """
 
 import json
-import os
 import platform
 import shlex
 import subprocess
@@ -28,10 +27,10 @@ from .checkpoint import load_weights
 from .config import Config
 from .data import ImageData
 from .description import parse_description
-from .errors import InputError, MissingFileError, TakenError
+from .errors import InputError, MissingFileError
 from .models import build_to_fill
 from .models.handed_over import repeated
-from .run_folder import CHECKPOINT, LIMITS, PREVIOUS, RunFolder
+from .run_folder import RunFolder
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -44,14 +43,7 @@ def create_run(
     a run is there. What was made goes again where the `with` block of the folder ends with an error
     while the run is `provisional`: before its first checkpoint."""
     run.lock(create=True)
-    if os.path.lexists(run.path / CONFIG):
-        raise TakenError(
-            f"{run.path} holds a run already: go on with it by --resume {run.path}, or choose "
-            "another --out"
-        )
-    for name in (*LIMITS, CHECKPOINT, PREVIOUS):
-        if os.path.lexists(run.path / name):
-            raise TakenError(f"{run.path} holds {name} already: choose another --out")
+    run.check_free()
     run.provisional = True
     description = {
         "config": config.to_plain(),

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .attacks import pgd
-from .checkpoint import has_checkpoint, load_checkpoint, save_checkpoint, save_weights
+from .checkpoint import WEIGHTS, has_checkpoint, load_checkpoint, pack_weights, save_checkpoint
 from .config import Config
 from .data import ImageData, load_data, to_float
 from .data.augment import augment
@@ -32,10 +32,11 @@ from .errors import NotFiniteError
 from .methods import Batch, Method, NaturalTraining, Remembering, build_method
 from .methods.memory import merge
 from .models import build_model
-from .models.handed_over import instance_name
+from .models.handed_over import instance_name, repeated
 from .precision import Descent, prepare
 from .progress import Progress, Tally, epoch_line
-from .runs import create_run, resume_run, write_metrics
+from .run_folder import RunFolder
+from .runs import CONFIG, METRICS, create_run, metrics_text, resume_run
 from .schedules import learning_rate
 
 MONITOR_SEED = 0  # of the monitor's random starts: the same in each epoch and each run
@@ -51,10 +52,10 @@ class Stopped(Exception):  # noqa: N818  nothing went wrong
 
 def fit(
     config: Config,
-    out: Path,
+    out: Path | str | RunFolder,
     *,
     data: ImageData | None = None,
-    model: nn.Module | None = None,
+    model: nn.Module | str | None = None,
     resume: bool = False,
     on_epoch: Callable[[dict[str, Any]], object] | None = None,
     stop: Callable[[], int | None] = lambda: None,
@@ -68,12 +69,15 @@ def fit(
     config
         Every option.
     out
-        The run's folder: new, or with `resume` one that a run was begun in with this config.
+        The run's folder: new, or with `resume` one that a run was begun in with this config. It is
+        made once all else is ready, and belongs to this process until the function returns.
     data
         The images, else those that `config.dataset` names.
     model
         A network of your own, which is trained itself and not a copy, instead of the one that
         `config.model` names. config.json keeps its class; who loads the run has to bring it again.
+        With `resume` a name does as well; a factory that the run names is called only where it is
+        named here again.
     on_epoch
         Called with each epoch's line of metrics, by the first process alone.
     stop
@@ -89,6 +93,26 @@ def fit(
     -------
     The trained network, in evaluation mode.
     """
+    with out if isinstance(out, RunFolder) else RunFolder(out) as run:
+        return _fit(
+            config, run, data=data, model=model, resume=resume, on_epoch=on_epoch, stop=stop,
+            show=show, command=command,
+        )  # fmt: skip
+
+
+def _fit(
+    config: Config,
+    run: RunFolder,
+    *,
+    data: ImageData | None,
+    model: nn.Module | str | None,
+    resume: bool,
+    on_epoch: Callable[[dict[str, Any]], object] | None,
+    stop: Callable[[], int | None],
+    show: bool,
+    command: str | None,
+) -> nn.Module:
+    """`fit` in a folder, which the first process locks."""
     ranks = join()
     show = show and ranks.leads
     ranks.set_threads(config.threads)
@@ -98,17 +122,20 @@ def fit(
                      cudnn_benchmark=config.cudnn_benchmark)
     )  # fmt: skip
     images = ranks.each(lambda: data or load_data(config.dataset, config.data_dir))
-    if model is not None:
+    name = model if isinstance(model, str) else None
+    if isinstance(model, nn.Module):
         config = replace(config, model=instance_name(model))
+    elif resume:
+        name = ranks.each(lambda: repeated(name, config.model, run.path / CONFIG))
+    elif name is not None:
+        config = replace(config, model=name)
     ranks.check_alike("images", images.sha256)
-    ranks.first(
-        lambda: resume_run(out, config, images) if resume
-        else create_run(out, config, images, command, ranks.size)
-    )  # fmt: skip
+    ranks.first(lambda: resume_run(run, config, images) if resume else run.check_free())
 
     torch.manual_seed(config.seed)
-    if model is None:
-        model = ranks.each(lambda: build_model(config.model, images.shape, len(images.classes)))
+    if not isinstance(model, nn.Module):
+        name = name or config.model
+        model = ranks.each(lambda: build_model(name, images.shape, len(images.classes)))
     model = place(model, device).train()
     ranks.start_alike(model, config.seed, device)
     called, feed = prepare(model, config.precision, config.compile).train(), Feed(images, device)
@@ -116,11 +143,13 @@ def fit(
     n = min(config.train_size or len(images.train_x), len(images.train_x))
     method, pretraining = build_method(config, n), NaturalTraining()
     progress = Progress()
-    if resume and ranks.first(lambda: has_checkpoint(out)):  # else killed in its first epoch
-        state = ranks.first(lambda: load_checkpoint(out))
+    if resume and ranks.first(lambda: has_checkpoint(run.path)):  # else killed in its first epoch
+        state = ranks.first(lambda: load_checkpoint(run.path))
         progress = restore(state, model, descent, method, ranks)
         if ranks.leads:
-            publish(out, model, progress)  # what a kill after the checkpoint may have left undone
+            publish(run, model, progress)  # what a kill after the checkpoint may have left undone
+    if not resume:
+        ranks.first(lambda: create_run(run, config, images, command, ranks.size))
 
     epochs = config.pretrain + config.epochs
     while progress.epoch < epochs:
@@ -151,8 +180,8 @@ def fit(
             )
             reason = ranks.agree(stop())
             if reason is not None and progress.step < len(order):
-                save(out, model, descent, method, progress, ranks)
-                raise Stopped(out, reason)
+                save(run, model, descent, method, progress, ranks)
+                raise Stopped(run.path, reason)
         bar.close()
 
         line = {
@@ -167,13 +196,13 @@ def fit(
             "images_per_second": round(progress.images / progress.seconds, 1),
         }
         progress.end_epoch(line)
-        save(out, model, descent, method, progress, ranks)
+        save(run, model, descent, method, progress, ranks)
         if show:
             print(epoch_line(line, epochs), flush=True)
         if on_epoch is not None and ranks.leads:
             on_epoch(line)
         if (reason := ranks.agree(stop())) is not None and progress.epoch < epochs:
-            raise Stopped(out, reason)
+            raise Stopped(run.path, reason)
     return model.eval()
 
 
@@ -228,7 +257,7 @@ def monitor(
 
 
 def save(
-    out: Path,
+    run: RunFolder,
     model: nn.Module,
     descent: Descent,
     method: Method,
@@ -247,16 +276,17 @@ def save(
     }
 
     def write() -> None:
-        save_checkpoint(out, state)
-        publish(out, model, progress)
+        save_checkpoint(run.path, state)
+        run.provisional = False
+        publish(run, model, progress)
 
     ranks.first(write)  # the others wait: if they ended now, torchrun would end this one too
 
 
-def publish(out: Path, model: nn.Module, progress: Progress) -> None:
+def publish(run: RunFolder, model: nn.Module, progress: Progress) -> None:
     """Write what others read: the metrics and the weights."""
-    write_metrics(out, progress.metrics)
-    save_weights(out, model.state_dict())
+    weights = pack_weights(model.state_dict())
+    run.write({METRICS: metrics_text(progress.metrics), WEIGHTS: weights})
 
 
 def restore(

@@ -11,6 +11,7 @@ import torch
 from sense.config import Config
 from sense.data import ImageData
 from sense.data.mnist import load_sample
+from sense.run_folder import RunFolder
 from sense.train import fit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,6 +64,14 @@ def tiny() -> Config:
         dataset="arrays", model="capacity-2", pretrain=1, epochs=2, batch_size=50, lr=0.2,
         steps=3, step_size=0.08, eps=0.2, c=0.15, monitor=32, threads=1, device="cpu",
     )  # fmt: skip
+
+
+@pytest.fixture
+def locked(tmp_path):
+    """The test's folder, to be written into."""
+    with RunFolder(tmp_path) as folder:
+        folder.lock()
+        yield folder
 
 
 @pytest.fixture

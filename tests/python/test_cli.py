@@ -204,7 +204,7 @@ def test_two_targets_are_compared_and_a_weights_file_is_one(capsys, tmp_path, tr
     evaluate_main(["mine.safetensors", "yours.safetensors", *common, "--out", "other"])
     assert "other/comparison.json" in capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "other").iterdir()) == [
-        "comparison.json", "mine", "yours",
+        "comparison.json", "manifest.json", "mine", "yours",
     ]  # fmt: skip
     evaluate_main(["sense.models:SmallCNN", *common[2:], "--out", "one"])
     content = json.loads((tmp_path / "one/evaluation.json").read_text())

@@ -7,6 +7,7 @@ import pytest
 from sense.evaluation.compare import COMPARISON, compare, write_comparison
 from sense.evaluation.outcomes import OUTCOMES, Outcome
 from sense.evaluation.summary import EVALUATION, plain_accuracy, summarise
+from sense.seal import seal_folder
 from sense.statistics import holm, mcnemar
 
 # Right under natural, pgd and fgsm: of six images.
@@ -30,9 +31,9 @@ def stored(tmp_path):
             for i, (label, ok) in enumerate(zip(labels, found, strict=True))
         ]
         with (folder / OUTCOMES).open("w", newline="") as file:
-            csv.writer(file).writerows([Outcome._fields, *rows])
+            csv.writer(file, lineterminator="\n").writerows([Outcome._fields, *rows])
         content = {
-            "target": {"name": name, "config": CONFIG | config},
+            "target": {"name": name, "config": CONFIG | config}, "data": {},
             "options": {"eps": eps, "norm": "inf", "seed": 0, "batch": 250, "cascade": False},
             "attacks": {
                 attack: {"label": attack, "seconds": len(name), "attacked": 5}
@@ -43,6 +44,7 @@ def stored(tmp_path):
             "finished": finished,
         }  # fmt: skip
         (folder / EVALUATION).write_text(json.dumps(content))
+        seal_folder(folder)
         return folder
 
     return stored

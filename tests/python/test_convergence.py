@@ -58,7 +58,7 @@ def test_what_fell_does_not_rise_again_and_more_restarts_fell_more(trained):
     assert counts[0, 0] <= (model(x).argmax(1) == y).sum()
 
 
-def test_the_files_are_of_the_first_images(trained, tmp_path):
+def test_the_files_are_of_the_first_images(trained, locked, tmp_path):
     folder, data = trained
     model = load_model(folder)
     images = list(range(10, 90))
@@ -67,7 +67,7 @@ def test_the_files_are_of_the_first_images(trained, tmp_path):
     course = follow_batches(model, batches, SETTINGS, done.append)
     assert done == [30, 20]
     assert course.loss.shape == (5, 50)
-    write_convergence(tmp_path, images, course)
+    write_convergence(locked, images, course)
     losses = table(tmp_path / CONVERGENCE)
     assert len(losses) == 50 * 5
     assert (losses[7]["image"], losses[7]["step"]) == ("11", "2")

@@ -5,7 +5,7 @@ import torch
 
 from networks import linear_network
 from sense.evaluation.batches import cut
-from sense.evaluation.curve import extend_curve, write_curve
+from sense.evaluation.curve import CURVE, CURVE_OUTCOMES, extend_curve, write_curve
 from sense.evaluation.outcomes import Record
 from sense.evaluation.settings import Settings
 from sense.statistics import wilson
@@ -33,7 +33,7 @@ def settings(**options):
                        **options}).complete(None, None)  # fmt: skip
 
 
-def test_the_curve_of_a_linear_network_is_the_computed_one(linear, tmp_path):
+def test_the_curve_of_a_linear_network_is_the_computed_one(linear, locked, tmp_path):
     model, batches, y, robust = linear
     record = Record(range(100), y.tolist(), 30, key="eps")
     done = []
@@ -42,8 +42,8 @@ def test_the_curve_of_a_linear_network_is_the_computed_one(linear, tmp_path):
     for eps in RADII:
         assert record.standing([repr(eps)]) == robust[eps].tolist()
     assert 5 < sum(robust[0.05]) < sum(robust[0.0]) == 95
-    write_curve(tmp_path / "curve.csv", record)
-    rows = list(csv.DictReader((tmp_path / "curve.csv").read_text().splitlines()))
+    write_curve(locked, record)
+    rows = list(csv.DictReader((tmp_path / CURVE).read_text().splitlines()))
     assert [float(row["eps"]) for row in rows] == list(RADII)
     for row, eps in zip(rows, RADII, strict=True):
         expected = wilson(int(robust[eps].sum()), 100)
@@ -52,22 +52,25 @@ def test_the_curve_of_a_linear_network_is_the_computed_one(linear, tmp_path):
         assert found == [expected.estimate, expected.lower, expected.upper]
 
 
-def test_cut_after_any_batch_the_curve_is_the_same(linear, tmp_path):
+def test_cut_after_any_batch_the_curve_is_the_same(linear, locked):
     model, batches, y, _ = linear
     some = settings(steps=1, curve=(0.01, 0.02))
     whole = Record(range(100), y.tolist(), 30, key="eps")
     extend_curve(model, batches, some, whole)
+
+    def in_file():
+        return Record(range(100), y.tolist(), 30, locked, CURVE_OUTCOMES, "eps")
+
     for most in (1, 4, 6):
-        path, left = tmp_path / f"{most}.csv", iter(range(most))
+        locked.remove([CURVE_OUTCOMES])
+        left = iter(range(most))
 
         def stop(_, left=left):
             if next(left, None) is None:
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            extend_curve(
-                model, batches, some, Record(range(100), y.tolist(), 30, path, "eps"), stop
-            )
-        again = Record(range(100), y.tolist(), 30, path, "eps")
+            extend_curve(model, batches, some, in_file(), stop)
+        again = in_file()
         extend_curve(model, batches, some, again)
         assert again.outcomes() == whole.outcomes()

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from defences import Quantised
+from kills import killed_at_each_change
 from networks import linear_network
+from sense import files, runs
 from sense.data import to_float
 from sense.evaluate import Stopped, evaluate, evaluate_run, evaluate_target
 from sense.evaluation.convergence import CONVERGENCE, CONVERGENCE_ACCURACY
@@ -157,6 +159,24 @@ def test_stopped_after_each_batch_it_ends_as_if_never_stopped(run, tmp_path, cas
         assert {k: v for k, v in told.items() if k not in costs} == {
             k: v for k, v in content["attacks"][name].items() if k not in costs
         }
+
+
+def test_killed_at_any_change_to_the_disk_it_ends_as_if_never_stopped(run, tmp_path, monkeypatch):
+    settings = replace(
+        ALL, attacks=("fgsm",), n=4, batch=2, curve=(0.1,), convergence=2, restarts=1, steps=1
+    )
+    monkeypatch.setattr(runs, "_commit", lambda: None)
+    monkeypatch.setattr(files.os, "fsync", lambda file: None)
+    run(settings)
+    again = 0
+    for folder in killed_at_each_change(
+        monkeypatch, tmp_path, None, lambda folder: run(settings, out=folder)
+    ):
+        run(settings, out=folder)
+        assert texts(folder) == texts(tmp_path / "out")
+        assert not list(folder.glob(".*"))
+        again += 1
+    assert again > 50
 
 
 def test_a_finished_one_is_not_repeated_and_can_be_extended(run, tmp_path):

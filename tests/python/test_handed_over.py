@@ -76,9 +76,11 @@ def test_a_factory_works_wherever_a_name_does(in_folder, tmp_path, capsys):
         "--train-size", "500", "--monitor", "16", "--threads", "1", "--out", str(run),
     ])  # fmt: skip
     assert json.loads((run / "config.json").read_text())["config"]["model"] == f"{in_folder}:Own"
-    evaluate_main([str(run), "--steps", "2", "--restarts", "1", "--n", "50", "--no-judge"])
+    name = f"{in_folder}:Own"
+    quick = ["--steps", "2", "--restarts", "1", "--n", "50", "--no-judge"]
+    evaluate_main([str(run), "--model", name, *quick])
     assert "natural" in capsys.readouterr().out
-    assert isinstance(load_model(run)[1], nn.Linear)
+    assert isinstance(load_model(run, name)[1], nn.Linear)
 
 
 class Mine(nn.Sequential):

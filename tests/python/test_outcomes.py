@@ -1,29 +1,28 @@
 """The record of outcomes: found again whole, whatever moment the process before it died at."""
 
-import gzip
-
 import pytest
 
 from sense.evaluation.outcomes import OUTCOMES, Outcome, Record, read_outcomes
+from sense.files import gzipped
 
 IMAGES, LABELS = [2, 5, 6, 8, 9], [1, 0, 1, 1, 0]
 
 
-def record(path=None, **options):
-    return Record(IMAGES, LABELS, 2, path, **options)
+def record(folder=None, **options):
+    return Record(IMAGES, LABELS, 2, folder, **options)
 
 
-def filled(path):
-    rows = record(path)
+def filled(folder):
+    rows = record(folder)
     for key, found in (("natural", [1, 0, 1, 0, 0]), ("pgd", [1, 1, 0, 0, 0])):
         for i in range(0, 5, 2):
             rows.add(key, found[i : i + 2])
     return rows
 
 
-def test_rows_are_on_the_disk_as_soon_as_they_are_added(tmp_path):
-    path = tmp_path / "o.csv"
-    rows = record(path)
+def test_rows_are_on_the_disk_as_soon_as_they_are_added(locked, tmp_path):
+    path = tmp_path / OUTCOMES
+    rows = record(locked)
     assert path.read_bytes() == b"image,label,attack,prediction,correct\n"
     rows.add("natural", [1, 1])
     assert path.read_bytes().endswith(b"correct\n2,1,natural,1,1\n5,0,natural,1,0\n")
@@ -33,13 +32,14 @@ def test_rows_are_on_the_disk_as_soon_as_they_are_added(tmp_path):
     )  # fmt: skip
 
 
-def test_cut_at_any_byte_it_goes_on_to_the_same_file(tmp_path):
-    path = tmp_path / "o.csv"
-    filled(path)
+def test_cut_at_any_byte_it_goes_on_to_the_same_file(locked, tmp_path):
+    """Where it was sealed so; a file that is cut without that is refused (test_run_folder)."""
+    path = tmp_path / OUTCOMES
+    filled(locked)
     whole = path.read_bytes()
-    for cut in range(len(whole) + 1):
-        path.write_bytes(whole[:cut])
-        rows = record(path)
+    for cut in range(0, len(whole) + 1, 3):
+        locked.write({OUTCOMES: whole[:cut]})
+        rows = record(locked)
         assert all(rows.done(key) % 2 == 0 or rows.complete(key) for key in rows.predictions)
         for key, found in (("natural", [1, 0, 1, 0, 0]), ("pgd", [1, 1, 0, 0, 0])):
             while not rows.complete(key):
@@ -48,18 +48,20 @@ def test_cut_at_any_byte_it_goes_on_to_the_same_file(tmp_path):
         assert path.read_bytes() == whole
 
 
-def test_who_stands(tmp_path):
-    rows = filled(tmp_path / "o.csv")
+def test_who_stands(locked):
+    rows = filled(locked)
     assert rows.standing(["natural"]) == [True, True, True, False, True]
     assert rows.standing(["natural", "pgd"]) == [True, False, False, False, True]
 
 
-def test_two_writers_are_noticed(tmp_path):
-    rows = filled(tmp_path / "o.csv")
+def test_another_writer_is_noticed(locked, tmp_path):
+    """One that knows no locks."""
+    rows = filled(locked)
     rows.check_file()
-    record(tmp_path / "o.csv").add("fgsm", [1, 1])
-    with pytest.raises(ValueError, match="by another evaluation into the same folder"):
-        rows.check_file()
+    with (tmp_path / OUTCOMES).open("a") as file:
+        file.write("2,1,fgsm,1,1\n")
+    with pytest.raises(ValueError, match=f"{OUTCOMES} was changed while it was being written"):
+        rows.add("fgsm", [1, 1])
     record().check_file()
 
 
@@ -69,37 +71,52 @@ def test_without_a_path_all_stays_in_memory():
     assert rows.done("natural") == 2
 
 
-def test_another_key_has_its_own_column(tmp_path):
-    rows = record(tmp_path / "o.csv", key="eps")
+def test_another_key_has_its_own_column(locked, tmp_path):
+    rows = record(locked, key="eps")
     rows.add("0.1", [1, 0])
-    assert (tmp_path / "o.csv").read_text().splitlines()[0] == "image,label,eps,prediction,correct"
+    assert (tmp_path / OUTCOMES).read_text().splitlines()[0] == "image,label,eps,prediction,correct"
     with pytest.raises(ValueError, match="does not begin with image,label,attack"):
-        record(tmp_path / "o.csv")
+        record(locked)
 
 
 @pytest.mark.parametrize(
-    "line", ["3,1,natural,1,1", "2,0,natural,1,0", "2,1,natural,1", "2,1,,1,1", "rubbish"]
-)
-def test_other_images_and_damage_are_refused(tmp_path, line):
-    path = tmp_path / "o.csv"
-    path.write_text(f"image,label,attack,prediction,correct\n{line}\n")
+    "line",
+    ["3,1,natural,1,1", "2,0,natural,1,0", "2,1,natural,1", "2,1,,1,1", "2,1,pgd,1,0",
+     "2,1,pgd,x,0", "2,1,pgd,-1,0", "2,1,pgd,1.0,0", "rubbish"],
+)  # fmt: skip
+def test_other_images_and_damage_are_refused(locked, line):
+    locked.write({OUTCOMES: f"image,label,attack,prediction,correct\n{line}\n"})
     with pytest.raises(ValueError, match=r"other images than these, or is damaged.*--overwrite"):
-        record(path)
+        record(locked)
 
 
-def test_more_rows_than_images_are_refused(tmp_path):
-    path = tmp_path / "o.csv"
-    filled(path)
-    path.write_text(path.read_text() + "2,1,pgd,1,1\n")
+def test_more_rows_than_images_are_refused(locked, tmp_path):
+    filled(locked)
+    locked.write({OUTCOMES: (tmp_path / OUTCOMES).read_text() + "2,1,pgd,1,1\n"})
     with pytest.raises(ValueError, match="or is damaged"):
-        record(path)
+        record(locked)
 
 
-def test_outcomes_are_read_gzipped_or_not(tmp_path):
-    rows = filled(tmp_path / OUTCOMES).outcomes()
+def test_outcomes_are_read_gzipped_or_not(locked, tmp_path):
+    rows = filled(locked).outcomes()
     assert read_outcomes(tmp_path) == rows
-    (tmp_path / f"{OUTCOMES}.gz").write_bytes(gzip.compress((tmp_path / OUTCOMES).read_bytes()))
-    (tmp_path / OUTCOMES).unlink()
+    locked.write({f"{OUTCOMES}.gz": gzipped(locked.read(OUTCOMES))})
+    locked.remove([OUTCOMES])
     assert read_outcomes(tmp_path) == rows
     with pytest.raises(FileNotFoundError, match=r"python -m sense\.evaluate"):
         read_outcomes(tmp_path / "nowhere")
+
+
+HEAD = "image,label,attack,prediction,correct\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "image,label,attack\n2,1,pgd\n", HEAD + "2,1,pgd,1\n", HEAD + "2,1,pgd,1,0\n",
+     HEAD + "2,1,pgd,x,0\n", HEAD + "2,1,pgd,1,1,1\n", HEAD + "\n2,1,pgd,1,1\n",
+     HEAD + "99999999999999999999,1,pgd,1,1\n", HEAD + "2,1,\u2028,1,1\n"],
+)  # fmt: skip
+def test_rows_that_were_never_written_are_refused_with_the_file(locked, tmp_path, text):
+    locked.write({OUTCOMES: text})
+    with pytest.raises(ValueError, match=OUTCOMES):
+        read_outcomes(tmp_path)

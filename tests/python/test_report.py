@@ -10,11 +10,12 @@ import pytest
 
 from conftest import ROOT
 from sense import report as module
-from sense.checkpoint import WEIGHTS, pack_weights, read_weights, save_weights
+from sense.checkpoint import WEIGHTS, pack_weights
 from sense.evaluate import evaluate_run
 from sense.evaluation.examples import EXAMPLES
 from sense.evaluation.settings import Settings
 from sense.report import report, report_main
+from sense.seal import seal_folder
 from sense.train import fit
 
 QUICK = Settings(attacks=("fgsm", "pgd"), n=20, steps=2, restarts=1, judge=False)
@@ -37,9 +38,9 @@ def stored(tmp_path_factory):
         folder = tmp_path_factory.mktemp("report") / name
         folder.mkdir()
         source = ROOT / "inst/extdata/mnist-demo" / name
-        for file in ("config.json", "metrics.jsonl"):
+        for file in ("config.json", "metrics.jsonl", WEIGHTS):
             shutil.copy(source / file, folder)
-        save_weights(folder, read_weights(source / WEIGHTS))
+        seal_folder(folder)
         evaluate_run(folder, QUICK)
         folders.append(folder)
     return folders
@@ -60,7 +61,7 @@ def test_the_page_of_a_run(in_r, runs, capsys):
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
     assert len(json.loads((runs[1] / EXAMPLES).read_text())["x"]) == 3
     assert {path.name for path in runs[1].iterdir()} == {
-        "config.json", "metrics.jsonl", "model.safetensors", "model.safetensors.sha256",
+        "config.json", "metrics.jsonl", "model.safetensors", "manifest.json",
         "outcomes.csv", "evaluation.json", EXAMPLES, "report.html",
     }  # fmt: skip
 
@@ -76,6 +77,7 @@ def test_an_error_of_r_is_one_line(in_r, runs, capsys):
     outcomes = runs[0] / "outcomes.csv"
     rows = outcomes.read_text().splitlines()
     outcomes.write_text("\n".join(rows[:-1]) + "\n")
+    seal_folder(runs[0])
     with pytest.raises(SystemExit) as stopped:
         report_main([str(runs[0]), "--examples", "0"])
     assert stopped.value.code == 2
@@ -88,10 +90,12 @@ def test_an_error_of_r_is_one_line(in_r, runs, capsys):
 
 def test_what_cannot_be_opened_again_has_no_images(in_r, runs, capsys):
     (runs[0] / WEIGHTS).write_bytes(pack_weights({}))
+    seal_folder(runs[0])
     page = report([runs[0]], examples=2)
     assert page.exists()
     assert "no adversarial images" in capsys.readouterr().err
     (runs[0] / "config.json").unlink()
+    seal_folder(runs[0])
     report([runs[0]], examples=2)
     assert "this is no run" in capsys.readouterr().err
 

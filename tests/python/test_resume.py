@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 import torch
 
+from kills import killed_at_each_change
 from sense import train
 from sense.checkpoint import CHECKPOINT, WEIGHTS, load_weights
 from sense.runs import METRICS
@@ -74,10 +75,11 @@ def test_a_stop_in_the_last_step_lets_the_run_end(tmp_path, few, tiny):
     assert len(outcome(tmp_path)[1]) == 3
 
 
-@pytest.mark.parametrize("at", ["save_checkpoint", "write_metrics", "save_weights"])
+@pytest.mark.parametrize("at", ["save_checkpoint", "publish"])
 @pytest.mark.parametrize("save", [1, 2, 3])
 def test_killed_between_two_files_of_a_save(tmp_path, few, tiny, monkeypatch, at, save):
-    """Each epoch ends with three files; a run may die before any of them, the last ones too."""
+    """Each epoch ends with three files; a run may die before any of them, the last ones too. (At
+    each single write: test_run_folder.)"""
     fit(tiny, tmp_path / "whole", data=few)
     write, calls = getattr(train, at), count(1)
 
@@ -93,6 +95,27 @@ def test_killed_between_two_files_of_a_save(tmp_path, few, tiny, monkeypatch, at
     fit(tiny, tmp_path / "killed", data=few, resume=True)
     assert outcome(tmp_path / "killed") == outcome(tmp_path / "whole")
     assert load_weights(tmp_path / "killed")
+
+
+def test_killed_at_any_change_to_the_disk_it_resumes_bit_for_bit(tmp_path, few, tiny, monkeypatch):
+    """From before there is a folder to after the last file; the second epoch begins with a
+    checkpoint and one before it."""
+    data = replace(few, train_x=few.train_x[:100], train_y=few.train_y[:100])
+    config = replace(tiny, model="capacity-1", method="nt", pretrain=0, epochs=2, monitor=2)
+    fit(config, tmp_path / "whole", data=data)
+
+    def run(folder):
+        fit(config, folder, data=data)
+
+    begun = 0
+    for folder in killed_at_each_change(monkeypatch, tmp_path, None, run):
+        resume = (folder / "config.json").exists()
+        fit(config, folder, data=data, resume=resume)
+        assert outcome(folder) == outcome(tmp_path / "whole")
+        assert load_weights(folder)
+        assert not list(folder.glob(".*"))
+        begun += resume
+    assert begun > 20
 
 
 def test_a_damaged_checkpoint_costs_an_epoch_and_nothing_else(tmp_path, few, tiny):

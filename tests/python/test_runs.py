@@ -6,21 +6,26 @@ import pytest
 import torch
 
 from sense import __version__
+from sense.run_folder import RunFolder
 from sense.runs import (
     CONFIG,
-    METRICS,
     check_same_data,
     create_run,
+    json_text,
+    metrics_text,
     provenance,
     read_run,
     resume_run,
-    write_json,
-    write_metrics,
 )
 
 
+def create(folder, *arguments, **options):
+    with RunFolder(folder) as run:
+        create_run(run, *arguments, **options)
+
+
 def test_a_run_tells_what_was_asked_and_of_which_images(tmp_path, tiny, few):
-    create_run(tmp_path / "a" / "b", tiny, few)
+    create(tmp_path / "a" / "b", tiny, few)
     config, description = read_run(tmp_path / "a" / "b")
     assert config == tiny
     assert description["config"] == tiny.to_plain()
@@ -41,10 +46,10 @@ def test_provenance():
 
 
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path, tiny, few):
-    create_run(tmp_path, tiny, few)
+    create(tmp_path, tiny, few)
     before = (tmp_path / CONFIG).read_bytes()
     with pytest.raises(FileExistsError, match="holds a run already: go on with it by --resume"):
-        create_run(tmp_path, replace(tiny, c=0.9), few)
+        create(tmp_path, replace(tiny, c=0.9), few)
     assert (tmp_path / CONFIG).read_bytes() == before
 
 
@@ -54,7 +59,7 @@ def test_a_folder_without_a_run(tmp_path):
 
 
 def test_other_images_are_noticed(tmp_path, tiny, few, sample):
-    create_run(tmp_path, tiny, few)
+    create(tmp_path, tiny, few)
     _, description = read_run(tmp_path)
     check_same_data(tmp_path, description, few)
     with pytest.raises(ValueError, match=f"{few.sha256}, these images have {sample.sha256}"):
@@ -62,19 +67,18 @@ def test_other_images_are_noticed(tmp_path, tiny, few, sample):
 
 
 def test_other_options_are_noticed_but_for_where_it_runs(tmp_path, tiny, few):
-    create_run(tmp_path, tiny, few, processes=3)
+    create(tmp_path, tiny, few, processes=3)
     assert read_run(tmp_path)[1]["provenance"]["processes"] == 3
     elsewhere = {"threads": 2, "device": "auto", "data_dir": tmp_path, "compile": "default"}
-    resume_run(tmp_path, replace(tiny, compact_every=2, **elsewhere), few)
-    with pytest.raises(ValueError, match=r"other options: c \(0.15, not 1.0\), seed \(1, not 2\)"):
-        resume_run(tmp_path, replace(tiny, c=1.0, seed=2), few)
+    with RunFolder(tmp_path) as run:
+        resume_run(run, replace(tiny, compact_every=2, **elsewhere), few)
+        changed = r"other options: c \(0.15, not 1.0\), seed \(1, not 2\)"
+        with pytest.raises(ValueError, match=changed):
+            resume_run(run, replace(tiny, c=1.0, seed=2), few)
 
 
-def test_files_hold_json_that_any_reader_accepts(tmp_path):
-    write_json(tmp_path / "a.json", {"x": 1.5})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1.5}
+def test_json_is_what_any_reader_accepts():
+    assert json.loads(json_text({"x": 1.5})) == {"x": 1.5}
     with pytest.raises(ValueError, match="JSON"):
-        write_json(tmp_path / "a.json", {"x": float("nan")})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1.5}
-    write_metrics(tmp_path, [{"epoch": 1}, {"epoch": 2}])
-    assert (tmp_path / METRICS).read_text() == '{"epoch": 1}\n{"epoch": 2}\n'
+        json_text({"x": float("nan")})
+    assert metrics_text([{"epoch": 1}, {"epoch": 2}]) == '{"epoch": 1}\n{"epoch": 2}\n'

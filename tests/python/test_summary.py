@@ -16,6 +16,7 @@ from sense.evaluation.summary import (
     summarise,
 )
 from sense.evaluation.targets import open_run
+from sense.run_folder import RunFolder
 from sense.statistics import clopper_pearson, wilson
 
 
@@ -46,23 +47,27 @@ def test_both_intervals_are_told():
 @pytest.fixture
 def start_in(trained, tmp_path):
     folder, data = trained
-    target = open_run(folder, data=data, out=tmp_path / "out")
+    target, opened = open_run(folder, data=data, out=tmp_path / "out"), []
 
     def start_in(images=range(6), overwrite=False, target=target, **options):
         settings = Settings(**{"steps": 3, "restarts": 2, "batch": 3, "n": len(images), **options})
         settings = settings.complete(target.eps, target.norm)
         suite = build_suite(settings)
+        opened.append(RunFolder(tmp_path / "out"))
+        for folder in opened[-2:]:
+            folder.close()
         content, record = begin(
-            target, settings, list(images), suite, overwrite=overwrite, command="mine"
+            opened[-1], target, settings, list(images), suite, overwrite=overwrite, command="mine"
         )
-        return content, record, settings, tmp_path / "out"
+        return content, record, settings, opened[-1]
 
-    return start_in
+    yield start_in
+    opened[-1].close()
 
 
 def test_what_is_written_before_anything_is_known(start_in, trained):
     content, record, _, folder = start_in()
-    assert json.loads((folder / EVALUATION).read_text()) == content == read_evaluation(folder)
+    assert json.loads((folder.path / EVALUATION).read_text()) == content == read_evaluation(folder)
     assert content["target"]["model"] == "capacity-1"
     assert content["target"]["config"]["method"] == "nt"
     data = trained[1]
@@ -129,7 +134,7 @@ def test_other_options_are_refused_or_overwrite(start_in, change, message):
         start_in(**change)
     _, record, _, _ = start_in(**change, overwrite=True)
     assert record.outcomes() == []
-    assert (folder / OUTCOMES).read_text().count("\n") == 1
+    assert (folder.path / OUTCOMES).read_text().count("\n") == 1
 
 
 def test_other_weights_are_refused(start_in, trained):
@@ -168,7 +173,7 @@ def test_a_cascade_counts_on_how_many_images_each_attack_was_tried(start_in):
 
 def test_outcomes_without_their_options_are_refused(start_in):
     folder = start_in()[3]
-    (folder / EVALUATION).unlink()
+    folder.remove([EVALUATION])
     with pytest.raises(ValueError, match=r"outcomes.csv without evaluation.json"):
         start_in()
     with pytest.raises(FileNotFoundError, match=r"python -m sense\.evaluate"):

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from sense.checkpoint import WEIGHTS, load_weights
+from sense.evaluation.settings import Settings
 from sense.evaluation.targets import Target, open_run, open_source, open_target, told_apart
 from sense.evaluation.weights import weights_sha256
 from sense.models import build_model
@@ -115,8 +116,8 @@ def test_opening_leaves_the_random_stream_alone(trained, own, few):
 
 
 def test_the_source_of_transfer(trained):
-    assert open_source(None, torch.device("cpu")) is None
-    source = open_source(trained[0], torch.device("cpu"))
+    assert open_source(Settings(), torch.device("cpu")) is None
+    source = open_source(Settings(source=trained[0]), torch.device("cpu"))
     assert weights_sha256(source) == weights_sha256(load_model(trained[0]))
 
 

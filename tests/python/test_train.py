@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from sense import train
-from sense.checkpoint import CHECKPOINT, PREVIOUS, WEIGHTS, WEIGHTS_SUM, load_checkpoint
+from sense.checkpoint import CHECKPOINT, PREVIOUS, WEIGHTS, load_checkpoint
 from sense.checkpoint import load_weights as weights
 from sense.config import Config
+from sense.manifest import MANIFEST
 from sense.methods import Step
 from sense.models import build_model
 from sense.runs import CONFIG, METRICS, load_model, read_run
@@ -66,7 +67,7 @@ def test_a_run_folder_and_what_its_metrics_say(tmp_path, few, tiny):
     heard = []
     model = fit(tiny, tmp_path, data=few, on_epoch=heard.append)
     assert {path.name for path in tmp_path.iterdir()} == {
-        CONFIG, METRICS, CHECKPOINT, PREVIOUS, WEIGHTS, WEIGHTS_SUM,
+        CONFIG, METRICS, CHECKPOINT, PREVIOUS, WEIGHTS, MANIFEST,
     }  # fmt: skip
     assert lines(tmp_path) == heard
     assert [line["epoch"] for line in heard] == [1, 2, 3]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..files import gzipped, write_atomically
 
 UNSIGNED_BYTE = 0x08
 
@@ -43,4 +44,4 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
     """Write unsigned bytes as gzipped IDX; the same array always gives the same file."""
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, UNSIGNED_BYTE, array.ndim, *array.shape)
-    path.write_bytes(gzip.compress(header + array.tobytes(), compresslevel=9, mtime=0))
+    write_atomically(path, gzipped(header + array.tobytes()))

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..runs import provenance, write_json
+from ..run_folder import RunFolder
+from ..runs import json_text, provenance
 from ..statistics import holm, mcnemar, over_seeds
 from .outcomes import Outcome, read_outcomes
 from .summary import WORST, differences, read_evaluation
@@ -44,8 +45,9 @@ def compare(folders: Mapping[str, Path]) -> dict[str, Any]:
 
 def write_comparison(folder: Path, comparison: dict[str, Any]) -> Path:
     """Write comparison.json into the folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / COMPARISON, comparison)
+    with RunFolder(folder) as files:
+        files.lock(create=True)
+        files.write({COMPARISON: json_text(comparison)})
     return folder / COMPARISON
 
 

@@ -1,7 +1,6 @@
 """PGD step by step: has it converged? (Figures 8 and 9 of the paper.)"""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -10,8 +9,9 @@ from torch import Tensor, nn
 
 from ..attacks import pgd
 from ..attacks.geometry import random_point
+from ..run_folder import RunFolder
 from .batches import Batch, batch_seed
-from .curve import INTERVAL, interval_row, write_table
+from .curve import INTERVAL, interval_row, table_text
 from .settings import Settings
 
 CONVERGENCE = "convergence.csv"
@@ -69,24 +69,25 @@ def follow_batches(
     return Course(torch.cat(loss, 1), torch.cat(right, 2))
 
 
-def write_convergence(folder: Path, images: Sequence[int], course: Course) -> None:
+def write_convergence(folder: RunFolder, images: Sequence[int], course: Course) -> None:
     """convergence.csv and convergence_accuracy.csv."""
     # Adding 0.0 makes the -0 that a cross-entropy can be a 0.
     losses = course.loss.T.tolist()
-    write_table(
-        folder / CONVERGENCE, ("image", "step", "loss"),
+    by_image = table_text(
+        ("image", "step", "loss"),
         [
             [image, step, f"{loss + 0.0:.7g}"]
             for image, row in zip(images[: len(losses)], losses, strict=True)
             for step, loss in enumerate(row)
         ],
-    )  # fmt: skip
+    )
     counts, n = course.right.sum(2).tolist(), course.right.shape[2]
-    write_table(
-        folder / CONVERGENCE_ACCURACY, ("restart", "step", *INTERVAL),
+    by_restart = table_text(
+        ("restart", "step", *INTERVAL),
         [
             [restart + 1, step, *interval_row(k, n)]
             for restart, row in enumerate(counts)
             for step, k in enumerate(row)
         ],
-    )  # fmt: skip
+    )
+    folder.write({CONVERGENCE: by_image, CONVERGENCE_ACCURACY: by_restart})

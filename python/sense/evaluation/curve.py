@@ -1,14 +1,14 @@
 """The robustness curve: accuracy under PGD by radius."""
 
 import csv
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import nn
 
-from ..checkpoint import write_atomically
+from ..run_folder import RunFolder
 from ..statistics import wilson
 from .batches import Batch, batch_seed, broken_before
 from .outcomes import Record
@@ -46,13 +46,13 @@ def extend_curve(
         before = key
 
 
-def write_curve(path: Path, record: Record) -> None:
+def write_curve(folder: RunFolder, record: Record) -> None:
     """curve.csv: a row for each radius, with Wilson's interval."""
     rows = []
     for key in sorted(record.predictions, key=float):
         k = sum(record.standing([key]))
         rows.append([key, *interval_row(k, len(record.images))])
-    write_table(path, ("eps", *INTERVAL), rows)
+    folder.write({CURVE: table_text(("eps", *INTERVAL), rows)})
 
 
 def interval_row(k: int, n: int) -> list[float]:
@@ -61,13 +61,10 @@ def interval_row(k: int, n: int) -> list[float]:
     return [k, n, found.estimate, found.lower, found.upper]
 
 
-def write_table(path: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A CSV file, whole or not there."""
-
-    def write(part: Path) -> None:
-        with part.open("w", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(header)
-            table.writerows(rows)
-
-    write_atomically(path, write)
+def table_text(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A CSV file."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(header)
+    table.writerows(rows)
+    return text.getvalue()

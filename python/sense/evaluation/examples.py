@@ -2,15 +2,14 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..checkpoint import write_atomically
 from ..devices import choose_device, place_to_evaluate
 from ..errors import InputError
+from ..run_folder import RunFolder
 from .batches import batch_seed, cut
 from .settings import Settings
 from .suite import build_attack, check_network, predict, worst_images
@@ -53,7 +52,7 @@ def make_examples(
     if not 1 <= n <= len(target.data.test_x):
         raise InputError(f"n must be from 1 to {len(target.data.test_x)}, the test images, got {n}")
     where = choose_device(device)
-    attack = build_attack(names[0], settings, open_source(settings.source, where))
+    attack = build_attack(names[0], settings, open_source(settings, where))
     model = place_to_evaluate(target.model, where)
     (batch,) = cut(range(n), target.data.test_x, target.data.test_y, n, where)
     check_network(model, batch.x, batch.y, [attack])
@@ -90,11 +89,9 @@ def pixels(x: Tensor) -> list[list[float]]:
     return [[round(value, 6) for value in row] for row in x.flatten(1).tolist()]
 
 
-def write_examples(folder: Path, content: dict[str, Any]) -> Path:
-    """Write examples.json into the folder."""
-    text = json.dumps(content, allow_nan=False) + "\n"
-    write_atomically(folder / EXAMPLES, lambda part: part.write_text(text))
-    return folder / EXAMPLES
+def write_examples(folder: RunFolder, content: dict[str, Any]) -> None:
+    """Write examples.json into the folder, which is locked."""
+    folder.write({EXAMPLES: json.dumps(content, allow_nan=False) + "\n"})
 
 
 def settings_of(content: dict[str, Any]) -> Settings:

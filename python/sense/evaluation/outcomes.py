@@ -5,15 +5,14 @@ goes on from there.
 """
 
 import csv
-import gzip
 import io
-import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..checkpoint import write_atomically
 from ..errors import InputError, MissingFileError
+from ..run_folder import RunFolder
 
 OUTCOMES = "outcomes.csv"
 
@@ -37,8 +36,9 @@ class Record:
         Positions in the test set and labels.
     batch
         Images that are added at once.
-    path
-        The file, begun where it is not there; without one, all stays in memory.
+    folder, name
+        The file, begun where it is not there; without a folder, which is locked, all stays in
+        memory.
     key
         The column that tells the keys apart.
 
@@ -50,14 +50,16 @@ class Record:
         images: Sequence[int],
         labels: Sequence[int],
         batch: int,
-        path: Path | None = None,
+        folder: RunFolder | None = None,
+        name: str = OUTCOMES,
         key: str = "attack",
     ) -> None:
-        self.images, self.labels, self.batch, self.path = list(images), list(labels), batch, path
+        self.images, self.labels, self.batch = list(images), list(labels), batch
+        self.folder, self.name = folder, name
         self.header = ["image", "label", key, "prediction", "correct"]
         self.predictions: dict[str, list[int]] = {}
-        if path is not None:
-            self._read(path)
+        if folder is not None:
+            self._read(folder)
 
     def done(self, key: str) -> int:
         """How many images the key has."""
@@ -77,11 +79,8 @@ class Record:
         """The next images of the key; they are on the disk when this returns."""
         begin = self.done(key)
         self.predictions.setdefault(key, []).extend(predictions)
-        if self.path is not None:
-            with self.path.open("a", newline="") as file:
-                file.write(self._text(key, begin))
-                file.flush()
-                os.fsync(file.fileno())
+        if self.folder is not None:
+            self.folder.append(self.name, self._text(key, begin).encode())
 
     def standing(self, keys: Sequence[str]) -> list[bool]:
         """Which images are right under every one of the keys."""
@@ -95,11 +94,11 @@ class Record:
         return [row for key in self.predictions for row in self._rows(key, 0)]
 
     def check_file(self) -> None:
-        """Raise ValueError where the file holds other rows than these: two processes wrote it."""
-        if self.path is not None and self.path.read_text() != self._whole():
+        """Raise ValueError where the file holds other rows than these: another wrote it too."""
+        if self.folder is not None and self.folder.text(self.name) != self._whole():
             raise InputError(
-                f"{self.path} was changed while it was being written, by another evaluation into "
-                "the same folder, it seems: --overwrite it"
+                f"{self.folder.path / self.name} was changed while it was being written: "
+                "--overwrite it"
             )
 
     def _whole(self) -> str:
@@ -108,18 +107,20 @@ class Record:
 
     def _rows(self, key: str, begin: int) -> Iterator[Outcome]:
         for i in range(begin, self.done(key)):
-            label, guess = self.labels[i], self.predictions[key][i]
-            yield Outcome(self.images[i], label, key, guess, int(guess == label))
+            yield self._row(key, i, self.predictions[key][i])
+
+    def _row(self, key: str, i: int, guess: int) -> Outcome:
+        return Outcome(self.images[i], self.labels[i], key, guess, int(guess == self.labels[i]))
 
     def _text(self, key: str, begin: int) -> str:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(self._rows(key, begin))
         return text.getvalue()
 
-    def _read(self, path: Path) -> None:
+    def _read(self, folder: RunFolder) -> None:
         """Take over what the file has, and cut it to whole batches."""
-        head = ",".join(self.header) + "\n"
-        content = path.read_text() if path.exists() else ""
+        head, path = ",".join(self.header) + "\n", folder.path / self.name
+        content = folder.text(self.name) if folder.has(self.name) else ""
         whole = content[: content.rfind("\n") + 1]  # the last line may be torn
         if whole and not whole.startswith(head):
             raise InputError(f"{path} does not begin with {head.strip()}: --overwrite it")
@@ -130,15 +131,14 @@ class Record:
         self.predictions = {key: found for key, found in self.predictions.items() if found}
         kept = self._whole()
         if kept != content:
-            write_atomically(path, lambda part: part.write_text(kept))
+            folder.write({self.name: kept})
 
     def _take(self, path: Path, line: str) -> None:
         cells = line.split(",")
         key = cells[2] if len(cells) == 5 else ""
         i = self.done(key)
-        if not key or i >= len(self.images) or cells[:2] != [
-            str(self.images[i]), str(self.labels[i])
-        ]:  # fmt: skip
+        right = bool(key) and i < len(self.images) and re.fullmatch(r"\d{1,9}", cells[3])
+        if not right or cells != [str(cell) for cell in self._row(key, i, int(cells[3]))]:
             raise InputError(
                 f"{path} has other images than these, or is damaged, at {line!r}: --overwrite it, "
                 "or choose another --out"
@@ -148,13 +148,29 @@ class Record:
 
 def read_outcomes(folder: Path) -> list[Outcome]:
     """The outcomes of an evaluation, gzipped or not. Raises FileNotFoundError without any."""
-    for name in (OUTCOMES, f"{OUTCOMES}.gz"):
-        if (path := folder / name).exists():
-            content = path.read_bytes()
-            text = (gzip.decompress(content) if name.endswith(".gz") else content).decode()
-            return [
-                Outcome(int(r["image"]), int(r["label"]), r["attack"], int(r["prediction"]),
-                        int(r["correct"]))
-                for r in csv.DictReader(text.splitlines())
-            ]  # fmt: skip
+    files = RunFolder(folder)
+    if files.has(OUTCOMES):
+        return _parse(files.read(OUTCOMES), folder / OUTCOMES)
+    if files.has(f"{OUTCOMES}.gz"):
+        return _parse(files.read_gzipped(OUTCOMES), folder / f"{OUTCOMES}.gz")
     raise MissingFileError(f"no {OUTCOMES} in {folder}: python -m sense.evaluate {folder} first")
+
+
+def _parse(content: bytes, where: Path) -> list[Outcome]:
+    """The rows of a file. Raises ValueError for what `Record` would not have written."""
+    try:
+        head, *lines = content.decode("ascii").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{where} is damaged: {error}") from None
+    if head != ",".join(Outcome._fields):
+        raise InputError(f"{where} must begin with {','.join(Outcome._fields)}, got {head[:80]!r}")
+    if lines and not lines[-1]:
+        lines.pop()
+    return [_row(line, where) for line in lines]
+
+
+def _row(line: str, where: Path) -> Outcome:
+    found = re.fullmatch(r"(\d{1,9}),(\d{1,9}),([a-z0-9-]+),(\d{1,9}),([01])", line)
+    if not found or (found[2] == found[4]) != (found[5] == "1"):
+        raise InputError(f"{where} is damaged at {line[:80]!r}")
+    return Outcome(int(found[1]), int(found[2]), found[3], int(found[4]), int(found[5]))

@@ -50,6 +50,9 @@ class Settings:
     source: Annotated[
         Path | None, Help(help="run whose network transfer makes its images on")
     ] = None  # fmt: skip
+    source_model: Annotated[
+        str | None, Help(help="network of that run, where it is a MODULE:FACTORY")
+    ] = None
     seed: Annotated[int, Help(help="of the random starts")] = 0
     cascade: Annotated[
         bool, Help(help="try an attack only on images that stand under those before it")

@@ -1,12 +1,12 @@
 """Counts and intervals, and evaluation.json, which keeps them with all that made them."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, MissingFileError
-from ..runs import provenance, write_json
+from ..run_folder import RunFolder
+from ..runs import json_text, provenance
 from ..statistics import Proportion, clopper_pearson, wilson
 from .convergence import CONVERGENCE, CONVERGENCE_ACCURACY
 from .curve import CURVE, CURVE_OUTCOMES
@@ -50,6 +50,7 @@ def plain_accuracy(accuracy: Proportion) -> dict[str, float]:
 
 
 def begin(
+    folder: RunFolder,
     target: Target,
     settings: Settings,
     images: Sequence[int],
@@ -59,27 +60,26 @@ def begin(
     command: str | None = None,
 ) -> tuple[dict[str, Any], Record]:
     """evaluation.json and the outcomes of an evaluation that begins, or goes on with the one in the
-    folder.
+    folder, which is made where it is not there, and locked.
 
     Raises ValueError where the one there was made of something else, unless it is overwritten.
     """
-    folder = target.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.lock(create=True)
     if overwrite:
-        for name in FILES:
-            (folder / name).unlink(missing_ok=True)
-    path, rows = folder / EVALUATION, folder / OUTCOMES
-    if rows.exists() and not path.exists():
-        raise InputError(f"{folder} has {OUTCOMES} without {EVALUATION}: --overwrite it")
+        folder.remove(FILES)
+    before = read_evaluation(folder) if folder.has(EVALUATION) else None
+    if before is None and folder.has(OUTCOMES):
+        raise InputError(f"{folder.path} has {OUTCOMES} without {EVALUATION}: --overwrite it")
     now = _content(target, settings, len(images), suite, command)
-    before = json.loads(path.read_text()) if path.exists() else None
-    if before is not None:
-        _check_same(folder, before, now)
-    record = Record(images, target.data.test_y[list(images)].tolist(), settings.batch, rows)
+    if before is None:
+        save(folder, now)  # before the rows, which say nothing without it
+    else:
+        _check_same(folder.path, before, now)
+    record = Record(images, target.data.test_y[list(images)].tolist(), settings.batch, folder)
     for name in record.unfinished():
         if name not in now["attacks"]:
             raise InputError(
-                f"{folder} holds {name}, not finished ({record.done(name)} of {len(images)} "
+                f"{folder.path} holds {name}, not finished ({record.done(name)} of {len(images)} "
                 f"images): name it among --attacks, or --overwrite it"
             )
     if before is not None:
@@ -88,9 +88,9 @@ def begin(
     return now, record
 
 
-def save(folder: Path, content: dict[str, Any]) -> None:
+def save(folder: RunFolder, content: dict[str, Any]) -> None:
     """Write evaluation.json."""
-    write_json(folder / EVALUATION, content)
+    folder.write({EVALUATION: json_text(content)})
 
 
 def count(content: dict[str, Any], record: Record, settings: Settings) -> None:
@@ -110,14 +110,16 @@ def count(content: dict[str, Any], record: Record, settings: Settings) -> None:
         attacks[name]["attacked"] = sum(record.standing(before)) if before else 0
 
 
-def read_evaluation(folder: Path) -> dict[str, Any]:
+def read_evaluation(folder: RunFolder | Path) -> dict[str, Any]:
     """evaluation.json. Raises FileNotFoundError where the folder has none."""
-    path = folder / EVALUATION
-    if not path.exists():
+    files = folder if isinstance(folder, RunFolder) else RunFolder(folder)
+    if not files.has(EVALUATION):
         raise MissingFileError(
-            f"no {EVALUATION} in {folder}: python -m sense.evaluate {folder} first"
+            f"no {EVALUATION} in {files.path}: python -m sense.evaluate {files.path} first"
         )
-    return json.loads(path.read_text())
+    content = files.read_json(EVALUATION)
+    _check_parts(content, files.path / EVALUATION)
+    return content
 
 
 def differences(before: dict[str, Any], now: dict[str, Any], parts: Sequence[str]) -> list[str]:
@@ -137,6 +139,25 @@ def differences(before: dict[str, Any], now: dict[str, Any], parts: Sequence[str
             if old.get(name) != new.get(name)
         ]
     return found
+
+
+def _check_parts(content: dict[str, Any], where: Path) -> None:
+    """Raise ValueError where it is not of the form that `_content` gives it."""
+    expected = {
+        "target": dict, "data": dict, "options": dict, "attacks": dict, "accuracy": dict,
+        "finished": bool,
+    }  # fmt: skip
+    wrong = [name for name, kind in expected.items() if not isinstance(content.get(name), kind)]
+    if not wrong:
+        wrong = [
+            f"{part}.{name}" for part in ("attacks", "accuracy")
+            for name, told in content[part].items() if not isinstance(told, dict)
+        ]  # fmt: skip
+        wrong += [f"options.{name}" for name in ("eps", "norm") if name not in content["options"]]
+    if not wrong and not isinstance(content["target"].get("config"), dict | None):
+        wrong = ["target.config"]
+    if wrong:
+        raise InputError(f"{where} is damaged, or of another version: see its {', '.join(wrong)}")
 
 
 def _content(

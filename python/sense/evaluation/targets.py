@@ -1,6 +1,6 @@
 """What is evaluated: the network of a run, of a weights file, or of a user's factory."""
 
-import json
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +14,11 @@ from ..config.options import NormName
 from ..data import ImageData, load_data
 from ..devices import place_to_evaluate
 from ..errors import InputError, MissingFileError
+from ..manifest import MANIFEST
 from ..models import build_to_fill
-from ..models.handed_over import FACTORY
+from ..models.handed_over import FACTORY, repeated
 from ..runs import CONFIG, check_same_data, load_model, put_weights, read_run
+from .settings import Settings
 from .weights import weights_sha256
 
 PLACE = Path("evaluations")
@@ -140,14 +142,20 @@ def _open_weights(
 ) -> Target:
     """A file of weights, with the config.json beside it where there is one."""
     beside = path.parent / CONFIG
-    config = json.loads(beside.read_text())["config"] if beside.exists() else None
+    # Other packages have a config.json too: who says network and data himself needs none.
+    needed = model is None or (dataset is None and data is None)
+    config = None
+    if os.path.lexists(beside) and (needed or os.path.lexists(path.with_name(MANIFEST))):
+        config = read_run(path.parent)[1]["config"]
     if config is None and model is None:
         raise InputError(
             f"{path} does not say of which network it is: --model NAME or MODULE:FACTORY"
         )
+    if config is not None and not isinstance(model, nn.Module):
+        model = repeated(model, config["model"], beside)
     data = _data(path, config, dataset, data_dir, data)
-    known = "" if config is None else config["model"]
-    network, name = _network(model or known, data)
+    assert model is not None
+    network, name = _network(model, data)
     short = path.stem if config is None else f"{path.resolve().parent.name}-{path.stem}"
     return Target(
         name=short, kind="weights", model_name=name, data=data, folder=out or PLACE / short,
@@ -197,9 +205,12 @@ def _network(model: nn.Module | str, data: ImageData) -> tuple[nn.Module, str]:
     return build_to_fill(model, data.shape, len(data.classes)), model
 
 
-def open_source(run: Path | None, device: torch.device) -> nn.Module | None:
+def open_source(settings: Settings, device: torch.device) -> nn.Module | None:
     """The network of the run that `transfer` makes its images on, on the device."""
-    return None if run is None else place_to_evaluate(load_model(run), device)
+    if settings.source is None:
+        return None
+    model = load_model(settings.source, settings.source_model, option="source_model")
+    return place_to_evaluate(model, device)
 
 
 def told_apart(targets: list[Target]) -> list[Target]:

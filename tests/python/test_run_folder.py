@@ -1,0 +1,230 @@
+"""A folder's files and its manifest: whole at every moment, and nothing believed unchecked."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from kills import killed_at_each_change
+from sense import evaluation, runs
+from sense.checkpoint import WEIGHTS
+from sense.errors import InputError, TakenError
+from sense.evaluation import compare, convergence, curve, examples, outcomes, summary
+from sense.files import gzipped
+from sense.manifest import MANIFEST, Manifest, Sum
+from sense.run_folder import LIMITS, RunFolder
+
+A, B = "config.json", "metrics.jsonl"
+
+
+@pytest.fixture
+def before(tmp_path):
+    folder = tmp_path / "before"
+    with RunFolder(folder) as run:
+        run.lock(create=True)
+        run.write({A: "{}", B: "old", "outcomes.csv": "rows\n"})
+        run.append("outcomes.csv", b"more\n")
+    return folder
+
+
+def act(folder):
+    """Everything that writes, once."""
+    with RunFolder(folder) as run:
+        run.lock()
+        run.write({B: "new", "curve.csv": "curve"})
+        run.append("outcomes.csv", b"most\n")
+        run.finish(["outcomes.csv"])
+        run.append("outcomes.csv", b"again\n")
+        run.remove([A])
+
+
+STATES = {
+    A: {b"{}", None}, B: {b"old", b"new"}, "curve.csv": {None, b"curve"},
+    "outcomes.csv": {b"rows\nmore\n", b"rows\nmore\nmost\n", b"rows\nmore\nmost\nagain\n"},
+}  # fmt: skip
+
+
+def states(folder):
+    run = RunFolder(folder)
+    return {name: run.read(name) if run.has(name) else None for name in STATES}
+
+
+def test_killed_at_any_change_each_file_is_as_it_was_or_as_it_should_be(
+    before, tmp_path, monkeypatch
+):
+    seen = {name: set() for name in STATES}
+    for folder in killed_at_each_change(monkeypatch, tmp_path, before, act):
+        for name, content in states(folder).items():  # by who only reads
+            assert content in STATES[name]
+            seen[name].add(content)
+        found = states(folder)
+        with RunFolder(folder) as run:
+            run.lock()
+            assert states(folder) == found
+            assert all(entry.settled for entry in run._owned.entries.values())
+            assert not list(folder.glob(".*.part"))
+            act_again(run)
+        assert set(os.listdir(folder)) == {B, "curve.csv", "outcomes.csv", MANIFEST}
+    assert seen == STATES
+
+
+def act_again(run):
+    """What a process that goes on does, whatever it finds."""
+    rows = b"rows\nmore\nmost\nagain\n"
+    run.write({B: "new", "curve.csv": "curve"})
+    run.append("outcomes.csv", rows[len(run.read("outcomes.csv")) :])
+    run.finish(["outcomes.csv"])
+    run.remove([A])
+    assert run.read("outcomes.csv") == rows == (run.path / "outcomes.csv").read_bytes()
+
+
+def test_killed_while_it_is_made_it_can_be_made_again(tmp_path, monkeypatch):
+    def make(folder):
+        with RunFolder(folder / "run") as run:
+            run.lock(create=True)
+            run.check_free()
+            run.write({A: "{}"})
+
+    for folder in killed_at_each_change(monkeypatch, tmp_path, None, make):
+        if not (folder / "run" / A).exists():
+            make(folder)
+        assert RunFolder(folder / "run").read(A) == b"{}"
+
+
+def test_two_manifests_are_written_for_several_files(locked, monkeypatch):
+    saved, real = [], Manifest.save
+    monkeypatch.setattr(Manifest, "save", lambda *a: (saved.append(1), real(*a)))
+    locked.write({A: "{}", B: "old", "curve.csv": "x"})
+    assert len(saved) == 2
+
+
+def test_what_is_written_is_read(locked, tmp_path):
+    locked.write({A: '{"a": 1}', "outcomes.csv.gz": gzipped(b"rows")})
+    assert locked.has(A)
+    assert not locked.has(B)
+    for run in (locked, RunFolder(str(tmp_path))):
+        assert run.read(A) == b'{"a": 1}'
+        assert run.read_json(A) == {"a": 1}
+        assert run.read_gzipped("outcomes.csv") == b"rows"
+        with pytest.raises(FileNotFoundError, match=f"no {B} in"):
+            run.read(B)
+    locked.check()
+
+
+def test_of_a_growing_file_what_counts_is_read(locked, tmp_path):
+    locked.write({"outcomes.csv": "rows\n"})
+    locked.append("outcomes.csv", b"more\n")
+    with (tmp_path / "outcomes.csv").open("ab") as file:
+        file.write(b"half a li")
+    assert RunFolder(tmp_path).read("outcomes.csv") == b"rows\nmore\n"
+    locked.close()
+    with RunFolder(tmp_path) as run:
+        run.lock()
+        assert (tmp_path / "outcomes.csv").read_bytes() == b"rows\nmore\n"
+        run.finish(["outcomes.csv"])
+    with (tmp_path / "outcomes.csv").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(InputError, match=r"outcomes.csv is damaged, or was changed"):
+        RunFolder(tmp_path).read("outcomes.csv")
+
+
+def test_who_reads_while_another_writes_sees_no_damage(locked, tmp_path, monkeypatch):
+    """The file is replaced twice between the reading of the manifest and that of the file."""
+    locked.write({B: "one"})
+    reader, real, times = RunFolder(tmp_path), RunFolder._content, iter(range(2))
+
+    def content(run, name):
+        if next(times, None) is not None:
+            locked.write({B: "two"})
+            locked.write({B: "three"})
+        return real(run, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "_content", content)
+        assert reader.read(B) == b"three"
+
+
+def test_a_file_that_is_not_in_the_manifest_is_refused_with_what_to_do(locked, tmp_path):
+    (tmp_path / A).write_text("{}")
+    for run in (locked, RunFolder(tmp_path)):
+        for look in (run.has, run.read):
+            with pytest.raises(InputError, match=rf"{A} cannot be checked: .*sense.seal"):
+                look(A)
+    locked.write({B: "x"})
+    with pytest.raises(InputError, match=f"{A} cannot be checked: {MANIFEST} does not list it"):
+        RunFolder(tmp_path).read(A)
+    (tmp_path / B).unlink()
+    with pytest.raises(InputError, match=f"{B} is missing, which {MANIFEST} lists"):
+        RunFolder(tmp_path).has(B)
+
+
+def fail(folder, provisional):
+    with RunFolder(folder) as run:
+        run.lock(create=True)
+        if provisional:
+            run.provisional = True
+            run.write({A: "{}"})
+        raise InputError("no luck")
+
+
+def test_what_a_failed_start_made_goes_again(tmp_path):
+    with pytest.raises(InputError, match="no luck"):
+        fail(tmp_path / "a" / "b", provisional=True)
+    assert os.listdir(tmp_path) == []
+    (tmp_path / "mine").write_text("x")
+    for provisional in (True, False):
+        with pytest.raises(InputError, match="no luck"):
+            fail(tmp_path, provisional)
+        assert os.listdir(tmp_path) == ["mine"]
+
+
+def test_a_folder_that_holds_something_of_ours_is_not_free(tmp_path):
+    RunFolder(tmp_path).check_free()
+    for name in LIMITS:
+        (tmp_path / name).write_text("x")
+        with pytest.raises(TakenError, match=r"already: .*choose another --out"):
+            RunFolder(tmp_path).check_free()
+        (tmp_path / name).unlink()
+
+
+def test_a_numbered_folder_is_always_a_new_one(tmp_path):
+    made = []
+    for _ in range(3):
+        with RunFolder(tmp_path / "runs" / "nt", numbered=True) as run:
+            run.check_free()
+            run.lock(create=True)
+            made.append(run.path.name)
+    assert made == ["nt", "nt-2", "nt-3"]
+    assert sorted(os.listdir(tmp_path / "runs")) == made
+
+
+def test_writing_without_the_lock_is_a_fault_of_ours(tmp_path):
+    for write in (lambda run: run.write({A: "{}"}), lambda run: run.remove([A]),
+                  lambda run: run.append(A, b"x")):  # fmt: skip
+        with pytest.raises(AssertionError, match="a folder is locked before"):
+            write(RunFolder(tmp_path))
+
+
+def test_a_file_that_would_be_too_large_to_be_read_is_not_written(locked, monkeypatch):
+    monkeypatch.setitem(LIMITS, B, 3)
+    with pytest.raises(InputError, match="would have 4 bytes, more than the 3"):
+        locked.write({B: "four"})
+    assert not locked.has(B)
+
+
+def test_every_file_that_is_written_has_its_limit():
+    named = {
+        runs.CONFIG, runs.METRICS, WEIGHTS, *summary.FILES, examples.EXAMPLES, compare.COMPARISON,
+        f"{outcomes.OUTCOMES}.gz",
+    }  # fmt: skip
+    assert named == set(LIMITS)
+    assert {curve.CURVE, convergence.CONVERGENCE} < named
+    assert evaluation.__doc__
+
+
+def test_the_form_that_r_reads_too(locked, tmp_path):
+    locked.write({A: "{}"})
+    assert json.loads((Path(tmp_path) / MANIFEST).read_text()) == {
+        "format": 1, "files": {A: Sum.of(b"{}").plain()},
+    }  # fmt: skip
