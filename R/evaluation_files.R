@@ -127,11 +127,14 @@ within_ball <- function(attacks, options) {
   names(attacks)[inside]
 }
 
-# With the worst case as a column, where there are two attacks or more to take it over.
+# With the worst case as a column, where there are two attacks or more to take it over. Attacks that
+# saw a part of the images only (PGD's course) enter it, and have no column of their own.
 with_worst <- function(right, attacks, options) {
   inside <- within_ball(attacks, options)
+  part <- names(attacks)[vapply(attacks, function(attack) !is.null(attack$images), logical(1))]
+  shown <- right[, setdiff(colnames(right), part), drop = FALSE]
   if (length(inside) < 2) {
-    return(right)
+    return(shown)
   }
-  cbind(right, worst = apply(right[, c("natural", inside), drop = FALSE], 1, all))
+  cbind(shown, worst = apply(right[, c("natural", inside), drop = FALSE], 1, all))
 }

@@ -24,6 +24,7 @@ from .data import ImageData
 from .devices import choose_device, place_to_evaluate
 from .errors import InputError
 from .evaluation.batches import Batch, attack_batches, choose_images, cut
+from .evaluation.case import Case
 from .evaluation.convergence import (
     CONVERGENCE,
     CONVERGENCE_ACCURACY,
@@ -31,10 +32,10 @@ from .evaluation.convergence import (
     write_convergence,
 )
 from .evaluation.curve import CURVE_OUTCOMES, extend_curve, write_curve
+from .evaluation.found import FROM_CURVE, add_convergence, add_curve
 from .evaluation.judgement import judge
 from .evaluation.outcomes import OUTCOMES, Outcome, Record
 from .evaluation.settings import Settings
-from .evaluation.signs import Case
 from .evaluation.suite import NATURAL, Attack, build_suite, check_network
 from .evaluation.summary import begin, count, save
 from .evaluation.tables import attack_row, head, tail
@@ -60,6 +61,11 @@ def evaluate(
     the network that `transfer` makes its images on.
     """
     settings = settings.complete(None, None)
+    if not 1 <= len(x) == len(y):
+        raise InputError(
+            f"as many labels as images are needed, and one at least: got {len(x)} "
+            f"images and {len(y)} labels"
+        )
     suite = build_suite(settings, source)
     model = place_to_evaluate(model, x.device)
     batches = cut(range(len(x)), x, y, settings.batch, x.device)
@@ -169,7 +175,9 @@ def _evaluate(
             run_attack(attack, model, batches, settings, record, progress)
             on_line(attack_row(attack.name, content))
         run_curve(model, batches, settings, record, progress)
-        run_convergence(model, batches, settings, images, progress)
+        if FROM_CURVE in content["accuracy"]:
+            on_line(attack_row(FROM_CURVE, content))
+        run_convergence(model, batches, settings, record, progress)
         if settings.judge and content["judgement"] is None:
             torch.manual_seed(settings.seed)
             content["judgement"] = judge(Case.of(model, batches, settings, record)).plain()
@@ -208,7 +216,7 @@ def run_curve(
     outcomes: Record,
     progress: "Progress",
 ) -> None:
-    """curve_outcomes.csv, and curve.csv, which counts it."""
+    """curve_outcomes.csv, curve.csv, which counts it, and what it says in the evaluation's ball."""
     if not settings.curve:
         return
     note_options("curve", {"eps": list(settings.curve), **settings.plain_pgd()}, progress)
@@ -219,16 +227,20 @@ def run_curve(
     progress.begin("curve", len(record.images) * len(settings.curve), done)
     extend_curve(model, batches, settings, record, progress.step)
     write_curve(progress.folder, record)
+    add_curve(progress.content, outcomes, record, settings)
+    count(progress.content, outcomes, settings)
+    save(progress.folder, progress.content)
 
 
 def run_convergence(
     model: nn.Module,
     batches: list[Batch],
     settings: Settings,
-    images: list[int],
+    outcomes: Record,
     progress: "Progress",
 ) -> None:
-    """convergence.csv and convergence_accuracy.csv; not begun twice where they are there."""
+    """convergence.csv, convergence_accuracy.csv, and what broke the images; not begun twice where
+    they are there."""
     if settings.convergence is None:
         return
     note_options("convergence", {"n": settings.convergence, **settings.plain_pgd()}, progress)
@@ -239,7 +251,10 @@ def run_convergence(
     # It is short and kept only whole, so it is not stopped.
     progress.begin("convergence", settings.convergence, 0)
     course = follow_batches(model, batches, settings, progress.bar.update)
-    write_convergence(progress.folder, images, course)
+    add_convergence(progress.content, outcomes, course.predictions.tolist(), settings)
+    count(progress.content, outcomes, settings)
+    save(progress.folder, progress.content)
+    write_convergence(progress.folder, outcomes.images, course)
 
 
 def note_options(part: str, asked: dict[str, Any], progress: "Progress") -> None:

@@ -2,7 +2,7 @@
 the strength of an attack nor the chance of training."""
 
 from collections.abc import Callable, Sequence
-from math import isfinite, sqrt
+from math import exp, fsum, isfinite, lgamma, log, log1p, sqrt
 from statistics import NormalDist, mean, stdev
 from typing import NamedTuple
 
@@ -63,6 +63,22 @@ def clopper_pearson(k: int, n: int, level: float = 0.95) -> Proportion:
     lower = 0.0 if k == 0 else _crossing(lambda p: at_most(k - 1, p) > 1 - rare)
     upper = 1.0 if k == n else _crossing(lambda p: at_most(k, p) > rare)
     return Proportion(k, n, lower, upper)
+
+
+def at_least(k: int, n: int, p: float) -> float:
+    """P(X >= k) of a binomial X: the one-sided exact p-value of a share of at most p. R's
+    `binom.test(k, n, p, "greater")`.
+
+    Raises ValueError unless 0 <= k <= n, n >= 1 and 0 < p < 1.
+    """
+    _check(k, n, 0.5)
+    if not 0 < p < 1:
+        raise InputError(f"p must be between 0 and 1, got {p}")
+    ways = [
+        lgamma(n + 1) - lgamma(i + 1) - lgamma(n - i + 1) + i * log(p) + (n - i) * log1p(-p)
+        for i in range(k, n + 1)
+    ]
+    return min(1.0, fsum(map(exp, ways)))
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -33,6 +33,39 @@ class Quantised(Wrapped):
         return self.network((x * 7).round() / 7)
 
 
+class Stepped(Wrapped):
+    """Activations of its first layer in sixteen levels: constant almost everywhere."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, *rest = self.network.children()
+        if isinstance(first, nn.Sequential):
+            first, rest = first[0], [first[1:], *rest]
+        x = (4 * first(x)).round() / 4
+        for layer in rest:
+            x = layer(x)
+        return x
+
+
+class Shuffled(Wrapped):
+    """Answers of the network, and gradients that point elsewhere."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = self.network(x)
+        return _Elsewhere.apply(logits)
+
+
+class _Elsewhere(torch.autograd.Function):
+    """The identity, with the gradient of other classes."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        return gradient.roll(1, 1).abs()
+
+
 class Saturated(Wrapped):
     """Logits so large that the cross-entropy is 0 to the last bit, and flat."""
 

@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..run_folder import RunFolder
 from ..runs import json_text, provenance
 from ..statistics import holm, mcnemar, over_seeds
+from .found import is_part
 from .outcomes import Outcome, read_outcomes
 from .summary import WORST, differences, read_evaluation
 
@@ -82,7 +83,10 @@ def _pair(
         raise InputError(
             f"{first} and {second} were evaluated with other options: {', '.join(other)}"
         )
-    attacks = [name for name in right[first] if name in right[second]]
+    attacks = [
+        name for name in right[first]
+        if name in right[second] and not is_part(told[first]["attacks"].get(name, {}))
+    ]  # fmt: skip
     if right[first].keys() != right[second].keys() and WORST in attacks:
         attacks.remove(WORST)  # the worst of other attacks
     rows = []

@@ -20,11 +20,12 @@ CONVERGENCE_ACCURACY = "convergence_accuracy.csv"
 
 class Course(NamedTuple):
     """Of n images: the cross-entropy after each step of the first restart, shape (steps + 1, n),
-    step 0 being the random start; and whether an image was right as it is and at every point so
-    far, shape (restarts, steps + 1, n)."""
+    step 0 being the random start; whether an image was right as it is and at every point so far,
+    shape (restarts, steps + 1, n); and what it was first taken for wrongly, else its label."""
 
     loss: Tensor
     right: Tensor
+    predictions: Tensor
 
 
 @torch.no_grad()
@@ -33,7 +34,7 @@ def follow(model: nn.Module, x: Tensor, y: Tensor, settings: Settings) -> Course
     restarts go to the end, broken images too."""
     model.eval()
     eps, norm, step_size = settings.radius, settings.lp, settings.step(settings.radius)
-    standing = model(x).argmax(1) == y
+    predictions = model(x).argmax(1)
     losses, rights = [], []
     for restart in range(settings.restarts):
         z = random_point(x, eps, norm, (0, 1))
@@ -41,12 +42,12 @@ def follow(model: nn.Module, x: Tensor, y: Tensor, settings: Settings) -> Course
             if step:
                 z = pgd(model, x, y, eps=eps, norm=norm, start=z, steps=1, step_size=step_size)
             logits = model(z)
-            standing = standing & (logits.argmax(1) == y)
-            rights.append(standing)
+            predictions = torch.where(predictions == y, logits.argmax(1), predictions)
+            rights.append(predictions == y)
             if restart == 0:
                 losses.append(F.cross_entropy(logits, y, reduction="none"))
     right = torch.stack(rights).view(settings.restarts, settings.steps + 1, len(x))
-    return Course(torch.stack(losses), right)
+    return Course(torch.stack(losses), right, predictions)
 
 
 def follow_batches(
@@ -62,11 +63,11 @@ def follow_batches(
             break
         torch.manual_seed(batch_seed(settings.seed, batch))
         part = follow(model, batch.x[:left], batch.y[:left], settings)
-        parts.append(Course(part.loss.cpu(), part.right.cpu()))
+        parts.append(Course(*(tensor.cpu() for tensor in part)))
         left -= len(batch.x)
         after_batch(part.loss.shape[1])
-    loss, right = zip(*parts, strict=True)
-    return Course(torch.cat(loss, 1), torch.cat(right, 2))
+    loss, right, predictions = zip(*parts, strict=True)
+    return Course(torch.cat(loss, 1), torch.cat(right, 2), torch.cat(predictions))
 
 
 def write_convergence(folder: RunFolder, images: Sequence[int], course: Course) -> None:

@@ -1,10 +1,15 @@
 """What an evaluation is worth: all signs that an attack failed where a network is not robust."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .signs import CHECKS, Case, Check
+from .attack_signs import OF_ATTACK
+from .case import Case, Check, not_judged
+from .signs import OF_ACCURACY, OF_GRADIENT, OF_OUTPUT
+
+CHECKS = (*OF_ACCURACY, *OF_OUTPUT, *OF_GRADIENT, *OF_ATTACK)
 
 
 @dataclass(frozen=True)
@@ -31,5 +36,22 @@ class Judgement:
 def judge(case: Case) -> Judgement:
     """Look for every sign. torch's random stream is used; the caller seeds it."""
     begin = time.perf_counter()
-    checks = [check(case) for check in CHECKS] if len(case.x) else []
-    return Judgement(len(case.x), time.perf_counter() - begin, tuple(checks))
+    checks = tuple(_checks(case))
+    return Judgement(len(case.where), time.perf_counter() - begin, checks)
+
+
+def _checks(case: Case) -> Iterator[Check]:
+    """A network that says one class of all images, or is right by chance alone, stands or falls for
+    that reason, so that nothing is said of the attacks."""
+    of_accuracy = [sign(case) for sign in OF_ACCURACY]
+    yield from of_accuracy
+    yield from (sign(case) for sign in OF_OUTPUT)
+    useless = next((check for check in of_accuracy if check.verdict == "warning"), None)
+    for sign in (*OF_GRADIENT, *OF_ATTACK):
+        name = sign.__name__.replace("_", "-")
+        if useless is not None:
+            yield not_judged(name, f"the network itself is at fault ({useless.check})")
+        elif not len(case.where):
+            yield not_judged(name, "no image is naturally right")
+        else:
+            yield sign(case)

@@ -10,6 +10,7 @@ from ..runs import json_text, provenance
 from ..statistics import Proportion, clopper_pearson, wilson
 from .convergence import CONVERGENCE, CONVERGENCE_ACCURACY
 from .curve import CURVE, CURVE_OUTCOMES
+from .found import FOUND, is_part
 from .outcomes import OUTCOMES, Outcome, Record
 from .settings import Settings
 from .suite import NATURAL, Attack
@@ -28,13 +29,20 @@ ALIKE = {
 NO_OPTION = ("label", "attacked", "seconds")
 
 
-def summarise(outcomes: Sequence[Outcome], outside: Sequence[str] = ()) -> dict[str, Proportion]:
+def summarise(
+    outcomes: Sequence[Outcome], outside: Sequence[str] = (), part: Sequence[str] = ()
+) -> dict[str, Proportion]:
     """The accuracy under each attack with its Wilson interval, and that under the worst attack of
-    each image. Attacks `outside` the common ball are left out of the worst."""
+    each image. Attacks `outside` the common ball are left out of the worst; those that saw a `part`
+    of the images enter it, and have no accuracy of their own."""
     correct: dict[str, dict[int, int]] = {}
     for outcome in outcomes:
         correct.setdefault(outcome.attack, {})[outcome.image] = outcome.correct
-    found = {name: wilson(sum(row.values()), len(row)) for name, row in correct.items()}
+    found = {
+        name: wilson(sum(row.values()), len(row))
+        for name, row in correct.items()
+        if name not in part
+    }
     inside = [row for name, row in correct.items() if name not in outside]
     if len(inside) > 1:
         worst = [min(row[image] for row in inside) for image in inside[0]]
@@ -77,7 +85,9 @@ def begin(
         _check_same(folder.path, before, now)
     record = Record(images, target.data.test_y[list(images)].tolist(), settings.batch, folder)
     for name in record.unfinished():
-        if name not in now["attacks"]:
+        if name in FOUND:
+            record.drop(name)  # it is at hand, and comes again
+        elif name not in now["attacks"]:
             raise InputError(
                 f"{folder.path} holds {name}, not finished ({record.done(name)} of {len(images)} "
                 f"images): name it among --attacks, or --overwrite it"
@@ -102,10 +112,13 @@ def count(content: dict[str, Any], record: Record, settings: Settings) -> None:
         if name != NATURAL.name and (told["eps"], told["norm"]) != ball
     ]  # fmt: skip
     whole = [row for row in record.outcomes() if record.complete(row.attack)]
-    found = summarise(whole, outside)
+    part = [name for name, told in attacks.items() if is_part(told)]
+    found = summarise(whole, outside, part)
     content["accuracy"] = {name: plain_accuracy(accuracy) for name, accuracy in found.items()}
     names = list(record.predictions)
     for i, name in enumerate(names):
+        if name in FOUND:
+            continue  # said when it was found
         before = names[:i] if settings.cascade else names[: min(i, 1)]
         attacks[name]["attacked"] = sum(record.standing(before)) if before else 0
 

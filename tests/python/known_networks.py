@@ -1,0 +1,164 @@
+"""Networks, and evaluations, of which it is known what is wrong with them: on these the signs of an
+evaluation are calibrated (tools/calibrate_signs), and tested."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from defences import Noisy, Quantised, Rippled, Saturated, Shuffled, Softmax, Stepped
+from sense.config import recipe
+from sense.data import ImageData
+from sense.evaluate import evaluate_target
+from sense.evaluation.settings import Settings
+from sense.evaluation.targets import Target
+from sense.models import build_model
+from sense.runs import load_model
+from sense.train import fit
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = "mnist-sample"
+DEMO = ROOT / "inst/extdata/mnist-demo"
+SETTINGS = Settings(eps=0.3, norm="inf", n=300, steps=100, restarts=2)
+EPOCHS = 4
+TRAINED: dict[str, dict[str, Any]] = {
+    "trades": {"method": "trades", "beta": 1.0},
+    "mart": {"method": "mart", "beta": 5.0, "eps": 0.1, "step_size": 0.0167},
+    "collapsed": {"method": "r-at", "seed": 3},  # with this seed it says one class of all
+}
+
+
+@dataclass(frozen=True)
+class Known:
+    """A network, or an evaluation, whose fault is known.
+
+    Attributes
+    ----------
+    network
+        From a folder of trained runs.
+    fault
+        In words; "" for none.
+    must, may
+        Each sign of `must` has to warn of the fault. One of `may` says something true of it where
+        it warns. Any other warning is false.
+    settings
+        Of the evaluation.
+    """
+
+    network: Callable[[Path], nn.Module]
+    fault: str = ""
+    must: tuple[str, ...] = ()
+    may: tuple[str, ...] = ()
+    settings: Settings = field(default=SETTINGS)
+
+
+def stored(name: str) -> Callable[[Path], nn.Module]:
+    return lambda runs: load_model(DEMO / name)
+
+
+def wrapped(defence: Callable[[nn.Module], nn.Module]) -> Callable[[Path], nn.Module]:
+    return lambda runs: defence(load_model(DEMO / "nt"))
+
+
+def untrained(runs: Path) -> nn.Module:
+    torch.manual_seed(0)
+    return build_model("capacity-3", (1, 28, 28), 10)
+
+
+def of_run(name: str) -> Callable[[Path], nn.Module]:
+    return lambda runs: load_model(runs / name)
+
+
+def train_known(runs: Path, names: tuple[str, ...] = tuple(TRAINED)) -> None:
+    """Train those of these runs that are not there: a minute each."""
+    for name in names:
+        if not (runs / name).exists():
+            config = replace(recipe("mnist-demo"), epochs=EPOCHS, threads=1, device="cpu")
+            fit(replace(config, **TRAINED[name]), runs / name)
+
+
+FLAT = ("zero-gradients", "large-eps")
+ATTACK = ("large-eps", "one-step", "gradient-free", "convergence", "stronger-attack")
+OVERSTATED = "AutoAttack breaks {} of 2000 images that stand under PGD"
+KNOWN: dict[str, Known] = {
+    "natural training": Known(stored("nt")),
+    "R-AT": Known(stored("r-at"), OVERSTATED.format(63), ("stronger-attack",)),
+    "SENSE-AT": Known(stored("sense"), OVERSTATED.format(109), ("stronger-attack",)),
+    "TRADES": Known(of_run("trades"), may=("stronger-attack",)),
+    "MART, eps 0.1": Known(of_run("mart"), settings=replace(SETTINGS, eps=0.1)),
+    "untrained": Known(untrained, "right by chance", ("chance",), ("one-class",)),
+    "collapsed": Known(of_run("collapsed"), "says one class of all", ("one-class",), ("chance",)),
+    "softmaxed": Known(wrapped(Softmax), "probabilities for logits", ("probabilities",)),
+    "stochastic": Known(wrapped(Noisy), "noise in each pass", ("randomness",)),
+    "quantised": Known(wrapped(Quantised), "eight grey levels", FLAT, ATTACK),
+    "stepped": Known(wrapped(Stepped), "activations in steps of 1/4", FLAT, ATTACK),
+    "saturated": Known(wrapped(Saturated), "logits times 1000", FLAT, ATTACK),
+    "rippled": Known(
+        wrapped(Rippled), "gradients of a ripple", ("one-step", "gradient-free"), ATTACK
+    ),
+    "shuffled": Known(wrapped(Shuffled), "wrong gradients", ("stronger-attack",), ATTACK),
+    "two steps": Known(
+        stored("r-at"), "PGD of two steps", ("convergence", "stronger-attack"), ATTACK,
+        replace(SETTINGS, steps=2, restarts=1),
+    ),
+    "short steps": Known(
+        stored("nt"), "steps too short to cross the ball", ("convergence", "stronger-attack"),
+        ATTACK, replace(SETTINGS, steps=10, restarts=1, step_size=0.002),
+    ),
+}  # fmt: skip
+
+
+def evaluate_known(known: Known, runs: Path, data: ImageData, folder: Path) -> dict[str, Any]:
+    """evaluation.json of it; files go to the folder."""
+    model = known.network(runs).eval()
+    target = Target("known", "object", type(model).__name__, model, data, folder)
+    return evaluate_target(target, known.settings, device="cpu")
+
+
+def warned(content: dict[str, Any]) -> set[str]:
+    return {c["check"] for c in content["judgement"]["checks"] if c["verdict"] == "warning"}
+
+
+def mistakes(name: str, found: set[str]) -> tuple[list[str], list[str]]:
+    """The signs that missed the fault, and those whose warning is false."""
+    known = KNOWN[name]
+    return (
+        sorted(set(known.must) - found),
+        sorted(found - set(known.must) - set(known.may)),
+    )
+
+
+def as_table(result: dict[str, Any]) -> str:
+    """What tools/calibrate_signs stored, as docs/evaluation.md shows it: a row a network."""
+    signs = list(next(iter(result["networks"].values()))["checks"])
+    lines = [
+        f"| network | fault | {' | '.join(f'`{sign}`' for sign in signs)} |",
+        "|" + "---|" * (len(signs) + 2),
+    ]
+    for name, row in result["networks"].items():
+        found = {sign for sign, verdict in row["checks"].items() if verdict == "warning"}
+        missed, false = mistakes(name, found)
+        cells = [
+            "**missed**" if sign in missed else "**false**" if sign in false
+            else {"ok": "", "warning": "warns", "not judged": "-"}[verdict]
+            for sign, verdict in row["checks"].items()
+        ]  # fmt: skip
+        lines.append(f"| {name} | {KNOWN[name].fault or 'none'} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def count_mistakes(result: dict[str, Any]) -> dict[str, int]:
+    """How many warnings are true and false, and how many faults and honest networks there are."""
+    rows = {
+        name: {sign for sign, verdict in row["checks"].items() if verdict == "warning"}
+        for name, row in result["networks"].items()
+    }
+    return {
+        "warnings": sum(map(len, rows.values())),
+        "false": sum(len(mistakes(name, found)[1]) for name, found in rows.items()),
+        "expected": sum(len(KNOWN[name].must) for name in rows),
+        "missed": sum(len(mistakes(name, found)[0]) for name, found in rows.items()),
+    }
