@@ -1,43 +1,25 @@
+import pytest
 import torch
 
 from defences import Noisy, Saturated
-from sense.evaluation.batches import attack_batches, cut
-from sense.evaluation.judgement import Judgement, judge
-from sense.evaluation.outcomes import Record
-from sense.evaluation.settings import Settings
-from sense.evaluation.signs import CHECKS, IMAGES, Case, Check
-from sense.evaluation.suite import NATURAL, build_suite
-from sense.runs import load_model
+from judged import FEW, case, honest_network, told
+from sense.evaluation.case import Check
+from sense.evaluation.judgement import CHECKS, Judgement, judge
+
+NAMES = [
+    "chance", "one-class", "randomness", "probabilities", "zero-gradients", "large-eps",
+    "one-step", "gradient-free", "convergence", "stronger-attack",
+]  # fmt: skip
 
 
-def case_of(model, data, n=90):
-    settings = Settings(eps=0.05, steps=5, restarts=1, queries=30, batch=40).complete(None, None)
-    batches = cut(range(n), data.test_x, data.test_y, 40, torch.device("cpu"))
-    record = Record(range(n), data.test_y[:n].tolist(), 40)
-    for attack in (NATURAL, *build_suite(settings)):
-        list(attack_batches(attack, model, batches, settings, record))
-    return Case.of(model, batches, settings, record), record
+@pytest.fixture(scope="module")
+def honest(trained):
+    return honest_network(trained)
 
 
-def test_the_images_judged_are_the_first_that_are_naturally_right(trained):
-    folder, data = trained
-    case, record = case_of(load_model(folder), data)
-    right = [i for i, fine in enumerate(record.standing(["natural"])) if fine]
-    assert list(case.where) == right[:IMAGES]
-    assert torch.equal(case.y, data.test_y[right[:IMAGES]])
-    assert torch.equal(case.x, data.test_x[right[:IMAGES]].float() / 255)
-    assert case.right["pgd"].tolist() == record.standing(["pgd"])
-    assert case.standing(["pgd"]).tolist() == [record.standing(["pgd"])[i] for i in case.where]
-
-
-def test_every_sign_is_looked_for_once_and_a_defence_is_found_out(trained):
-    folder, data = trained
-    torch.manual_seed(0)
-    verdict = judge(case_of(Noisy(Saturated(load_model(folder))), data)[0])
-    assert [check.check for check in verdict.checks] == [
-        "randomness", "probabilities", "zero-gradients", "large-eps", "one-step", "gradient-free",
-        "convergence", "stronger-attack",
-    ]  # fmt: skip
+def test_every_sign_is_looked_for_once_and_a_defence_is_found_out(honest):
+    verdict = judge(case(Noisy(Saturated(honest[0])), honest, "pgd", n=FEW, queries=20))
+    assert [check.check for check in verdict.checks] == NAMES
     assert len(verdict.checks) == len(CHECKS)
     found = {check.check for check in verdict.warnings}
     assert {"randomness", "zero-gradients"} <= found
@@ -55,8 +37,41 @@ def test_as_json_has_it():
     assert verdict.warnings == []
 
 
-def test_where_nothing_is_right_nothing_is_judged(trained):
-    folder, data = trained
-    case, _ = case_of(load_model(folder), data)
-    nothing = Case(case.model, case.x[:0], case.y[:0], [], case.settings, case.right)
-    assert judge(nothing).checks == ()
+class Constant(torch.nn.Module):
+    """One class for all images, as a network that has collapsed: its gradients are zero."""
+
+    def forward(self, x):
+        return torch.arange(10.0, 0.0, -1.0).expand(len(x), 10) + 0 * x.sum()
+
+
+def test_a_network_that_collapsed_is_named_and_its_attacks_are_not_blamed():
+    labels = torch.arange(100) % 10
+    right = (labels == 0).tolist()
+    constant = told({"natural": right, "pgd": right}, labels, 0 * labels)
+    verdict = judge(constant.__class__(**{**vars(constant), "model": Constant(),
+                                          "images": torch.rand(100, 1, 4, 4)}))  # fmt: skip
+    assert [check.check for check in verdict.warnings] == ["chance", "one-class"]
+    left = [check for check in verdict.checks if check.verdict == "not judged"]
+    assert [check.check for check in left] == NAMES[4:]
+    assert {check.text for check in left} == {"the network itself is at fault (chance)"}
+
+
+def test_where_nothing_is_right_chance_alone_is_warned_of(honest):
+    model, _, y = honest
+    some = case(model, honest)
+    wrong = vars(some) | {
+        "labels": (y + 1) % 10, "right": {"natural": torch.zeros(len(y), dtype=torch.bool)},
+        "where": torch.tensor([], dtype=torch.long),
+    }  # fmt: skip
+    verdict = judge(some.__class__(**wrong))
+    assert [check.check for check in verdict.warnings] == ["chance"]
+    assert verdict.images == 0
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_on_a_few_images_nothing_is_said_of_shares(honest, n):
+    verdict = judge(case(honest[0], honest, "pgd", n=n))
+    said = {check.check: check.verdict for check in verdict.checks}
+    assert said == {
+        name: "ok" if name in ("randomness", "probabilities") else "not judged" for name in NAMES
+    }

@@ -1,89 +1,49 @@
-"""Each warning has a network, or an evaluation, that deserves it, and one that does not."""
+"""Each warning of the network itself has one that deserves it, and one that does not."""
 
 import re
-from dataclasses import replace
 
 import pytest
 import torch
 
 from conftest import ROOT
-from defences import Blocked, Noisy, Quantised, Rippled, Saturated, Softmax
-from sense.data import to_float
-from sense.evaluation import signs
-from sense.evaluation.settings import Settings
-from sense.evaluation.signs import Case
-from sense.evaluation.suite import attack_images, build_attack, predict
-from sense.runs import load_model
-
-N = 60
+from defences import Blocked, Noisy, Quantised, Saturated, Softmax, Stepped
+from judged import N, case, honest_network, told
+from sense.evaluation import attack_signs, signs
+from sense.evaluation.case import FEWEST, IMAGES
+from sense.evaluation.suite import predict
 
 
 @pytest.fixture(scope="module")
 def honest(trained):
-    """The plain network, which deserves no warning; its images are all naturally right."""
-    folder, data = trained
-    model = load_model(folder)
-    x, y = to_float(data.test_x[:120]), data.test_y[:120]
-    # Of whole grey levels in float32 too, and right by a margin that noise does not undo.
-    sure = model(x).softmax(1).gather(1, y.unsqueeze(1)).squeeze(1) > 0.7
-    return model, x[sure][:N], y[sure][:N]
-
-
-def case(network, honest, *attacks, **options):
-    """What is to be judged after these attacks."""
-    _, x, y = honest
-    settings = Settings(**{"eps": 0.1, "steps": 10, "restarts": 2, "queries": 100, **options})
-    settings = settings.complete(None, None)
-    network.eval()
-    right = {"natural": torch.ones(N, dtype=torch.bool)}
-    for name in attacks:
-        torch.manual_seed(1)
-        after = attack_images(build_attack(name, settings), network, x, y, y, 0)
-        right[name] = after == y
-    torch.manual_seed(2)
-    return Case(network, x, y, range(N), settings, right)
+    return honest_network(trained)
 
 
 DESERVED = {
-    "randomness": (signs.randomness, Noisy, (), {}),
-    "probabilities": (signs.probabilities, Softmax, (), {}),
-    "zero gradients: levels": (signs.zero_gradients, Quantised, (), {}),
-    "zero gradients: logits": (signs.zero_gradients, Saturated, (), {}),
-    "large eps: levels": (signs.large_eps, Quantised, (), {}),
-    "large eps: logits": (signs.large_eps, Saturated, (), {}),
-    "one step, counted": (signs.one_step, Rippled, ("fgsm", "pgd"), {}),
-    "one step, tried": (signs.one_step, Rippled, ("pgd",), {}),
-    "gradient-free, counted": (signs.gradient_free, Rippled, ("pgd", "square"), {}),
-    "gradient-free, tried": (signs.gradient_free, Quantised, ("pgd",), {}),
-    "convergence": (signs.convergence, None, ("pgd",), {"steps": 3, "step_size": 0.01}),
-    "stronger, counted": (signs.stronger_attack, Saturated, ("pgd", "margin-pgd"), {}),
-    "stronger, tried": (signs.stronger_attack, Saturated, ("pgd",), {}),
+    "randomness": (signs.randomness, Noisy),
+    "probabilities": (signs.probabilities, Softmax),
+    "zero gradients: levels": (signs.zero_gradients, Quantised),
+    "zero gradients: steps": (signs.zero_gradients, Stepped),
+    "zero gradients: logits": (signs.zero_gradients, Saturated),
+    "large eps: levels": (signs.large_eps, Quantised),
+    "large eps: logits": (signs.large_eps, Saturated),
 }
-NEEDS_SQUARE = ("gradient-free",)
 
 
 @pytest.mark.parametrize("which", DESERVED)
 def test_who_deserves_it_is_warned_and_the_honest_network_is_not(honest, which):
-    check, defence, attacks, options = DESERVED[which]
-    if which.startswith(NEEDS_SQUARE):
-        pytest.importorskip("pyautoattack")
-    model = honest[0]
-    found = check(case(defence(model) if defence else model, honest, *attacks, **options))
+    check, defence = DESERVED[which]
+    found = check(case(defence(honest[0]), honest))
     assert found.verdict == "warning", found
     assert found.value > found.threshold
-    if defence is not None:
-        fine = check(case(model, honest, *attacks, **options))
-    else:
-        fine = check(case(model, honest, *attacks))
+    fine = check(case(honest[0], honest))
     assert fine.verdict == "ok", fine
     assert fine.value <= fine.threshold
     assert found.text != fine.text
 
 
-def test_the_honest_network_is_not_robust_at_all_to_what_the_defences_hide(honest):
-    """The defences change hardly any prediction, and PGD breaks what they wrap far more often."""
+def test_the_defences_change_hardly_any_prediction(honest):
     model, x, y = honest
-    for defence in (Quantised, Saturated, Rippled):
+    for defence in (Quantised, Saturated, Stepped):
         assert (predict(defence(model), x) == y).float().mean() > 0.7
         hidden = case(defence(model), honest, "pgd").right["pgd"].float().mean()
         assert hidden > case(model, honest, "pgd").right["pgd"].float().mean() + 0.1
@@ -95,38 +55,47 @@ def test_a_network_without_gradients_is_told(honest):
     assert "no gradients at all" in found.text
 
 
-def test_what_cannot_be_judged_says_why(honest):
-    model = honest[0]
-    nothing = case(model, honest)
-    for check in (signs.one_step, signs.gradient_free, signs.convergence, signs.stronger_attack):
-        found = check(nothing)
-        assert (found.verdict, found.value, found.threshold) == ("not judged", None, None)
-        assert "was not tried" in found.text or "was tried" in found.text
-
-
-def test_where_nothing_stands_more_steps_break_nothing(honest):
-    lost = case(honest[0], honest, "pgd", eps=0.9)
-    assert not lost.right["pgd"].any()
-    assert signs.convergence(lost).text == "no image stands that more steps could break"
+@pytest.mark.parametrize("n", [1, 3, FEWEST - 1])
+@pytest.mark.parametrize(
+    "check", [signs.chance, signs.one_class, signs.zero_gradients, signs.large_eps]
+)
+def test_a_few_images_are_not_judged(honest, check, n):
+    found = check(case(Quantised(honest[0]), honest, n=n))
+    assert (found.verdict, found.value, found.threshold) == ("not judged", None, None)
+    assert f"{n} images" in found.text
 
 
 @pytest.mark.parametrize(
-    ("check", "attacks"),
-    [
-        (signs.one_step, ("fgsm", "pgd")),
-        (signs.gradient_free, ("square", "pgd")),
-        (signs.stronger_attack, ("margin-pgd", "pgd")),
-    ],
+    ("right", "verdict"), [(10, "warning"), (14, "warning"), (18, "ok"), (90, "ok")]
 )
-def test_a_cascade_in_the_wrong_order_is_not_judged(honest, check, attacks):
-    """What the first one broke the second did not see."""
-    some = case(honest[0], honest, "pgd", cascade=True)
-    rights = {"natural": some.right["natural"]} | {name: some.right["pgd"] for name in attacks}
-    assert check(replace(some, right=rights)).verdict == "not judged"
-    turned = {"natural": some.right["natural"]} | {
-        name: some.right["pgd"] for name in reversed(attacks)
-    }
-    assert check(replace(some, right=turned)).verdict == "ok"
+def test_ten_of_a_hundred_are_chance_where_labels_are_ten(right, verdict):
+    """P(X >= 17) of 100 draws with probability 0.1 is 0.0206, P(X >= 16) 0.0399."""
+    found = signs.chance(told({"natural": [1] * right + [0] * (100 - right)}))
+    assert found.verdict == verdict
+    assert f"{right} of 100 images are right, 10 by the most frequent label" in found.text
+
+
+def test_chance_is_that_of_the_most_frequent_label():
+    labels = torch.tensor([0] * 90 + [1] * 10)
+    assert signs.chance(told({"natural": [1] * 90 + [0] * 10}, labels)).verdict == "warning"
+    assert signs.chance(told({"natural": [1] * 98 + [0] * 2}, labels)).verdict == "ok"
+    same = signs.chance(told({"natural": [1] * 50 + [0] * 50}, 0 * labels))
+    assert (same.verdict, same.text) == ("not judged", "all images have the same label")
+
+
+@pytest.mark.parametrize(("of_one", "verdict"), [(100, "warning"), (90, "warning"), (80, "ok")])
+def test_a_network_that_says_one_class_of_nearly_all_has_collapsed(of_one, verdict):
+    labels = torch.arange(100) % 10
+    guesses = torch.where(torch.arange(100) < of_one, 3, labels)
+    found = signs.one_class(told({"natural": (guesses == labels).tolist()}, labels, guesses))
+    assert found.verdict == verdict
+    assert f"class 3 is predicted for {int((guesses == 3).sum())} of 100 images" in found.text
+
+
+def test_one_class_for_images_of_one_class_is_no_collapse():
+    labels = torch.tensor([3] * 90 + [1] * 10)
+    found = signs.one_class(told({"natural": [1] * 90 + [0] * 10}, labels, 0 * labels + 3))
+    assert (found.verdict, found.text) == ("not judged", "most images have the same label")
 
 
 def test_thresholds_are_those_of_autoattack():
@@ -134,22 +103,26 @@ def test_thresholds_are_those_of_autoattack():
     assert signs.LOGITS_DIFFER == 1e-4
     assert signs.SUM_IS_ONE == 1e-5
     assert signs.FLAT == 0
-    assert signs.NO_GRADIENT_BETTER == 0.002
+    assert attack_signs.NO_GRADIENT_BETTER == 0.002
 
 
 def test_the_thresholds_shown_are_those_used():
-    shown = re.findall(r"^\| `([a-z-]+)` \| .* \| ([\d.]+) \|$",
-                       (ROOT / "docs/evaluation.md").read_text(), re.MULTILINE)  # fmt: skip
+    text = (ROOT / "docs/evaluation.md").read_text()
+    shown = re.findall(r"^\| `([a-z-]+)` \| .* \| ([\d.]+) \|$", text, re.MULTILINE)
     assert {name: float(value) for name, value in shown} == {
+        "chance": pytest.approx(signs.CHANCE), "one-class": signs.ONE_CLASS,
         "randomness": signs.LOGITS_DIFFER, "probabilities": signs.PROBABLE,
         "zero-gradients": signs.FLAT, "large-eps": signs.RIGHT_AT_LARGE_EPS,
-        "one-step": signs.ONE_STEP_BETTER, "gradient-free": signs.NO_GRADIENT_BETTER,
-        "convergence": signs.RISING, "stronger-attack": signs.STRONGER_BETTER,
+        "one-step": attack_signs.ONE_STEP_BETTER,
+        "gradient-free": attack_signs.NO_GRADIENT_BETTER,
+        "convergence": attack_signs.RISING, "stronger-attack": attack_signs.STRONGER_BETTER,
     }  # fmt: skip
-    text = (ROOT / "docs/evaluation.md").read_text()
-    assert f"first {signs.IMAGES} images" in text
-    assert f"{signs.PASSES} passes" in text
-    assert f"{signs.STEPS} steps of\nPGD (`large-eps`)" in text
-    assert f"{signs.QUERIES:,} queries" in text
-    assert f"{signs.TARGET_STEPS} steps towards" in text
-    assert f"rises by more than {signs.LOSS_RISES}" in text
+    words = " ".join(text.split())
+    for said in (
+        f"first {IMAGES} images that are naturally right", f"fewer than {FEWEST} images",
+        f"{signs.PASSES} passes", f"{signs.STEPS} steps of PGD (`large-eps`)",
+        f"{attack_signs.QUERIES:,} queries", f"{attack_signs.TARGET_STEPS} steps towards",
+        f"at most {attack_signs.BEYOND} images", f"rises by more than {attack_signs.LOSS_RISES}",
+    ):  # fmt: skip
+        assert said in words, said
+    assert N >= FEWEST

@@ -30,6 +30,7 @@ RISING = 0.1  # of the images that stand
 STEPPED = ("pgd", "margin-pgd", "targeted-pgd")
 STRONGER = ("autoattack", "targeted-pgd", "margin-pgd", "deepfool", "square")
 APGD: tuple[Part, ...] = ("apgd-ce", "apgd-t")
+BY_GRADIENT: tuple[Part, ...] = (*APGD, "fab-t")
 
 
 def one_step(case: Case) -> Check:
@@ -41,12 +42,12 @@ def one_step(case: Case) -> Check:
         return not_judged("one-step", "in a cascade FGSM has to come last")
     if "fgsm" in case.right:
         looked, before = case.everything, case.under(many)
-        broken = int((before & ~case.right["fgsm"]).sum())
     else:
         looked, before = case.some, case.standing(many)
-        broken = int(case.broken_by("fgsm", before).sum())
     if looked.n < FEWEST:
         return too_few("one-step", looked.n)
+    fell = ~case.right["fgsm"] if "fgsm" in case.right else case.broken_by("fgsm", before)
+    broken = int((before & fell).sum())
     found = (
         f"one step (FGSM) breaks {broken} of {int(before.sum())} images that stand under many "
         f"steps, {looked.points(broken)}"
@@ -70,10 +71,11 @@ def gradient_free(case: Case) -> Check:
         return not_judged("gradient-free", "in a cascade Square has to come last")
     if not has_pyautoattack():
         return not_judged("gradient-free", "Square needs the package pyautoattack")
-    looked, images, before = _broken_by_square(case, by_gradient)
+    looked = case.everything if "square" in case.right else case.some
     if looked.n < FEWEST:
         return too_few("gradient-free", looked.n)
-    beyond = len(images) - _broken_by_parts(case, images, (*APGD, "fab-t"))
+    looked, images, before = _broken_by_square(case, looked, by_gradient)
+    beyond = len(images) - _broken_by_parts(case, images, BY_GRADIENT)
     broken = (
         f"Square breaks {len(images)} of {before} images that stand under attacks by gradient "
         f"({', '.join(by_gradient)})"
@@ -132,6 +134,8 @@ def stronger_attack(case: Case) -> Check:
         broken = int((before & ~case.under(tried)).sum())
     else:
         looked, before = case.some, case.standing(["pgd"])
+        if looked.n < FEWEST:
+            return too_few("stronger-attack", looked.n)
         what, broken = _broken_by_stronger(case, before)
     return judge_stronger(broken, int(before.sum()), looked, tried, what)
 
@@ -157,16 +161,17 @@ OF_ATTACK: tuple[Callable[[Case], Check], ...] = (
 )  # fmt: skip
 
 
-def _broken_by_square(case: Case, by_gradient: list[str]) -> tuple[Looked, Tensor, int]:
-    """Where Square was looked for, which of all evaluated images it breaks of those that stand
-    under these attacks, and how many stand. After BEYOND broken ones no further image is looked
-    at."""
+def _broken_by_square(
+    case: Case, looked: Looked, by_gradient: list[str]
+) -> tuple[Looked, Tensor, int]:
+    """Which of all evaluated images Square breaks, of those that stand under these attacks, and how
+    many stand. After BEYOND broken ones no further image is looked at."""
     if "square" in case.right:
-        looked, before = case.everything, case.under(by_gradient)
+        before = case.under(by_gradient)
         broken = before & ~case.right["square"]
         where = torch.arange(looked.n)
     else:
-        looked, before, where = case.some, case.standing(by_gradient), case.where
+        before, where = case.standing(by_gradient), case.where
         queries = min(case.settings.queries, QUERIES)
         broken = case.broken_by("square", before, queries=queries)
     if int(broken.sum()) > BEYOND:
