@@ -227,9 +227,9 @@ def run_curve(
     progress.begin("curve", len(record.images) * len(settings.curve), done)
     extend_curve(model, batches, settings, record, progress.step)
     write_curve(progress.folder, record)
-    add_curve(progress.content, outcomes, record, settings)
+    add_curve(progress.content, outcomes, record, settings, progress.save)
     count(progress.content, outcomes, settings)
-    save(progress.folder, progress.content)
+    progress.save()
 
 
 def run_convergence(
@@ -251,9 +251,10 @@ def run_convergence(
     # It is short and kept only whole, so it is not stopped.
     progress.begin("convergence", settings.convergence, 0)
     course = follow_batches(model, batches, settings, progress.bar.update)
-    add_convergence(progress.content, outcomes, course.predictions.tolist(), settings)
+    broken = course.predictions.tolist()
+    add_convergence(progress.content, outcomes, broken, settings, progress.save)
     count(progress.content, outcomes, settings)
-    save(progress.folder, progress.content)
+    progress.save()
     write_convergence(progress.folder, outcomes.images, course)
 
 
@@ -280,6 +281,9 @@ class Progress:
     stop: Callable[[], int | None]
     bar: Any = None
     saved: float = 0.0
+
+    def save(self) -> None:
+        save(self.folder, self.content)
 
     def begin(self, what: str, total: int, done: int) -> None:
         self.close()

@@ -162,3 +162,13 @@ def count_mistakes(result: dict[str, Any]) -> dict[str, int]:
         "expected": sum(len(KNOWN[name].must) for name in rows),
         "missed": sum(len(mistakes(name, found)[0]) for name, found in rows.items()),
     }
+
+
+def as_counts(result: dict[str, Any]) -> str:
+    """The same in a sentence."""
+    found, honest = count_mistakes(result), sum(not known.fault for known in KNOWN.values())
+    return (
+        f"{found['warnings']} warnings on {len(KNOWN)} evaluations, {honest} of them without a "
+        f"fault; {found['false']} of the warnings false, {found['missed']} of "
+        f"{found['expected']} that were expected missed."
+    )

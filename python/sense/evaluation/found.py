@@ -4,7 +4,7 @@ of an attack, so that the worst of each image is over them too.
 An image that is broken at a smaller radius, or at a step on the way, is broken in the ball.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .outcomes import Record
@@ -14,24 +14,29 @@ FROM_CURVE, FROM_CONVERGENCE = "curve", "convergence"
 FOUND = (FROM_CURVE, FROM_CONVERGENCE)
 
 
-def add_curve(content: dict[str, Any], record: Record, curve: Record, settings: Settings) -> None:
+Save = Callable[[], object]  # keeps evaluation.json, which must tell of rows before they are there
+
+
+def add_curve(
+    content: dict[str, Any], record: Record, curve: Record, settings: Settings, save: Save
+) -> None:
     """What the curve says of each image at its largest radius within the ball."""
     within = [key for key in curve.predictions if 0 < float(key) <= settings.radius]
     if within and FROM_CURVE not in record.predictions:
         largest = max(within, key=float)
         told = {"label": f"{_label(settings)}, radii to {float(largest):.4g}"}
-        _add(FROM_CURVE, curve.predictions[largest], told, content, record, settings)
+        _add(FROM_CURVE, curve.predictions[largest], told, content, record, settings, save)
 
 
 def add_convergence(
-    content: dict[str, Any], record: Record, first: Sequence[int], settings: Settings
+    content: dict[str, Any], record: Record, first: Sequence[int], settings: Settings, save: Save
 ) -> None:
     """What broke each of the first images on PGD's course, else what their label is. The others
     were not attacked: such rows have no accuracy of their own."""
     if settings.radius > 0 and FROM_CONVERGENCE not in record.predictions:
         rest = record.predictions["natural"][len(first) :]
         told = {"label": f"{_label(settings)}, step by step", "images": len(first)}
-        _add(FROM_CONVERGENCE, [*first, *rest], told, content, record, settings)
+        _add(FROM_CONVERGENCE, [*first, *rest], told, content, record, settings, save)
 
 
 def is_part(told: dict[str, Any]) -> bool:
@@ -50,6 +55,7 @@ def _add(
     content: dict[str, Any],
     record: Record,
     settings: Settings,
+    save: Save,
 ) -> None:
     before = list(record.predictions) if settings.cascade else []
     kept = [
@@ -63,4 +69,6 @@ def _add(
         **told, **settings.plain_pgd(), "eps": settings.radius, "norm": settings.norm,
         "attacked": attacked, "seconds": None,
     }  # fmt: skip
+    content["finished"] = False
+    save()
     record.add(name, kept)

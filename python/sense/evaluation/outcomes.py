@@ -82,12 +82,6 @@ class Record:
         if self.folder is not None:
             self.folder.append(self.name, self._text(key, begin).encode())
 
-    def drop(self, key: str) -> None:
-        """Take a key out, of the file too."""
-        del self.predictions[key]
-        if self.path is not None:
-            write_atomically(self.path, lambda part: part.write_text(self._whole()))
-
     def standing(self, keys: Sequence[str]) -> list[bool]:
         """Which images are right under every one of the keys."""
         rows = [self.predictions[key] for key in keys]

@@ -85,9 +85,7 @@ def begin(
         _check_same(folder.path, before, now)
     record = Record(images, target.data.test_y[list(images)].tolist(), settings.batch, folder)
     for name in record.unfinished():
-        if name in FOUND:
-            record.drop(name)  # it is at hand, and comes again
-        elif name not in now["attacks"]:
+        if name not in now["attacks"]:
             raise InputError(
                 f"{folder.path} holds {name}, not finished ({record.done(name)} of {len(images)} "
                 f"images): name it among --attacks, or --overwrite it"
