@@ -52,7 +52,7 @@ def write_atomically(path: Path, content: bytes | str, keep: Path | None = None)
     with _told("write", path):
         try:
             _write_new(part, data)
-            if keep is not None and os.path.lexists(path):
+            if keep is not None and path.is_file():
                 os.replace(path, keep)
             os.replace(part, path)
         except BaseException:

@@ -3,8 +3,11 @@
 import os
 import shutil
 from contextlib import suppress
+from pathlib import Path
 
 from sense import files, runs
+
+MEMORY = Path("/dev/shm")
 
 
 class Killed(BaseException):
@@ -36,8 +39,17 @@ class Kill:
 
 def killed_at_each_change(monkeypatch, tmp_path, before, act):
     """Copies of the folder `before`, after `act` was killed at its first, second ... change."""
+    # In memory where that can be: there a file is renamed in no time.
+    place = MEMORY / f"{tmp_path.name}-{os.getpid()}" if os.access(MEMORY, os.W_OK) else tmp_path
+    try:
+        yield from _killed(monkeypatch, place, before, act)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _killed(monkeypatch, place, before, act):
     for after in range(1000):
-        folder = tmp_path / f"killed-{after}"
+        folder = place / f"killed-{after}"
         if before:
             shutil.copytree(before, folder)
         with monkeypatch.context() as patch:
@@ -51,4 +63,5 @@ def killed_at_each_change(monkeypatch, tmp_path, before, act):
                 assert after > 3, "nothing was written"
                 return
         yield folder
+        shutil.rmtree(folder, ignore_errors=True)
     raise AssertionError("it never ended")

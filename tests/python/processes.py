@@ -14,10 +14,16 @@ def together(function, size, folder, *arguments):
     An error of one is raised here. The processes are copies of one that has imported torch, and
     what its optimizers import, which is what takes long.
     """
-    multiprocessing.set_forkserver_preload(["torch._dynamo", "pytest", "tyro"])
+    context()
     mp.start_processes(
         _call, (function, size, folder, *arguments), nprocs=size, start_method="forkserver"
     )
+
+
+def context():
+    """How such processes are started."""
+    multiprocessing.set_forkserver_preload(["torch._dynamo", "pytest", "tyro"])
+    return multiprocessing.get_context("forkserver")
 
 
 def _call(rank, function, size, folder, *arguments):

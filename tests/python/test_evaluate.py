@@ -163,7 +163,7 @@ def test_stopped_after_each_batch_it_ends_as_if_never_stopped(run, tmp_path, cas
 
 def test_killed_at_any_change_to_the_disk_it_ends_as_if_never_stopped(run, tmp_path, monkeypatch):
     settings = replace(
-        ALL, attacks=("fgsm",), n=4, batch=2, curve=(0.1,), convergence=2, restarts=1, steps=1
+        ALL, attacks=("natural",), n=4, batch=2, curve=(0.1,), convergence=2, restarts=1, steps=1
     )
     monkeypatch.setattr(runs, "_commit", lambda: None)
     monkeypatch.setattr(files.os, "fsync", lambda file: None)

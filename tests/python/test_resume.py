@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from kills import killed_at_each_change
-from sense import train
 from sense.checkpoint import CHECKPOINT, WEIGHTS, load_weights
 from sense.runs import METRICS
 from sense.train import Stopped, fit
@@ -73,28 +72,6 @@ def test_any_step_is_a_good_one_to_stop(tmp_path, few, tiny, step):
 def test_a_stop_in_the_last_step_lets_the_run_end(tmp_path, few, tiny):
     fit(tiny, tmp_path, data=few, stop=after(18 + 2))  # it is asked again between epochs
     assert len(outcome(tmp_path)[1]) == 3
-
-
-@pytest.mark.parametrize("at", ["save_checkpoint", "publish"])
-@pytest.mark.parametrize("save", [1, 2, 3])
-def test_killed_between_two_files_of_a_save(tmp_path, few, tiny, monkeypatch, at, save):
-    """Each epoch ends with three files; a run may die before any of them, the last ones too. (At
-    each single write: test_run_folder.)"""
-    fit(tiny, tmp_path / "whole", data=few)
-    write, calls = getattr(train, at), count(1)
-
-    def die(*arguments):
-        if next(calls) == save:
-            raise KeyboardInterrupt
-        write(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(train, at, die)
-        with pytest.raises(KeyboardInterrupt):
-            fit(tiny, tmp_path / "killed", data=few)
-    fit(tiny, tmp_path / "killed", data=few, resume=True)
-    assert outcome(tmp_path / "killed") == outcome(tmp_path / "whole")
-    assert load_weights(tmp_path / "killed")
 
 
 def test_killed_at_any_change_to_the_disk_it_resumes_bit_for_bit(tmp_path, few, tiny, monkeypatch):

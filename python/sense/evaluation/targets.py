@@ -17,6 +17,7 @@ from ..errors import InputError, MissingFileError
 from ..manifest import MANIFEST
 from ..models import build_to_fill
 from ..models.handed_over import FACTORY, repeated
+from ..run_folder import RunFolder
 from ..runs import CONFIG, check_same_data, load_model, put_weights, read_run
 from .settings import Settings
 from .weights import weights_sha256
@@ -144,8 +145,8 @@ def _open_weights(
     beside = path.parent / CONFIG
     # Other packages have a config.json too: who says network and data himself needs none.
     needed = model is None or (dataset is None and data is None)
-    config = None
-    if os.path.lexists(beside) and (needed or os.path.lexists(path.with_name(MANIFEST))):
+    of_ours, config = os.path.lexists(path.with_name(MANIFEST)), None
+    if (needed or of_ours) and RunFolder(path.parent).has(CONFIG):
         config = read_run(path.parent)[1]["config"]
     if config is None and model is None:
         raise InputError(
