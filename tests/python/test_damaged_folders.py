@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from sense import report as report_module
+from sense import runs
 from sense.checkpoint import WEIGHTS, pack_weights
 from sense.errors import InputError
 from sense.evaluate import evaluate_run
@@ -83,6 +84,7 @@ LISTED = {
 def _no_page_and_no_waiting(monkeypatch):
     monkeypatch.setattr(report_module, "run_r", lambda *arguments: None)
     monkeypatch.setattr(report_module, "find_rscript", lambda: "Rscript")
+    monkeypatch.setattr(runs, "_commit", lambda: None)  # takes longer than all the rest
     signal.signal(signal.SIGALRM, lambda *arguments: pytest.fail("it hangs"))
     signal.alarm(60)
     yield

@@ -3,10 +3,10 @@ import signal
 
 import pytest
 
-from sense.interrupts import noted_signals
+from sense.interrupts import SIGNALS, noted_signals
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_is_noted_and_nothing_else(number):
     with noted_signals() as stop:
         assert stop() is None
@@ -34,7 +34,19 @@ def test_a_second_ctrl_c_interrupts_at_once():
 
 
 def test_handlers_are_put_back():
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    before = [signal.getsignal(number) for number in SIGNALS]
     with pytest.raises(KeyboardInterrupt):
         interrupt_twice()
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in SIGNALS] == before
+
+
+def test_a_hangup_that_is_ignored_stays_ignored():
+    """As nohup has it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with noted_signals() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop() is None
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -81,9 +81,10 @@ def test_ctrl_c_stops_and_resume_goes_on(tmp_path, begin, start, unstopped):
     assert outcome(run) == unstopped
 
 
-def test_a_scheduler_may_stop_it_too(tmp_path, begin):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_scheduler_may_stop_it_too_and_a_terminal_that_is_closed(tmp_path, begin, number):
     run = tmp_path / "run"
-    assert stopped(run, begin(run), signal.SIGTERM) == 143
+    assert stopped(run, begin(run), number) == 128 + number
 
 
 def kill_and_resume(run, begin, start, delays):

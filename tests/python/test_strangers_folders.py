@@ -1,0 +1,224 @@
+"""Somebody else's folder is data: to read it runs nothing of theirs."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from conftest import ROOT
+from sense import bridge
+from sense import report as report_module
+from sense.checkpoint import WEIGHTS
+from sense.cli import evaluate_main, train_main
+from sense.data.idx import write_idx
+from sense.data.mnist import FILES, load_folder
+from sense.errors import InputError
+from sense.evaluate import evaluate_run
+from sense.evaluation.settings import Settings
+from sense.evaluation.targets import open_run, open_source, open_target
+from sense.models import build_model
+from sense.runs import CONFIG, load_model, read_run
+from sense.seal import seal_folder
+from sense.train import Stopped, fit
+from test_concurrent_folders import TINY, images
+
+MARK = "it ran"
+MODULE = f"""
+from pathlib import Path
+from torch import nn
+Path({MARK!r}).touch()
+
+def make(shape, classes):
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, classes))
+"""
+QUICK = Settings(attacks=("fgsm",), n=10, judge=False)
+
+
+@pytest.fixture
+def theirs(tmp_path, monkeypatch):
+    """A folder whose config.json names a factory, the data it was made with, and the name; in the
+    working directory lies the module."""
+    name = f"theirs_{tmp_path.name}".replace("-", "_")
+    (tmp_path / f"{name}.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    data, place = images(), tmp_path / "data"
+    place.mkdir()
+    for part, file in FILES.items():
+        write_idx(place / f"{file}.gz", getattr(data, part).numpy().astype("uint8").squeeze())
+    data = load_folder(place, "mnist")
+    options = {"dataset": "mnist", "data_dir": str(place), "model": f"{name}:make"}
+    config = type(TINY)(**{**TINY.to_plain(), **options, "data_dir": place, "milestones": (),
+                           "rates": ()})  # fmt: skip
+    with pytest.raises(Stopped):
+        fit(config, tmp_path / "run", data=data, stop=lambda: 2)
+    fit(config, tmp_path / "run", data=data, resume=True, model=f"{name}:make")
+    evaluate_run(tmp_path / "run", QUICK, model=f"{name}:make")
+    (tmp_path / MARK).unlink()
+    del sys.modules[name]
+    return tmp_path / "run", data, f"{name}:make"
+
+
+def kept(folder):
+    return (folder / CONFIG).read_text(), (folder / WEIGHTS).read_bytes()
+
+
+def pixels(data):
+    return {"x_test": data.test_x[:, 0].numpy(), "y_test": data.test_y.tolist()}
+
+
+def command(main, *arguments):
+    """The error of a command."""
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    if stopped.value.code != 0:
+        raise InputError("refused")
+
+
+READERS = {
+    "load_model": lambda run, data, model: load_model(run, model),
+    "open_run": lambda run, data, model: open_run(run, data=data, model=model),
+    "open_target": lambda run, data, model: open_target(str(run), data=data, model=model),
+    "weights": lambda run, data, model: open_target(str(run / WEIGHTS), data=data, model=model),
+    "checkpoint": lambda run, data, model: open_target(
+        str(run / "checkpoint.pt"), data=data, model=model
+    ),
+    "source": lambda run, data, model: open_source(
+        Settings(source=run, source_model=model), torch.device("cpu")
+    ),
+    "evaluate": lambda run, data, model: evaluate_run(run, QUICK, data=data, model=model),
+    "transfer": lambda run, data, model: evaluate_run(
+        run, Settings(attacks=("transfer",), source=run, source_model=model, steps=1, restarts=1,
+                      n=10, judge=False),
+        data=data, out=run.with_name("out"), model=build_model("capacity-1", (1, 28, 28), 10)
+        if model is None else model,
+    ),
+    "resume": lambda run, data, model: fit(
+        read_run(run)[0], run, data=data, resume=True, model=model
+    ),
+    "predict": lambda run, data, model: bridge.predict(*kept(run), pixels(data)["x_test"],
+                                                      model=model),
+    "R's evaluate": lambda run, data, model: bridge.evaluate(
+        *kept(run), str(run.with_name("r")), {"attacks": "fgsm", "n": 10, "judge": False},
+        pixels(data), model=model,
+    ),
+    "R's examples": lambda run, data, model: bridge.adversarial_examples(
+        *kept(run), {"attacks": "fgsm"}, 2, pixels(data), model=model
+    ),
+    "R's resume": lambda run, data, model: bridge.train(
+        {}, None, str(run), resume=True, model=model
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_factory_that_a_folder_names_is_not_even_imported(theirs, reader, tmp_path):
+    run, data, name = theirs
+    message = "(names the network|weights in)" if reader == "transfer" else "names the network"
+    with pytest.raises(InputError, match=message) as refused:
+        READERS[reader](run, data, None)
+    assert not (tmp_path / MARK).exists()
+    assert name.partition(":")[0] not in sys.modules
+    if reader != "transfer":
+        assert f'model = "{name}"' in str(refused.value)
+    READERS[reader](run, data, name)
+    assert (tmp_path / MARK).exists()
+
+
+COMMANDS = {
+    "evaluate": (evaluate_main, ["run", "--attacks", "fgsm", "--n", "10", "--no-judge"], "--model"),
+    "evaluate weights": (
+        evaluate_main, [f"run/{WEIGHTS}", "--attacks", "fgsm", "--n", "10", "--no-judge"],
+        "--model",
+    ),
+    "transfer": (
+        evaluate_main,
+        ["other", "--attacks", "transfer", "--source", "run", "--steps", "1", "--restarts", "1",
+         "--n", "10", "--no-judge"],
+        "--source-model",
+    ),
+    "resume": (train_main, ["--resume", "run"], "--model"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("given", COMMANDS)
+def test_a_command_says_how_to_name_it_again(theirs, tmp_path, capsys, given):
+    _, data, name = theirs
+    main, arguments, option = COMMANDS[given]
+    if given == "transfer":
+        config = read_run(tmp_path / "run")[0]
+        fit(type(config)(**{**vars(config), "model": "capacity-1"}), tmp_path / "other", data=data)
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert f"{option} {name}" in told
+    assert not (tmp_path / MARK).exists()
+    main([*arguments, option, name])
+    assert (tmp_path / MARK).exists()
+
+
+def test_a_page_without_the_name_has_no_adversarial_images(theirs, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(report_module, "run_r", lambda *arguments: None)
+    monkeypatch.setattr(report_module, "find_rscript", lambda: "Rscript")
+    run, _, name = theirs
+    report_module.report_main(["run"])
+    assert f"no adversarial images (run/config.json names the network {name}" in (
+        capsys.readouterr().err
+    )
+    assert not (tmp_path / MARK).exists()
+    assert not (run / "examples.json").exists()
+    report_module.report_main(["run", "--model", name])
+    assert (run / "examples.json").exists()
+
+
+def test_any_other_network_may_be_named_instead(theirs, tmp_path):
+    run, _, _ = theirs
+    mine = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    assert load_model(run, mine) is mine
+    with pytest.raises(InputError, match="weights in"):
+        load_model(run, "capacity-1")
+    assert not (tmp_path / MARK).exists()
+
+
+@pytest.mark.parametrize("shape", [["touch", MARK], "touch", [1, 28, "28"], [0, 1, 1]])
+def test_a_command_as_shape_is_refused_whatever_is_named(theirs, tmp_path, shape):
+    """The attack as it was found: "model": "subprocess:Popen", with the command as data.shape."""
+    run, data, _ = theirs
+    told = json.loads((run / CONFIG).read_text())
+    told["config"]["model"], told["data"]["shape"] = "subprocess:Popen", shape
+    (run / CONFIG).write_text(json.dumps(told))
+    seal_folder(run)
+    for reader, read in READERS.items():
+        for model in (None, "subprocess:Popen"):
+            with pytest.raises(InputError):
+                read(run, data, model)
+            assert not (tmp_path / MARK).exists(), reader
+
+
+COMMAND_MODULES = ("evaluate", "report")
+
+
+@pytest.mark.parametrize("module", COMMAND_MODULES)
+def test_a_command_imports_nothing_from_the_folder_it_is_started_in(tmp_path, module):
+    """Started in somebody's folder, in which lie modules with the names of those that it needs."""
+    for name in ("numpy", "torch", "safetensors", "tyro", "tqdm", "json", "pooch"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / MARK)!r}, 'w')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", f"sense.{module}", "--help"], cwd=tmp_path, capture_output=True,
+        text=True, env={**os.environ, "PYTHONPATH": str(ROOT / "python")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / MARK).exists()
+
+
+def test_predictions_of_a_fit_are_of_its_network(theirs):
+    run, data, name = theirs
+    found = bridge.predict(*kept(run), pixels(data)["x_test"], model=name)
+    expected = load_model(run, name)(data.test_x.float() / 255).softmax(1).detach().numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-6)
