@@ -86,8 +86,9 @@ def integers(like: Tensor, end: int, images: int = 0) -> Tensor:
 
 
 def _drawn(like: Tensor, fill: Fill, images: int = 0) -> Tensor:
+    # By shape alone: in memory of another layout the same numbers would come in another order.
     if _share is None:
-        numbers = torch.empty_like(like)
+        numbers = torch.empty(like.shape, dtype=like.dtype, device=like.device)
         fill(numbers, None)
         return numbers
     if like.shape[images] != _share.images:
@@ -97,9 +98,23 @@ def _drawn(like: Tensor, fill: Fill, images: int = 0) -> Tensor:
         )
     shape = [*like.shape]
     shape[images] = _share.whole
-    numbers = like.new_empty(shape)
+    numbers = torch.empty(shape, dtype=like.dtype, device=like.device)
     fill(numbers, _share.streams.generators[like.device.type])
     return numbers.narrow(images, _share.first, _share.images)
+
+
+def whole_batch(images: int) -> int:
+    """The size of the batch of which this process holds so many images."""
+    return images if _share is None else _share.whole
+
+
+@contextmanager
+def kept_random_state() -> Iterator[None]:
+    """Inside, torch's random numbers may be seeded and drawn; outside they go on as if nothing had
+    been. All devices are named, since a seed is one for all, and torch warns where none is."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices):
+        yield
 
 
 def global_state() -> dict[str, Any]:

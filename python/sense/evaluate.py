@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from .data import ImageData
 from .devices import choose_device, place_to_evaluate
+from .draws import kept_random_state
 from .errors import InputError
 from .evaluation.batches import Batch, attack_batches, choose_images, cut
 from .evaluation.case import Case
@@ -71,7 +72,7 @@ def evaluate(
     batches = cut(range(len(x)), x, y, settings.batch, x.device)
     check_network(model, batches[0].x, y, suite)
     record = Record(range(len(x)), y.tolist(), settings.batch)
-    with torch.random.fork_rng():
+    with kept_random_state():
         for attack in (NATURAL, *suite):
             for _ in attack_batches(attack, model, batches, settings, record):
                 pass
@@ -170,7 +171,7 @@ def _evaluate(
     suite.sort(key=lambda attack: begun.index(attack.name) if attack.name in begun else len(begun))
     progress = Progress(folder, content, show, stop)
     on_line(head(content))
-    with torch.random.fork_rng():
+    with kept_random_state():
         for attack in (NATURAL, *suite):
             run_attack(attack, model, batches, settings, record, progress)
             on_line(attack_row(attack.name, content))

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .attacks import pgd
+from .attacks.watch import trusted
 from .checkpoint import WEIGHTS, has_checkpoint, load_checkpoint, pack_weights, save_checkpoint
 from .config import Config
 from .data import ImageData, load_data, to_float
@@ -28,6 +29,7 @@ from .data.augment import augment
 from .data.feed import Feed
 from .devices import place, tune
 from .distributed import Processes, join
+from .draws import kept_random_state
 from .errors import NotFiniteError
 from .methods import Batch, Method, NaturalTraining, Remembering, build_method
 from .methods.memory import merge
@@ -165,7 +167,7 @@ def _fit(
             part = ranks.part(index)
             x, y = feed.take(part.index)
             use: Method = pretraining if pretrain else method
-            with ranks.at_work(part, model):
+            with ranks.at_work(part, model), trusted():
                 batch = Batch(augment(x, config.augment), y, part.index)
                 step = use(called, batch, position - config.pretrain)
             tally = Tally.of(step, part.images, ranks.sum)
@@ -245,7 +247,7 @@ def monitor(
     x = to_float(data.test_x[: config.monitor].to(device))
     y = data.test_y[: config.monitor].to(device)
     model.eval()
-    with torch.random.fork_rng():
+    with kept_random_state():
         torch.manual_seed(MONITOR_SEED)
         x_adv = pgd(model, x, y, eps=config.eps, step_size=config.step_size, steps=config.steps,
                     norm=config.lp)  # fmt: skip

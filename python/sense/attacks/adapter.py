@@ -12,9 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..draws import kept_random_state
 from ..errors import InputError, MissingPackageError
 from .geometry import Bounds, broadcast, project
 from .modes import attack_mode
+from .watch import check_gradient
 
 NAMES = {math.inf: "Linf", 2.0: "L2", 1.0: "L1"}  # of the norms, as pyautoattack has them
 
@@ -43,6 +45,8 @@ class Rescaled(nn.Module):
     def forward(self, u: Tensor) -> Tensor:
         # Backwards through this, a gradient in channels-last order becomes contiguous.
         u = u.flatten(1).view(u.shape)
+        if u.requires_grad:
+            u.register_hook(check_gradient)
         return self.model(from_unit(u.to(self.dtype), self.bounds)).float()
 
 
@@ -77,18 +81,19 @@ def guest(model: nn.Module) -> Iterator[list[str]]:
     flags = Flags()
     log = logging.getLogger("auto-attack")
     wanted = [p for p in model.parameters() if p.requires_grad]
-    tracer, propagate = sys.gettrace(), log.propagate
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    tracer, propagate, dtype = sys.gettrace(), log.propagate, torch.get_default_dtype()
     log.addHandler(flags)
     log.propagate = False
     try:
+        torch.set_default_dtype(torch.float32)  # of the package's own numbers
         for parameter in wanted:
             parameter.requires_grad_(False)
-        with attack_mode(model, "evaluation"), torch.random.fork_rng(devices):
+        with attack_mode(model, "evaluation"), kept_random_state():
             yield flags.messages
     finally:
         for parameter in wanted:
             parameter.requires_grad_()
+        torch.set_default_dtype(dtype)
         log.removeHandler(flags)
         log.propagate = propagate
         sys.settrace(tracer)

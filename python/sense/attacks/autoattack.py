@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from .adapter import NAMES, Rescaled, check_images, guest, package, put_back, to_unit
-from .checks import check_arguments
+from .arguments import public
 from .geometry import Bounds
 from .modes import attack_mode
 
@@ -33,6 +33,7 @@ class Verdicts(NamedTuple):
     flags: list[str]
 
 
+@public()
 def autoattack(
     model: nn.Module,
     x: Tensor,
@@ -73,6 +74,7 @@ def autoattack(
     ).x_adv  # fmt: skip
 
 
+@public()
 def autoattack_with_verdicts(
     model: nn.Module,
     x: Tensor,
@@ -86,12 +88,10 @@ def autoattack_with_verdicts(
     bounds: Bounds = (0, 1),
 ) -> Verdicts:
     """`autoattack`, with what broke each image and what the package warned of."""
-    check_arguments(x, y, eps=eps, norm=norm, bounds=bounds)
     check_images(x, norm)
     check_parts(parts)
     runner = package().AutoAttack
     forget_calls(package("pyautoattack.checks"))
-    x = x.detach()
     x_adv, broken_by = x.clone(), [None] * len(x)
     if not len(x):
         return Verdicts(x_adv, [], [])
@@ -150,8 +150,9 @@ def number_of_classes(model: nn.Module, x: Tensor) -> int:
 def check_parts(parts: Sequence[str]) -> None:
     """Raise ValueError unless there are parts, all known."""
     known = get_args(Part)
-    if not parts or not set(parts) <= set(known):
-        raise InputError(f"parts must be some of {', '.join(known)}; got {list(parts)}")
+    some = not isinstance(parts, str) and isinstance(parts, Sequence) and len(parts) > 0
+    if not some or not all(part in known for part in parts):
+        raise InputError(f"parts must be a list of some of {', '.join(known)}; got {parts!r}")
 
 
 def check_classes(parts: Sequence[str], classes: int) -> None:

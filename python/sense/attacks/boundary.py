@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .. import draws
-from .geometry import ascent_direction, broadcast, random_point
+from .geometry import broadcast, random_point
 
 Boundary = Literal["revert", "noise", "bisect"]
 Measure = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # (points, which images): logits, loss
@@ -37,18 +37,20 @@ def settle(
     bisections: int,
     step_size: float,
     norm: float,
+    direction: Callable[[Tensor], Tensor],
     project: Callable[[Tensor, Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:
     """Where the images that were turned back, if any, end by the rule, and their losses there.
 
-    `limit` is log(1/c); `project` puts points, of the images named second, back where they may be.
+    `limit` is log(1/c); `direction` makes of gradients steps of length 1; `project` puts
+    points, of the images named second, back where they may be.
     """
     if not len(turned.images):
         return turned.inside, turned.loss
     if rule == "bisect":
         return bisect(measure, turned, limit, bisections)
     if rule == "noise":
-        return keep_on(measure, turned, limit, step_size, norm, project)
+        return keep_on(measure, turned, limit, step_size, norm, direction, project)
     return turned.inside, turned.loss  # sensible reversion
 
 
@@ -79,6 +81,7 @@ def keep_on(
     limit: float,
     step_size: float,
     norm: float,
+    direction: Callable[[Tensor], Tensor],
     project: Callable[[Tensor, Tensor], Tensor],
 ) -> tuple[Tensor, Tensor]:
     """Go on with the steps that were left: after a step that is taken back, from the point before
@@ -90,7 +93,7 @@ def keep_on(
     for done in range(int(turned.left.max())):
         with draws.sharing(None):
             noisy = random_point(current, step_size, norm, (-torch.inf, torch.inf))
-        climbed = current + step_size * ascent_direction(gradient, norm)
+        climbed = current + step_size * direction(gradient)
         z = torch.where(broadcast(rejected, current), noisy, climbed)
         z = project(z, turned.images).requires_grad_()
         _, loss = measure(z, turned.images)

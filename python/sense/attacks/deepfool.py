@@ -6,11 +6,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
-from .checks import check_arguments
+from .arguments import public
 from .geometry import Bounds, Radius, ascent_direction, broadcast, per_image_norm
 from .losses import others, pick
 from .modes import attack_mode
+from .watch import check_gradient
 
 NORMS = (math.inf, 2.0)
 FARTHER = 1e-4  # added to each step, in the units of x, as in the authors' code
@@ -25,6 +25,7 @@ class Crossed(NamedTuple):
     distances: Tensor
 
 
+@public(NORMS)
 def deepfool(
     model: nn.Module,
     x: Tensor,
@@ -53,14 +54,14 @@ def deepfool(
     -------
     The adversarial images: shape, type and device of x.
     """
-    check_arguments(x, y, eps=eps, steps=steps, norm=norm, bounds=bounds, norms=NORMS)
     found = deepfool_points(
         model, x, y, norm=norm, steps=steps, candidates=candidates, overshoot=overshoot,
         bounds=bounds,
     )  # fmt: skip
-    return torch.where(broadcast(found.distances <= eps, x), found.points, x.detach())
+    return torch.where(broadcast(found.distances <= eps, x), found.points, x)
 
 
+@public(NORMS)
 def deepfool_points(
     model: nn.Module,
     x: Tensor,
@@ -90,12 +91,6 @@ def deepfool_points(
     overshoot
         Points are tried so much farther than the sum of the steps leads (0.02: 2 %).
     """
-    check_arguments(x, y, eps=0.0, steps=steps, norm=norm, bounds=bounds, norms=NORMS)
-    if candidates < 2:
-        raise InputError(f"candidates must be 2 or more, y among them, got {candidates}")
-    if not overshoot >= 0:
-        raise InputError(f"overshoot must be >= 0, got {overshoot}")
-    x = x.detach()
     points, distances = x.clone(), x.new_full((len(x),), math.inf)
     moving, total = torch.arange(len(x), device=x.device), torch.zeros_like(x)
     rivals = torch.zeros(len(x), 0, dtype=torch.int64, device=x.device)
@@ -132,6 +127,7 @@ def to_the_nearest_boundary(
     for rival in rivals.unbind(1):
         behind = pick(logits, y) - pick(logits, rival)
         (slope,) = torch.autograd.grad(-behind.sum(), z, retain_graph=True)
+        check_gradient(slope)
         distance = behind.detach().abs() / per_image_norm(slope, dual).clamp_min(FLAT)
         nearer = distance < nearest
         nearest = torch.where(nearer, distance, nearest)

@@ -5,14 +5,16 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
-from .checks import check_arguments
+from .. import draws
+from .arguments import public
 from .geometry import Bounds, broadcast, clip_then_shrink, near_point, per_image_norm
 from .losses import divergence
 from .modes import Mode, attack_mode
 from .pgd import ascend
+from .watch import check_gradient
 
 
+@public((math.inf, 2.0))
 def divergence_pgd(
     model: nn.Module,
     x: Tensor,
@@ -42,11 +44,6 @@ def divergence_pgd(
     -------
     The adversarial images: shape, type and device of x.
     """
-    labels = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    check_arguments(x, labels, eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds)
-    if norm == 1:
-        raise InputError("TRADES knows the norms inf and 2, got 1")
-    x = x.detach()
     z = near_point(x) if start is None else start
     with attack_mode(model, mode):
         with torch.no_grad():
@@ -69,8 +66,10 @@ def divergence_pgd(
 
 def _unit(gradient: Tensor) -> Tensor:
     """Each image's gradient over its l2 norm; a normal draw where that is zero."""
+    check_gradient(gradient)
     length = per_image_norm(gradient, 2)
     unit, flat = gradient / broadcast(length, gradient), length == 0
     if flat.any():
-        unit[flat] = torch.randn_like(unit[flat])
+        with draws.sharing(None):
+            unit[flat] = draws.normal(unit[flat])
     return unit

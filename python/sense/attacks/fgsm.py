@@ -5,12 +5,13 @@ import math
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checks import check_arguments
+from .arguments import public
 from .geometry import Bounds, Radius
 from .modes import attack_mode
 from .pgd import ascend
 
 
+@public()
 def fgsm(
     model: nn.Module,
     x: Tensor,
@@ -32,8 +33,6 @@ def fgsm(
     -------
     The adversarial images: shape, type and device of x.
     """
-    check_arguments(x, y, eps=eps, norm=norm, bounds=bounds)
-    x = x.detach()
     with attack_mode(model, "evaluation"):
         return ascend(
             lambda z: F.cross_entropy(model(z), y, reduction="sum"), x, x,

@@ -5,29 +5,43 @@ all images or one an image (shape (n,)).
 """
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from .. import draws
+from .watch import check_gradient
 
 Bounds = tuple[float, float]
-Radius = float | Tensor  # a Tensor has one number an image, shape (n,)
+Radius = float | Tensor  # a Tensor has one number per image, shape (n,)
+L2Form = Literal["paper", "published"]
+LEAST_NORM = 1e-6  # of the gradient of a mean loss, in the authors' code
 
 
 def ascent_direction(gradient: Tensor, norm: float) -> Tensor:
     """The step of unit lp length along each image's gradient: Algorithm 1, line 5 (the sign, for
     l-infinity) and Algorithm 2, line 5 (the normalised gradient, for l1 and l2).
 
-    A zero gradient gives no step.
+    A zero gradient gives no step, a NaN a NaN.
     """
+    check_gradient(gradient)
     if norm == math.inf:
-        return gradient.sign()
+        return gradient.sign().masked_fill_(gradient.isnan(), math.nan)
     tiny = torch.finfo(gradient.dtype).tiny
     # The largest entry first becomes 1: the square of a small one would be 0.
     for p in (math.inf, norm):
         gradient = gradient / broadcast(per_image_norm(gradient, p).clamp_min(tiny), gradient)
     return gradient
+
+
+def published_direction(gradient: Tensor, batch_size: int) -> Tensor:
+    """The l2 step of the authors' code: the gradient of the mean loss of the batch over its norm,
+    or over `LEAST_NORM` where the norm is less. The step of an image of which the network is sure
+    is then shorter than 1. `gradient` is that of the sum of the losses."""
+    check_gradient(gradient)
+    length = per_image_norm(gradient, 2).clamp_min(LEAST_NORM * batch_size)
+    return gradient / broadcast(length, gradient)
 
 
 def project(z: Tensor, x: Tensor, eps: Radius, norm: float, bounds: Bounds) -> Tensor:
@@ -73,6 +87,13 @@ def random_point(x: Tensor, eps: Radius, norm: float, bounds: Bounds) -> Tensor:
         radius = draws.uniform(x.new_empty(len(x))) ** (1 / x[0].numel())
         noise = noise * broadcast(eps * radius / per_image_norm(noise, norm), x)
     return project(x + noise, x, eps, norm, bounds)
+
+
+def pulled_image(x: Tensor, eps: Radius, bounds: Bounds) -> Tensor:
+    """The random l2 start of the authors' code: an image of uniform pixels, pulled into the ball
+    around each image. In high dimensions nearly all of these lie at the distance eps."""
+    low, high = bounds
+    return project(low + (high - low) * draws.uniform(x), x, eps, 2, bounds)
 
 
 def per_image_norm(delta: Tensor, norm: float) -> Tensor:

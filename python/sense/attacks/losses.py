@@ -1,11 +1,14 @@
 """What attacks read from logits, n x classes: losses to climb, one number an image, and rivals."""
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
 
+MarginLoss = Literal["margin", "dlr"]
 TINY = 1e-12  # of the reference code: keeps a ratio of equal logits finite
 
 

@@ -2,21 +2,19 @@
 network is sure (Carlini and Wagner 2017; Croce and Hein 2020)."""
 
 import math
-from typing import Literal
 
 from torch import Tensor, nn
 
-from ..errors import InputError
-from .checks import check_arguments
+from .arguments import public
 from .geometry import Bounds, Radius, random_point
-from .losses import dlr, margin
+from .losses import MarginLoss, dlr, margin
 from .modes import attack_mode
 from .pgd import ascend
 
-MarginLoss = Literal["margin", "dlr"]
 LOSSES = {"margin": margin, "dlr": dlr}
 
 
+@public()
 def margin_pgd(
     model: nn.Module,
     x: Tensor,
@@ -45,9 +43,6 @@ def margin_pgd(
     -------
     The adversarial images: shape, type and device of x.
     """
-    check_arguments(x, y, eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds)
-    check_loss(loss)
-    x = x.detach()
     if start is None:
         start = random_point(x, eps, norm, bounds) if random_start else x
     with attack_mode(model, "evaluation"):
@@ -55,9 +50,3 @@ def margin_pgd(
             lambda z: LOSSES[loss](model(z), y).sum(), start, x,
             eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds,
         )  # fmt: skip
-
-
-def check_loss(loss: str) -> None:
-    """Raise ValueError unless the loss is known."""
-    if loss not in LOSSES:
-        raise InputError(f"loss must be {' or '.join(LOSSES)}, got {loss!r}")

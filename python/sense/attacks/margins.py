@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import draws
+from .arguments import public
 from .geometry import (
     Bounds,
     ascent_direction,
@@ -19,6 +20,7 @@ from .losses import soft_margin
 from .modes import Mode, attack_mode
 
 
+@public((math.inf, 2.0))
 def boundary_points(
     model: nn.Module,
     x: Tensor,
@@ -58,7 +60,6 @@ def boundary_points(
     The points, shape of x, and the distances, shape (n,). As in the authors' code a point farther
     than eps is not put back into the bounds, although the search was made inside them.
     """
-    x = x.detach()
     if start is None:
         start = random_start(x, eps, norm, bounds)
     z = start

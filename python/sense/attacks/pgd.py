@@ -7,11 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .checks import check_arguments
+from .arguments import public
 from .geometry import Bounds, Radius, ascent_direction, project, random_point, spread
 from .modes import Mode, attack_mode
 
 
+@public()
 def pgd(
     model: nn.Module,
     x: Tensor,
@@ -58,9 +59,7 @@ def pgd(
     -----
     The paper prints the gradient of eq. (4) at x; PGD takes it at the current iterate, as here.
     """
-    check_arguments(x, y, eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds)
     with attack_mode(model, mode):
-        x = x.detach()
         if start is None:
             start = random_point(x, eps, norm, bounds) if random_start else x
         return ascend(

@@ -4,22 +4,29 @@ Algorithm 1 (l-infinity) and Algorithm 2 (lp) of the paper; Definition 3 and eq.
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import InputError
+from .. import draws
+from .arguments import public
 from .boundary import Boundary, settle
-from .checks import check_arguments
 from .compaction import granule, survivors
-from .geometry import Bounds, ascent_direction, broadcast, project, random_point
+from .geometry import (
+    Bounds,
+    L2Form,
+    ascent_direction,
+    broadcast,
+    project,
+    published_direction,
+    pulled_image,
+    random_point,
+)
 from .losses import divergence
 from .modes import Mode, attack_mode
-from .state import Stage, State
-
-StageTest = Literal["natural", "start"]
+from .state import Stage, StageTest, State
 
 
 class Sensible(NamedTuple):
@@ -31,6 +38,7 @@ class Sensible(NamedTuple):
     gaps: Tensor
 
 
+@public()
 def sensible(
     model: nn.Module,
     x: Tensor,
@@ -44,6 +52,7 @@ def sensible(
     random_start: bool = False,
     stage_test: StageTest = "natural",
     boundary: Boundary = "revert",
+    l2_form: L2Form = "paper",
     bounds: Bounds = (0, 1),
 ) -> Tensor:
     """Sensible adversarial training examples x^s.
@@ -69,6 +78,10 @@ def sensible(
         What becomes of an image in stage B: "revert" leaves it before the step that was too far,
         as Algorithm 1 does; "noise" goes on from there with noise; "bisect" searches that step for
         the point where the loss is log(1/c), see `boundary`.
+    l2_form
+        For norm 2: the step is the gradient over its norm and the random start uniform in the ball,
+        as in the paper; or both as in the authors' code, see `published_direction` and
+        `pulled_image`.
 
     Returns
     -------
@@ -76,10 +89,12 @@ def sensible(
     """
     return sensible_with_stages(
         model, x, y, eps=eps, step_size=step_size, steps=steps, c=c, norm=norm,
-        random_start=random_start, stage_test=stage_test, boundary=boundary, bounds=bounds,
+        random_start=random_start, stage_test=stage_test, boundary=boundary, l2_form=l2_form,
+        bounds=bounds,
     ).x_adv  # fmt: skip
 
 
+@public()
 def sensible_with_stages(
     model: nn.Module,
     x: Tensor,
@@ -98,6 +113,7 @@ def sensible_with_stages(
     reference: Tensor | None = None,
     mode: Mode = "evaluation",
     compact_every: int | None = None,
+    l2_form: L2Form = "paper",
     bounds: Bounds = (0, 1),
 ) -> Sensible:
     """`sensible`, with the stage of each image.
@@ -112,13 +128,9 @@ def sensible_with_stages(
     `compaction`; until then they are computed in vain, and there is nothing that Python would have
     to wait for a device for. In evaluation mode that changes nothing but the time.
     """
-    check_arguments(x, y, eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds, c=c)
     every = 1 if compact_every is None else compact_every
-    if every < 1:
-        raise InputError(f"compact_every must be a whole number >= 1, got {every}")
     threshold = log_inverse(c)
     turning_point = threshold if revert else math.inf
-    x = x.detach()
 
     def measure(z: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, and the loss that is climbed and compared with log(1/c)."""
@@ -127,6 +139,13 @@ def sensible_with_stages(
             return logits, divergence(reference[images].detach(), logits)
         return logits, F.cross_entropy(logits, y[images], reduction="none")
 
+    published, batch_size = l2_form == "published" and norm == 2, draws.whole_batch(len(x))
+
+    def direction(gradient: Tensor) -> Tensor:
+        if published:
+            return published_direction(gradient, batch_size)
+        return ascent_direction(gradient, norm)
+
     def back_to_ball(z: Tensor, images: Tensor) -> Tensor:
         return project(z, x[images], eps, norm, bounds)
 
@@ -134,7 +153,7 @@ def sensible_with_stages(
         crossings = boundary != "revert" and turning_point < math.inf
         z, whole = x, State.at(x, torch.ones_like(y, dtype=torch.bool), crossings)
         if random_start:
-            z = random_point(x, eps, norm, bounds)
+            z = pulled_image(x, eps, bounds) if published else random_point(x, eps, norm, bounds)
             whole = State.at(z, whole.alive, crossings)
             if stage_test == "natural":
                 z = torch.where(broadcast(stays(model, z, y, threshold), x), x, z)
@@ -169,14 +188,22 @@ def sensible_with_stages(
             if step < steps:
                 moving = climbed.masked_fill(~state.alive, 0)
                 (gradient,) = torch.autograd.grad(moving.sum(), z)
-                z = ascent_direction(gradient, norm).mul_(step_size).add_(state.inside)
+                z = direction(gradient).mul_(step_size).add_(state.inside)
                 z = project(z, centre, eps, norm, bounds)
         whole = whole.with_rows(images, state)
 
         if crossings:
             crossing = whole.crossing()
             inside, loss = settle(
-                boundary, measure, crossing, threshold, bisections, step_size, norm, back_to_ball
+                boundary,
+                measure,
+                crossing,
+                threshold,
+                bisections,
+                step_size,
+                norm,
+                direction,
+                back_to_ball,
             )
             whole = whole.ended(crossing.images, inside, loss)
     turned = whole.stage == Stage.B

@@ -5,12 +5,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
 from .adapter import NAMES, Rescaled, check_images, guest, package, put_back, to_unit
-from .checks import check_arguments
+from .arguments import public
 from .geometry import Bounds
 
 
+@public()
 def square(
     model: nn.Module,
     x: Tensor,
@@ -43,12 +43,8 @@ def square(
     ImportError
         Where pyautoattack is not installed.
     """
-    check_arguments(x, y, eps=eps, norm=norm, bounds=bounds)
     check_images(x, norm)
-    if queries < 1:
-        raise InputError(f"queries must be a whole number >= 1, got {queries}")
     attack = package("pyautoattack.square").SquareAttack
-    x = x.detach()
     if not len(x) or eps == 0:
         return x.clone()
     with guest(model), torch.no_grad():

@@ -1,13 +1,15 @@
 """How far the sensible adversary is with each image of a batch."""
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from .boundary import Crossing
 from .geometry import broadcast
+
+StageTest = Literal["natural", "start"]
 
 
 class Stage(IntEnum):

@@ -6,17 +6,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from ..errors import InputError
-from .checks import check_arguments
+from .arguments import public
 from .geometry import Bounds, random_point
-from .losses import margin, others, targeted_dlr, targeted_margin
-from .margin_pgd import MarginLoss, check_loss
+from .losses import MarginLoss, margin, others, targeted_dlr, targeted_margin
 from .modes import attack_mode
 from .pgd import ascend
 
 LOSSES = {"margin": targeted_margin, "dlr": targeted_dlr}
 
 
+@public()
 def targeted_pgd(
     model: nn.Module,
     x: Tensor,
@@ -49,11 +48,6 @@ def targeted_pgd(
     The adversarial images: shape, type and device of x. An image that no target breaks is the one
     that came nearest: with the highest margin of the end points and x.
     """
-    check_arguments(x, y, eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds)
-    check_loss(loss)
-    if targets is not None and targets < 1:
-        raise InputError(f"targets must be a whole number >= 1, got {targets}")
-    x = x.detach()
     worst = x.clone()
     if not len(x):
         return worst

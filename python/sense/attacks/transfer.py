@@ -4,10 +4,12 @@ import math
 
 from torch import Tensor, nn
 
+from .arguments import public
 from .geometry import Bounds, Radius
 from .pgd import pgd
 
 
+@public()
 def transfer(
     model: nn.Module,
     x: Tensor,

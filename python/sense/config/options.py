@@ -20,6 +20,7 @@ MethodName = Literal["nt", "r-at", "sense", "trades", "mart", "mma", "iaat", "se
 NormName = Literal["inf", "2", "1"]
 StageTest = Literal["natural", "start"]
 Boundary = Literal["revert", "noise", "bisect"]
+L2Form = Literal["paper", "published"]
 AttackMode = Literal["evaluation", "training", "published"]
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["constant", "step", "cosine", "one-cycle"]
@@ -96,6 +97,12 @@ class Config:
         Help(help="an image whose step went too far: revert it (Algorithm 1), go on from there "
              "with noise (end of section 4.1), or bisect the step, to end at p_y = c (eq. 13)"),
     ] = "revert"  # fmt: skip
+    l2_form: Annotated[
+        L2Form,
+        Help(help="for --norm 2: steps of full length from a uniform start in the ball, or both as "
+             "published: shorter steps where the gradient is small, from an image of uniform "
+             "pixels pulled into the ball"),
+    ] = "paper"  # fmt: skip
     bisections: Annotated[int, Help(help="forward passes of --boundary bisect")] = 8
     warmup: Annotated[
         int | None,

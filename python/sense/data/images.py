@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -35,6 +34,9 @@ class ImageData:
     sha256: str = field(init=False)
 
     def __post_init__(self) -> None:
+        for name in ("train_x", "train_y", "test_x", "test_y"):
+            # Sums in a network, and so its last bits, may depend on how the images lie in memory.
+            object.__setattr__(self, name, getattr(self, name).contiguous())
         for part in ("train", "test"):
             check_images(getattr(self, f"{part}_x"), f"{self.name}: {part} images")
             check_labels(
@@ -49,7 +51,7 @@ class ImageData:
         digest = hashlib.sha256()
         for tensor in (self.train_x, self.train_y, self.test_x, self.test_y):
             digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-            digest.update(np.ascontiguousarray(tensor.numpy()).data)
+            digest.update(tensor.numpy().data)
         object.__setattr__(self, "sha256", digest.hexdigest())
 
     @property

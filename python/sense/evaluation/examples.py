@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..devices import choose_device, place_to_evaluate
+from ..draws import kept_random_state
 from ..errors import InputError
 from ..run_folder import RunFolder
 from .batches import batch_seed, cut
@@ -56,7 +57,7 @@ def make_examples(
     model = place_to_evaluate(target.model, where)
     (batch,) = cut(range(n), target.data.test_x, target.data.test_y, n, where)
     check_network(model, batch.x, batch.y, [attack])
-    with torch.random.fork_rng():
+    with kept_random_state():
         torch.manual_seed(batch_seed(settings.seed, batch))
         known = predict(model, batch.x)
         x_adv, _ = worst_images(attack, model, batch.x, batch.y, known, settings.seed)

@@ -52,7 +52,7 @@ def _build(config: Config, n: int) -> Method:
             random_start=random_start, stage_test=config.stage_test, boundary=config.boundary,
             bisections=config.bisections, warmup=config.warmup or 0,
             natural_weight=_given(config.natural_weight, 0.0 if plain else 1.0), mode=mode,
-            compact_every=config.compact_every,
+            compact_every=config.compact_every, l2_form=config.l2_form,
         )  # fmt: skip
     if config.method == "mma":
         d_max, eps_min = config.margins

@@ -7,8 +7,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..attacks.boundary import Boundary
+from ..attacks.geometry import L2Form
 from ..attacks.modes import Mode
-from ..attacks.sensible import StageTest, sensible_with_stages
+from ..attacks.sensible import sensible_with_stages
+from ..attacks.state import StageTest
 from .base import Batch, Step
 
 
@@ -24,12 +26,13 @@ class SensibleAdversarialTraining:
         self, *, c: float, eps: float, step_size: float, steps: int, norm: float,
         random_start: bool, stage_test: StageTest, warmup: int, boundary: Boundary = "revert",
         bisections: int = 8, natural_weight: float = 0.0, mode: Mode = "evaluation",
-        compact_every: int | None = None,
+        compact_every: int | None = None, l2_form: L2Form = "paper",
     ) -> None:  # fmt: skip
         self.attack = partial(
             sensible_with_stages, c=c, eps=eps, step_size=step_size, steps=steps, norm=norm,
             random_start=random_start, stage_test=stage_test, boundary=boundary,
             bisections=bisections, mode=mode, compact_every=compact_every,
+            l2_form=l2_form,
         )  # fmt: skip
         self.warmup, self.natural_weight = warmup, natural_weight
 

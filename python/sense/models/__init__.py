@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable
 
-import torch
 from torch import nn
 
+from ..draws import kept_random_state
 from ..errors import InputError
 from .capacity_cnn import CapacityCNN
 from .cifar_cnn import CifarCNN
@@ -72,7 +72,7 @@ def build_model(name: str, shape: Shape, classes: int) -> nn.Module:
 def build_to_fill(name: str, shape: Shape, classes: int) -> nn.Module:
     """`build_model` for weights from elsewhere: its own are drawn in vain, so torch's random state
     is left as it was."""
-    with torch.random.fork_rng():
+    with kept_random_state():
         return build_model(name, shape, classes)
 
 

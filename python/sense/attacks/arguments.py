@@ -1,0 +1,277 @@
+"""What every attack asks of its arguments: each is checked by its name, in one place.
+
+`public` makes an attack refuse, before it computes anything, what it cannot use; `watch` looks at
+what the network gives.
+"""
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from numbers import Integral, Real
+from typing import Any, ParamSpec, TypeVar, get_args
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError
+from .boundary import Boundary
+from .geometry import Bounds, L2Form
+from .losses import MarginLoss
+from .modes import Mode
+from .state import StageTest
+from .watch import Watched, trusts_values
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+NORMS = (math.inf, 2.0, 1.0)
+CHOICES = {"boundary": Boundary, "l2_form": L2Form, "loss": MarginLoss, "mode": Mode,
+           "stage_test": StageTest}  # fmt: skip
+# Whole numbers, and the least of each.
+WHOLE = {"steps": 1, "targets": 1, "queries": 1, "batch_size": 1, "searches": 1, "bisections": 0,
+         "candidates": 2, "compact_every": 1, "seed": 0}  # fmt: skip
+FLAGS = ("random_start", "revert")
+FARTHER = 1e-6  # than the corners of the box, relative: a radius that was computed in floats
+
+_inside: ContextVar[bool] = ContextVar("inside an attack", default=False)
+
+
+def public(norms: Sequence[float] = NORMS) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A decorator of attacks `attack(model, x, y, *, eps, ...)`, which know these norms."""
+
+    def decorate(attack: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(attack)
+
+        @functools.wraps(attack)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            if _inside.get():  # called by another attack, which has checked all
+                return attack(*args, **kwargs)
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            # Inside inference mode no gradient could be had, whatever torch.enable_grad says.
+            with torch.inference_mode(False):
+                check_arguments(bound.arguments, norms)
+                token = _inside.set(True)
+                try:
+                    return attack(*bound.args, **bound.kwargs)
+                finally:
+                    _inside.reset(token)
+
+        return checked
+
+    return decorate
+
+
+def check_arguments(given: dict[str, Any], norms: Sequence[float] = NORMS) -> None:
+    """Raise InputError, saying what was wrong, what was received and what to pass, unless the
+    arguments can be used. What can be taken in several forms is put into one."""
+    x = given["x"] = _images(given["x"])
+    if "y" in given:
+        given["y"] = _labels(given["y"], x)
+    if "bounds" in given:
+        check_bounds(given["bounds"])
+    if "norm" in given:
+        given["norm"] = as_norm(given["norm"], norms)
+    for name, value in given.items():
+        if name in CHOICES:
+            check_choice(name, value, get_args(CHOICES[name]))
+        elif name in WHOLE and value is not None:
+            check_whole(name, value, WHOLE[name])
+            given[name] = int(value)
+        elif name in FLAGS and not isinstance(value, bool):
+            raise InputError(f"{name} must be True or False, got {value!r}")
+        elif name in ("eps", "step_size"):
+            _check_radius(name, value, x, least=0 if name == "eps" else None)
+            given[name] = value if isinstance(value, Tensor) else float(value)
+        elif name in ("farthest", "overshoot"):
+            check_number(name, value)
+        elif name == "c":
+            check_number(name, value)
+            if value > 1:
+                raise InputError(f"c is a probability, from 0 to 1, got {value}")
+        elif name in ("start", "reference") and value is not None:
+            _check_like(name, value, x)
+    for name in ("model", "source"):
+        if name in given:
+            check_model(name, given[name], x)
+    if trusts_values():
+        return
+    bounds = given.get("bounds", (0, 1))
+    if "eps" in given:
+        check_reach(given["eps"], x, given.get("norm", math.inf), bounds)
+    _check_pixels(x, bounds)
+    classes = 0
+    if "y" in given and len(x):
+        _check_labels(given["y"])
+        classes = int(given["y"].max()) + 1
+    for name in ("model", "source"):
+        if name in given:
+            given[name] = Watched(given[name], classes)
+
+
+def check_model(name: str, model: Any, x: Tensor) -> None:
+    """Raise InputError unless it is a network on the device of the images."""
+    if not isinstance(model, nn.Module):
+        raise InputError(f"{name} must be a torch.nn.Module that gives logits, got {_kind(model)}")
+    parameter = next(model.parameters(), None)
+    if parameter is not None and parameter.device != x.device:
+        raise InputError(
+            f"x is on {x.device}, {name} on {parameter.device}: move one, such as "
+            f"x.to({str(parameter.device)!r})"
+        )
+
+
+def check_bounds(bounds: Any) -> None:
+    """Raise InputError unless these are the lowest and the highest value of a pixel."""
+    pair = isinstance(bounds, tuple | list) and len(bounds) == 2 and all(map(_is_number, bounds))
+    if not pair or not (math.isfinite(bounds[0]) and math.isfinite(bounds[1])):
+        raise InputError(f"bounds must be (low, high), two finite numbers, got {bounds!r}")
+    if not bounds[0] < bounds[1]:
+        raise InputError(f"bounds must be (low, high) with low < high, got {bounds}")
+
+
+def as_norm(norm: Any, norms: Sequence[float] = NORMS) -> float:
+    """The norm as a number, also where it was given as the text "inf" or "2"."""
+    try:
+        number = float(norm) if isinstance(norm, str) or _is_number(norm) else math.nan
+    except ValueError:
+        number = math.nan
+    if number not in norms:
+        raise InputError(f"norm must be {one_of(norms)}, got {norm!r}")
+    return number
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Raise InputError unless it is a whole number, `least` or more."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+        raise InputError(f"{name} must be a whole number >= {least}, got {value!r}")
+
+
+def check_number(name: str, value: Any) -> None:
+    """Raise InputError unless it is a finite number, 0 or more."""
+    if not _is_number(value) or not (math.isfinite(value) and value >= 0):
+        raise InputError(f"{name} must be a finite number >= 0, got {value!r}")
+
+
+def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raise InputError unless it is one of the texts."""
+    if value not in choices:
+        raise InputError(f"{name} must be {one_of(choices)}, got {value!r}")
+
+
+def check_reach(eps: Any, x: Tensor, norm: float, bounds: Bounds) -> None:
+    """Raise InputError for a radius past the farthest two images of the box: the ball is none."""
+    largest = float(eps.max()) if isinstance(eps, Tensor) and len(eps) else 0.0
+    largest = largest if isinstance(eps, Tensor) else float(eps)
+    width = bounds[1] - bounds[0]
+    size = x[0].numel() if len(x) else math.inf
+    farthest = width if norm == math.inf else width * size ** (1 / norm)
+    if largest > farthest * (1 + FARTHER):
+        hint = f", such as {largest:g}/255 = {largest / 255:.4f}" if largest <= 255 else ""
+        raise InputError(
+            f"eps must be at most {farthest:g}, the size of the box of pixels from {bounds[0]:g} "
+            f"to {bounds[1]:g}, got {largest:g}: pass it in the units of the pixels{hint}"
+        )
+
+
+def one_of(values: Sequence[object]) -> str:
+    """As in a sentence: inf, 2.0 or 1.0 is "inf, 2 or 1"."""
+    words = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _images(x: Any) -> Tensor:
+    """The images, without a history, and such that gradients can be had of them."""
+    if not isinstance(x, Tensor):
+        raise InputError(f"x must be a torch tensor, got {_kind(x)}: torch.as_tensor(x)")
+    if not x.is_floating_point():
+        raise InputError(
+            f"x must be a floating point tensor, such as x.float() / 255, got {x.dtype}"
+        )
+    if x.ndim < 2:
+        raise InputError(f"x must be a batch, images first, got shape {tuple(x.shape)}")
+    # Contiguous: the same images give the same bits, however they lie in memory.
+    return (x.clone() if x.is_inference() else x.detach()).contiguous()
+
+
+def _labels(y: Any, x: Tensor) -> Tensor:
+    if not isinstance(y, Tensor):
+        raise InputError(f"y must be a torch tensor of labels, got {_kind(y)}: torch.as_tensor(y)")
+    if y.dtype != torch.int64 or y.shape != x.shape[:1]:
+        raise InputError(
+            f"y must hold one int64 label per image, shape ({len(x)},), "
+            f"got {y.dtype} of shape {tuple(y.shape)}"
+        )
+    if y.device != x.device:
+        raise InputError(f"x is on {x.device}, y on {y.device}: move one, such as y.to(x.device)")
+    return y.clone() if y.is_inference() else y
+
+
+def _check_labels(y: Tensor) -> None:
+    if int(y.min()) < 0:
+        bad = int((y < 0).nonzero()[0])
+        raise InputError(f"y must hold labels from 0 on, got {int(y[bad])} for image {bad}")
+
+
+def _check_pixels(x: Tensor, bounds: Bounds) -> None:
+    if not x.numel():
+        return
+    low, high = float(x.min()), float(x.max())
+    if low >= bounds[0] and high <= bounds[1]:
+        return  # NaN compares as False
+    finite = torch.isfinite(x.flatten(1)).all(1)
+    if not finite.all():
+        bad = int((~finite).nonzero()[0])
+        raise InputError(f"x holds a NaN or infinite pixel, first in image {bad} of {len(x)}")
+    hint = f"divide x by 255, or pass bounds=({math.floor(low)}, {math.ceil(high)})"
+    if low < 0 or high > 255:
+        hint = "pass their bounds, or put a normalisation of pixels into the network"
+    raise InputError(
+        f"x must have pixels from {bounds[0]:g} to {bounds[1]:g}, got {low:g} to {high:g}: {hint}"
+    )
+
+
+def _check_radius(name: str, value: Any, x: Tensor, least: float | None) -> None:
+    """A finite number, `least` or more (more than 0 where that is None), or one per image."""
+    allowed = "> 0" if least is None else ">= 0, such as 8/255"
+
+    def holds(number: float) -> bool:
+        return math.isfinite(number) and (number > 0 if least is None else number >= least)
+
+    if isinstance(value, Tensor) and value.ndim:
+        if value.shape != x.shape[:1] or not value.is_floating_point():
+            raise InputError(
+                f"{name} must be a number or one per image, shape ({len(x)},), "
+                f"got {value.dtype} of shape {tuple(value.shape)}"
+            )
+        if trusts_values():
+            return
+        bad = next((number for number in value.tolist() if not holds(number)), None)
+        if bad is not None:
+            raise InputError(f"{name} must be finite numbers {allowed}, got {bad} among them")
+    elif isinstance(value, Tensor) or not _is_number(value) or not holds(value):
+        raise InputError(f"{name} must be a finite number {allowed}, got {value!r}")
+
+
+def _check_like(name: str, value: Any, x: Tensor) -> None:
+    """`start` has the shape of x, `reference` a row per image."""
+    whole = isinstance(value, Tensor) and value.is_floating_point() and value.device == x.device
+    fits = whole and (value.shape == x.shape if name == "start" else len(value) == len(x))
+    if not fits:
+        got = f"{value.dtype} of shape {tuple(value.shape)} on {value.device}" if isinstance(
+            value, Tensor
+        ) else _kind(value)  # fmt: skip
+        shape = tuple(x.shape) if name == "start" else f"({len(x)}, classes)"
+        raise InputError(f"{name} must be floating point of shape {shape} on {x.device}, got {got}")
+    if not trusts_values() and not torch.isfinite(value).all():
+        raise InputError(f"{name} holds NaN or infinite values")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _kind(value: Any) -> str:
+    return f"a {type(value).__name__}"

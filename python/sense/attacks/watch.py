@@ -1,0 +1,84 @@
+"""What a network gives in an attack: logits and gradients, looked at in each pass.
+
+Training looks at its images and labels once, when they are loaded, and at the loss of each step.
+Inside `trusted` an attack does not look at values again: Python would have to wait for an
+accelerator. A NaN then stays a NaN up to the loss.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError, NotFiniteError
+
+_trusted: ContextVar[bool] = ContextVar("values are trusted", default=False)
+
+
+@contextmanager
+def trusted() -> Iterator[None]:
+    """Inside, attacks take the values of images, labels, logits and gradients as they are."""
+    token = _trusted.set(True)
+    try:
+        yield
+    finally:
+        _trusted.reset(token)
+
+
+def trusts_values() -> bool:
+    """Whether this is inside `trusted`."""
+    return _trusted.get()
+
+
+class Watched(nn.Module):
+    """A network whose output is looked at in each pass."""
+
+    def __init__(self, network: nn.Module, classes: int) -> None:
+        super().__init__()
+        self.network, self.classes = network, classes
+        self.training = network.training
+
+    def forward(self, z: Tensor) -> Tensor:
+        logits = self.network(z)
+        check_logits(logits, len(z), self.classes)
+        return logits
+
+
+def check_logits(logits: Any, n: int, classes: int) -> None:
+    """Raise InputError unless these are n rows of finite logits of so many classes at least."""
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != n:
+        got = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
+        raise InputError(f"the network must give logits of shape ({n}, classes), gave {got}")
+    if logits.shape[1] < 2:
+        raise InputError(f"the network must know 2 classes or more, gives {logits.shape[1]} logit")
+    if logits.shape[1] < classes:
+        raise InputError(
+            f"y has labels up to {classes - 1}, the network gives {logits.shape[1]} logits: labels "
+            f"go from 0 to {logits.shape[1] - 1}"
+        )
+    if not logits.is_floating_point():
+        raise InputError(f"the network must give floating point logits, gave {logits.dtype}")
+    finite = torch.isfinite(logits)
+    if not finite.all():
+        bad = int((~finite.all(1)).nonzero()[0])
+        value = float(logits[bad][~finite[bad]][0].detach())
+        raise NotFiniteError(
+            f"the network gives a logit of {value}, first for image {bad} of {n}: an attack on it "
+            "means nothing. Look at its weights"
+        )
+
+
+def check_gradient(gradient: Tensor) -> None:
+    """Raise NotFiniteError where an image's gradient is NaN or infinite, unless values are
+    trusted."""
+    if trusts_values() or torch.isfinite(gradient).all():
+        return
+    bad = int((~torch.isfinite(gradient.flatten(1)).all(1)).nonzero()[0])
+    raise NotFiniteError(
+        f"the gradient with respect to image {bad} of {len(gradient)} is NaN or infinite, although "
+        "the logits are finite: an operation in the network has no derivative there, such as a "
+        "square root at 0"
+    )
