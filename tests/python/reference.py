@@ -146,3 +146,39 @@ def l1_threshold(delta: Tensor, eps: float) -> float:
         over = float((delta.abs() - middle).clamp_min(0).sum()) > eps
         low, high = (middle, high) if over else (low, middle)
     return (low + high) / 2
+
+
+def published_l2(
+    model: nn.Module, x: Tensor, y: Tensor, *, eps: float, step_size: float, steps: int, c: float,
+    start: Tensor,
+) -> Reference:  # fmt: skip
+    """The l2 attack of the authors' code: the gradient is that of the mean loss of the batch, and
+    it is divided by its norm or, where the norm is less, by 1e-6. Which images may move is judged
+    at their starts."""
+    n, log_1_over_c = len(x), math.log(1 / c)
+    result = Reference(torch.empty_like(x), [], [])
+    for i in range(n):
+        x_adv, stage = start[i], A
+        right = int(logits(model, x_adv).argmax()) == int(y[i])
+        if right and loss(model, x_adv, y[i]) <= log_1_over_c:
+            stage = C
+            for _ in range(steps):
+                image = x_adv.clone().requires_grad_()
+                mean = cross_entropy(logits(model, image), int(y[i])) / n
+                (gradient,) = torch.autograd.grad(mean, image)
+                length = max(float(gradient.square().sum().sqrt()), 1e-6)
+                new = project(x_adv + step_size * gradient / length, x[i], eps, 2, (0, 1))
+                if loss(model, new, y[i]) > log_1_over_c:
+                    stage = B
+                    break
+                x_adv = new
+        result.x_adv[i] = x_adv
+        result.stages.append(stage)
+    return result
+
+
+def published_l2_start(x: Tensor, eps: float) -> Tensor:
+    """An image of uniform pixels, pulled into the ball around each image."""
+    return torch.stack([project(u, image, eps, 2, (0, 1)) for u, image in zip(
+        torch.rand(x.shape, dtype=x.dtype), x, strict=True
+    )])  # fmt: skip

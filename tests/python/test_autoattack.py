@@ -126,7 +126,9 @@ def test_knows_how_many_classes_there_are(classes):
 def test_unknown_parts_are_named(parts):
     network = conv_network(classes=4).float()
     x, y = right(network, 2)
-    with pytest.raises(ValueError, match="parts must be some of apgd-ce, apgd-t, fab-t, square, "):
+    with pytest.raises(
+        ValueError, match="parts must be a list of some of apgd-ce, apgd-t, fab-t, square, "
+    ):
         autoattack(network, x, y, eps=0.05, parts=parts)
 
 

@@ -57,6 +57,7 @@ BAD = [
     ("attack_mode", "train", "one of evaluation, training, published"),
     ("boundary", "turn", "one of revert, noise, bisect"),
     ("bisections", -1, "a whole number >= 0"),
+    ("l2_form", "code", "one of paper, published"),
     ("natural_weight", -1.0, "0 or more"),
     ("beta", -6.0, "0 or more"),
     ("d_max", math.nan, "0 or more"),

@@ -95,9 +95,9 @@ def test_points_are_as_far_as_it_says_and_of_another_class(norm):
     ("change", "message"),
     [
         ({"norm": 1}, "norm must be inf or 2, got 1"),
-        ({"candidates": 1}, "candidates must be 2 or more, y among them, got 1"),
-        ({"overshoot": -0.1}, "overshoot must be >= 0, got -0.1"),
-        ({"overshoot": math.nan}, "overshoot must be >= 0, got nan"),
+        ({"candidates": 1}, "candidates must be a whole number >= 2, got 1"),
+        ({"overshoot": -0.1}, "overshoot must be a finite number >= 0, got -0.1"),
+        ({"overshoot": math.nan}, "overshoot must be a finite number >= 0, got nan"),
         ({"steps": 0}, "steps must be a whole number >= 1, got 0"),
     ],
 )

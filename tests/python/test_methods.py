@@ -128,7 +128,7 @@ def test_options_reach_the_attack():
     assert attack.keywords == {
         "c": 0.6, "eps": 0.03, "step_size": 0.01, "steps": 4, "norm": 2.0,
         "random_start": True, "stage_test": "start", "boundary": "revert", "bisections": 8,
-        "mode": "evaluation", "compact_every": None,
+        "mode": "evaluation", "compact_every": None, "l2_form": "paper",
     }  # fmt: skip
     assert build_method(replace(R_AT, norm="inf")).attack.keywords["norm"] == math.inf
 

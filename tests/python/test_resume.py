@@ -9,6 +9,7 @@ import torch
 
 from kills import killed_at_each_change
 from sense.checkpoint import CHECKPOINT, WEIGHTS, load_weights
+from sense.data import ImageData
 from sense.runs import METRICS
 from sense.train import Stopped, fit
 
@@ -137,3 +138,33 @@ def test_other_options_are_refused(tmp_path, few, tiny):
 def test_nothing_to_resume(tmp_path, few, tiny):
     with pytest.raises(FileNotFoundError, match=r"no config.json in .*: pass the folder of a run"):
         fit(tiny, tmp_path, data=few, resume=True)
+
+
+def in_another_layout(data):
+    """The same images, channels last or transposed in memory."""
+
+    def moved(x):
+        return x.permute(3, 2, 1, 0).contiguous().permute(3, 2, 1, 0)
+
+    return replace_data(data, train_x=moved(data.train_x), test_x=moved(data.test_x))
+
+
+def replace_data(data, **change):
+    own = {key: getattr(data, key) for key in
+           ("name", "train_x", "train_y", "test_x", "test_y", "classes")}  # fmt: skip
+    return ImageData(**(own | change))
+
+
+@pytest.mark.parametrize("method", ["sense", "r-at", "trades", "mart", "mma", "iaat"])
+@pytest.mark.parametrize("norm", ["inf", "2"])
+def test_images_in_another_layout_train_and_resume_to_the_same_bits(
+    tmp_path, few, tiny, method, norm
+):
+    other = in_another_layout(few)
+    assert other.sha256 == few.sha256
+    config = replace(tiny, method=method, norm=norm, steps=2, epochs=1, random_start=True)
+    fit(config, tmp_path / "one", data=few)
+    with pytest.raises(Stopped):
+        fit(config, tmp_path / "two", data=other, stop=after(4))
+    fit(config, tmp_path / "two", data=few, resume=True)
+    assert outcome(tmp_path / "one") == outcome(tmp_path / "two")

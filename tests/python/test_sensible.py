@@ -7,7 +7,12 @@ import torch.nn.functional as F
 import reference
 from networks import CountRows, conv_network, images_and_labels
 from sense.attacks import Stage, pgd, sensible, sensible_with_stages
-from sense.attacks.geometry import per_image_norm, random_point
+from sense.attacks.geometry import (
+    per_image_norm,
+    published_direction,
+    pulled_image,
+    random_point,
+)
 
 STEPS = 5
 RADIUS = {math.inf: 0.03, 2: 0.15, 1: 0.75}  # such that all three stages occur
@@ -148,10 +153,60 @@ def test_only_images_that_move_are_computed(c, revert):
     assert sum(needed) < len(x) * max(needed) or c == 1
 
 
+@pytest.mark.parametrize("boundary", ["revert", "bisect"])
+def test_the_published_l2_form_is_that_of_the_authors_code(boundary):
+    network, x, y, ball = problem(2)
+    network[6].factor = 150.0  # sure of some images, where the gradient of the mean is below 1e-6
+    ball["eps"] = 0.4
+    torch.manual_seed(3)
+    start = reference.published_l2_start(x, ball["eps"])
+    given = {key: ball[key] for key in ("eps", "step_size", "steps")}
+    slow = reference.published_l2(network, x, y, c=0.6, start=start, **given)
+    torch.manual_seed(3)
+    fast = sensible_with_stages(
+        network, x, y, c=0.6, random_start=True, stage_test="start", l2_form="published",
+        boundary=boundary, **ball,
+    )  # fmt: skip
+    assert set(slow.stages) == {Stage.A, Stage.B, Stage.C}
+    assert fast.stages.tolist() == slow.stages
+    same = fast.stages != Stage.B if boundary == "bisect" else torch.ones(len(x)).bool()
+    torch.testing.assert_close(fast.x_adv[same], slow.x_adv[same], rtol=0, atol=1e-10)
+    torch.manual_seed(3)
+    paper = sensible_with_stages(
+        network, x, y, c=0.6, random_start=True, stage_test="start", **ball
+    )  # fmt: skip
+    assert (paper.x_adv != fast.x_adv).flatten(1).any(1).float().mean() > 0.5
+
+
+def test_the_published_l2_step_is_shorter_than_one_where_the_gradient_of_the_mean_is_small():
+    gradient = torch.zeros(3, 1, 1, 2, dtype=torch.float64)
+    gradient[0, 0, 0] = torch.tensor([3.0, 4.0])
+    gradient[1, 0, 0] = torch.tensor([3e-5, 4e-5])
+    lengths = per_image_norm(published_direction(gradient, batch_size=100), 2)
+    assert lengths.tolist() == pytest.approx([1.0, 0.5, 0.0])  # 5e-5 / (100 * 1e-6)
+
+
+def test_the_published_l2_start_lies_in_the_ball_mostly_at_its_rim():
+    x = torch.rand(50, 1, 8, 8, dtype=torch.float64)
+    distance = per_image_norm(pulled_image(x, 0.5, (0, 1)) - x, 2)
+    assert (distance <= 0.5 + 1e-12).all()
+    assert (distance > 0.45).all()
+
+
+@pytest.mark.parametrize("norm", [math.inf, 1])
+def test_the_l2_form_is_of_l2_alone(norm):
+    network, x, y, ball = problem(norm)
+    made = []
+    for form in ("paper", "published"):
+        torch.manual_seed(1)
+        made.append(sensible(network, x, y, c=0.6, random_start=True, l2_form=form, **ball))
+    assert torch.equal(*made)
+
+
 def test_no_pass_is_made_once_every_image_is_frozen():
     network, x, y, ball = problem()
     counter = CountRows(network)
-    sensible(counter, x, y, c=0.6, **{**ball, "eps": 5.0, "step_size": 5.0, "steps": 50})
+    sensible(counter, x, y, c=0.6, **{**ball, "eps": 1.0, "step_size": 1.0, "steps": 50})
     assert counter.passes < 10
 
 
