@@ -6,13 +6,17 @@ export R_LIBS := $(CURDIR)/.Rlib
 SOURCES := $(shell find python R man inst/extdata vignettes DESCRIPTION NAMESPACE -type f \
              -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: demo test bench check setup system document clean
+.PHONY: demo test torture bench check setup system document clean
 
 demo: setup        ## train NT, R-AT and SENSE-AT on the MNIST sample; table and picture
 	tools/demo
 
 test: setup        ## pytest, testthat, R CMD check
 	tools/test
+
+MINUTES ?= 10
+torture: .setup/torture  ## kills, damaged files, full disks ... for MINUTES; failures are kept in torture/
+	.venv/bin/python -m tests.torture --minutes $(MINUTES)
 
 bench: setup .setup/bench  ## timings beside other packages; BENCH="attack epoch" chooses
 	.venv/bin/python -m bench $(BENCH)
@@ -34,6 +38,12 @@ system:
 	  --constraint constraints/debian12.txt --editable '.[attacks,dev,r]'
 	mkdir -p .setup && touch $@
 
+# Without a build of atheris for this Python, the part that needs it says that it is left out.
+.setup/torture: .setup/python
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[torture]' \
+	  --constraint constraints/debian12.txt || true
+	touch $@
+
 .setup/bench: .setup/python bench/requirements.txt
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  --requirement bench/requirements.txt
@@ -45,4 +55,4 @@ system:
 	touch $@
 
 clean:             ## remove all that make made
-	rm -rf .setup .Rlib .venv check demo
+	rm -rf .setup .Rlib .venv check demo torture

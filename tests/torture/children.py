@@ -1,0 +1,102 @@
+"""Processes that may be killed: copies of this one, which has imported torch but not used it."""
+
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+TIMEOUT = 120  # seconds, after which a process hangs
+# What a process may have, so that one which follows a damaged file does not take all there is.
+MEMORY = 6 * 2**30  # bytes of addresses, of which those of torch's libraries are a part
+LARGEST = 2**26  # bytes of a file that is written
+
+
+class Failure(Exception):  # noqa: N818  what a trial found
+    """A promise that was broken."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: its exit status, or the negative number of the signal that killed it,
+    and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def killed(self) -> bool:
+        return self.code < 0
+
+    def line(self) -> str:
+        """The one line of a command that refuses bad input. Raises `Failure` for anything else."""
+        if self.code != 2 or self.err.count("\n") != 1 or "Traceback" in self.err:
+            raise Failure(f"not one line and exit status 2, but {self.code}:\n{self.err}")
+        return self.err.strip()
+
+
+class Child:
+    """A process that calls `work()`, begun at once, with what it prints in files of `scratch`."""
+
+    def __init__(self, work: Callable[[], object], scratch: Path) -> None:
+        scratch.mkdir(parents=True, exist_ok=True)
+        number = len(list(scratch.glob("*.err")))
+        self.out, self.err = (scratch / f"{number:03}.{name}" for name in ("out", "err"))
+        self.out.touch()
+        self.err.touch()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.began = time.monotonic()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _work_in_the_copy(work, self.out, self.err)
+
+    def send(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def end(self, timeout: float = TIMEOUT) -> Ended:
+        """Wait until it has ended. Raises `Failure` where it hangs."""
+        while True:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                out, err = (path.read_text(errors="replace") for path in (self.out, self.err))
+                return Ended(os.waitstatus_to_exitcode(status), out, err)
+            if time.monotonic() > self.began + timeout:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+                raise Failure(f"a process hangs: {self.err.read_text(errors='replace')}")
+            time.sleep(0.005)
+
+
+def run(work: Callable[[], object], scratch: Path) -> Ended:
+    """Call `work()` in a process of its own, to the end."""
+    return Child(work, scratch).end()
+
+
+def _work_in_the_copy(work: Callable[[], object], out: Path, err: Path) -> None:
+    """As Python itself ends: 0, the status of SystemExit, or 1 with a traceback."""
+    code = 1
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for path, stream in ((out, sys.stdout), (err, sys.stderr)):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), stream.fileno())
+        work()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)

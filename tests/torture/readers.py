@@ -1,0 +1,85 @@
+"""All that reads a folder of a finished run, and what each finds there."""
+
+import hashlib
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sense.checkpoint import load_checkpoint, read_weights
+from sense.errors import InputError
+from sense.evaluation.compare import compare
+from sense.evaluation.outcomes import read_outcomes
+from sense.evaluation.summary import read_evaluation
+from sense.evaluation.targets import open_run, open_target
+from sense.evaluation.weights import weights_sha256
+from sense.runs import load_model, read_run
+
+from .children import Failure
+
+
+def checkpoint_of(folder: Path) -> Any:
+    """The checkpoint, of which the one before may stand in, with a warning that says so."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        state = load_checkpoint(folder)
+    told = [str(warning.message) for warning in caught]
+    return ("the one before",) if any("going on from" in text for text in told) else digest(state)
+
+
+def digest(content: Any) -> str:
+    """A hash of tensors and plain values."""
+    found = hashlib.sha256()
+
+    def take(value: Any) -> None:
+        if isinstance(value, torch.Tensor):
+            found.update(f"{value.dtype} {tuple(value.shape)}".encode())
+            found.update(value.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        elif isinstance(value, dict):
+            for name in sorted(value, key=repr):
+                take(name)
+                take(value[name])
+        elif isinstance(value, list | tuple):
+            found.update(f"{len(value)}".encode())
+            for item in value:
+                take(item)
+        else:
+            found.update(repr(value).encode())
+
+    take(content)
+    return found.hexdigest()
+
+
+# reader(folder, other): other is the folder of an undamaged evaluation of another run.
+READERS: dict[str, Callable[[Path, Path], Any]] = {
+    "read_run": lambda folder, other: read_run(folder),
+    "load_model": lambda folder, other: weights_sha256(load_model(folder)),
+    "load_checkpoint": lambda folder, other: checkpoint_of(folder),
+    "read_weights": lambda folder, other: digest(read_weights(folder / "model.safetensors")),
+    "weights of checkpoint": lambda folder, other: digest(read_weights(folder / "checkpoint.pt")),
+    "open_run": lambda folder, other: open_run(folder).plain(),
+    "open_target": lambda folder, other: open_target(str(folder / "model.safetensors")).plain(),
+    "read_evaluation": lambda folder, other: read_evaluation(folder),
+    "read_outcomes": lambda folder, other: read_outcomes(folder),
+    "compare": lambda folder, other: compare({"one": folder, "other": other})["pairs"],
+}
+
+
+def read_all(folder: Path, other: Path) -> dict[str, Any]:
+    """What each reader finds, or the message with which it refuses. Raises `Failure` for any other
+    error."""
+    found = {}
+    for name, reader in READERS.items():
+        try:
+            found[name] = reader(folder, other)
+        except InputError as error:
+            found[name] = Refusal(str(error))
+        except Exception as error:
+            raise Failure(f"{name}: {type(error).__name__}: {error}") from error
+    return found
+
+
+class Refusal(str):
+    """The words with which a reader refuses."""
