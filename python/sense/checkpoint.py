@@ -130,3 +130,6 @@ def _unpickle(content: bytes) -> Any:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InputError("it holds more than tensors and plain values") from None
+    except Exception as error:  # torch's reader stumbles over rubbish in many ways
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"torch cannot read it: {reason}") from None

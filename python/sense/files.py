@@ -95,7 +95,13 @@ def read_file(path: Path, limit: int, follow: bool = False) -> bytes:
                 "a file of this kind, or is damaged"
             )
         with os.fdopen(os.dup(file), "rb") as reader:
-            return reader.read(found.st_size)
+            try:
+                return reader.read(found.st_size)
+            except MemoryError:
+                raise InputError(
+                    f"{path} has {found.st_size:,} bytes, more than there is memory for: it is not "
+                    "a file of this kind, or needs a larger machine"
+                ) from None
 
 
 def make_folders(path: Path) -> list[Path]:

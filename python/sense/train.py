@@ -37,6 +37,7 @@ from .models import build_model
 from .models.handed_over import instance_name, repeated
 from .precision import Descent, prepare
 from .progress import Progress, Tally, epoch_line
+from .resume import restore
 from .run_folder import RunFolder
 from .runs import CONFIG, METRICS, create_run, metrics_text, resume_run
 from .schedules import learning_rate
@@ -147,7 +148,7 @@ def _fit(
     progress = Progress()
     if resume and ranks.first(lambda: has_checkpoint(run.path)):  # else killed in its first epoch
         state = ranks.first(lambda: load_checkpoint(run.path))
-        progress = restore(state, model, descent, method, ranks)
+        progress = ranks.each(lambda: restore(state, model, descent, method, ranks, run.path))
         if ranks.leads:
             publish(run, model, progress)  # what a kill after the checkpoint may have left undone
     if not resume:
@@ -289,22 +290,6 @@ def publish(run: RunFolder, model: nn.Module, progress: Progress) -> None:
     """Write what others read: the metrics and the weights."""
     weights = pack_weights(model.state_dict())
     run.write({METRICS: metrics_text(progress.metrics), WEIGHTS: weights})
-
-
-def restore(
-    state: dict[str, Any],
-    model: nn.Module,
-    descent: Descent,
-    method: Method,
-    ranks: Processes,
-) -> Progress:
-    """Put everything back as it was when the checkpoint was written."""
-    model.load_state_dict(state["model"])
-    descent.load_state_dict(state)
-    if isinstance(method, Remembering):
-        method.load_state_dict(state["method"])
-    ranks.set_random_state(state)
-    return Progress(**state["progress"])
 
 
 if __name__ == "__main__":

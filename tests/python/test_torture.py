@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from sense.files import write_atomically
 
 from conftest import ROOT
+from sense.files import write_atomically
 from tests.torture import frame
 from tests.torture.children import Failure
 from tests.torture.damage import EVERY, change_json
@@ -75,9 +75,9 @@ def test_a_trial_that_fails_is_kept_with_its_command(tmp_path, monkeypatch, caps
 
 
 def test_another_result_and_a_message_without_a_file_are_failures(tmp_path):
-    compare_reading({"a": 1}, {"a": 1}, tmp_path)
-    compare_reading({"a": Refusal(f"{tmp_path}/x is damaged")}, {"a": 1}, tmp_path)
+    compare_reading({"a": 1}, [{"a": 1}], tmp_path)
+    compare_reading({"a": Refusal(f"{tmp_path}/x is damaged")}, [{"a": 1}], tmp_path)
     with pytest.raises(Failure, match="finds something else without a word"):
-        compare_reading({"a": 2}, {"a": 1}, tmp_path)
+        compare_reading({"a": 2}, [{"a": 1}], tmp_path)
     with pytest.raises(Failure, match="names no file"):
         names_a_file("it is damaged", tmp_path)

@@ -1,6 +1,7 @@
 """Processes that may be killed: copies of this one, which has imported torch but not used it."""
 
 import os
+import re
 import resource
 import signal
 import sys
@@ -32,6 +33,13 @@ class Ended:
     @property
     def killed(self) -> bool:
         return self.code < 0
+
+    def error(self) -> str:
+        """The last error of a traceback, without the way to it; all that was printed is in the
+        log."""
+        pattern = r"^[ |]*((?:[\w.]+\.)?\w*(?:Error|Failure|Hang|Exception)\b.*)$"
+        errors = re.findall(pattern, self.err, re.MULTILINE)
+        return errors[-1][:500] if errors else self.err[-500:]
 
     def line(self) -> str:
         """The one line of a command that refuses bad input. Raises `Failure` for anything else."""

@@ -31,7 +31,7 @@ def fuzz(draw: random.Random, room: Room, folder: Path) -> int:
     ended = run(lambda: _search(name, draw.randrange(2**32), folder / "place", room.folder),
                 folder / "log")  # fmt: skip
     if ended.code:
-        raise Failure(f"{name}: {ended.err[-3000:]}")
+        raise Failure(f"{name}: {ended.error()}")
     return EXAMPLES
 
 
@@ -122,7 +122,7 @@ def tensors() -> st.SearchStrategy[bytes]:
     values = st.recursive(
         st.one_of(
             st.none(), st.integers(), st.floats(), st.text(max_size=5),
-            st.lists(st.integers(0, 4), max_size=3).map(lambda shape: torch.zeros(*shape)),
+            st.lists(st.integers(0, 4), max_size=3).map(torch.zeros),
             st.sampled_from([torch.tensor(1), torch.zeros(2, dtype=torch.complex64),
                              torch.zeros(2, 2).to_sparse(), torch.full((2,), float("nan"))]),
         ),

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from sense.seal import seal_folder
 
 from sense.checkpoint import load_checkpoint, read_weights, seal
 from sense.data.cifar10 import FOLDER, RECORD, TEST, TRAIN, from_files, read_archive
@@ -22,6 +21,7 @@ from sense.evaluation.summary import read_evaluation
 from sense.evaluation.targets import open_run
 from sense.models import build_model
 from sense.runs import put_weights, read_run
+from sense.seal import seal_folder
 from sense.train import fit
 
 

@@ -18,6 +18,8 @@ def mutate(draw: random.Random, room: Room, folder: Path) -> None:
     """One to three files are damaged; then all read, and one command goes on."""
     room.once("runs", lambda: make_runs(room.folder))
     whole, other = (room.folder / "evaluated" / seed for seed in "01")
+    older = room.folder / "older" / "0"
+    room.once("older", lambda: copy_as_of_before(whole, older))
     run_folder = folder / "0"
     shutil.copytree(whole, run_folder)
     damaged = []
@@ -28,11 +30,14 @@ def mutate(draw: random.Random, room: Room, folder: Path) -> None:
 
     def check() -> None:
         with within(SECONDS):
-            compare_reading(read_all(run_folder, other), read_all(whole, other), run_folder)
+            compare_reading(
+                read_all(run_folder, other), [read_all(whole, other), read_all(older, other)],
+                run_folder,
+            )  # fmt: skip
 
     ended = run(check, folder / "log")
     if ended.code:
-        raise Failure(f"{damaged}: {ended.err}")
+        raise Failure(f"{damaged}: {ended.error()}")
     command, found = draw.choice([(resume, trained), (evaluate, evaluated)])
     ended = run(command(run_folder), folder / "log")
     if ended.code:
@@ -42,14 +47,22 @@ def mutate(draw: random.Random, room: Room, folder: Path) -> None:
 
 
 def compare_reading(
-    found: dict[str, object], whole: dict[str, object], run_folder: Path
+    found: dict[str, object], wholes: list[dict[str, object]], run_folder: Path
 ) -> None:  # fmt: skip
-    for name, before in whole.items():
-        now = found[name]
+    """Raise `Failure` where a reader neither refuses nor finds what it does in a whole folder."""
+    for name, now in found.items():
+        before = [whole[name] for whole in wholes]
         if isinstance(now, Refusal):
             names_a_file(now, run_folder)
-        elif now != before and now != ("the one before",):
-            raise Failure(f"{name} finds something else without a word: {now!r}, not {before!r}")
+        elif now not in before:
+            raise Failure(f"{name} finds something else without a word: {now!r}, not {before[0]!r}")
+
+
+def copy_as_of_before(whole: Path, older: Path) -> bool:
+    """The folder with the checkpoint before the last, which leads to the same end."""
+    shutil.copytree(whole, older)
+    shutil.copy(older / "checkpoint-previous.pt", older / "checkpoint.pt")
+    return True
 
 
 def names_a_file(message: str, run_folder: Path) -> None:

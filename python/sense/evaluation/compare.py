@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..run_folder import RunFolder
 from ..runs import json_text, provenance
 from ..statistics import holm, mcnemar, over_seeds
+from .form import check_rows
 from .found import is_part
 from .outcomes import Outcome, read_outcomes
 from .summary import WORST, differences, read_evaluation
@@ -33,7 +34,11 @@ def compare(folders: Mapping[str, Path]) -> dict[str, Any]:
     for name, content in told.items():
         if not content["finished"]:
             raise InputError(f"the evaluation in {folders[name]} is not finished: let it go on")
-    right = {name: _right(read_outcomes(folder), told[name]) for name, folder in folders.items()}
+    right = {}
+    for name, folder in folders.items():
+        outcomes = read_outcomes(folder)
+        check_rows(outcomes, told[name], folder)
+        right[name] = _right(outcomes, told[name])
     pairs = [
         row
         for first, second in itertools.combinations(folders, 2)

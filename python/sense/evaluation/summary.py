@@ -10,6 +10,7 @@ from ..runs import json_text, provenance
 from ..statistics import Proportion, clopper_pearson, wilson
 from .convergence import CONVERGENCE, CONVERGENCE_ACCURACY
 from .curve import CURVE, CURVE_OUTCOMES
+from .form import check_form
 from .found import FOUND, is_part
 from .outcomes import OUTCOMES, Outcome, Record
 from .settings import Settings
@@ -129,7 +130,7 @@ def read_evaluation(folder: RunFolder | Path) -> dict[str, Any]:
             f"no {EVALUATION} in {files.path}: python -m sense.evaluate {files.path} first"
         )
     content = files.read_json(EVALUATION)
-    _check_parts(content, files.path / EVALUATION)
+    check_form(content, files.path / EVALUATION)
     return content
 
 
@@ -150,25 +151,6 @@ def differences(before: dict[str, Any], now: dict[str, Any], parts: Sequence[str
             if old.get(name) != new.get(name)
         ]
     return found
-
-
-def _check_parts(content: dict[str, Any], where: Path) -> None:
-    """Raise ValueError where it is not of the form that `_content` gives it."""
-    expected = {
-        "target": dict, "data": dict, "options": dict, "attacks": dict, "accuracy": dict,
-        "finished": bool,
-    }  # fmt: skip
-    wrong = [name for name, kind in expected.items() if not isinstance(content.get(name), kind)]
-    if not wrong:
-        wrong = [
-            f"{part}.{name}" for part in ("attacks", "accuracy")
-            for name, told in content[part].items() if not isinstance(told, dict)
-        ]  # fmt: skip
-        wrong += [f"options.{name}" for name in ("eps", "norm") if name not in content["options"]]
-    if not wrong and not isinstance(content["target"].get("config"), dict | None):
-        wrong = ["target.config"]
-    if wrong:
-        raise InputError(f"{where} is damaged, or of another version: see its {', '.join(wrong)}")
 
 
 def _content(
