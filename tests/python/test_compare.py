@@ -33,7 +33,11 @@ def stored(tmp_path):
         with (folder / OUTCOMES).open("w", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([Outcome._fields, *rows])
         content = {
-            "target": {"name": name, "config": CONFIG | config}, "data": {},
+            "target": {
+                "name": name, "kind": "run", "model": "capacity-1", "weights_sha256": "",
+                "config": CONFIG | config,
+            },
+            "data": {"name": "few", "sha256": "", "n": len(labels), "of": 9, "draw": None},
             "options": {"eps": eps, "norm": "inf", "seed": 0, "batch": 250, "cascade": False},
             "attacks": {
                 attack: {"label": attack, "seconds": len(name), "attacked": 5}
@@ -41,7 +45,7 @@ def stored(tmp_path):
                 for attack in right
             },
             "accuracy": {key: plain_accuracy(p) for key, p in summarise(rows).items()},
-            "finished": finished,
+            "judgement": None, "curve": None, "convergence": None, "finished": finished,
         }  # fmt: skip
         (folder / EVALUATION).write_text(json.dumps(content))
         seal_folder(folder)

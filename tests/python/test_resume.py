@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from kills import killed_at_each_change
-from sense.checkpoint import CHECKPOINT, WEIGHTS, load_weights
+from sense.checkpoint import CHECKPOINT, WEIGHTS, load_checkpoint, load_weights, save_checkpoint
 from sense.data import ImageData
+from sense.errors import InputError
 from sense.runs import METRICS
 from sense.train import Stopped, fit
 
@@ -168,3 +169,73 @@ def test_images_in_another_layout_train_and_resume_to_the_same_bits(
         fit(config, tmp_path / "two", data=other, stop=after(4))
     fit(config, tmp_path / "two", data=few, resume=True)
     assert outcome(tmp_path / "one") == outcome(tmp_path / "two")
+
+
+def no_epoch(state):
+    state["progress"]["epoch"] = -1
+
+
+def more_metrics(state):
+    state["progress"]["metrics"].append({})
+
+
+def nan_metrics(state):
+    state["progress"]["metrics"][0]["loss"] = float("nan")
+
+
+def other_shape(state):
+    name = next(iter(state["model"]))
+    state["model"][name] = state["model"][name][:1]
+
+
+def text_for_a_tensor(state):
+    state["model"][next(iter(state["model"]))] = "weights"
+
+
+def other_momentum(state):
+    state["optimizer"]["state"][0]["momentum_buffer"] = torch.zeros(2)
+
+
+def other_weight_decay(state):
+    state["optimizer"]["param_groups"][0]["weight_decay"] = 0.5
+
+
+def other_random_state(state):
+    state["random"] = torch.zeros(3, dtype=torch.uint8)
+
+
+def without(name):
+    def without(state):
+        del state[name]
+
+    return without
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (no_epoch, "its progress is that of no run"),
+        (more_metrics, "its progress is that of no run"),
+        (nan_metrics, "not JSON compliant"),
+        (other_shape, r"of its model should be torch.float32 of shape"),
+        (text_for_a_tensor, "of its model is no tensor"),
+        (other_momentum, "momentum_buffer of its optimizer does not fit"),
+        (other_weight_decay, "its optimizer has other options"),
+        (other_random_state, "RNG state"),
+        *[(without(name), f"it has no '{name}'")
+          for name in ("model", "optimizer", "scaler", "progress", "random")],
+    ],
+    ids=lambda value: value.__name__ if callable(value) else None,
+)  # fmt: skip
+def test_a_whole_checkpoint_with_other_content_is_refused(tmp_path, few, tiny, change, message):
+    """Its sum is right: somebody wrote it."""
+    with pytest.raises(Stopped):
+        fit(tiny, tmp_path, data=few, stop=after(7))
+    state = load_checkpoint(tmp_path)
+    change(state)
+    save_checkpoint(tmp_path, state)
+    with pytest.raises(InputError, match=message) as caught:
+        fit(tiny, tmp_path, data=few, resume=True)
+    assert f"the checkpoint in {tmp_path} is not one that this run goes on from" in str(
+        caught.value
+    )

@@ -91,12 +91,13 @@ def test_attacks_may_be_added_and_what_they_cost_before_is_kept(start_in):
     content, record, settings, folder = start_in()
     fill(record, "natural", "pgd")
     content["attacks"]["pgd"]["seconds"] = 5.5
-    content["judgement"], content["finished"] = {"images": 6}, True
+    judgement = {"images": 6, "seconds": 0.1, "checks": []}
+    content["judgement"], content["finished"] = judgement, True
     count(content, record, settings)
     save(folder, content)
     assert content["attacks"]["pgd"]["attacked"] == 6
     again, record, _, _ = start_in()
-    assert again["judgement"] == {"images": 6}
+    assert again["judgement"] == judgement
     assert again["finished"]
     assert record.complete("pgd")
     more, record, _, _ = start_in(attacks=("fgsm",))

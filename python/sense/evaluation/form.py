@@ -41,7 +41,7 @@ def _norm(value: Any) -> bool:
 BALL: dict[str, Any] = {"eps": _number, "norm": _norm}
 FORM: dict[str, Any] = {
     "target": {
-        "name": _text, "kind": _text, "model": _text, "weights_sha256": _text,
+        "name": _text, "kind": _text, "model": _text, "weights_sha256": _or_none(_text),
         "config": _or_none(lambda value: isinstance(value, dict)),
     },
     "data": {"name": _text, "sha256": _text, "n": _count, "of": _count, "draw": _or_none(_count)},
@@ -49,7 +49,7 @@ FORM: dict[str, Any] = {
     "attacks": {"*": {"label": _text, "attacked": _count, "seconds": _or_none(_number)}},
     "accuracy": {
         "*": {
-            "k": _count, "n": _count, "estimate": _number, "lower": _number, "upper": _number,
+            "k": _count, "n": _count, "level": _number, "lower": _number, "upper": _number,
             "exact_lower": _number, "exact_upper": _number,
         }
     },

@@ -1,0 +1,107 @@
+"""evaluation.json is what sense.evaluate writes, or refused with the name of what is wrong."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+from sense.evaluation.form import FORM, check_form, check_rows
+from sense.evaluation.outcomes import Outcome
+
+STORED = sorted((ROOT / "inst" / "extdata").rglob("evaluation.json"))
+FLOATS = ("eps", "seconds", "lower", "upper", "exact_lower", "exact_upper", "level")
+WHERE = Path("run/evaluation.json")
+
+
+@pytest.fixture
+def content():
+    path = ROOT / "inst/extdata/mnist-robustness/sense/evaluation.json"
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: str(path.parent.relative_to(ROOT)))
+def test_what_was_stored_is_of_the_form(path):
+    check_form(json.loads(path.read_text()), path)
+
+
+def places(form, content, above=()):
+    for name in content if "*" in form else form:
+        expected = form["*"] if "*" in form else form[name]
+        yield (*above, name)
+        if isinstance(expected, dict):
+            yield from places(expected, content[name], (*above, name))
+
+
+def test_each_place_is_missed_and_of_one_kind(content):
+    """Every place that is used: without it, and with a value that it cannot have."""
+    found = list(places(FORM, content))
+    assert len(found) > 50
+    for place in found:
+        *above, last = place
+        any_name = above in (["attacks"], ["accuracy"])  # one less is another evaluation
+        for odd in (
+            "\0odd" if any_name else KeyError,
+            "\0odd",
+            [],
+            {"odd": 1},
+            -1,
+            10**400,
+            float("nan"),
+        ):
+            other = copy.deepcopy(content)
+            parent = other
+            for name in above:
+                parent = parent[name]
+            if odd is KeyError:
+                del parent[last]
+            elif isinstance(odd, type(parent[last])) or last in ("curve", "convergence", "config"):
+                continue  # a text may be any, and an object is looked into
+            elif odd == -1 and last in FLOATS:
+                continue
+            else:
+                parent[last] = odd
+            with pytest.raises(ValueError, match=r"run/evaluation.json is damaged.*--overwrite"):
+                check_form(other, WHERE)
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (lambda c: c["attacks"]["pgd"].pop("eps"), "attacks.pgd.eps"),
+        (lambda c: c["attacks"]["pgd"].update(norm="3"), "attacks.pgd.norm"),
+        (lambda c: c["accuracy"]["pgd"].update(k=10**6), "accuracy.pgd.k"),
+        (lambda c: c["accuracy"]["pgd"].update(n=0, k=0), "accuracy.pgd.k"),
+        (lambda c: c["target"]["config"].pop("seed"), "target.config.seed"),
+        (lambda c: c["judgement"]["checks"][0].pop("verdict"), "judgement.checks"),
+        (lambda c: c.update(judgement=[]), "judgement.checks"),
+    ],
+)
+def test_the_place_is_named(content, change, place):
+    change(content)
+    with pytest.raises(ValueError, match=rf"see its {place}\. Evaluate again"):
+        check_form(content, WHERE)
+
+
+def rows(*attacks, images=(0, 1, 2)):
+    return [Outcome(image, 3, attack, 3, 1) for attack in attacks for image in images]
+
+
+@pytest.mark.parametrize(
+    "outcomes",
+    [
+        [],
+        rows("pgd"),
+        rows("natural", "magic"),
+        rows("natural", images=(0, 1)),
+        rows("natural") + rows("pgd", images=(0, 0, 1)),
+        rows("natural") + rows("pgd", images=(0, 1, 7)),
+    ],
+    ids=["none", "no natural", "another attack", "an image less", "one twice", "another image"],
+)
+def test_rows_are_those_of_the_evaluation(outcomes):
+    told = {"attacks": {"natural": {}, "pgd": {}}, "data": {"n": 3}}
+    check_rows(rows("natural", "pgd"), told, Path("run"))
+    with pytest.raises(ValueError, match=r"run has other rows than its evaluation\.json"):
+        check_rows(outcomes, told, Path("run"))
