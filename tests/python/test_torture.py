@@ -1,5 +1,6 @@
 """A little of each part of `make torture`, always the same seeds; and that a part can fail."""
 
+import os
 import random
 import re
 import subprocess
@@ -24,7 +25,10 @@ PARTS = {"kills": 2, "evaluation": 2, "mutations": 10, "together": 2, "disks": 3
 def table():
     """The rows of the table at the end: trials and failures by part."""
     command = [sys.executable, "-m", "tests.torture", "--short"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600
+    )
     rows = re.findall(r"^([a-z]+) +(\d+) +(\d+) +\d+ s", done.stdout, re.MULTILINE)
     failed = any(int(failures) for _, _, failures in rows)
     assert done.returncode == failed, done.stdout + done.stderr
