@@ -80,13 +80,13 @@ def evaluate(
 
 
 def evaluate_run(
-    folder: Path,
+    folder: Path | str,
     settings: Settings | None = None,
     *,
     model: nn.Module | str | None = None,
     data: ImageData | None = None,
     data_dir: Path | None = None,
-    out: Path | None = None,
+    out: Path | str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """`evaluate_target` of a run's folder. `model` is as in `load_model`."""

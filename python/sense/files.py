@@ -63,8 +63,11 @@ def write_atomically(path: Path, content: bytes | str, keep: Path | None = None)
 
 
 def append_to(path: Path, content: bytes, size: int) -> None:
-    """Add to a file of `size` bytes; what was added is on the disk when this returns."""
+    """Add to a file of `size` bytes; what was added is on the disk when this returns. It must have
+    no other name: what has is another file too."""
     with _told("write", path), _opened(path, os.O_WRONLY) as (file, found):
+        if found.st_nlink > 1:
+            raise InputError(f"{path} has another name (a hard link): put a copy of it there")
         if found.st_size != size:
             raise InputError(
                 f"{path} was changed while it was being written: it should have {size} bytes, has "
@@ -73,14 +76,6 @@ def append_to(path: Path, content: bytes, size: int) -> None:
         os.lseek(file, size, os.SEEK_SET)
         _write_all(file, content)
         os.fsync(file)
-
-
-def cut_to(path: Path, size: int) -> None:
-    """Leave no more than the first `size` bytes of a file."""
-    with _told("write", path), _opened(path, os.O_WRONLY) as (file, found):
-        if found.st_size > size:
-            os.ftruncate(file, size)
-            os.fsync(file)
 
 
 def read_file(path: Path, limit: int, follow: bool = False) -> bytes:

@@ -15,7 +15,6 @@ from .errors import InputError, MissingFileError, TakenError
 from .files import (
     PART,
     append_to,
-    cut_to,
     gunzip,
     make_folders,
     make_new_folder,
@@ -135,8 +134,8 @@ class RunFolder:
         entry, content = self._owned.entries[name], self._content(name)
         for expected in (entry.next, entry.now):
             if expected and Sum.of(entry.counted(content, expected)) == expected:
-                if entry.grows:
-                    cut_to(self.path / name, expected.size)
+                if entry.grows and len(content) > expected.size:
+                    write_atomically(self.path / name, content[: expected.size])
                 self._owned.holds(name, expected, entry.grows)
                 return
 
@@ -245,7 +244,10 @@ class RunFolder:
             self._owned.holds(name, entry.now, grows=True)
             self._owned.save(self.path)
         if name not in self._sums:
-            self._sums[name] = Sum.begin(self.read(name))
+            content_now = self.read(name)
+            if os.lstat(self.path / name).st_nlink > 1:  # such as of a copy made of links
+                write_atomically(self.path / name, content_now)
+            self._sums[name] = Sum.begin(content_now)
         self._check_size(name, entry.now.size + len(content))
         append_to(self.path / name, content, entry.now.size)
         self._sums[name].update(content)

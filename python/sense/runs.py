@@ -56,12 +56,12 @@ def create_run(
     run.write({CONFIG: json_text(description)})
 
 
-def read_run(folder: Path) -> tuple[Config, dict[str, Any]]:
+def read_run(folder: Path | str) -> tuple[Config, dict[str, Any]]:
     """The options of a run, and the rest of its config.json."""
     run = RunFolder(folder)
     if not run.has(CONFIG):
         raise MissingFileError(f"no {CONFIG} in {folder}: pass the folder of a run")
-    return parse_description(run.read(CONFIG), folder / CONFIG)
+    return parse_description(run.read(CONFIG), run.path / CONFIG)
 
 
 def resume_run(run: RunFolder, config: Config, data: ImageData) -> None:
@@ -95,7 +95,7 @@ def check_same_data(folder: Path, description: dict[str, Any], data: ImageData) 
 
 
 def load_model(
-    folder: Path, model: nn.Module | str | None = None, option: str = "model"
+    folder: Path | str, model: nn.Module | str | None = None, option: str = "model"
 ) -> nn.Module:
     """The trained network of a run, in evaluation mode, on the processor.
 
@@ -103,6 +103,7 @@ def load_model(
     put into it; a name, such as "module:factory", does as well. A factory that the run names is
     called only where `model` names it again.
     """
+    folder = Path(folder)
     config, description = read_run(folder)
     data = description["data"]
     if not isinstance(model, nn.Module):

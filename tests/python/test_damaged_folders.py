@@ -17,7 +17,6 @@ from sense.errors import InputError
 from sense.evaluate import evaluate_run
 from sense.evaluation.compare import compare
 from sense.evaluation.examples import EXAMPLES, make_examples, write_examples
-from sense.evaluation.outcomes import read_outcomes
 from sense.evaluation.settings import Settings
 from sense.evaluation.summary import EVALUATION
 from sense.evaluation.targets import open_run, open_source, open_target
@@ -266,7 +265,3 @@ def test_sealed_rubbish_is_refused_with_the_name_of_its_file(whole, name):
             finally:
                 restored(whole, name)
                 restored(whole, MANIFEST)
-
-
-def test_outcomes_are_read_with_their_evaluation_only_where_both_fit(whole):
-    assert len(read_outcomes(whole)) == 40

@@ -17,7 +17,6 @@ from sense import files
 from sense.errors import InputError
 from sense.files import (
     append_to,
-    cut_to,
     gunzip,
     gzipped,
     make_folders,
@@ -150,8 +149,6 @@ def test_nothing_but_a_plain_file_is_read_and_none_hangs(tmp_path):
             read_file(tmp_path / name, 100)
         with pytest.raises(InputError, match=f"{name} is {kind}, not a plain file"):
             append_to(tmp_path / name, b"x", 0)
-        with pytest.raises(InputError, match=f"{name} is {kind}, not a plain file"):
-            cut_to(tmp_path / name, 0)
     assert (tmp_path / "target").read_text() == "content"
     assert read_file(tmp_path / "link", 100, follow=True) == b"content"
     with pytest.raises(InputError, match="is a FIFO"):
@@ -193,9 +190,10 @@ def test_appending_is_to_the_size_that_is_known(tmp_path):
     append_to(path, b"two", 3)
     with pytest.raises(InputError, match="it should have 3 bytes, has 6"):
         append_to(path, b"three", 3)
-    cut_to(path, 4)
-    cut_to(path, 5)
-    assert path.read_bytes() == b"onet"
+    assert path.read_bytes() == b"onetwo"
+    os.link(path, tmp_path / "other")
+    with pytest.raises(InputError, match="has another name"):
+        append_to(path, b"three", 6)
 
 
 def test_folders_are_made_and_numbered(tmp_path):

@@ -129,6 +129,14 @@ def test_of_a_growing_file_what_counts_is_read(locked, tmp_path):
         RunFolder(tmp_path).read("outcomes.csv")
 
 
+def test_a_hard_link_to_a_growing_file_does_not_grow(locked, tmp_path):
+    locked.write({"outcomes.csv": "rows\n"})
+    os.link(tmp_path / "outcomes.csv", tmp_path / "copy")
+    locked.append("outcomes.csv", b"more\n")
+    assert (tmp_path / "copy").read_bytes() == b"rows\n"
+    assert locked.read("outcomes.csv") == b"rows\nmore\n"
+
+
 def test_who_reads_while_another_writes_sees_no_damage(locked, tmp_path, monkeypatch):
     """The file is replaced twice between the reading of the manifest and that of the file."""
     locked.write({B: "one"})

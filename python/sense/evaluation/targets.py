@@ -112,15 +112,16 @@ def open_target(
 
 
 def open_run(
-    folder: Path,
+    folder: Path | str,
     *,
-    out: Path | None = None,
+    out: Path | str | None = None,
     model: nn.Module | str | None = None,
     data_dir: Path | None = None,
     data: ImageData | None = None,
     weights: Path | None = None,
 ) -> Target:
     """The target of a run's folder."""
+    folder = Path(folder)
     config, description = read_run(folder)
     if weights is not None:
         raise InputError(f"{folder} is a run, with weights of its own: leave out --weights")
@@ -128,7 +129,7 @@ def open_run(
     check_same_data(folder, description, data)
     return Target(
         name=folder.resolve().name, kind="run", model_name=config.model,
-        model=load_model(folder, model), data=data, folder=out or folder,
+        model=load_model(folder, model), data=data, folder=Path(out or folder),
         config=description["config"],
     )  # fmt: skip
 
