@@ -8,7 +8,9 @@
 #' ball that it was trained for, on all test images. The results are kept in the
 #' fit's folder, if that still holds this network, else in a temporary one. An
 #' evaluation that was stopped, by Ctrl-C or otherwise, goes on when the same call
-#' is given again; attacks can be added to one that is done.
+#' is given again; attacks can be added to one that is done. One with other options,
+#' such as another `eps`, goes to a folder in the fit's, `evaluation-2` and so on,
+#' which [read_sense_evaluation()] reads like the first.
 #'
 #' @param fit A [sense_fit], or the folder of a run.
 #' @param attacks Which attacks, any of `"fgsm"`, `"pgd"`, `"margin-pgd"`,
@@ -26,7 +28,7 @@
 #' @param x,y Test images and their classes, as in [train_sense()]; those of the
 #'   fit's data set unless given. A fit that was trained on arrays needs them.
 #' @param data_dir Where the fit's data is now, if it was moved.
-#' @param out Folder for the results.
+#' @param out Folder for the results, instead of the fit's.
 #' @param overwrite `TRUE` to begin anew where the folder holds an evaluation
 #'   with other options.
 #' @param device,threads Where to compute, as in [sense_control()].
@@ -54,7 +56,8 @@ evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
   done <- call_evaluation(
     "evaluate", fit, options,
     images = test_images(fit, x, y), data_dir = data_dir, out = path.expand(folder),
-    overwrite = isTRUE(overwrite), device = device, threads = check_whole(threads, "threads", 1),
+    beside = is.null(out), overwrite = isTRUE(overwrite), device = device,
+    threads = check_whole(threads, "threads", 1),
     on_line = if (!isTRUE(quiet)) function(line) message(line),
     command = paste(deparse(sys.call()), collapse = " ")
   )
@@ -62,12 +65,12 @@ evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
     cli::cli_abort(
       c(
         "The evaluation was stopped before its end.",
-        i = "Go on: give the same call again, with {.code out = \"{folder}\"}."
+        i = "Go on: give the same call again, with {.code out = \"{done$folder}\"}."
       ),
       class = "sense_stopped"
     )
   }
-  as_evaluation(folder, level = 0.95)
+  as_evaluation(done$folder, level = 0.95)
 }
 
 as_fit <- function(fit, call = parent.frame()) {

@@ -20,6 +20,7 @@ from .evaluate import Stopped as EvaluationStopped
 from .evaluate import evaluate_target
 from .evaluation.compare import compare as compare_evaluations
 from .evaluation.examples import make_examples
+from .evaluation.place import beside_others
 from .evaluation.settings import settings_from_plain
 from .evaluation.targets import Target
 from .interrupts import noted_signals
@@ -110,9 +111,11 @@ def evaluate(
     on_line: Callable[[str], object] | None = None,
     command: str | None = None,
     model: str | None = None,
+    beside: bool = False,
 ) -> dict[str, Any]:
-    """Evaluate a fit, leave the files of docs/evaluation.md in the folder `out`, and say whether it
-    was stopped before its end.
+    """Evaluate a fit, leave the files of docs/evaluation.md in the folder `out`, or, where `beside`
+    is set and that holds an evaluation with other options, in one in it; and say in which, and
+    whether it was stopped before its end.
 
     `description` and `weights` are the text of a run's config.json and the bytes of its weights;
     `options` those of `sense.evaluation.settings.Settings` in plain types; `images` what
@@ -123,15 +126,19 @@ def evaluate(
     if threads is not None:
         torch.set_num_threads(int(threads))
     target = as_target(description, weights, Path(out), name, images, data_dir, cache_dir, model)
+    settings = settings_from_plain(options or {})
+    if beside and not overwrite:
+        target = beside_others(target, settings)
+    folder = str(target.folder)
     with noted_signals() as stop:
         try:
             evaluate_target(
-                target, settings_from_plain(options or {}), device=device, overwrite=overwrite,
+                target, settings, device=device, overwrite=overwrite,
                 on_line=on_line or (lambda line: None), stop=stop, command=command,
             )  # fmt: skip
         except EvaluationStopped:
-            return {"stopped": True, "folder": out}
-    return {"stopped": False, "folder": out}
+            return {"stopped": True, "folder": folder}
+    return {"stopped": False, "folder": folder}
 
 
 def adversarial_examples(

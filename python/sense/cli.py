@@ -18,6 +18,7 @@ from .evaluate import Stopped as EvaluationStopped
 from .evaluate import evaluate_target
 from .evaluation.compare import compare, write_comparison
 from .evaluation.outcomes import OUTCOMES
+from .evaluation.place import beside_others
 from .evaluation.settings import Settings
 from .evaluation.tables import comparison_lines
 from .evaluation.targets import Target, open_target, told_apart
@@ -108,7 +109,8 @@ class EvaluateArguments:
     out: Annotated[
         Path | None,
         tyro.conf.arg(help="folder for the results, of several targets one in it for each; the "
-                           "run's own, or evaluations/NAME, unless given"),
+                           "run's own, or evaluations/NAME, unless given; where that holds an "
+                           "evaluation with other options, evaluation-2 ... in it"),
     ] = None  # fmt: skip
     overwrite: Annotated[
         bool, tyro.conf.arg(help="begin anew where the folder holds an evaluation")
@@ -167,8 +169,15 @@ def _open_targets(arguments: EvaluateArguments) -> list[Target]:
     targets = told_apart(targets)
     out = arguments.out
     if out is None:
-        return targets
+        return targets if arguments.overwrite else [_beside(t, arguments.settings) for t in targets]
     return [replace(target, folder=out / target.name if several else out) for target in targets]
+
+
+def _beside(target: Target, settings: Settings) -> Target:
+    placed = beside_others(target, settings)
+    if placed.folder != target.folder:
+        print(f"{target.folder} holds an evaluation with other options: see {placed.folder}")
+    return placed
 
 
 class one_line_errors:  # noqa: N801  a context manager, used like a function

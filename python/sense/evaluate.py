@@ -36,6 +36,7 @@ from .evaluation.curve import CURVE_OUTCOMES, extend_curve, write_curve
 from .evaluation.found import FROM_CURVE, add_convergence, add_curve
 from .evaluation.judgement import judge
 from .evaluation.outcomes import OUTCOMES, Outcome, Record
+from .evaluation.place import beside_others
 from .evaluation.settings import Settings
 from .evaluation.suite import NATURAL, Attack, build_suite, check_network
 from .evaluation.summary import begin, count, save
@@ -89,8 +90,11 @@ def evaluate_run(
     out: Path | str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """`evaluate_target` of a run's folder. `model` is as in `load_model`."""
+    """`evaluate_target` of a run's folder. `model` is as in `load_model`. Without `out` results go
+    to the run's folder, and where that holds an evaluation with other options, to one in it."""
     target = open_run(folder, model=model, data=data, data_dir=data_dir, out=out)
+    if out is None and not options.get("overwrite"):
+        target = beside_others(target, settings or Settings())
     return evaluate_target(target, settings or Settings(), **options)
 
 
@@ -220,7 +224,7 @@ def run_curve(
     """curve_outcomes.csv, curve.csv, which counts it, and what it says in the evaluation's ball."""
     if not settings.curve:
         return
-    note_options("curve", {"eps": list(settings.curve), **settings.plain_pgd()}, progress)
+    note_options("curve", settings, progress)
     record = Record(
         outcomes.images, outcomes.labels, settings.batch, progress.folder, CURVE_OUTCOMES, "eps"
     )
@@ -244,7 +248,7 @@ def run_convergence(
     they are there."""
     if settings.convergence is None:
         return
-    note_options("convergence", {"n": settings.convergence, **settings.plain_pgd()}, progress)
+    note_options("convergence", settings, progress)
     if progress.folder.has(CONVERGENCE) and progress.folder.has(CONVERGENCE_ACCURACY):
         progress.folder.read(CONVERGENCE)
         progress.folder.read(CONVERGENCE_ACCURACY)
@@ -259,9 +263,9 @@ def run_convergence(
     write_convergence(progress.folder, outcomes.images, course)
 
 
-def note_options(part: str, asked: dict[str, Any], progress: "Progress") -> None:
+def note_options(part: str, settings: Settings, progress: "Progress") -> None:
     """Note what a curve is made with. Raises ValueError where another is in the folder."""
-    before = progress.content[part]
+    asked, before = settings.plain_parts()[part], progress.content[part]
     if before is not None and before != asked:
         raise InputError(
             f"{progress.folder.path} holds a {part} with other options: {before}, not {asked}. "

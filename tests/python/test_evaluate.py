@@ -226,3 +226,29 @@ def test_n_out_of_range(run, n, tmp_path):
     with pytest.raises(ValueError, match=f"n must be from 1 to 600, the test images, got {n}"):
         run(replace(QUICK, n=n))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("images", "labels"), [(0, 0), (3, 2), (0, 5)])
+def test_no_images_or_other_labels_than_images_are_refused(trained, images, labels):
+    folder, data = trained
+    with pytest.raises(ValueError, match=f"one at least: got {images} images and {labels} labels"):
+        evaluate(load_model(folder), data.test_x[:images], data.test_y[:labels],
+                 replace(QUICK, eps=0.1))  # fmt: skip
+
+
+@pytest.mark.parametrize("attacks", [("pgd",), ("fgsm", "pgd", "deepfool")])
+@pytest.mark.parametrize("right", [True, False])
+def test_one_image_is_evaluated_and_not_judged_right_or_wrong(trained, tmp_path, attacks, right):
+    folder, data = trained
+    model = load_model(folder)
+    guess = model(data.test_x[:1].float() / 255).argmax(1)
+    labels = guess if right else (guess + 1) % 10
+    one = replace(data, test_x=data.test_x[:1], test_y=labels)
+    target = replace(open_run(folder, data=data, out=tmp_path / "one"), data=one)
+    settings = replace(QUICK, attacks=attacks, judge=True, queries=5, curve=(0.01,), convergence=3)
+    content = evaluate_target(target, settings)
+    assert content["accuracy"]["natural"]["k"] == int(right)
+    assert {
+        c["check"] for c in content["judgement"]["checks"] if c["verdict"] == "warning"
+    } == set()
+    assert content["judgement"]["images"] == int(right)

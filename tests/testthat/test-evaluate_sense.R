@@ -41,7 +41,10 @@ test_that("results are kept in the fit's folder, to go on with and to compare", 
   expect_true(file.exists(file.path(first$folder, "evaluation.json")))
   added <- quick(first, c("fgsm", "pgd"), judge = FALSE)
   expect_equal(added$accuracy$attack, c("natural", "fgsm", "pgd", "worst"))
-  expect_error(quick(first, "pgd", seed = 1, judge = FALSE), "other options: seed \\(0, not 1\\)")
+  expect_error(
+    quick(first, "pgd", seed = 1, judge = FALSE, out = first$folder),
+    "other options: seed \\(0, not 1\\)"
+  )
   expect_error(compare_sense(first, second), "was not evaluated")
   quick(second, c("fgsm", "pgd"), judge = FALSE)
   comparison <- compare_sense(first, second)
@@ -50,6 +53,29 @@ test_that("results are kept in the fit's folder, to go on with and to compare", 
   for (name in c("attack", "n", "both", "only_first", "only_second", "neither", "p", "p_holm")) {
     expect_equal(comparison$pairs[[name]], column(name))
   }
+})
+
+test_that("a second evaluation in another ball works, and both can be read", {
+  skip_if_no_sense()
+  fit <- train_short(method = "nt")
+  first <- quick(fit, "fgsm", judge = FALSE)
+  second <- quick(fit, "fgsm", eps = 0.2, judge = FALSE)
+  expect_equal(c(first$options$eps, second$options$eps), c(0.3, 0.2))
+  expect_equal(basename(second$folder), "evaluation-2")
+  expect_equal(read_sense_evaluation(second$folder)$accuracy, second$accuracy)
+  expect_equal(read_sense_evaluation(fit$folder)$accuracy, first$accuracy)
+  expect_equal(quick(fit, "fgsm", eps = 0.2, judge = FALSE)$folder, second$folder)
+})
+
+test_that("the worst of each image is over the curve and PGD's course, as in Python", {
+  skip_if_no_sense()
+  found <- quick(short_fit(), "pgd", curve = c(0.1, 0.3, 0.35), convergence = 10, judge = FALSE, out = tempfile())
+  stored <- jsonlite::read_json(file.path(found$folder, "evaluation.json"))$accuracy
+  expect_equal(found$accuracy$attack, c("natural", "pgd", "curve", "worst"))
+  expect_equal(found$accuracy$k, vapply(found$accuracy$attack, function(name) stored[[name]]$k, 1L, USE.NAMES = FALSE))
+  right <- sense:::right_matrix(found$outcomes)
+  expect_equal(colnames(right), c("natural", "pgd", "curve", "convergence"))
+  expect_equal(found$accuracy$k[4], sum(apply(right, 1, all)))
 })
 
 test_that("a fit without its folder is evaluated all the same", {

@@ -50,3 +50,12 @@ test_that("the worst case is over the attacks in the evaluation's ball", {
   expect_equal(sense:::with_worst(right, attacks, options)[, "worst"], c(TRUE, FALSE, FALSE))
   expect_false("worst" %in% colnames(sense:::with_worst(right[, 1:2], attacks["a"], options)))
 })
+
+test_that("what saw a part of the images enters the worst case and has no accuracy", {
+  attacks <- list(a = list(eps = 0.3, norm = "inf"),
+                  convergence = list(eps = 0.3, norm = "inf", images = 1L))
+  right <- cbind(natural = c(TRUE, TRUE), a = c(TRUE, FALSE), convergence = c(FALSE, TRUE))
+  found <- sense:::with_worst(right, attacks, list(eps = 0.3, norm = "inf"))
+  expect_equal(colnames(found), c("natural", "a", "worst"))
+  expect_equal(found[, "worst"], c(FALSE, FALSE))
+})

@@ -141,6 +141,13 @@ class Settings:
             "cascade": self.cascade,
         }  # fmt: skip
 
+    def plain_parts(self) -> dict[str, dict[str, Any] | None]:
+        """What it says of the curve and of the convergence; None where they are not asked for."""
+        curve = {"eps": list(self.curve), **self.plain_pgd()} if self.curve else None
+        n = self.convergence
+        course = {"n": n, **self.plain_pgd()} if n is not None else None
+        return {"curve": curve, "convergence": course}
+
     def plain_pgd(self) -> dict[str, Any]:
         """What it says of the PGD of the curve and of the convergence."""
         return {"steps": self.steps, "restarts": self.restarts, "step_size": self.step_size}

@@ -12,14 +12,14 @@ import torch
 import torch.nn.functional as F
 
 from ..statistics import at_least
-from .case import FEWEST, LEVEL, Case, Check, judge_share, judge_value, not_judged, too_few
+from .case import FEWEST, Case, Check, judge_share, judge_value, not_judged, too_few
 from .suite import attack_images, build_attack
 
 PASSES = 5  # of the same images, for randomness
 STEPS = 50  # of PGD, for large-eps
 
 # From where on a value is a warning.
-CHANCE = (1 - LEVEL) / 2  # one-sided p-value
+CHANCE = 0.025  # one-sided p-value: a share whose exact 95 % interval lies above
 ONE_CLASS = 0.8  # share of images
 SEVERAL = 0.5  # share of the most frequent label, up to which one class for all is no answer
 LOGITS_DIFFER = 1e-4  # by so much of the largest logit (AutoAttack)

@@ -79,7 +79,7 @@ def begin(
     before = read_evaluation(folder) if folder.has(EVALUATION) else None
     if before is None and folder.has(OUTCOMES):
         raise InputError(f"{folder.path} has {OUTCOMES} without {EVALUATION}: --overwrite it")
-    now = _content(target, settings, len(images), suite, command)
+    now = describe(target, settings, len(images), suite, command)
     if before is None:
         save(folder, now)  # before the rows, which say nothing without it
     else:
@@ -153,9 +153,10 @@ def differences(before: dict[str, Any], now: dict[str, Any], parts: Sequence[str
     return found
 
 
-def _content(
+def describe(
     target: Target, settings: Settings, n: int, suite: Sequence[Attack], command: str | None
 ) -> dict[str, Any]:
+    """evaluation.json before anything is known."""
     data = target.data
     return {
         "target": target.plain(),
