@@ -50,6 +50,10 @@ def test_every_network_has_every_sign(path):
     assert found["warnings"] >= found["expected"] - found["missed"] + found["false"]
 
 
+def test_there_are_two_draws_of_images():
+    assert [read(path)["data"]["draw"] for path in STORED] == [1, None]
+
+
 def test_the_time_of_a_judgement_is_shown():
     seconds = {name: row["seconds"] for name, row in read(STORED[-1])["networks"].items()}
     text = " ".join((ROOT / "docs/evaluation.md").read_text().split())

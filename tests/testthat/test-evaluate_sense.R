@@ -22,7 +22,9 @@ test_that("R and the shell find the same, file by file", {
   expect_equal(ours$judgement$verdict, theirs$judgement$verdict)
   expect_equal(ours$target$weights_sha256, theirs$target$weights_sha256)
   expect_match(ours$provenance$command, "evaluate_sense\\(fit")
-  expect_equal(ours$accuracy$label, c("natural", "FGSM", "PGD-2 x 1", "worst attack of each image"))
+  expect_equal(ours$accuracy$label, c(
+    "natural", "FGSM", "PGD-2 x 1", "PGD-2 x 1, radii to 0.1", "worst attack of each image"
+  ))
 })
 
 test_that("the network's word is that of predict()", {
@@ -121,7 +123,7 @@ test_that("one that was stopped says where to go on", {
   asked <- NULL
   cache$module <- list(evaluate = function(...) {
     asked <<- list(...)
-    list(stopped = TRUE)
+    list(stopped = TRUE, folder = asked$out)
   })
   expect_error(
     evaluate_sense(fit, c("fgsm", "pgd"), norm = Inf, curve = 0.1, out = "some-folder", threads = 2),
