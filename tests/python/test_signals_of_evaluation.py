@@ -1,5 +1,5 @@
 """Real processes, real signals: an evaluation that was stopped or killed ends as if never begun
-before."""
+before. `tests/torture/kills.py` strikes at any moment and any write."""
 
 import json
 import random
@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+from sense.cli import evaluate_main
 from sense.evaluation.curve import CURVE, CURVE_OUTCOMES
 from sense.evaluation.outcomes import OUTCOMES
 from sense.evaluation.summary import EVALUATION
@@ -15,19 +16,26 @@ from sense.evaluation.summary import EVALUATION
 FILES = (OUTCOMES, CURVE_OUTCOMES, CURVE)
 
 
-@pytest.fixture
-def begin(start, trained):
+def options(trained, out):
     """Two attacks and two radii on 400 images in 20 batches each."""
     folder, _ = trained
+    return [str(option) for option in (
+        folder / "model.safetensors", "--dataset", "mnist-sample", "--n", 400, "--batch", 20,
+        "--attacks", "fgsm", "pgd", "--steps", 4, "--restarts", 2, "--curve", 0.04, 0.08,
+        "--no-judge", "--threads", 1, "--device", "cpu", "--out", out,
+    )]  # fmt: skip
 
-    def begin(out):
-        return start(
-            "sense.evaluate", folder / "model.safetensors", "--dataset", "mnist-sample", "--n", 400,
-            "--batch", 20, "--attacks", "fgsm", "pgd", "--steps", 4, "--restarts", 2, "--curve",
-            0.04, 0.08, "--no-judge", "--threads", 1, "--device", "cpu", "--out", out,
-        )  # fmt: skip
 
-    return begin
+@pytest.fixture
+def begin(start, trained):
+    return lambda out: start("sense.evaluate", *options(trained, out))
+
+
+@pytest.fixture
+def whole(trained, tmp_path):
+    """What this process makes of it, undisturbed."""
+    evaluate_main(options(trained, tmp_path / "whole"))
+    return result(tmp_path / "whole")
 
 
 def end(process):
@@ -50,29 +58,25 @@ def wait_for_rows(path, rows, process):
         time.sleep(0.005)
 
 
-def test_stopped_and_killed_it_ends_as_if_never_stopped(begin, tmp_path):
-    end(begin(tmp_path / "whole"))
+def test_stopped_and_killed_it_ends_as_if_never_stopped(begin, tmp_path, whole):
     out = tmp_path / "pieces"
-    for rows, number in ((50, signal.SIGINT), (450, signal.SIGTERM)):
-        process = begin(out)
-        wait_for_rows(out / OUTCOMES, rows, process)
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=300)
-        assert errors == f"stopped; the same command goes on in {out}\n"
-        assert process.returncode == 128 + number
-    for path, rows in ((OUTCOMES, 900), (CURVE_OUTCOMES, 100), (CURVE_OUTCOMES, 500)):
-        process = begin(out)
-        wait_for_rows(out / path, rows, process)
-        process.kill()
-        process.communicate()
+    process = begin(out)
+    wait_for_rows(out / OUTCOMES, 450, process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=300)
+    assert errors == f"stopped; the same command goes on in {out}\n"
+    assert process.returncode == 128 + signal.SIGINT
+    process = begin(out)
+    wait_for_rows(out / CURVE_OUTCOMES, 300, process)
+    process.kill()
+    process.communicate()
     assert "outcomes: " in end(begin(out))
-    assert result(out) == result(tmp_path / "whole")
+    assert result(out) == whole
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
-def test_killed_at_random_moments(begin, tmp_path, seed):
-    end(begin(tmp_path / "whole"))
+def test_killed_at_random_moments(begin, tmp_path, seed, whole):
     draw, out = random.Random(seed), tmp_path / "pieces"
     for _ in range(4):
         process = begin(out)
@@ -81,4 +85,4 @@ def test_killed_at_random_moments(begin, tmp_path, seed):
         process.kill()
         process.communicate()
     end(begin(out))
-    assert result(out) == result(tmp_path / "whole")
+    assert result(out) == whole
