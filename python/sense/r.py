@@ -145,7 +145,7 @@ def _robjects() -> Any:
     try:
         import rpy2.robjects as robjects
     except Exception as error:  # rpy2 raises various ones, ImportError too, when it finds no R
-        raise RuntimeError(
+        raise MissingPackageError(
             "sense.r needs R: install R (https://cran.r-project.org) and its package sense "
             f"({' '.join(str(error).split())})"
         ) from error
@@ -154,14 +154,14 @@ def _robjects() -> Any:
 
 @functools.cache
 def _need(package: str) -> None:
-    """Raise RuntimeError, saying what to install, unless R has the package."""
+    """Raise MissingPackageError, saying what to install, unless R has the package."""
     if not _robjects().r["requireNamespace"](package, quietly=True)[0]:
         remedy = (
             "run R CMD INSTALL . in the sense repository"
             if package == "sense"
             else f"run install.packages('{package}') in R"
         )
-        raise RuntimeError(f"sense.r needs the R package {package}: {remedy}")
+        raise MissingPackageError(f"sense.r needs the R package {package}: {remedy}")
 
 
 def _call(function: str, *args: Any, package: str = "sense", **kwargs: Any) -> Any:

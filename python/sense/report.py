@@ -45,6 +45,7 @@ tryCatch(
   if (length(arguments)) sense::sense_report(arguments[-1], arguments[1])
   else sense:::check_report_tools(),
   error = function(e) {{
+    if (!inherits(e, "rlang_error")) stop(e)  # a fault: cli_abort() made none of its words
     message("ERROR ", gsub("[[:space:]]+", " ", conditionMessage(e)))
     quit(status = 1)
   }}
@@ -120,14 +121,17 @@ def find_rscript() -> str:
 
 
 def run_r(rscript: str, *arguments: Path) -> None:
-    """Have R write the page, or, without arguments, see that it can. Raises ValueError."""
+    """Have R write the page, or, without arguments, see that it can. Raises ValueError with R's
+    words for bad input, RuntimeError for any other error in R."""
     command = [rscript, "-e", IN_R, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == ABSENT:
         raise InputError(PACKAGE_IS_NEEDED.format(rscript=rscript))
     if done.returncode:
         told = [line for line in done.stderr.splitlines() if line.startswith("ERROR ")]
-        raise InputError(told[-1].removeprefix("ERROR ") if told else done.stderr.strip())
+        if not told:  # a fault of ours in R, which keeps R's own words
+            raise RuntimeError(f"R ended with status {done.returncode}:\n{done.stderr}")
+        raise InputError(told[-1].removeprefix("ERROR "))
 
 
 def add_examples(
@@ -144,7 +148,7 @@ def add_examples(
         return
     try:
         target = open_run(run, model=model, data_dir=data_dir)
-    except (ImportError, OSError, ValueError) as error:
+    except InputError as error:
         print(f"{run}: no adversarial images ({error})", file=sys.stderr)
         return
     count = min(n, len(target.data.test_x))

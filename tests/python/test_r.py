@@ -10,6 +10,7 @@ from torch import nn
 
 from sense import r
 from sense.attacks import sensible
+from sense.errors import MissingPackageError
 
 # rpy2 3.5 uses a name that it deprecates itself.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:rpy2")
@@ -20,7 +21,7 @@ def in_r():
     pytest.importorskip("rpy2", reason="needs rpy2")
     try:
         r._need("sense")
-    except RuntimeError as error:
+    except MissingPackageError as error:
         pytest.skip(str(error))
 
 
@@ -154,7 +155,7 @@ def test_without_r_one_line_says_what_to_install(in_r, monkeypatch):
     r._robjects.cache_clear()
     r._need.cache_clear()
     with pytest.raises(
-        RuntimeError, match=r"^sense\.r needs R: install R .*package sense"
+        MissingPackageError, match=r"^sense\.r needs R: install R .*package sense"
     ) as caught:
         r.three_clusters(10)
     assert "\n" not in str(caught.value)

@@ -11,6 +11,7 @@ import pytest
 from conftest import ROOT
 from sense import report as module
 from sense.checkpoint import WEIGHTS, pack_weights
+from sense.errors import InputError
 from sense.evaluate import evaluate_run
 from sense.evaluation.examples import EXAMPLES
 from sense.evaluation.settings import Settings
@@ -129,8 +130,26 @@ def test_words_of_r_that_are_no_error_of_ours_are_passed_on(tmp_path):
     fake = tmp_path / "Rscript"
     fake.write_text("#!/bin/sh\necho 'cannot open shared object' >&2\nexit 1\n")
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
-    with pytest.raises(ValueError, match="cannot open shared object"):
+    with pytest.raises(RuntimeError, match=r"R ended with status 1:\ncannot open shared object"):
         module.run_r(str(fake))
+
+
+def test_an_error_of_rs_own_is_a_fault_and_one_of_the_package_is_told(tmp_path, monkeypatch):
+    """R's own code of the report around two functions that end with an error."""
+    rscript = shutil.which("Rscript")
+    if rscript is None:
+        pytest.skip("needs R")
+    code = module.IN_R[module.IN_R.index("options(cli.width") :]
+    for call, kind, match in (
+        ('stop(structure(class = c("rlang_error", "error", "condition"), '
+         'list(message = "no such\n run", call = NULL)))', InputError, r"^no such run$"),
+        ("log(-1:2)[[9]]", RuntimeError, r"subscript out of bounds"),
+    ):  # fmt: skip
+        code_with = code.replace("sense:::check_report_tools()", call)
+        monkeypatch.setattr(module, "IN_R", "arguments <- character()\n" + code_with)
+        with pytest.raises((InputError, RuntimeError), match=match) as caught:
+            module.run_r(rscript)
+        assert type(caught.value) is kind
 
 
 @pytest.mark.parametrize(
