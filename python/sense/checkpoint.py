@@ -87,7 +87,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
-    if not isinstance(state, dict) or not any(isinstance(v, Tensor) for v in state.values()):
+    named = isinstance(state, dict) and all(isinstance(name, str) for name in state)
+    if not named or not any(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"{path} holds no weights: a state dict was expected")
     # What DataParallel puts before each name.
     return {name.removeprefix("module."): value for name, value in state.items()}

@@ -186,6 +186,10 @@ def test_what_holds_no_weights_is_refused(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=f"{name[0]}.*(cannot be read as weights|damaged)"):
             read_weights(tmp_path / name)
+    for content in ({3: torch.zeros(1)}, {"model": {0: torch.zeros(1)}}, [torch.zeros(1)], None):
+        torch.save(content, tmp_path / "w.pt")
+        with pytest.raises(ValueError, match=r"w\.pt holds no weights: a state dict was expected"):
+            read_weights(tmp_path / "w.pt")
     torch.save({"epoch": 3}, tmp_path / "w.pt")
     with pytest.raises(ValueError, match="holds no weights: a state dict was expected"):
         read_weights(tmp_path / "w.pt")

@@ -1,6 +1,7 @@
 """On small files made here in the official binary format, since the real ones are not at hand in a
 clean clone."""
 
+import gzip
 import hashlib
 import io
 import tarfile
@@ -13,6 +14,7 @@ import torch
 from sense.config import Config, recipe
 from sense.data import load_data
 from sense.data.cifar10 import ARCHIVE, CLASSES, FOLDER, RECORD, TEST, TRAIN, download, parse
+from sense.errors import InputError
 from sense.train import fit
 
 
@@ -124,6 +126,37 @@ def test_a_member_that_is_no_plain_file_is_refused(tmp_path, kind):
         tar.addfile(member, io.BytesIO())
     with pytest.raises(ValueError, match="not a plain file"):
         read_archive(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"<html>", gzip.compress(b""), gzip.compress(b"x" * 2000), gzip.compress(bytes(10240))],
+    ids=["empty", "html", "empty gzip", "gzip of rubbish", "no members"],
+)
+def test_what_is_not_the_archive_is_named(tmp_path, content):
+    from sense.data.cifar10 import read_archive
+
+    path = tmp_path / ARCHIVE
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=f"{ARCHIVE} is damaged, or not the archive of CIFAR10"):
+        read_archive(path)
+
+
+def test_an_archive_that_is_damaged_anywhere_is_read_or_named(archive):
+    from sense.data.cifar10 import read_archive
+
+    content = archive.read_bytes()
+    for place in range(0, len(content), max(1, len(content) // 60)):
+        archive.write_bytes(content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :])
+        try:
+            read_archive(archive)
+        except InputError as error:
+            assert str(archive) in str(error)  # noqa: PT017
+        if place > len(content) / 2:
+            continue  # all that is needed may lie before it
+        archive.write_bytes(content[:place])
+        with pytest.raises(InputError, match=ARCHIVE):
+            read_archive(archive)
 
 
 def test_the_papers_recipe_trains_on_it_with_crops_and_flips(folder, tmp_path):

@@ -45,11 +45,17 @@ DAMAGED = {
     "no sizes": (PLAIN[:9], "cut short: no room for the sizes of 3 dimensions"),
     "cut short": (PLAIN[:-1], r"should hold 24 bytes for its shape \(2, 3, 4\), has 23"),
     "too long": (PLAIN + b"x", "should hold 24 bytes .* has 25"),
-    "absurd": (struct.pack(">BBBB3I", 0, 0, 8, 3, *[2**32 - 1] * 3), "should hold 79,228,162"),
-    "gzip cut short": (ZIPPED[:-9], "damaged gzip file"),
+    "absurd": (
+        struct.pack(">BBBB3I", 0, 0, 8, 3, *[2**32 - 1] * 3),
+        r"should hold 79,228,162.* at most",
+    ),
+    "gzip cut short": (ZIPPED[:-9], "its gzip stream does not end"),
     "gzip header": (flipped(ZIPPED, 2), "damaged gzip file"),
-    "gzip stream": (flipped(ZIPPED, 12), "damaged gzip file"),
-    "gzip checksum": (flipped(ZIPPED, len(ZIPPED) - 8), "damaged gzip file"),
+    "gzip stream": (flipped(ZIPPED, 12), "damaged"),
+    "gzip checksum": (flipped(ZIPPED, len(ZIPPED) - 8), "damaged"),
+    "gzip of more than it says": (gzip.compress(PLAIN + b"x"), "holds more than the 40 bytes"),
+    "no dimensions": (b"\0\0\x08\0x", "should have 1 to 8 dimensions, has 0"),
+    "too many dimensions": (b"\0\0\x08\xff" + bytes(1020), "1 to 8 dimensions, has 255"),
     "gzip of html": (gzip.compress(b"<html>"), "not an IDX file"),
 }
 

@@ -1,8 +1,11 @@
 """CIFAR10 in its official binary version, which holds no pickle: downloaded once, or a folder."""
 
 import hashlib
+import io
 import logging
+import os
 import tarfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from platformdirs import user_cache_path
 from torch import Tensor
 
 from ..errors import InputError, MissingFileError
+from ..files import read_file
 from .images import ImageData
 
 FOLDER = "cifar-10-batches-bin"
@@ -25,6 +29,7 @@ CLASSES = (
 ARCHIVE = "cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"  # as the data set's page states
 SOURCES = ("https://www.cs.toronto.edu/~kriz/",)
+LARGEST_ARCHIVE = 1_000_000_000  # bytes; the official one has 170,052,171
 LARGEST = 100_000_000  # bytes a member of the archive may have; the official ones have 30,730,000
 
 
@@ -71,29 +76,39 @@ def read_folder(folder: Path) -> dict[str, bytes]:
     """The content of the .bin files in the folder, or in a cifar-10-batches-bin within it."""
     inner = folder / FOLDER
     place = inner if inner.is_dir() else folder
-    missing = [name for name in (TRAIN[0], *TEST) if not (place / name).is_file()]
+    missing = [name for name in (TRAIN[0], *TEST) if not os.path.isfile(place / name)]
     if missing:
         raise MissingFileError(
             f"no {', '.join(missing)} in {place}. A folder of cifar10 holds data_batch_1.bin to "
             "data_batch_5.bin and test_batch.bin, the binary version"
         )
-    present = [name for name in (*TRAIN, *TEST) if (place / name).is_file()]
-    return {name: (place / name).read_bytes() for name in present}
+    present = [name for name in (*TRAIN, *TEST) if os.path.isfile(place / name)]
+    return {name: read_file(place / name, LARGEST, follow=True) for name in present}
 
 
 def read_archive(path: Path) -> dict[str, bytes]:
     """The content of the six files, read from the archive in memory: nothing is extracted, so no
     path in it can lead anywhere."""
-    files: dict[str, bytes] = {}
-    with tarfile.open(path, "r:gz") as archive:
-        for name in (*TRAIN, *TEST):
-            member = archive.getmember(f"{FOLDER}/{name}")
-            if not member.isreg() or member.size > LARGEST:
-                raise InputError(f"{name} in {path} is not a plain file of a sensible size")
-            content = archive.extractfile(member)
-            assert content is not None
-            files[name] = content.read()
-    return files
+    content = io.BytesIO(read_file(path, LARGEST_ARCHIVE, follow=True))
+    try:
+        with tarfile.open(fileobj=content, mode="r:gz") as archive:
+            return {name: _member(archive, name, path) for name in (*TRAIN, *TEST)}
+    except InputError:
+        raise
+    except (EOFError, LookupError, OSError, ValueError, tarfile.TarError, zlib.error) as error:
+        raise InputError(
+            f"{path} is damaged, or not the archive of CIFAR10 ({error}): remove it, and it is "
+            "downloaded anew"
+        ) from None
+
+
+def _member(archive: tarfile.TarFile, name: str, path: Path) -> bytes:
+    member = archive.getmember(f"{FOLDER}/{name}")
+    if not member.isreg() or not 0 <= member.size <= LARGEST:
+        raise InputError(f"{name} in {path} is not a plain file of a sensible size")
+    content = archive.extractfile(member)
+    assert content is not None
+    return content.read()
 
 
 def download(
@@ -110,7 +125,8 @@ def download(
         except OSError as error:  # requests' errors are OSErrors too
             failures.append(f"{source}: {type(error).__name__}")
             continue
-        found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        content = read_file(path, LARGEST_ARCHIVE, follow=True)
+        found = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if found == md5:
             return path
         path.unlink()

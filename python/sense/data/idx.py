@@ -1,6 +1,5 @@
 """Read and write the IDX format of MNIST: a magic number, the sizes, then unsigned bytes."""
 
-import gzip
 import math
 import struct
 import zlib
@@ -10,35 +9,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..files import gzipped, write_atomically
+from ..files import gunzip, gzipped, read_file, write_atomically
 
 UNSIGNED_BYTE = 0x08
+MOST_DIMENSIONS = 8
+LARGEST = 1 << 34  # bytes of a file, and of what is in it
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
     """The array of an IDX file of unsigned bytes, gzipped or not.
 
-    Raises ValueError, naming the file, for one that is not IDX, of another type, or cut short.
+    Raises ValueError, naming the file, for one that is not IDX, of another type, or cut short. A
+    gzip file takes no more memory than the sizes at its begin say.
     """
-    content = path.read_bytes()
+    content = read_file(path, LARGEST, follow=True)
     if content[:2] == b"\x1f\x8b":
-        try:
-            content = gzip.decompress(content)
-        except (EOFError, OSError, zlib.error) as error:
-            raise InputError(f"{path} is a damaged gzip file ({error}): download it anew") from None
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTE:
-        raise InputError(f"{path} is not an IDX file of unsigned bytes: starts {content[:4].hex()}")
-    dimensions = content[3]
-    start = 4 + 4 * dimensions
-    if len(content) < start:
-        raise InputError(f"{path} is cut short: no room for the sizes of {dimensions} dimensions")
-    shape = struct.unpack(f">{dimensions}I", content[4:start])
+        start, shape = _sizes(_begin(content, path), path)
+        content = gunzip(content, start + math.prod(shape), path)
+    start, shape = _sizes(content, path)
     if len(content) - start != math.prod(shape):
         raise InputError(
             f"{path} should hold {math.prod(shape):,} bytes for its shape {shape}, "
             f"has {len(content) - start:,}: download it anew"
         )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def _begin(content: bytes, path: Path) -> bytes:
+    """As much of what is zipped as the longest header takes."""
+    try:
+        return zlib.decompressobj(wbits=31).decompress(content, 4 + 4 * 255)
+    except zlib.error as error:
+        raise InputError(f"{path} is a damaged gzip file ({error}): download it anew") from None
+
+
+def _sizes(content: bytes, path: Path) -> tuple[int, tuple[int, ...]]:
+    """Where the numbers begin, and the shape that the header gives them."""
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTE:
+        raise InputError(f"{path} is not an IDX file of unsigned bytes: starts {content[:4].hex()}")
+    dimensions = content[3]
+    start = 4 + 4 * dimensions
+    if not 1 <= dimensions <= MOST_DIMENSIONS:
+        raise InputError(f"{path} should have 1 to {MOST_DIMENSIONS} dimensions, has {dimensions}")
+    if len(content) < start:
+        raise InputError(f"{path} is cut short: no room for the sizes of {dimensions} dimensions")
+    shape = struct.unpack(f">{dimensions}I", content[4:start])
+    if math.prod(shape) > LARGEST:
+        raise InputError(f"{path} should hold {math.prod(shape):,} bytes for its shape {shape}: no "
+                         f"file of images has so many, at most {LARGEST:,} are read")  # fmt: skip
+    return start, shape
 
 
 def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
