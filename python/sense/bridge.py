@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .attacks.watch import check_logits
 from .checkpoint import unpack_weights
 from .config import DEFAULT_RECIPE, Config, from_plain, recipe
 from .data import ImageData, load_data, to_float
@@ -26,6 +27,7 @@ from .evaluation.targets import Target
 from .interrupts import noted_signals
 from .models import build_to_fill
 from .models.handed_over import repeated
+from .networks import as_logits, plain_torch
 from .progress import epoch_line
 from .runs import check_same_data, put_weights, read_run
 from .train import Stopped, fit
@@ -75,6 +77,7 @@ def train(
     return {"stopped": False, "folder": str(folder)}
 
 
+@plain_torch()
 def predict(
     description: str,
     weights: bytes | bytearray,
@@ -88,11 +91,13 @@ def predict(
     images = as_images(x, tuple(run["data"]["shape"]))
     where = choose_device(device)
     network = place_to_evaluate(_network(config, run, weights, model, FIT), where)
+    network = as_logits(network, to_float(images[:1].to(where)))
+    parts = []
     with torch.no_grad():
-        parts = [
-            network(to_float(part.to(where))).softmax(1).cpu()
-            for part in images.split(PREDICT_BATCH)
-        ]
+        for part in images.split(PREDICT_BATCH):
+            logits = network(to_float(part.to(where)))
+            check_logits(logits, len(part), len(run["data"]["classes"]))
+            parts.append(logits.softmax(1).cpu())
     return torch.cat(parts).double().numpy()
 
 

@@ -23,6 +23,7 @@ from torch import Tensor
 from .errors import InputError, MissingFileError
 from .files import read_file, write_atomically
 from .manifest import MANIFEST
+from .networks import saved_form
 from .run_folder import CHECKPOINT, CHECKPOINT_LIMIT, LIMITS, PREVIOUS, RunFolder
 
 WEIGHTS = "model.safetensors"
@@ -96,7 +97,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def pack_weights(weights: dict[str, Tensor]) -> bytes:
     """Weights as the bytes of a safetensors file."""
-    return safetensors_save({name: tensor.contiguous() for name, tensor in weights.items()})
+    return safetensors_save(saved_form(weights))
 
 
 def unpack_weights(content: bytes, where: Path | str = "the weights") -> dict[str, Tensor]:

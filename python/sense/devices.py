@@ -28,6 +28,9 @@ def choose_device(name: str) -> torch.device:
 def place(model: nn.Module, device: torch.device) -> nn.Module:
     """The model on the device, its convolutions in channels-last order, which is faster there and
     on processors (about 1.3 times for the small networks here)."""
+    for name, value in [*model.named_parameters(), *model.named_buffers()]:
+        if value.is_meta:
+            raise InputError(f"the network's {name} is on the meta device, without numbers")
     if device.type == "cpu":
         keep_freed_memory()
     return model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

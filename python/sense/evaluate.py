@@ -38,10 +38,11 @@ from .evaluation.judgement import judge
 from .evaluation.outcomes import OUTCOMES, Outcome, Record
 from .evaluation.place import beside_others
 from .evaluation.settings import Settings
-from .evaluation.suite import NATURAL, Attack, build_suite, check_network
+from .evaluation.suite import NATURAL, Attack, attackable, build_suite
 from .evaluation.summary import begin, count, save
 from .evaluation.tables import attack_row, head, tail
 from .evaluation.targets import Target, open_run, open_source
+from .networks import plain_torch
 from .run_folder import RunFolder
 
 
@@ -53,6 +54,7 @@ class Stopped(Exception):  # noqa: N818  not an error: a signal came
         self.folder, self.reason = folder, reason
 
 
+@plain_torch()
 def evaluate(
     model: nn.Module, x: Tensor, y: Tensor, settings: Settings, source: nn.Module | None = None
 ) -> list[Outcome]:
@@ -71,7 +73,7 @@ def evaluate(
     suite = build_suite(settings, source)
     model = place_to_evaluate(model, x.device)
     batches = cut(range(len(x)), x, y, settings.batch, x.device)
-    check_network(model, batches[0].x, y, suite)
+    model = attackable(model, batches[0].x, y, suite)
     record = Record(range(len(x)), y.tolist(), settings.batch)
     with kept_random_state():
         for attack in (NATURAL, *suite):
@@ -98,6 +100,7 @@ def evaluate_run(
     return evaluate_target(target, settings or Settings(), **options)
 
 
+@plain_torch()
 def evaluate_target(
     target: Target,
     settings: Settings,
@@ -165,9 +168,9 @@ def _evaluate(
     model = place_to_evaluate(target.model, where)
     x, y = target.data.test_x, target.data.test_y
     batches = cut(images, x, y, settings.batch, where)
-    check_network(model, batches[0].x, y, suite)
+    model = attackable(model, batches[0].x, y, suite)
     if source is not None:
-        check_network(source, batches[0].x, y, suite)
+        attackable(source, batches[0].x, y, suite)
     content, record = begin(
         folder, target, settings, images, suite, overwrite=overwrite, command=command
     )

@@ -35,6 +35,17 @@ from .methods import Batch, Method, NaturalTraining, Remembering, build_method
 from .methods.memory import merge
 from .models import build_model
 from .models.handed_over import instance_name, repeated
+from .networks import (
+    LOOKED_AT,
+    as_logits,
+    check_finite_gradients,
+    check_finite_weights,
+    check_trainable,
+    make_lazy_modules,
+    plain_torch,
+    saved_form,
+    without_compiler,
+)
 from .precision import Descent, prepare
 from .progress import Progress, Tally, epoch_line
 from .resume import restore
@@ -42,6 +53,7 @@ from .run_folder import RunFolder
 from .runs import CONFIG, METRICS, create_run, metrics_text, resume_run
 from .schedules import learning_rate
 
+FIRST = torch.arange(1)
 MONITOR_SEED = 0  # of the monitor's random starts: the same in each epoch and each run
 
 
@@ -96,7 +108,7 @@ def fit(
     -------
     The trained network, in evaluation mode.
     """
-    with out if isinstance(out, RunFolder) else RunFolder(out) as run:
+    with plain_torch(), out if isinstance(out, RunFolder) else RunFolder(out) as run:
         return _fit(
             config, run, data=data, model=model, resume=resume, on_epoch=on_epoch, stop=stop,
             show=show, command=command,
@@ -127,6 +139,7 @@ def _fit(
     images = ranks.each(lambda: data or load_data(config.dataset, config.data_dir))
     name = model if isinstance(model, str) else None
     if isinstance(model, nn.Module):
+        model = without_compiler(model)
         config = replace(config, model=instance_name(model))
     elif resume:
         name = ranks.each(lambda: repeated(name, config.model, run.path / CONFIG))
@@ -139,11 +152,15 @@ def _fit(
     if not isinstance(model, nn.Module):
         name = name or config.model
         model = ranks.each(lambda: build_model(name, images.shape, len(images.classes)))
+    make_lazy_modules(model, to_float(images.train_x[:LOOKED_AT]))
     model = place(model, device).train()
-    ranks.start_alike(model, config.seed, device)
-    called, feed = prepare(model, config.precision, config.compile).train(), Feed(images, device)
-    descent = Descent(build_optimizer(config, model), config.precision, device)
+    feed = Feed(images, device)
     n = min(config.train_size or len(images.train_x), len(images.train_x))
+    ranks.each(lambda: check_start(model, feed, config, n, len(images.classes)))
+    ranks.start_alike(model, config.seed, device)
+    gives_logits = as_logits(model, feed.take(FIRST)[0])
+    called = prepare(gives_logits, config.precision, config.compile).train()
+    descent = Descent(build_optimizer(config, model), config.precision, device)
     method, pretraining = build_method(config, n), NaturalTraining()
     progress = Progress()
     if resume and ranks.first(lambda: has_checkpoint(run.path)):  # else killed in its first epoch
@@ -172,9 +189,15 @@ def _fit(
                 batch = Batch(augment(x, config.augment), y, part.index)
                 step = use(called, batch, position - config.pretrain)
             tally = Tally.of(step, part.images, ranks.sum)
+            if not math.isfinite(tally.loss):
+                check_finite_weights(model, after(config, position))  # of the update before
             check_finite(tally.loss / tally.images, config, position)
             descent.backward(part.weight * step.loss)
             ranks.join_gradients(model, part)
+            if device.type == "cpu" and config.precision != "float16":
+                # An accelerator would make Python wait; there the next loss shows it, and float16
+                # leaves out such gradients by itself.
+                check_finite_gradients(model, after(config, position))
             descent.step()
             progress.add(tally, time.perf_counter() - began)
             bar.update()
@@ -183,16 +206,18 @@ def _fit(
             )
             reason = ranks.agree(stop())
             if reason is not None and progress.step < len(order):
+                check_finite_weights(model, after(config, position))
                 save(run, model, descent, method, progress, ranks)
                 raise Stopped(run.path, reason)
         bar.close()
+        check_finite_weights(model, after(config, progress.epoch + 1))
 
         line = {
             "epoch": progress.epoch + 1,
             "phase": "pretrain" if pretrain else "train",
             "lr": descent.optimizer.param_groups[0]["lr"],
             "loss": progress.loss / progress.images,
-            **monitor(model, images, config, device),
+            **monitor(gives_logits, images, config, device),
             **progress.stage_counts(),
             **progress.epoch_means(),
             "seconds": round(progress.seconds, 3),
@@ -207,6 +232,16 @@ def _fit(
         if (reason := ranks.agree(stop())) is not None and progress.epoch < epochs:
             raise Stopped(run.path, reason)
     return model.eval()
+
+
+def check_start(model: nn.Module, feed: Feed, config: Config, n: int, classes: int) -> None:
+    """Raise ValueError for a network that could not be trained to the end, or not be saved."""
+    smallest = min(len(batch) for batch in batches(config, n, 0))
+    x, y = feed.take(torch.arange(min(n, max(2, smallest), LOOKED_AT)))
+    check_trainable(
+        model, x, y, classes=classes, smallest_batch=smallest, attacked=config.method != "nt"
+    )  # fmt: skip
+    saved_form(model.state_dict())
 
 
 def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
@@ -234,10 +269,15 @@ def batches(config: Config, n: int, epoch: int) -> list[Tensor]:
 def check_finite(loss: float, config: Config, position: float) -> None:
     """Stop before a broken update: the checkpoint of the last epoch stays good."""
     if not math.isfinite(loss):
-        raise NotFiniteError(
-            f"the loss became {loss} after {position:.2f} epochs, before the update was "
-            f"made: lower --lr (now {config.lr}) or --eps (now {config.eps})"
-        )
+        raise NotFiniteError(f"the loss became {loss} {after(config, position)}")
+
+
+def after(config: Config, position: float) -> str:
+    """When it was, and what to do."""
+    return (
+        f"after {position:.2f} epochs, and nothing of it was saved: lower --lr (now {config.lr:g}) "
+        f"or --eps (now {config.eps:g})"
+    )
 
 
 def monitor(

@@ -16,9 +16,9 @@ LARGE = ("wrn-34-10", "wrn-28-4", "iaat-wrn-32-10")
 SHAPE = (3, 32, 32)
 
 
-def one_step(method, name, n=4, steps=2):
+def one_step(method, name, n=4, steps=2, mode="evaluation"):
     config = Config(method=method, model=name, c=0.11, eps=8 / 255, step_size=4 / 255, steps=steps,
-                    warmup=0, lr=0.01)  # fmt: skip
+                    warmup=0, lr=0.01, attack_mode=mode)  # fmt: skip
     model = build_model(name, SHAPE, 10).train()
     x = torch.rand(n, *SHAPE)
     with torch.no_grad():
@@ -37,6 +37,12 @@ def one_step(method, name, n=4, steps=2):
 @pytest.mark.parametrize("method", METHODS)
 def test_small_networks(method, name):
     one_step(method, name)
+
+
+@pytest.mark.parametrize("mode", ["training", "published"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_network_with_batch_norm_in_every_mode_of_the_attack(method, mode):
+    one_step(method, "resnet20", mode=mode)
 
 
 @pytest.mark.parametrize("method", ["sense"])

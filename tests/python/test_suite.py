@@ -14,9 +14,9 @@ from sense.evaluation.suite import (
     NATURAL,
     Attack,
     attack_images,
+    attackable,
     build_attack,
     build_suite,
-    check_network,
     predict,
 )
 
@@ -127,7 +127,7 @@ def test_predictions_are_made_in_evaluation_mode_whatever_an_attack_left(images)
 
 
 def test_nan_is_no_prediction(images):
-    with pytest.raises(FloatingPointError, match="gives NaN, first for image 0"):
+    with pytest.raises(FloatingPointError, match="gives a logit of nan, first for image 0"):
         predict(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3)),
                 images[0] * torch.nan)  # fmt: skip
 
@@ -135,14 +135,14 @@ def test_nan_is_no_prediction(images):
 def test_a_network_that_cannot_be_evaluated_is_refused_before_time_is_spent(network, images):
     x, y = images
     pgd = [build_attack("pgd", SETTINGS)]
-    check_network(network, x, y, pgd)
-    with pytest.raises(ValueError, match=r"n x classes logits, gave \(2, 1, 8, 8\)"):
-        check_network(torch.nn.Identity(), x, y, pgd)
-    with pytest.raises(ValueError, match="knows 5 classes, the labels go up to 7"):
-        check_network(network, x, y * 0 + 7, pgd)
+    attackable(network, x, y, pgd)
+    with pytest.raises(ValueError, match=r"logits of shape \(2, classes\), .* gave \(2, 1, 8, 8\)"):
+        attackable(torch.nn.Identity(), x, y, pgd)
+    with pytest.raises(ValueError, match="labels up to 7, the network gives 5 logits"):
+        attackable(network, x, y * 0 + 7, pgd)
     with pytest.raises(ValueError, match=r"gives no gradients .*which pgd needs"):
-        check_network(Blocked(network), x, y, pgd)
-    check_network(Blocked(network), x, y, [])
+        attackable(Blocked(network), x, y, pgd)
+    attackable(Blocked(network), x, y, [])
 
 
 def test_an_absent_package_is_named(monkeypatch):

@@ -23,10 +23,10 @@ LOGITS = torch.zeros(3, 4)
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        (torch.zeros(3), r"logits of shape \(3, classes\), gave \(3,\)"),
-        (torch.zeros(2, 4), r"logits of shape \(3, classes\), gave \(2, 4\)"),
-        ((LOGITS, LOGITS), r"logits of shape \(3, classes\), gave a tuple"),
-        ({"logits": LOGITS}, "gave a dict"),
+        (torch.zeros(3), r"logits of shape \(3, classes\), .* gave \(3,\)"),
+        (torch.zeros(2, 4), r"logits of shape \(3, classes\), .* gave \(2, 4\)"),
+        ((LOGITS, LOGITS), r"logits of shape \(3, classes\), .* gave a tuple"),
+        ({"out": LOGITS}, "gave a dict"),
         (torch.zeros(3, 1), "2 classes or more, gives 1 logit"),
         (torch.zeros(3, 2), "labels up to 3, the network gives 2 logits: labels go from 0 to 1"),
         (LOGITS.long(), r"floating point logits, gave torch\.int64"),

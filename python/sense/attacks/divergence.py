@@ -45,12 +45,12 @@ def divergence_pgd(
     The adversarial images: shape, type and device of x.
     """
     z = near_point(x) if start is None else start
-    with attack_mode(model, mode):
+    with attack_mode(model, mode) as network:
         with torch.no_grad():
-            reference = model(x)
+            reference = network(x)
 
         def objective(z: Tensor) -> Tensor:
-            return divergence(reference, model(z)).sum()
+            return divergence(reference, network(z)).sum()
 
         if norm == math.inf:
             return ascend(

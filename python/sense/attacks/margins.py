@@ -71,16 +71,16 @@ def boundary_points(
             z = _put_back(z.detach() + step, x, eps, norm, bounds)
     z = z.detach()
     direction = (z - x) / broadcast(eps + 1e-12, x)
-    with attack_mode(model, mode), torch.no_grad():
+    with attack_mode(model, mode) as network, torch.no_grad():
         low, high = torch.zeros_like(eps), torch.full_like(eps, farthest)
-        distance, margin = eps, soft_margin(model(z), y)
+        distance, margin = eps, soft_margin(network(z), y)
         for _ in range(searches):
             inside = margin < 0
             low = torch.where(inside, distance, low)
             high = torch.where(inside, high, distance)
             distance = (low + high) / 2
             point = (x + broadcast(distance, x) * direction).clamp(*bounds)
-            margin = soft_margin(model(point), y)
+            margin = soft_margin(network(point), y)
     return x + broadcast(distance, x) * direction, distance
 
 

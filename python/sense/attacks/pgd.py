@@ -59,11 +59,11 @@ def pgd(
     -----
     The paper prints the gradient of eq. (4) at x; PGD takes it at the current iterate, as here.
     """
-    with attack_mode(model, mode):
+    with attack_mode(model, mode) as network:
         if start is None:
             start = random_point(x, eps, norm, bounds) if random_start else x
         return ascend(
-            lambda z: F.cross_entropy(model(z), y, reduction="sum"), start, x,
+            lambda z: F.cross_entropy(network(z), y, reduction="sum"), start, x,
             eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds,
         )  # fmt: skip
 

@@ -4,6 +4,7 @@ Algorithm 1 (l-infinity) and Algorithm 2 (lp) of the paper; Definition 3 and eq.
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -134,7 +135,7 @@ def sensible_with_stages(
 
     def measure(z: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, and the loss that is climbed and compared with log(1/c)."""
-        logits = model(z)
+        logits = network(z)
         if reference is not None:
             return logits, divergence(reference[images].detach(), logits)
         return logits, F.cross_entropy(logits, y[images], reduction="none")
@@ -149,15 +150,15 @@ def sensible_with_stages(
     def back_to_ball(z: Tensor, images: Tensor) -> Tensor:
         return project(z, x[images], eps, norm, bounds)
 
-    with attack_mode(model, mode):
+    with attack_mode(model, mode) as network:
         crossings = boundary != "revert" and turning_point < math.inf
         z, whole = x, State.at(x, torch.ones_like(y, dtype=torch.bool), crossings)
         if random_start:
             z = pulled_image(x, eps, bounds) if published else random_point(x, eps, norm, bounds)
             whole = State.at(z, whole.alive, crossings)
             if stage_test == "natural":
-                z = torch.where(broadcast(stays(model, z, y, threshold), x), x, z)
-                whole = State.at(x, ~stays(model, x, y, threshold), crossings)
+                z = torch.where(broadcast(stays(network, z, y, threshold), x), x, z)
+                whole = State.at(x, ~stays(network, x, y, threshold), crossings)
         images, centre = torch.arange(len(x), device=x.device), x
         state, size = whole, granule(x)
         for step in range(steps + 1):
@@ -216,7 +217,7 @@ def log_inverse(c: float) -> float:
 
 
 @torch.no_grad()
-def stays(model: nn.Module, x: Tensor, y: Tensor, threshold: float) -> Tensor:
+def stays(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, threshold: float) -> Tensor:
     """Stage A: misclassified, or a loss of log(1/c) or more. Boolean, shape (n,)."""
     logits = model(x)
     return _is_stage_a(logits, F.cross_entropy(logits, y, reduction="none"), y, threshold)

@@ -5,7 +5,7 @@ Inside `trusted` an attack does not look at values again: Python would have to w
 accelerator. A NaN then stays a NaN up to the loss.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -42,16 +42,29 @@ class Watched(nn.Module):
         self.training = network.training
 
     def forward(self, z: Tensor) -> Tensor:
-        logits = self.network(z)
+        logits = logits_of(self.network(z))
         check_logits(logits, len(z), self.classes)
         return logits
+
+
+def logits_of(output: Any) -> Any:
+    """The logits in what a network gives: the tensor itself, or what an output object (as those of
+    Hugging Face's models) or a dict calls `logits`."""
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, Mapping):
+        return output.get("logits", output)
+    return getattr(output, "logits", output)
 
 
 def check_logits(logits: Any, n: int, classes: int) -> None:
     """Raise InputError unless these are n rows of finite logits of so many classes at least."""
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != n:
         got = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
-        raise InputError(f"the network must give logits of shape ({n}, classes), gave {got}")
+        raise InputError(
+            f"the network must give logits of shape ({n}, classes), or an object with .logits, "
+            f"gave {got}: wrap it in a module that gives the logits alone"
+        )
     if logits.shape[1] < 2:
         raise InputError(f"the network must know 2 classes or more, gives {logits.shape[1]} logit")
     if logits.shape[1] < classes:

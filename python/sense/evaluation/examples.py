@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from ..devices import choose_device, place_to_evaluate
 from ..draws import kept_random_state
 from ..errors import InputError
+from ..networks import plain_torch
 from ..run_folder import RunFolder
 from .batches import batch_seed, cut
 from .settings import Settings
-from .suite import build_attack, check_network, predict, worst_images
+from .suite import attackable, build_attack, predict, worst_images
 from .targets import Target, open_source
 from .weights import weights_sha256
 
@@ -21,6 +22,7 @@ EXAMPLES = "examples.json"
 NUMBER = 5
 
 
+@plain_torch()
 def make_examples(
     target: Target, settings: Settings, *, n: int = NUMBER, device: str = "auto"
 ) -> dict[str, Any]:
@@ -56,7 +58,7 @@ def make_examples(
     attack = build_attack(names[0], settings, open_source(settings, where))
     model = place_to_evaluate(target.model, where)
     (batch,) = cut(range(n), target.data.test_x, target.data.test_y, n, where)
-    check_network(model, batch.x, batch.y, [attack])
+    model = attackable(model, batch.x, batch.y, [attack])
     with kept_random_state():
         torch.manual_seed(batch_seed(settings.seed, batch))
         known = predict(model, batch.x)

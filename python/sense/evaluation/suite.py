@@ -20,7 +20,9 @@ from ..attacks import (
     transfer,
 )
 from ..attacks.checks import check_adversarial
-from ..errors import InputError, MissingPackageError, NotFiniteError
+from ..attacks.watch import check_logits, logits_of
+from ..errors import InputError, MissingPackageError
+from ..networks import as_logits, check_network
 from .settings import Settings
 from .weights import weights_sha256
 
@@ -168,32 +170,16 @@ def worst_images(
 def predict(model: nn.Module, x: Tensor) -> Tensor:
     """The most probable class of each image, in evaluation mode: int64, shape (n,).
 
-    Raises FloatingPointError for logits that are NaN: their largest means nothing.
+    Raises FloatingPointError for logits that are NaN or infinite: their largest means nothing.
     """
-    logits = model.eval()(x)
-    if logits.isnan().any():
-        bad = int(logits.isnan().any(1).nonzero()[0])
-        raise NotFiniteError(f"the network gives NaN, first for image {bad} of a batch")
+    logits = logits_of(model.eval()(x))
+    check_logits(logits, len(x), 0)
     return logits.argmax(1)
 
 
-def check_network(model: nn.Module, x: Tensor, y: Tensor, suite: list[Attack]) -> None:
-    """Raise ValueError, before time is spent, where the network gives no row of numbers for each
-    image, knows too few classes, or gives no gradients to attacks that need them."""
-    x = x[:2].clone().requires_grad_()
-    logits = model.eval()(x)
-    if logits.ndim != 2 or len(logits) != len(x):
-        raise InputError(
-            f"the network must give n x classes logits, gave {tuple(logits.shape)} for "
-            f"{len(x)} images"
-        )
-    if logits.shape[1] <= int(y.max()):
-        raise InputError(
-            f"the network knows {logits.shape[1]} classes, the labels go up to {int(y.max())}"
-        )
+def attackable(model: nn.Module, x: Tensor, y: Tensor, suite: list[Attack]) -> nn.Module:
+    """The network as one that gives logits. Raises InputError, before time is spent, where it
+    cannot be evaluated by these attacks."""
     asking = [attack.name for attack in suite if attack.name in BY_GRADIENT]
-    if asking and not logits.requires_grad:
-        raise InputError(
-            f"the network gives no gradients (torch.no_grad, or detach, inside it), which "
-            f"{asking[0]} needs: only --attacks square and transfer can be used, and say little"
-        )
+    check_network(model, x, y, gradients_for=asking[0] if asking else None)
+    return as_logits(model, x)

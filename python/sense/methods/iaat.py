@@ -67,8 +67,8 @@ class InstanceAdaptive:
 
     def correct(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """1 where the network is right, 0 where not; float, shape (n,)."""
-        with attack_mode(model, self.mode), torch.no_grad():
-            return (model(x).argmax(1) == y).to(x)
+        with attack_mode(model, self.mode) as network, torch.no_grad():
+            return (network(x).argmax(1) == y).to(x)
 
     def state_dict(self) -> dict[str, Tensor]:
         return self.radii.state_dict()

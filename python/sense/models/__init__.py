@@ -7,6 +7,7 @@ from torch import nn
 
 from ..draws import kept_random_state
 from ..errors import InputError
+from ..networks import plain_torch
 from .capacity_cnn import CapacityCNN
 from .cifar_cnn import CifarCNN
 from .handed_over import FACTORY, INSTANCE, build_from_factory, refuse_instance
@@ -49,6 +50,7 @@ __all__ = [
 ]
 
 
+@plain_torch()
 def build_model(name: str, shape: Shape, classes: int) -> nn.Module:
     """A new network, initialised from torch's global random state.
 

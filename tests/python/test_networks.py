@@ -1,0 +1,416 @@
+"""A network in any state is trained, saved and evaluated, or refused before the first step; the
+same words for both."""
+
+import re
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sense.checkpoint import load_weights
+from sense.config import Config
+from sense.data import ImageData
+from sense.errors import InputError, NotFiniteError
+from sense.evaluate import evaluate, evaluate_run
+from sense.evaluation.settings import Settings
+from sense.networks import (
+    are_probabilities,
+    check_finite_gradients,
+    check_finite_weights,
+    check_network,
+    saved_form,
+)
+from sense.train import fit
+
+SIDE, CLASSES = 6, 3
+CONFIG = Config(
+    dataset="arrays", pretrain=0, epochs=1, batch_size=8, lr=0.05, steps=2, step_size=0.05, eps=0.1,
+    c=0.4, monitor=8, threads=1, device="cpu",
+)  # fmt: skip
+SETTINGS = Settings(attacks=("natural", "fgsm", "pgd"), eps=0.05, steps=2, restarts=1, batch=8,
+                    judge=False)  # fmt: skip
+
+
+def data(n=20):
+    """Images whose class is where they are bright."""
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(n) % CLASSES
+    x = 0.6 * torch.rand(n, 1, SIDE, SIDE, generator=generator)
+    for i, label in enumerate(y):
+        x[i, 0, 2 * label : 2 * label + 2] += 0.4
+    return ImageData("bright", x, y, x[:10].clone(), y[:10].clone(), ("a", "b", "c"))
+
+
+def layers(*between, last=CLASSES):
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), *between, nn.ReLU(), nn.Flatten(), nn.Linear(4 * (SIDE - 2) ** 2, last)
+    )
+
+
+class Tied(nn.Module):
+    """Two layers with the same weights."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(SIDE**2, SIDE**2), nn.Linear(SIDE**2, SIDE**2)
+        self.second.weight = self.first.weight
+        self.last = nn.Linear(SIDE**2, CLASSES)
+
+    def forward(self, x):
+        return self.last(self.second(F.relu(self.first(x.flatten(1)))).relu())
+
+
+class Twice(nn.Module):
+    """A layer, and a buffer, that are registered twice."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = layers(nn.BatchNorm2d(4))
+        self.again = self.body
+        self.register_buffer("mean", torch.tensor([0.5]))
+        self.register_buffer("same", self.mean)
+
+    def forward(self, x):
+        return self.again(x - self.mean + self.same)
+
+
+class Gives(nn.Module):
+    """A network whose output goes through a function."""
+
+    def __init__(self, change, last=CLASSES):
+        super().__init__()
+        self.body, self.change = layers(last=last), change
+
+    def forward(self, x):
+        return self.change(self.body(x))
+
+
+class OneByOne(nn.Module):
+    """Batch norm of one number per image, as after a global average."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.norm = layers(nn.BatchNorm2d(4), last=5), nn.BatchNorm1d(5)
+        self.last = nn.Linear(5, CLASSES)
+
+    def forward(self, x):
+        return self.last(self.norm(self.body(x)))
+
+
+def frozen():
+    network = layers(nn.BatchNorm2d(4))
+    network[0].weight.requires_grad_(False)
+    return network
+
+
+def in_evaluation_mode():
+    return layers(nn.BatchNorm2d(4), nn.Dropout(0.2)).eval()
+
+
+def lazy():
+    return nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(),
+                         nn.LazyLinear(CLASSES))  # fmt: skip
+
+
+def parametrised():
+    network = layers()
+    torch.nn.utils.parametrizations.weight_norm(network[0])
+    torch.nn.utils.parametrizations.spectral_norm(network[3])
+    return network
+
+
+def traced():
+    return torch.jit.trace(layers(), torch.rand(2, 1, SIDE, SIDE))
+
+
+WORK = {
+    "plain": layers,
+    "dropout": lambda: layers(nn.Dropout(0.3)),
+    "batch norm": lambda: layers(nn.BatchNorm2d(4)),
+    "batch norm, cumulative": lambda: layers(nn.BatchNorm2d(4, momentum=None)),
+    "batch norm, no statistics": lambda: layers(nn.BatchNorm2d(4, track_running_stats=False)),
+    "group norm": lambda: layers(nn.GroupNorm(2, 4)),
+    "batch norm of one number": OneByOne,
+    "frozen": frozen,
+    "in evaluation mode": in_evaluation_mode,
+    "tied": Tied,
+    "registered twice": Twice,
+    "lazy": lazy,
+    "parametrised": parametrised,
+    "traced": traced,
+    "scripted": lambda: torch.jit.script(layers(nn.BatchNorm2d(4))),
+    "object with logits": lambda: Gives(lambda out: SimpleNamespace(logits=out)),
+    "dict with logits": lambda: Gives(lambda out: {"logits": out, "loss": None}),
+    "more outputs than classes": lambda: layers(last=CLASSES + 2),
+    "log probabilities": lambda: Gives(lambda out: out.log_softmax(1)),
+}  # fmt: skip
+# In these it matters which method it is and in which mode the attack sees them.
+QUICK = {"dropout", "batch norm", "batch norm, cumulative", "batch norm of one number", "frozen",
+         "registered twice", "dict with logits"}  # fmt: skip
+QUIETLY = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+
+
+def made(name):
+    torch.manual_seed(0)
+    return WORK[name]()
+
+
+@QUIETLY
+@pytest.mark.parametrize("name", WORK)
+def test_each_works_from_training_to_evaluation(tmp_path, name):
+    images, network = data(), made(name)
+    before = {}
+    trained = fit(replace(CONFIG, method="sense"), tmp_path / "run", data=images, model=network)
+    assert trained is network
+    assert not network.training
+    weights = load_weights(tmp_path / "run")
+    assert weights.keys() == network.state_dict().keys()
+    fresh = made(name)
+    if name == "lazy":
+        fresh(images.test_x)
+    found = evaluate_run(tmp_path / "run", SETTINGS, model=fresh, data=images)
+    assert found["finished"]
+    with torch.no_grad():
+        expected, logits = network(images.test_x), fresh(images.test_x)
+    before = [getattr(out, "logits", out["logits"] if isinstance(out, dict) else out)
+              for out in (expected, logits)]  # fmt: skip
+    torch.testing.assert_close(*before, rtol=0, atol=1e-6)
+    assert found["accuracy"]["natural"]["k"] == int((before[0].argmax(1) == images.test_y).sum())
+
+
+@QUIETLY
+@pytest.mark.parametrize("attack_mode", ["evaluation", "training", "published"])
+@pytest.mark.parametrize(
+    "method", ["nt", "r-at", "sense", "trades", "mart", "mma", "iaat", "sense-trades"]
+)
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in WORK]
+)
+def test_every_method_in_every_mode_takes_each(tmp_path, name, method, attack_mode):
+    few = data(9)  # a batch of eight, and one image that joins it
+    config = replace(CONFIG, method=method, attack_mode=attack_mode)
+    network = fit(config, tmp_path / "run", data=few, model=made(name))
+    assert all(
+        torch.isfinite(v).all() for v in network.state_dict().values() if v.is_floating_point()
+    )
+
+
+@pytest.mark.parametrize("boundary", ["revert", "noise", "bisect"])
+@pytest.mark.parametrize("method", ["sense", "sense-trades", "mma"])
+def test_an_image_left_alone_in_training_mode_is_no_end(tmp_path, method, boundary):
+    config = replace(CONFIG, method=method, attack_mode="training", boundary=boundary, batch_size=2)
+    fit(config, tmp_path / "run", data=data(), model=made("batch norm of one number"))
+
+
+class Grown(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = layers()
+
+    def forward(self, x):
+        return self.body(x.mul_(1))
+
+
+class Extra(Gives):
+    def get_extra_state(self):
+        return {"a": 1}
+
+    def set_extra_state(self, state):
+        pass
+
+
+def with_nan():
+    network = layers()
+    with torch.no_grad():
+        network[0].weight[2, 0, 1, 1] = torch.nan
+    return network
+
+
+def all_frozen():
+    return layers().requires_grad_(False)
+
+
+REFUSED = {
+    "a tuple": (lambda: Gives(lambda out: (out, out)), "gave a tuple: wrap it in a module"),
+    "an image": (nn.Identity, r"logits of shape \(2, classes\).* gave \(2, 1, 6, 6\)"),
+    "too few classes": (lambda: layers(last=2), "the network gives 2 logits"),
+    "one output": (lambda: layers(last=1), "2 classes or more, gives 1 logit"),
+    "whole numbers": (lambda: Gives(lambda out: out.long()), "floating point logits, gave"),
+    "nan": (with_nan, r"1 of the 36 numbers of 0\.weight are NaN .* in the network that was given"),
+    "infinite logits": (lambda: Gives(lambda out: out / 0), "gives a logit of"),
+    "float64": (lambda: layers().double(), r"0\.weight is torch\.float64.* network\.float\(\)"),
+    "half": (lambda: layers().half(), r"0\.weight is torch\.float16"),
+    "no gradients": (lambda: Gives(torch.Tensor.detach), "no gradients with respect to its images"),
+    "in place": (Grown, "in place"),
+    "on the meta device": (lambda: layers().to("meta"), "on the meta device"),
+}  # fmt: skip
+
+
+def message_of(call):
+    with pytest.raises(InputError) as caught:
+        call()
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_used_is_refused_before_the_first_step_in_the_same_words(tmp_path, name):
+    make, expected = REFUSED[name]
+    images = data()
+    config = replace(CONFIG, method="r-at", monitor=2)
+    words = [
+        message_of(lambda: fit(config, tmp_path / "run", data=images, model=make())),
+        message_of(lambda: evaluate(make(), images.test_x, images.test_y, SETTINGS)),
+    ]
+    for told in words:
+        assert re.search(expected, told), told
+    if name != "no gradients":  # each names what asks for them
+        assert words[0] == words[1]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: Gives(lambda out: out.softmax(1)), "gives probabilities, not logits"),
+        (all_frozen, "no parameter that can be trained"),
+        (lambda: Extra(lambda out: out), r"_extra_state is a dict, which cannot be saved"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_the_first_step(tmp_path, make, expected):
+    with pytest.raises(InputError, match=expected):
+        fit(CONFIG, tmp_path / "run", data=data(), model=make())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_of_one_image_is_refused_where_batch_norm_cannot_take_it(tmp_path):
+    with pytest.raises(InputError, match=r"trained on a batch of 1 image .*--batch-size and"):
+        fit(replace(CONFIG, batch_size=1), tmp_path / "run", data=data(), model=OneByOne())
+    assert not (tmp_path / "run").exists()
+    fit(replace(CONFIG, batch_size=1, train_size=3), tmp_path / "run", data=data(), model=layers())
+
+
+@pytest.mark.parametrize("context", ["inference mode", "no gradients", "float64 by default"])
+def test_what_the_caller_set_changes_nothing(tmp_path, context):
+    images = data()
+    config = replace(CONFIG, method="sense", model="capacity-1", dataset="arrays")
+    images = ImageData("big", F.interpolate(images.train_x, 28), images.train_y,
+                       F.interpolate(images.test_x, 28), images.test_y, images.classes)  # fmt: skip
+    fit(config, tmp_path / "one", data=images)
+    evaluate_run(tmp_path / "one", SETTINGS, data=images)
+    contexts = {"inference mode": torch.inference_mode, "no gradients": torch.no_grad}
+    if context in contexts:
+        with contexts[context]():
+            fit(config, tmp_path / "two", data=images)
+            evaluate_run(tmp_path / "two", SETTINGS, data=images)
+    else:
+        torch.set_default_dtype(torch.float64)
+        try:
+            fit(config, tmp_path / "two", data=images)
+            evaluate_run(tmp_path / "two", SETTINGS, data=images)
+            assert torch.get_default_dtype() == torch.float64
+        finally:
+            torch.set_default_dtype(torch.float32)
+    for name in ("model.safetensors", "outcomes.csv"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+@QUIETLY
+def test_the_wrapper_of_torch_compile_is_taken_off(tmp_path):
+    network = layers()
+    trained = fit(CONFIG, tmp_path / "run", data=data(), model=torch.compile(network))
+    assert trained is network
+    assert load_weights(tmp_path / "run").keys() == network.state_dict().keys()
+
+
+def test_the_check_leaves_the_network_and_the_random_state_alone():
+    network = in_evaluation_mode().train()
+    state = {key: value.clone() for key, value in network.state_dict().items()}
+    random = torch.get_rng_state()
+    images = data()
+    check_network(network, images.train_x, images.train_y, classes=CLASSES, gradients_for="pgd")
+    assert torch.equal(torch.get_rng_state(), random)
+    assert network.training
+    assert all(torch.equal(value, state[key]) for key, value in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_probabilities_are_told_from_logits():
+    logits = torch.randn(20, 5)
+    assert are_probabilities(logits.softmax(1)).all()
+    assert not are_probabilities(logits).any()
+    assert not are_probabilities(torch.zeros(3, 5)).any()
+
+
+def test_weights_and_gradients_that_are_not_finite_are_named():
+    network = layers(nn.BatchNorm2d(4))
+    check_finite_weights(network, "now")
+    check_finite_gradients(network, "now")
+    network(data().train_x).sum().backward()
+    check_finite_gradients(network, "now")
+    network[4].bias.grad[1] = -torch.inf
+    with pytest.raises(NotFiniteError, match=r"the gradient of 4\.bias is NaN or infinite now"):
+        check_finite_gradients(network, "now")
+    network[1].running_var[2] = torch.inf
+    with pytest.raises(NotFiniteError, match=r"1 of the 4 numbers of 1\.running_var are"):
+        check_finite_weights(network, "now")
+
+
+class Root(nn.Module):
+    """Logits are finite, and the gradient of a weight is not: the root of 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.weight = layers(), nn.Parameter(torch.tensor(0.3))
+
+    def forward(self, x):
+        return self.body(x) + (0 * self.weight).sqrt() * torch.tensor([1.0, 2.0, 3.0])
+
+
+def test_a_gradient_that_is_not_finite_stops_training_before_the_update(tmp_path):
+    with pytest.raises(NotFiniteError, match=r"the gradient of weight is NaN .*lower --lr"):
+        fit(replace(CONFIG, method="nt"), tmp_path / "run", data=data(), model=Root())
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_weights_that_break_in_the_last_update_are_never_saved(tmp_path, optimizer, monkeypatch):
+    """The epoch before stays as it was saved, and training goes on from there."""
+    from sense import precision
+
+    config = replace(CONFIG, method="nt", epochs=2, optimizer=optimizer)
+    fit(replace(config, epochs=1), tmp_path / "short", data=data(), model=made("batch norm"))
+    steps, own = [], precision.Descent.step
+
+    def step(self):
+        own(self)
+        steps.append(None)
+        if len(steps) == 6:  # the last of the second epoch
+            with torch.no_grad():
+                self.optimizer.param_groups[0]["params"][0][0] = torch.nan
+
+    monkeypatch.setattr(precision.Descent, "step", step)
+    run = tmp_path / "run"
+    with pytest.raises(NotFiniteError, match=r"9 of the 36 numbers of 0\.weight are NaN"):
+        fit(config, run, data=data(), model=made("batch norm"))
+    monkeypatch.undo()
+    short = load_weights(tmp_path / "short")
+    assert all(torch.equal(value, short[name]) for name, value in load_weights(run).items())
+    fit(config, run, data=data(), model=made("batch norm"), resume=True)
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_what_shares_memory_is_saved_in_copies_and_what_is_no_tensor_is_named():
+    weights = Twice().state_dict()
+    saved = saved_form(weights)
+    assert saved.keys() == weights.keys()
+    places = [value.untyped_storage().data_ptr() for value in saved.values()]
+    assert len(set(places)) == len(places)
+    assert all(torch.equal(value, weights[name]) for name, value in saved.items())
+    assert saved_form({"none": torch.zeros(0)})["none"].shape == (0,)
+    with pytest.raises(InputError, match=r"the network's a is a torch\.sparse_coo"):
+        saved_form({"a": torch.eye(2).to_sparse()})
+    with pytest.raises(InputError, match="the network's b is a int"):
+        saved_form({"b": 3})
