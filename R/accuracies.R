@@ -61,7 +61,7 @@ folder_of <- function(one, call) {
   if (!inherits(one, "sense_fit")) {
     return(one)
   }
-  if (is.null(one$folder) || !file.exists(file.path(one$folder, "evaluation.json"))) {
+  if (is.null(one$folder) || !run_has(one$folder, "evaluation.json")) {
     cli::cli_abort(
       "This fit was not evaluated, or its folder is gone: give what {.code evaluate_sense(fit)} gives.",
       call = call

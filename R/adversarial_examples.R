@@ -26,10 +26,9 @@
 adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y = NULL,
                                  data_dir = NULL, device = NULL, threads = NULL) {
   options <- evaluation_options(attacks = attack, ...)
-  stored <- if (is_string(fit)) file.path(fit, "examples.json")
   asked <- !is.null(n) || length(options) || !is.null(x)
-  if (!asked && !is.null(stored) && file.exists(stored)) {
-    return(as_examples(jsonlite::read_json(stored, simplifyVector = TRUE)))
+  if (!asked && is_string(fit) && run_has(fit, "examples.json")) {
+    return(as_examples(read_run_json(fit, "examples.json", simplify = TRUE)))
   }
   fit <- as_fit(fit)
   as_examples(call_evaluation(

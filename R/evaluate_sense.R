@@ -100,9 +100,11 @@ evaluation_options <- function(..., call = parent.frame()) {
 
 # The fit's folder, if it is there and still holds these weights.
 own_folder <- function(fit) {
-  path <- file.path(fit$folder %||% "", "model.safetensors")
-  same <- file.exists(path) && identical(readBin(path, "raw", file.size(path)), fit$weights)
-  if (same) fit$folder
+  if (!is_string(fit$folder) || !run_has(fit$folder, "model.safetensors")) {
+    return(NULL)
+  }
+  there <- tryCatch(read_run(fit$folder, "model.safetensors"), rlang_error = function(e) NULL)
+  if (identical(there, fit$weights)) fit$folder
 }
 
 # Images of the user's own for the fit's classes, labels counted from 0; NULL for those of its data.

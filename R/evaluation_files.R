@@ -2,14 +2,9 @@
 # sources describes them, as plain R data.
 
 read_evaluation_json <- function(folder, call = parent.frame()) {
-  path <- file.path(folder, "evaluation.json")
-  if (!file.exists(path)) {
-    cli::cli_abort(
-      "{.file {folder}} has no {.file evaluation.json}: run {.code python -m sense.evaluate {folder}} first.",
-      call = call
-    )
-  }
-  evaluation <- jsonlite::read_json(path)
+  check_folder(folder, call = call)
+  if (!run_has(folder, "evaluation.json")) not_evaluated(folder, "evaluation.json", call)
+  evaluation <- read_run_json(folder, "evaluation.json", call = call)
   if (isFALSE(evaluation$finished)) {
     cli::cli_abort(
       "The evaluation in {.file {folder}} is not finished: run its command again to go on with it, {.code {evaluation$provenance$command}}.",
@@ -19,14 +14,16 @@ read_evaluation_json <- function(folder, call = parent.frame()) {
   evaluation
 }
 
+not_evaluated <- function(folder, name, call) {
+  cli::cli_abort(
+    "{.file {folder}} has no {.file {name}}: evaluate it first, by {.code evaluate_sense(\"{folder}\")} or {.code python -m sense.evaluate {folder}}.",
+    call = call
+  )
+}
+
 read_outcomes <- function(folder, call = parent.frame()) {
-  outcomes <- read_if_there(folder, "outcomes.csv")
-  if (is.null(outcomes)) {
-    cli::cli_abort(
-      "{.file {folder}} has no {.file outcomes.csv}: run {.code python -m sense.evaluate {folder}} first.",
-      call = call
-    )
-  }
+  outcomes <- read_run_csv(folder, "outcomes.csv", call)
+  if (is.null(outcomes)) not_evaluated(folder, "outcomes.csv", call)
   check_outcomes(outcomes, file.path(folder, "outcomes.csv"), call)
   outcomes
 }
@@ -70,13 +67,6 @@ check_counted <- function(folder, accuracy, stored, call) {
   }
 }
 
-# A CSV file of the folder, gzipped or not, or NULL.
-read_if_there <- function(folder, name) {
-  path <- file.path(folder, c(name, paste0(name, ".gz")))
-  path <- path[file.exists(path)]
-  if (length(path)) utils::read.csv(path[1])
-}
-
 # A row for each check of the evaluation itself, or NULL where it was not judged.
 judgement_table <- function(judgement) {
   if (is.null(judgement)) {
@@ -97,11 +87,10 @@ numbers <- function(rows, name) {
 }
 
 # Which network it was, and the options of its training where they are known.
-read_target <- function(folder, evaluation) {
+read_target <- function(folder, evaluation, call = parent.frame()) {
   target <- evaluation$target %||% list()
-  path <- file.path(folder, "config.json")
-  if (file.exists(path)) {
-    description <- jsonlite::fromJSON(path)
+  if (run_has(folder, "config.json")) {
+    description <- read_run_json(folder, "config.json", simplify = TRUE, call = call)
     target$config <- target$config %||% description$config
     target$data <- description$data
   }

@@ -49,9 +49,7 @@ NULL
 #' @rdname sense_evaluation
 #' @export
 read_sense_evaluation <- function(folder, level = 0.95) {
-  if (!is_string(folder)) {
-    cli::cli_abort("{.arg folder} must be the path of an evaluated run, a single string.")
-  }
+  check_folder(folder)
   check_level(level)
   as_evaluation(folder, level)
 }
@@ -59,7 +57,7 @@ read_sense_evaluation <- function(folder, level = 0.95) {
 as_evaluation <- function(folder, level, call = parent.frame()) {
   evaluation <- read_evaluation_json(folder, call)
   outcomes <- read_outcomes(folder, call)
-  target <- read_target(folder, evaluation)
+  target <- read_target(folder, evaluation, call)
   attacks <- evaluation$attacks[setdiff(names(evaluation$attacks), "natural")]
   accuracy <- accuracy_table(outcomes, attacks, evaluation$options, level)
   check_counted(folder, accuracy, evaluation$accuracy, call)
@@ -72,9 +70,9 @@ as_evaluation <- function(folder, level, call = parent.frame()) {
       outcomes = outcomes,
       accuracy = accuracy,
       judgement = judgement_table(evaluation$judgement),
-      curve = with_intervals(read_if_there(folder, "curve.csv"), level),
-      convergence = read_if_there(folder, "convergence.csv"),
-      convergence_accuracy = with_intervals(read_if_there(folder, "convergence_accuracy.csv"), level),
+      curve = with_intervals(read_run_csv(folder, "curve.csv", call), level),
+      convergence = read_run_csv(folder, "convergence.csv", call),
+      convergence_accuracy = with_intervals(read_run_csv(folder, "convergence_accuracy.csv", call), level),
       provenance = evaluation$provenance,
       folder = normalizePath(folder),
       level = level

@@ -32,26 +32,27 @@ NULL
 #' @rdname sense_fit
 #' @export
 read_sense_fit <- function(folder) {
-  files <- c(config = "config.json", metrics = "metrics.jsonl", weights = "model.safetensors")
-  paths <- stats::setNames(file.path(folder, files), names(files))
-  absent <- files[!file.exists(paths)]
+  check_folder(folder)
+  files <- c("config.json", "metrics.jsonl", "model.safetensors")
+  absent <- files[!vapply(files, function(name) run_has(folder, name), TRUE)]
   if (length(absent)) {
     cli::cli_abort("{.file {folder}} is not the folder of a finished run: it has no {.file {absent}}.")
   }
-  text <- paste(readLines(paths["config"]), collapse = "\n")
-  description <- jsonlite::fromJSON(text)
-  structure(
+  text <- read_run_text(folder, "config.json")
+  description <- parse_json_text(text, file.path(folder, "config.json"), simplify = TRUE)
+  metrics <- read_run_text(folder, "metrics.jsonl")
+  with_sums(structure(
     list(
       config = description$config,
       data = description$data,
-      metrics = jsonlite::stream_in(file(paths["metrics"]), verbose = FALSE),
-      weights = readBin(paths["weights"], "raw", file.size(paths["weights"])),
+      metrics = parse_json_lines(metrics, file.path(folder, "metrics.jsonl")),
+      weights = read_run(folder, "model.safetensors"),
       provenance = description$provenance,
       folder = normalizePath(folder),
       description = text
     ),
     class = "sense_fit"
-  )
+  ))
 }
 
 #' @export

@@ -62,7 +62,7 @@ check_report_tools <- function(call = parent.frame()) {
 }
 
 # In a folder of its own, then moved: the page is whole or not there.
-render_report <- function(out, content) {
+render_report <- function(out, content, call = parent.frame()) {
   work <- tempfile("report-")
   dir.create(work)
   on.exit(unlink(work, recursive = TRUE))
@@ -75,17 +75,13 @@ render_report <- function(out, content) {
     ),
     envir = list2env(content, parent = asNamespace("sense")), quiet = TRUE
   )
-  part <- file.path(dirname(out), paste0(".", basename(out), ".part"))
-  on.exit(unlink(part), add = TRUE)
-  if (!file.copy(made, part, overwrite = TRUE) || !file.rename(part, out)) {
-    cli::cli_abort("{.file {out}} could not be written: is its folder there, and writable?", call = parent.frame())
-  }
+  write_atomically(out, readBin(made, "raw", file.size(made)), call)
 }
 
 # Those that lie beside the evaluations, of the same weights.
 stored_examples <- function(evaluations) {
   found <- lapply(evaluations, function(one) {
-    if (file.exists(file.path(one$folder, "examples.json"))) {
+    if (run_has(one$folder, "examples.json")) {
       examples <- adversarial_examples(one$folder)
       if (identical(examples$weights_sha256, one$target$weights_sha256)) examples
     }

@@ -1,0 +1,144 @@
+# The one place where files are read from folders that anybody may have made, and where files are
+# written. Content is parsed as content: nothing here takes it for a URL or a path.
+
+# The bytes of a plain file of at most `limit` bytes. Base R cannot ask what a FIFO or a device is;
+# but these have the size 0, and a file of no bytes is not opened.
+read_bytes <- function(path, limit, call = parent.frame()) {
+  link <- Sys.readlink(path)
+  if (!is.na(link) && nzchar(link)) {
+    cli::cli_abort("{.file {path}} is a link, not a plain file: put the file itself there.", call = call)
+  }
+  if (!file.exists(path)) {
+    cli::cli_abort("{.file {path}} is not there: give the folder of a run, whole.", call = call)
+  }
+  if (dir.exists(path)) {
+    cli::cli_abort("{.file {path}} is a folder, not a plain file: put the file itself there.", call = call)
+  }
+  size <- file.size(path)
+  if (size > limit) {
+    cli::cli_abort(
+      "{.file {path}} has {size} bytes, where at most {limit} were expected: it is not a file of this kind, or is damaged.",
+      call = call
+    )
+  }
+  if (size == 0) {
+    return(raw())
+  }
+  # `raw`: what is no plain file is not looked into, and no gzip is undone.
+  connection <- tryCatch(
+    suppressWarnings(file(normalizePath(path), "rb", raw = TRUE)),
+    error = function(e) {
+      cli::cli_abort("{.file {path}} cannot be read: see to its permissions.", call = call)
+    }
+  )
+  on.exit(close(connection))
+  readBin(connection, "raw", size)
+}
+
+# Write a file beside its final place under a new name, then rename it: it is whole or not there,
+# and no link at either name is followed.
+write_atomically <- function(path, content, call = parent.frame()) {
+  if (is.character(content)) content <- charToRaw(enc2utf8(paste(content, collapse = "")))
+  part <- tempfile(".", dirname(path), ".part")
+  on.exit(unlink(part))
+  # "x": the name must be new, whatever lies there.
+  written <- tryCatch(
+    suppressWarnings({
+      connection <- file(part, "wbx")
+      tryCatch(writeBin(content, connection), finally = close(connection))
+      file.size(part) == length(content) && file.rename(part, path)
+    }),
+    error = function(e) FALSE
+  )
+  if (!isTRUE(written)) {
+    cli::cli_abort(
+      "{.file {path}} could not be written: is its folder there, writable, and the disk not full?",
+      call = call
+    )
+  }
+  invisible(path)
+}
+
+# What a gzip file holds, of at most `limit` bytes: no more memory is taken than that.
+gunzip <- function(bytes, limit, path, call = parent.frame()) {
+  connection <- gzcon(rawConnection(bytes))
+  on.exit(close(connection))
+  parts <- list()
+  size <- 0
+  repeat {
+    part <- tryCatch(
+      readBin(connection, "raw", 2^20),
+      error = function(e) damaged(path, conditionMessage(e), call),
+      warning = function(w) damaged(path, conditionMessage(w), call)
+    )
+    if (!length(part)) break
+    size <- size + length(part)
+    if (size > limit) damaged(path, sprintf("it holds more than %.0f bytes", limit), call)
+    parts <- c(parts, list(part))
+  }
+  do.call(c, parts)
+}
+
+as_text <- function(bytes, path, call = parent.frame()) {
+  text <- if (any(bytes == 0)) NA else rawToChar(bytes)
+  if (is.na(text) || !validUTF8(text)) damaged(path, "it is no text", call)
+  Encoding(text) <- "UTF-8"
+  text
+}
+
+parse_json_text <- function(text, path, simplify = FALSE, call = parent.frame()) {
+  if (json_depth(text) > 100) damaged(path, "it is nested too deeply", call)
+  value <- tryCatch(
+    jsonlite::parse_json(text, simplifyVector = simplify),
+    error = function(e) damaged(path, paste("it is no JSON:", first_line(e)), call)
+  )
+  if (!is.list(value) || is.null(names(value))) damaged(path, "it must hold a JSON object", call)
+  value
+}
+
+# Upper bound of how deep a text is nested, its strings left out.
+json_depth <- function(text) {
+  if (!length(text)) {
+    return(0)
+  }
+  bare <- gsub("\"(?:[^\"\\\\]++|\\\\.)*+\"", "", text, perl = TRUE, useBytes = TRUE)
+  bytes <- unlist(lapply(bare, charToRaw))
+  opened <- bytes == charToRaw("{") | bytes == charToRaw("[")
+  closed <- bytes == charToRaw("}") | bytes == charToRaw("]")
+  max(cumsum(opened - closed), 0)
+}
+
+# A table from JSON lines.
+parse_json_lines <- function(text, path, call = parent.frame()) {
+  lines <- strsplit(text, "\n", fixed = TRUE)[[1]]
+  if (max(0, vapply(lines, json_depth, 0)) > 100) damaged(path, "it is nested too deeply", call)
+  connection <- textConnection(lines)
+  on.exit(close(connection))
+  table <- tryCatch(
+    jsonlite::stream_in(connection, verbose = FALSE),
+    error = function(e) damaged(path, first_line(e), call)
+  )
+  if (!is.data.frame(table) || !nrow(table)) damaged(path, "it has no lines", call)
+  table
+}
+
+parse_csv <- function(bytes, path, call = parent.frame()) {
+  connection <- rawConnection(bytes)
+  on.exit(close(connection))
+  tryCatch(
+    utils::read.csv(connection, stringsAsFactors = FALSE),
+    error = function(e) damaged(path, first_line(e), call)
+  )
+}
+
+damaged <- function(path, why, call = parent.frame()) {
+  cli::cli_abort(
+    c(
+      "{.file {path}} is damaged, or no file of this package: {why}.",
+      i = "Take it from where it is whole, or make the run or evaluation again."
+    ),
+    call = call
+  )
+}
+
+first_line <- function(e) strsplit(cli::ansi_strip(conditionMessage(e)), "\n")[[1]][1]

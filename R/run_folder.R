@@ -1,0 +1,253 @@
+# The folder of a run, or of an evaluation, as R reads it: each file is checked by its sum in
+# manifest.json, which python/sense/manifest.py describes.
+
+manifest_name <- "manifest.json"
+
+# What may lie in such a folder, and how large it may be, as in python/sense/run_folder.py.
+run_limits <- function() {
+  mib <- 2^20
+  c(
+    "config.json" = mib, "metrics.jsonl" = 64 * mib, "model.safetensors" = 2^34,
+    "evaluation.json" = 16 * mib, "outcomes.csv" = 512 * mib, "outcomes.csv.gz" = 64 * mib,
+    "curve_outcomes.csv" = 512 * mib, "curve.csv" = mib, "convergence.csv" = 512 * mib,
+    "convergence_accuracy.csv" = 16 * mib, "examples.json" = 512 * mib,
+    "comparison.json" = 64 * mib
+  )
+}
+
+check_folder <- function(folder, arg = "folder", call = parent.frame()) {
+  if (!is_string(folder)) {
+    cli::cli_abort(
+      c("{.arg {arg}} must be the path of a folder, a single string.", x = "You gave {describe(folder)}."),
+      call = call
+    )
+  }
+  if (!dir.exists(folder)) {
+    cli::cli_abort(
+      c(
+        "There is no folder {.file {folder}}.",
+        i = if (grepl("^[A-Za-z]+://", folder)) "Nothing is fetched: download it, and give {.arg {arg}} as a path." else "Give {.arg {arg}} as the path of a run or of an evaluation."
+      ),
+      call = call
+    )
+  }
+  folder
+}
+
+run_has <- function(folder, name) file.exists(file.path(folder, name)) || is_link(file.path(folder, name))
+
+is_link <- function(path) {
+  to <- Sys.readlink(path)
+  !is.na(to) && nzchar(to)
+}
+
+# The bytes of a file of the folder, checked.
+read_run <- function(folder, name, call = parent.frame()) {
+  path <- file.path(folder, name)
+  bytes <- read_bytes(path, run_limits()[[name]], call)
+  entry <- read_manifest(folder, path, call)[[name]]
+  if (is.null(entry)) {
+    cli::cli_abort(
+      c(
+        "{.file {path}} cannot be checked: {.file {manifest_name}} does not list it.",
+        i = "If you know where the folder is from and want it as it is: {.code seal_run(\"{folder}\")}."
+      ),
+      call = call
+    )
+  }
+  for (sum in list(entry[c("sha256", "bytes")], entry[["next"]])) {
+    counted <- if (isTRUE(entry$grows)) utils::head(bytes, sum$bytes %||% 0) else bytes
+    if (same_sum(counted, sum)) {
+      return(counted)
+    }
+  }
+  cli::cli_abort(
+    c(
+      "{.file {path}} is damaged, or was changed: it is not what {.file {manifest_name}} says.",
+      i = "If it was changed on purpose: {.code seal_run(\"{folder}\")}. Else take it from where it is whole."
+    ),
+    call = call
+  )
+}
+
+same_sum <- function(bytes, sum) {
+  is.character(sum$sha256) && identical(as.numeric(length(bytes)), as.numeric(sum$bytes)) &&
+    identical(sha256(bytes), sum$sha256)
+}
+
+sha256 <- function(bytes) cli::hash_raw_sha256(bytes)
+
+# The entries of a folder's manifest by name. `asked` is the file that is to be checked.
+read_manifest <- function(folder, asked, call = parent.frame()) {
+  path <- file.path(folder, manifest_name)
+  if (!run_has(folder, manifest_name)) {
+    cli::cli_abort(
+      c(
+        "{.file {asked}} cannot be checked: its folder has no {.file {manifest_name}}.",
+        i = "If you know where the folder is from and want it as it is: {.code seal_run(\"{folder}\")}."
+      ),
+      call = call
+    )
+  }
+  content <- parse_json_text(as_text(read_bytes(path, 2^20, call), path, call), path, call = call)
+  if (!setequal(names(content), c("format", "files")) || !is.list(content$files)) {
+    bad_manifest(path, "it must hold format and files, and nothing else", folder, call)
+  }
+  if (!identical(content$format, 1L)) {
+    bad_manifest(path, "this version of sense knows format 1 alone", folder, call)
+  }
+  if (anyDuplicated(names(content$files)) || !all(vapply(content$files, is_entry, TRUE))) {
+    bad_manifest(path, "what it says of a file is no sum", folder, call)
+  }
+  content$files
+}
+
+bad_manifest <- function(path, why, folder, call) {
+  cli::cli_abort(
+    c(
+      "{.file {path}} is damaged: {why}.",
+      i = "Take the folder from where it is whole; or, if you know that its files are as they should be: {.code seal_run(\"{folder}\")}."
+    ),
+    call = call
+  )
+}
+
+is_entry <- function(entry) {
+  is.list(entry) && all(names(entry) %in% c("sha256", "bytes", "next", "grows")) &&
+    (is_sum(entry[c("sha256", "bytes")]) || is_sum(entry[["next"]])) &&
+    (is.null(entry$grows) || isTRUE(entry$grows))
+}
+
+is_sum <- function(sum) {
+  is.list(sum) && is_string(sum$sha256) && grepl("^[0-9a-f]{64}$", sum$sha256) &&
+    is_number(sum$bytes) && sum$bytes >= 0 && sum$bytes == round(sum$bytes)
+}
+
+read_run_text <- function(folder, name, call = parent.frame()) {
+  as_text(read_run(folder, name, call), file.path(folder, name), call)
+}
+
+read_run_json <- function(folder, name, simplify = FALSE, call = parent.frame()) {
+  parse_json_text(read_run_text(folder, name, call), file.path(folder, name), simplify, call)
+}
+
+# A CSV file of the folder, gzipped or not; NULL where there is none.
+read_run_csv <- function(folder, name, call = parent.frame()) {
+  if (run_has(folder, name)) {
+    return(parse_csv(read_run(folder, name, call), file.path(folder, name), call))
+  }
+  zipped <- paste0(name, ".gz")
+  if (!zipped %in% names(run_limits()) || !run_has(folder, zipped)) {
+    return(NULL)
+  }
+  path <- file.path(folder, zipped)
+  parse_csv(gunzip(read_run(folder, zipped, call), run_limits()[[name]], path, call), path, call)
+}
+
+#' Say that the files of a run are as they should be
+#'
+#' Each file of a run or evaluation has its SHA-256 sum in the folder's `manifest.json`, and is
+#' refused where it is another. If you changed one on purpose, or have a folder from before there
+#' were manifests, this records the sums as they are now, like `python -m sense.seal`. It does not
+#' make the folder of somebody else trustworthy. Not for a folder that a run is still writing to.
+#'
+#' @param folder The folder of a run or of an evaluation; or a [sense_fit] whose `weights` or
+#'   `description` you changed.
+#' @return The names of the files that were new, changed or gone, invisibly; of a fit, the fit with
+#'   its sums.
+#' @examples
+#' folder <- tempfile()
+#' dir.create(folder)
+#' stored <- system.file("extdata", "mnist-demo", "sense", package = "sense")
+#' file.copy(list.files(stored, full.names = TRUE), folder)
+#' cat("\n", file = file.path(folder, "config.json"), append = TRUE)
+#' try(read_sense_fit(folder))
+#' seal_run(folder)
+#' read_sense_fit(folder)
+#' @export
+seal_run <- function(folder) {
+  if (inherits(folder, "sense_fit")) {
+    return(with_sums(folder))
+  }
+  check_folder(folder)
+  names <- Filter(function(name) run_has(folder, name), sort(names(run_limits()), method = "radix"))
+  if (!length(names)) {
+    cli::cli_abort("{.file {folder}} holds no file of a run or of an evaluation.")
+  }
+  bytes <- lapply(stats::setNames(names, names), function(name) {
+    read_bytes(file.path(folder, name), run_limits()[[name]])
+  })
+  check_old_sum(folder, bytes[["model.safetensors"]])
+  before <- tryCatch(read_manifest(folder, folder), error = function(e) list())
+  write_atomically(file.path(folder, manifest_name), manifest_text(bytes))
+  unlink(file.path(folder, old_sum_name))
+  same <- vapply(names, function(name) same_sum(bytes[[name]], before[[name]]), TRUE)
+  changed <- c(names[!same], setdiff(names(before), names))
+  cli::cli_inform(
+    if (length(changed)) "{.file {folder}}: recorded {.file {changed}} as {?it is/they are} now." else "{.file {folder}}: all as it was."
+  )
+  invisible(changed)
+}
+
+# As Python writes it, to the byte.
+manifest_text <- function(bytes) {
+  entries <- vapply(names(bytes), function(name) {
+    sprintf(
+      "    \"%s\": {\n      \"sha256\": \"%s\",\n      \"bytes\": %.0f\n    }", name,
+      sha256(bytes[[name]]), length(bytes[[name]])
+    )
+  }, "")
+  paste0("{\n  \"format\": 1,\n  \"files\": {\n", paste(entries, collapse = ",\n"), "\n  }\n}\n")
+}
+
+# What there was before manifests: the sum of the weights alone.
+old_sum_name <- "model.safetensors.sha256"
+
+check_old_sum <- function(folder, weights, call = parent.frame()) {
+  path <- file.path(folder, old_sum_name)
+  if (is.null(weights) || !run_has(folder, old_sum_name)) {
+    return(invisible())
+  }
+  expected <- sub(" .*", "", as_text(read_bytes(path, 1000, call), path, call))
+  if (!identical(expected, sha256(weights))) {
+    cli::cli_abort(
+      "{.file {file.path(folder, 'model.safetensors')}} is damaged: it has another sum than {.file {old_sum_name}} says. If it was changed on purpose, remove {.file {old_sum_name}}.",
+      call = call
+    )
+  }
+}
+
+# A fit keeps the sums of what it holds, so that a change after readRDS() does not go unseen.
+with_sums <- function(fit) {
+  fit$sums <- fit_sums(fit)
+  fit
+}
+
+fit_sums <- function(fit) {
+  list(description = cli::hash_sha256(fit$description %||% ""), weights = sha256(fit$weights %||% raw()))
+}
+
+check_sums <- function(fit, arg, call = parent.frame()) {
+  if (!is.raw(fit$weights) || !is_string(fit$description)) {
+    cli::cli_abort(
+      "{.arg {arg}} is damaged: it must hold {.field weights}, raw bytes, and {.field description}, a string. Read it again with {.fn read_sense_fit}.",
+      call = call
+    )
+  }
+  now <- fit_sums(fit)
+  differ <- names(now)[!mapply(identical, now, fit$sums[names(now)])]
+  if (is.null(fit$sums)) differ <- names(now)
+  if (length(differ)) {
+    cli::cli_abort(
+      c(
+        if (is.null(fit$sums)) {
+          "{.arg {arg}} cannot be checked: it holds no sums."
+        } else {
+          "{.arg {arg}} is damaged, or was changed: its {.field {differ}} {?is/are} not what {.code $sums} says."
+        },
+        i = "If it is as you want it: {.code seal_run({arg})} gives it with the sums as they are now. Else read it again with {.fn read_sense_fit}."
+      ),
+      call = call
+    )
+  }
+}
