@@ -35,14 +35,16 @@ accuracies <- function(folders, level = 0.95) {
 
 # Evaluations from folders, from evaluated fits, or as they are, by name: those given, else each
 # network's method, else its folder's too.
-as_evaluations <- function(given, level, call = parent.frame()) {
+as_evaluations <- function(given, level, arg = "folders", call = parent.frame()) {
   if (inherits(given, c("sense_evaluation", "sense_fit"))) given <- list(given)
+  if (is.object(given) || !(is.list(given) || is.character(given))) given <- list(NULL)
   good <- vapply(given, function(one) {
     inherits(one, c("sense_evaluation", "sense_fit")) || is_string(one)
   }, logical(1))
   if (!length(given) || !all(good)) {
     cli::cli_abort(
-      "Give the paths of evaluated runs, or what {.fun evaluate_sense} gave.",
+      c("{.arg {arg}} must be the paths of evaluated runs, or what {.fun evaluate_sense} gave.",
+        x = "You gave {describe(given)}."),
       call = call
     )
   }

@@ -10,7 +10,7 @@
 #' @param n How many.
 #' @param attack Which attack, as in [evaluate_sense()]; PGD unless given.
 #' @param ... Further options of the attack by name, as in [evaluate_sense()].
-#' @param x,y,data_dir,device,threads As in [evaluate_sense()].
+#' @param x,y,data_dir,model,device,threads As in [evaluate_sense()].
 #' @param object What `adversarial_examples()` gave.
 #' @return A list of class `sense_examples`, plain R data: `table`, a data frame
 #'   with a row for each image: `image` (counted from 0), `class`, `prediction`
@@ -24,7 +24,7 @@
 #' }
 #' @export
 adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y = NULL,
-                                 data_dir = NULL, device = NULL, threads = NULL) {
+                                 data_dir = NULL, model = NULL, device = NULL, threads = NULL) {
   options <- evaluation_options(attacks = attack, ...)
   asked <- !is.null(n) || length(options) || !is.null(x)
   if (!asked && is_string(fit) && run_has(fit, "examples.json")) {
@@ -33,7 +33,8 @@ adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y 
   fit <- as_fit(fit)
   as_examples(call_evaluation(
     "adversarial_examples", fit, options,
-    images = test_images(fit, x, y), data_dir = data_dir, n = check_whole(n, "n", 1), device = device,
+    images = test_images(fit, x, y), data_dir = data_dir, n = check_whole(n, "n", 1),
+    model = check_name(model, "model"), device = check_name(device, "device"),
     threads = check_whole(threads, "threads", 1)
   ))
 }

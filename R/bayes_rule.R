@@ -52,7 +52,7 @@ bayes_boundary <- function(object, x2) {
                      "x" = "You gave {describe(object)}.",
                      "i" = "Make one with {.fn bayes_rule}."))
   }
-  boundary_height(x2, object)
+  boundary_height(assert_numbers(x2, "x2"), object)
 }
 
 # h(x2) = top - (sigma^2 / 2) log cosh(m (x2 - axis) / sigma^2). It is symmetric

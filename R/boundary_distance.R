@@ -21,14 +21,11 @@
 boundary_distance <- function(classifier, x, norm = 2, ...) UseMethod("boundary_distance")
 
 #' @export
-boundary_distance.default <- function(classifier, x, norm = 2, ...) {
-  cli::cli_abort(c("{.arg classifier} must be a linear classifier, a Bayes rule or a function.",
-                   "x" = "You gave {describe(classifier)}."))
-}
+boundary_distance.default <- function(classifier, x, norm = 2, ...) assert_classifier(classifier)
 
 #' @export
 boundary_distance.linear_classifier <- function(classifier, x, norm = 2, ...) {
-  assert_norm(norm)
+  norm <- assert_norm(norm)
   score <- abs(linear_score(classifier, as_points(x)))
   length_w <- dual_norm(classifier$w, norm)
   if (length_w == 0) rep(Inf, length(score)) else score / length_w
@@ -36,7 +33,7 @@ boundary_distance.linear_classifier <- function(classifier, x, norm = 2, ...) {
 
 #' @export
 boundary_distance.bayes_rule <- function(classifier, x, norm = 2, ...) {
-  assert_norm(norm)
+  norm <- assert_norm(norm)
   x <- as_points(x)
   # The boundary is symmetric about its axis, so the nearest point lies on the same
   # side as x: one side is enough.
@@ -85,12 +82,13 @@ bisect <- function(f, lower, upper) {
 #' @rdname boundary_distance
 #' @export
 boundary_distance.function <- function(classifier, x, norm = 2, reach = 10, directions = 64, ...) {
-  assert_norm(norm)
-  assert_number(reach, "reach", 0, open_lower = TRUE, open_upper = TRUE)
+  norm <- assert_norm(norm)
+  reach <- assert_number(reach, "reach", 0, open_lower = TRUE, open_upper = TRUE)
+  directions <- assert_count(directions, "directions")
   x <- as_points(x)
   label <- label_points(classifier, x)
   nearest <- rep(Inf, nrow(x))
-  for (u in unit_directions(assert_count(directions, "directions"), norm)) {
+  for (u in unit_directions(directions, norm)) {
     nearest <- pmin(nearest, distance_along(classifier, x, label, u, pmin(nearest, reach)))
   }
   nearest
@@ -122,9 +120,8 @@ unit_directions <- function(count, norm) {
 label_points <- function(classifier, x, call = parent.frame()) {
   if (!is.function(classifier)) return(stats::predict(classifier, x))
   label <- classifier(x)
-  if (length(label) != nrow(x) || !all(label %in% c(-1, 1))) {
+  tryCatch(as_labels(label, nrow(x)), rlang_error = function(e) {
     cli::cli_abort(c("{.arg classifier} must return one label, -1 or 1, for each point.",
                      "x" = "For {nrow(x)} point{?s} it returned {describe(label)}."), call = call)
-  }
-  label
+  })
 }

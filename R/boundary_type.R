@@ -14,10 +14,12 @@
 #' boundary_type(two_cluster_line())
 #' @export
 boundary_type <- function(path, m = 7) {
-  assert_number(m, "m", 0, Inf, TRUE, TRUE)
+  m <- assert_number(m, "m", 0, Inf, TRUE, TRUE)
   if (inherits(path, "linear_classifier")) path <- matrix(c(path$b, path$w), 1)
-  if (!is.matrix(path) || !is.numeric(path) || ncol(path) != 3) {
-    cli::cli_abort(c("{.arg path} must be a numeric matrix with 3 columns: intercept, w1, w2.",
+  columns <- c("(Intercept)", "x1", "x2")
+  if (is.matrix(path) && setequal(colnames(path), columns)) path <- path[, columns, drop = FALSE]
+  if (!is.matrix(path) || !plain_numbers(path) || ncol(path) != 3 || !nrow(path) || !all(is.finite(path))) {
+    cli::cli_abort(c("{.arg path} must be a matrix of finite numbers with 3 columns: intercept, w1, w2.",
                      "x" = "You gave {describe(path)}."))
   }
   right <- path %*% rbind(1, t(cluster_centres(m))) > 0
@@ -54,10 +56,7 @@ boundary_angle <- function(path) atan2(path[, 3], path[, 2]) * 180 / pi
 #' boundary_motion(fit)
 #' @export
 boundary_motion <- function(fit, window = 100) {
-  if (!inherits(fit, "linear_at")) {
-    cli::cli_abort(c("{.arg fit} must be a fit of {.fn fit_linear_at}.",
-                     "x" = "You gave {describe(fit)}."))
-  }
+  assert_fit(fit, "fit")
   window <- assert_count(window, "window")
   path <- fit$path[seq(max(1, nrow(fit$path) - window), nrow(fit$path)), , drop = FALSE]
   type <- boundary_type(path, height_of(fit))

@@ -41,7 +41,7 @@ compare_sense <- function(..., level = 0.95) {
   check_level(level)
   given <- list(...)
   if (length(given) == 1 && identical(class(given[[1]]), "list")) given <- given[[1]]
-  evaluations <- as_evaluations(given, level)
+  evaluations <- as_evaluations(given, level, "...")
   if (length(evaluations) < 2) {
     cli::cli_abort("A comparison needs two evaluations or more, not {length(evaluations)}.")
   }

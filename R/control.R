@@ -26,19 +26,15 @@ sense_control <- function(out = NULL, resume = NULL, device = NULL, threads = NU
   if (!is.null(out) && !is.null(resume)) {
     cli::cli_abort("Give {.arg out} for a new run or {.arg resume} for an old one, not both.")
   }
-  if (!is.null(device) && !is_string(device)) {
-    cli::cli_abort("{.arg device} must be a single string, such as {.val cpu}.")
-  }
-  if (!isTRUE(quiet) && !isFALSE(quiet)) {
-    cli::cli_abort("{.arg quiet} must be TRUE or FALSE.")
-  }
+  device <- check_name(device, "device")
+  quiet <- check_flag(quiet, "quiet")
   structure(
     list(
       out = out, resume = resume, quiet = quiet,
       options = drop_null(list(
         device = device,
         threads = check_whole(threads, "threads", 1),
-        seed = check_whole(seed, "seed", 0),
+        seed = check_whole(seed, "seed", 0, 2^32 - 1),
         monitor = check_whole(monitor, "monitor", 1)
       ))
     ),
@@ -56,24 +52,22 @@ print.sense_control <- function(x, ...) {
 
 check_path <- function(path, arg, call = parent.frame()) {
   if (!is.null(path) && !is_string(path)) {
-    cli::cli_abort("{.arg {arg}} must be the path of a folder, a single string.", call = call)
+    cli::cli_abort("{.arg {arg}} must be the path of a folder, a single string, not {describe(path)}.", call = call)
   }
 }
 
-# NULL, or a whole number as R's integer (Python would read 1 as 1.0).
-check_whole <- function(x, arg, least, call = parent.frame()) {
+# NULL, or a whole number: R's integer where it is one, else a double, which Python takes too.
+check_whole <- function(x, arg, least, most = .Machine$integer.max, call = parent.frame()) {
   if (is.null(x)) {
     return(NULL)
   }
-  if (!is_number(x) || x != round(x) || x < least || x > .Machine$integer.max) {
+  if (!is_number(x) || x != round(x) || x < least || x > most) {
     cli::cli_abort(
-      "{.arg {arg}} must be a whole number >= {least}, not {.val {x}}.",
+      "{.arg {arg}} must be a whole number >= {least} and at most {format(most, scientific = FALSE)}, not {describe(x)}.",
       call = call
     )
   }
-  as.integer(x)
+  if (x > .Machine$integer.max) as.numeric(x) else as.integer(x)
 }
-
-is_string <- function(x) is.character(x) && length(x) == 1 && !is.na(x) && nzchar(x)
 
 drop_null <- function(x) x[!vapply(x, is.null, logical(1))]

@@ -31,6 +31,8 @@
 #' @param out Folder for the results, instead of the fit's.
 #' @param overwrite `TRUE` to begin anew where the folder holds an evaluation
 #'   with other options.
+#' @param model `"module:factory"` once more, where the fit's network is one that this Python
+#'   function makes. Its code runs with your rights: name it if you know what it is.
 #' @param device,threads Where to compute, as in [sense_control()].
 #' @param quiet `TRUE` for no line an attack.
 #' @return A [sense_evaluation] object, plain R data.
@@ -48,17 +50,18 @@
 #' @export
 evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
                            x = NULL, y = NULL, data_dir = NULL, out = NULL, overwrite = FALSE,
-                           device = NULL, threads = NULL, quiet = FALSE) {
+                           model = NULL, device = NULL, threads = NULL, quiet = FALSE) {
   fit <- as_fit(fit)
   check_path(out, "out")
+  check_path(data_dir, "data_dir")
   options <- evaluation_options(attacks = attacks, eps = eps, n = n, ...)
   folder <- out %||% own_folder(fit) %||% tempfile("sense-evaluation-")
   done <- call_evaluation(
     "evaluate", fit, options,
     images = test_images(fit, x, y), data_dir = data_dir, out = path.expand(folder),
-    beside = is.null(out), overwrite = isTRUE(overwrite), device = device,
-    threads = check_whole(threads, "threads", 1),
-    on_line = if (!isTRUE(quiet)) function(line) message(line),
+    beside = is.null(out), overwrite = check_flag(overwrite, "overwrite"), model = check_name(model, "model"),
+    device = check_name(device, "device"), threads = check_whole(threads, "threads", 1),
+    on_line = if (!check_flag(quiet, "quiet")) function(line) message(line),
     command = paste(deparse(sys.call()), collapse = " ")
   )
   if (done$stopped) {
@@ -95,7 +98,7 @@ evaluation_options <- function(..., call = parent.frame()) {
       cli::cli_abort("The folder of {.arg source} is gone: give the folder of a run.", call = call)
     }
   }
-  as_options(options)
+  as_options(options, call)
 }
 
 # The fit's folder, if it is there and still holds these weights.
@@ -119,20 +122,18 @@ test_images <- function(fit, x, y, call = parent.frame()) {
     return(NULL)
   }
   x <- as_image_array(x, "x", call)
-  if (!is.null(y)) y <- factor(y, levels = fit$data$classes)
-  y <- as_classes(y, nrow(x), "y", call)
+  y <- known_classes(y, fit$data$classes, nrow(x), "y", call)
   list(x_test = x, y_test = as.list(as.integer(y) - 1L))
 }
 
 # A call into Python that evaluates a fit: its description and weights, and what is set.
 call_evaluation <- function(task, fit, options, ..., call = parent.frame()) {
-  bridge <- sense_bridge(call)
-  arguments <- c(
+  check_sums(fit, "fit", call)
+  call_python(task, c(
     list(
-      fit$description, fit$weights, options = options,
+      description = fit$description, weights = fit$weights, options = options,
       cache_dir = tools::R_user_dir("sense", "cache"), name = basename(fit$folder %||% "fit")
     ),
-    drop_null(list(...))
-  )
-  with_python_errors(do.call(bridge[[task]], arguments), call = call)
+    list(...)
+  ), call)
 }

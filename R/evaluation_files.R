@@ -93,6 +93,8 @@ read_target <- function(folder, evaluation, call = parent.frame()) {
     description <- read_run_json(folder, "config.json", simplify = TRUE, call = call)
     target$config <- target$config %||% description$config
     target$data <- description$data
+  } else {
+    check_absent(folder, "config.json", call)
   }
   target$method <- if (is.null(target$config)) target$name else method_name(target$config)
   target$model <- target$model %||% target$config$model

@@ -12,6 +12,8 @@
 #' @export
 exact_interval <- function(k, n, level = 0.95) {
   check_counts(k, n)
+  k <- as.numeric(k)
+  n <- as.numeric(n)
   check_level(level)
   rare <- (1 - level) / 2
   data.frame(

@@ -27,6 +27,8 @@ example1_risks <- function(p, eps) {
 example1_simulate <- function(p, eps, n = 1e5, level = 0.95, seed = NULL) {
   assert_example(p, eps)
   n <- assert_count(n, "n")
+  check_level(level)
+  seed <- assert_seed(seed)
   points <- with_seed(seed, example_points(n, p))
   out <- example1_risks(p, eps)
   boundary <- c(bayes = 0.5, robust = 0.5 - eps)[out$classifier]
@@ -39,8 +41,8 @@ example1_simulate <- function(p, eps, n = 1e5, level = 0.95, seed = NULL) {
 }
 
 assert_example <- function(p, eps, call = parent.frame()) {
-  assert_number(p, "p", 0.5, 1, TRUE, TRUE, call = call)
-  assert_number(eps, "eps", 0, 0.25, TRUE, TRUE, call = call)
+  p <- assert_number(p, "p", 0.5, 1, TRUE, TRUE, call = call)
+  eps <- assert_number(eps, "eps", 0, 0.25, TRUE, TRUE, call = call)
 }
 
 # The law of Examples 1 and 2 on the whole square.
@@ -70,7 +72,7 @@ worst_classifier <- function(x, which = c("natural", "robust", "sensible"), eps 
   which <- assert_choice(which, "which", c("natural", "robust", "sensible"))
   x <- as_points(x)
   assert_radius(eps, which)
-  assert_norm(norm)
+  norm <- assert_norm(norm)
   known <- distance_to_squares(x, norm) <= (if (which == "natural") 0 else eps)
   boundary <- if (which == "robust") 0.5 - eps else 0.5
   truth <- as.integer(x[, 1] > 0.5)
@@ -78,7 +80,7 @@ worst_classifier <- function(x, which = c("natural", "robust", "sensible"), eps 
 }
 
 assert_radius <- function(eps, which, call = parent.frame()) {
-  assert_number(eps, "eps", 0, if (which == "robust") 1 / 24 else 1 / 12, open_lower = TRUE,
+  eps <- assert_number(eps, "eps", 0, if (which == "robust") 1 / 24 else 1 / 12, open_lower = TRUE,
                 call = call)
 }
 
@@ -101,8 +103,8 @@ worst_risk <- function(which = c("natural", "robust", "sensible"), eps = 1 / 24,
                        norm = Inf) {
   which <- assert_choice(which, "which", c("natural", "robust", "sensible"))
   assert_radius(eps, which)
-  assert_number(p, "p", 0.5, 1, TRUE, TRUE)
-  assert_norm(norm)
+  p <- assert_number(p, "p", 0.5, 1, TRUE, TRUE)
+  norm <- assert_norm(norm)
   if (which == "natural") return(3 / 4)
   corner <- if (norm == 2) pi else 4
   outside <- 3 / 4 - 9 * (corner * eps^2 + 2 / 3 * eps)
@@ -125,8 +127,13 @@ worst_risk_simulate <- function(which = c("natural", "robust", "sensible"), eps 
                                 p = 0.7, norm = Inf, n = 1e5, level = 0.95, seed = NULL,
                                 support = c("square", "squares")) {
   support <- assert_choice(support, "support", c("square", "squares"))
+  which <- assert_choice(which, "which", c("natural", "robust", "sensible"))
+  assert_radius(eps, which)
+  norm <- assert_norm(norm)
   n <- assert_count(n, "n")
-  assert_number(p, "p", 0.5, 1, TRUE, TRUE)
+  check_level(level)
+  seed <- assert_seed(seed)
+  p <- assert_number(p, "p", 0.5, 1, TRUE, TRUE)
   points <- with_seed(seed, example_points(n, p))
   if (support == "squares") points <- points[distance_to_squares(as_points(points), norm) == 0, ]
   wrong <- worst_classifier(points, which, eps, norm) != points$y

@@ -12,7 +12,7 @@
 #' figure3(0.7)
 #' @export
 figure3 <- function(c = 0.7) {
-  assert_number(c, "c", 0, 1, TRUE, TRUE)
+  c <- assert_number(c, "c", 0, 1, TRUE, TRUE)
   panels <- c("natural loss, truncated\nagainst p at x",
               "adversarial loss, truncated\nagainst p at the worst point",
               "sensible loss, their sum\nagainst p at the sensible example")

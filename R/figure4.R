@@ -17,8 +17,9 @@
 figure4 <- function(p = 0.95, m = 7, sigma = 0.2, gamma = 8, p_lines = c(0.5, 0.75, 0.95),
                     n = 20000, seed = 1) {
   law <- assert_law(p, m, sigma)
-  assert_number(gamma, "gamma", 0, open_upper = TRUE)
+  gamma <- assert_number(gamma, "gamma", 0, open_upper = TRUE)
   eps <- gamma * sigma
+  p_lines <- assert_numbers(p_lines, "p_lines", 0, 1)
   limit <- m + 1.5
   bayes <- risk_monte_carlo(bayes_rule(p, m, sigma), p, m, sigma, eps, kind = "robust", n = n, seed = seed)
   vertical <- linear_risk_value(vertical_line(), law, eps, 2)

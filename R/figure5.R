@@ -11,13 +11,8 @@
 #' figure5()
 #' @export
 figure5 <- function(gamma = 0:6, sigma = seq(0.05, 1, by = 0.005)) {
-  if (!is.numeric(sigma) || length(sigma) < 2 || any(!(sigma > 0))) {
-    cli::cli_abort(c("{.arg sigma} must hold two positive numbers or more.",
-                     "x" = "You gave {describe(sigma)}."))
-  }
-  if (!is.numeric(gamma) || length(gamma) == 0 || any(!(gamma >= 0))) {
-    cli::cli_abort(c("{.arg gamma} must hold numbers, 0 or more.", "x" = "You gave {describe(gamma)}."))
-  }
+  sigma <- assert_numbers(sigma, "sigma", 0, least = 2)
+  gamma <- assert_numbers(gamma, "gamma", 0, open_lower = FALSE)
   curves <- expand.grid(sigma = sigma, gamma = gamma)
   # The height and the weight of the clusters do not matter to a vertical line.
   curves$risk <- mapply(function(s, g) linear_risk_value(vertical_line(), list(p = 0.5, m = 1, sigma = s), g * s, 2),

@@ -15,12 +15,13 @@
 #' @export
 figure6 <- function(iterations = c(0, 100, 299, 300), setting = "large-step", p = 0.55, m = 7,
                     sigma = 0.2, gamma = 8, c = 0.9, n = 5000, seed = 1) {
+  gamma <- assert_number(gamma, "gamma", 0, open_upper = TRUE)
   data <- three_clusters(n, p, m, sigma, seed)
   fits <- lapply(c("r-at", "sense"), function(method) {
     fit_linear_at(data, method, c = c, eps = gamma * sigma, setting = setting)
   })
   last <- fits[[1]]$options$iterations
-  if (!is.numeric(iterations) || !all(iterations %in% 0:last)) {
+  if (!plain_numbers(iterations) || !length(iterations) || !all(iterations %in% 0:last)) {
     cli::cli_abort(c("{.arg iterations} must hold whole numbers from 0 to {last}.",
                      "x" = "You gave {describe(iterations)}."))
   }
@@ -40,7 +41,7 @@ figure6 <- function(iterations = c(0, 100, 299, 300), setting = "large-step", p 
 # One panel per frame, a row per method: moved points and boundary.
 plot_training_frames <- function(frames, data) {
   x <- as_points(data, "data")
-  y <- as_labels(data$y, nrow(x), "data$y")
+  y <- as_labels(if (is.data.frame(data)) data[["y"]], nrow(x), "data$y")
   m <- height_of(frames[[1]]$fit)
   limit <- m + 2
   shown <- seq_len(min(nrow(x), 1500))
@@ -111,7 +112,7 @@ moved_points <- function(fit, model, x, y) {
 #' @export
 plot_path <- function(fits) {
   if (inherits(fits, "linear_at")) fits <- list(fits)
-  if (!is.list(fits) || !all(vapply(fits, inherits, TRUE, "linear_at"))) {
+  if (!is.list(fits) || !length(fits) || !all(vapply(fits, inherits, TRUE, "linear_at"))) {
     cli::cli_abort(c("{.arg fits} must be a list of fits of {.fn fit_linear_at}.",
                      "x" = "You gave {describe(fits)}."))
   }

@@ -41,10 +41,10 @@ write_atomically <- function(path, content, call = parent.frame()) {
   if (is.character(content)) content <- charToRaw(enc2utf8(paste(content, collapse = "")))
   part <- tempfile(".", dirname(path), ".part")
   on.exit(unlink(part))
-  # "x": the name must be new, whatever lies there.
+  # "x": the name must be new, whatever lies there; "b" comes last, or R takes it for text.
   written <- tryCatch(
     suppressWarnings({
-      connection <- file(part, "wbx")
+      connection <- file(part, "wxb")
       tryCatch(writeBin(content, connection), finally = close(connection))
       file.size(part) == length(content) && file.rename(part, path)
     }),
@@ -123,7 +123,8 @@ parse_json_lines <- function(text, path, call = parent.frame()) {
 }
 
 parse_csv <- function(bytes, path, call = parent.frame()) {
-  connection <- rawConnection(bytes)
+  lines <- strsplit(as_text(bytes, path, call), "\r?\n")[[1]]
+  connection <- textConnection(lines)
   on.exit(close(connection))
   tryCatch(
     utils::read.csv(connection, stringsAsFactors = FALSE),

@@ -4,6 +4,7 @@
 as_images <- function(x, y, x_test, y_test, call = parent.frame()) {
   x <- as_image_array(x, "x", call)
   y <- as_classes(y, nrow(x), "y", call)
+  check_several(y, "y", call)
   if (is.null(x_test) != is.null(y_test)) {
     cli::cli_abort("Give both {.arg x_test} and {.arg y_test}, or neither.", call = call)
   }
@@ -15,7 +16,7 @@ as_images <- function(x, y, x_test, y_test, call = parent.frame()) {
     y <- y[-aside]
   } else {
     x_test <- as_image_array(x_test, "x_test", call)
-    y_test <- as_classes(factor(y_test, levels = levels(y)), nrow(x_test), "y_test", call)
+    y_test <- known_classes(y_test, levels(y), nrow(x_test), "y_test", call)
   }
   list(
     x = x, y = as.integer(y) - 1L,
@@ -26,11 +27,27 @@ as_images <- function(x, y, x_test, y_test, call = parent.frame()) {
 
 as_image_array <- function(x, arg, call = parent.frame()) {
   dims <- dim(x)
-  if (!is.numeric(x) || !length(dims) %in% 2:4) {
+  if (!plain_numbers(x) || !length(dims) %in% 2:4) {
     cli::cli_abort(
       c(
         "{.arg {arg}} must be a numeric array of images x height x width (x channels), or a matrix with a row for each square image.",
-        x = "It is {.cls {class(x)}} of dimensions {.val {dims}}."
+        x = "You gave {.cls {class(x)}}{if (length(dims)) ' of dimensions '}{.val {dims}}.",
+        i = if (is.logical(x)) "For black and white images give {.code {arg} * 1}."
+      ),
+      call = call
+    )
+  }
+  if (!all(dims > 0)) {
+    cli::cli_abort("{.arg {arg}} holds no images: its dimensions are {.val {dims}}.", call = call)
+  }
+  if (!is.finite(sum(x))) {
+    cli::cli_abort("{.arg {arg}} has pixels that are missing or not finite, first at {which(!is.finite(x))[1]}.", call = call)
+  }
+  if (is.integer(x) && max(x) == 1L && min(x) == 0L) {
+    cli::cli_abort(
+      c(
+        "{.arg {arg}} has integers, 0 and 1 alone. Integers are bytes, 0 black and 255 white, so all of it would be all but black.",
+        i = "If 1 is white: {.code {arg} * 1}, which makes real numbers of it. If it is a byte: {.code {arg} / 255}."
       ),
       call = call
     )
@@ -53,13 +70,13 @@ as_classes <- function(y, n, arg, call = parent.frame()) {
   if (is.null(y)) {
     cli::cli_abort("Images need their classes: give {.arg {arg}}, a factor.", call = call)
   }
-  y <- if (is.factor(y)) y else factor(y)
   if (length(y) != n) {
     cli::cli_abort(
       "{.arg {arg}} must hold a class for each of the {n} images, not {length(y)}.",
       call = call
     )
   }
+  if (!is.factor(y)) y <- plain_classes(y, arg, call)
   if (anyNA(y)) {
     cli::cli_abort(
       "{.arg {arg}} has {sum(is.na(y))} missing or unknown class{?es}, first at {which(is.na(y))[1]}.",
@@ -77,6 +94,51 @@ each_sixth <- function(n, call = parent.frame()) {
     )
   }
   seq(6, n, by = 6)
+}
+
+# Classes from what is no factor: words, whole numbers, TRUE and FALSE.
+plain_classes <- function(y, arg, call = parent.frame()) {
+  y <- as_vector(y)
+  kind <- !is.object(y) && is.null(dim(y)) && (is.character(y) || is.logical(y) || is.numeric(y))
+  if (!kind || !length(y)) {
+    cli::cli_abort(
+      c("{.arg {arg}} must hold the classes of the images: a factor, words or whole numbers.",
+        x = "You gave {describe(y)}."),
+      call = call
+    )
+  }
+  values <- unique(y[!is.na(y)])
+  fractions <- is.numeric(y) && any(!is.finite(values) | values != round(values))
+  if (fractions || (is.numeric(y) && length(values) > 2 && 2 * length(values) > length(y))) {
+    cli::cli_abort(
+      c(
+        "{.arg {arg}} has {length(values)} different number{?s} for {length(y)} image{?s}{if (fractions) ', with fractions'}: that is a measured response, not classes.",
+        i = "If each is a class: {.code factor({arg})}."
+      ),
+      call = call
+    )
+  }
+  factor(y)
+}
+
+# Classes among those of the training.
+known_classes <- function(y, levels, n, arg, call = parent.frame()) {
+  if (!is.null(y) && !is.factor(y) && (is.object(y) || !(is.character(y) || is.logical(y) || is.numeric(y)))) {
+    plain_classes(y, arg, call)
+  }
+  if (!is.null(y)) y <- factor(as_vector(y), levels = levels)
+  as_classes(y, n, arg, call)
+}
+
+# One class alone is learned without looking.
+check_several <- function(y, arg, call = parent.frame()) {
+  there <- unique(y)
+  if (length(there) < 2) {
+    cli::cli_abort(
+      "{.arg {arg}} has one class alone, {.val {as.character(there)}}: give images of two classes or more.",
+      call = call
+    )
+  }
 }
 
 take_images <- function(x, which) {

@@ -47,16 +47,16 @@ fit_linear_at <- function(data, method = c("sense", "r-at", "nt"), c = 0.9, eps 
                           renew_every = NULL, boundary = c("project", "revert"),
                           norm = 2, start = NULL) {
   method <- assert_choice(method, "method", c("sense", "r-at", "nt"))
-  assert_number(c, "c", 0, 1)
-  assert_number(eps, "eps", 0, open_upper = TRUE)
+  c <- assert_number(c, "c", 0, 1)
+  eps <- assert_number(eps, "eps", 0, open_upper = TRUE)
   K <- assert_count(K, "K")
   boundary <- assert_choice(boundary, "boundary", c("project", "revert"))
-  assert_norm(norm)
+  norm <- assert_norm(norm)
   setting <- assert_choice(setting, "setting", names(linear_at_settings()))
   options <- training_options(setting, learning_rate, iterations, gradient, renew_every)
   x <- as_points(data, "data")
-  y <- as_labels(data$y, nrow(x), "data$y")
-  if (is.null(start)) start <- logistic_start(x, y) else assert_start(start)
+  y <- as_labels(if (is.data.frame(data)) data[["y"]], nrow(x), "data$y")
+  start <- if (is.null(start)) logistic_start(x, y) else assert_start(start)
   adversary <- choose_adversary(method, c, eps, K, boundary, norm)
   path <- descend(x, y, start, adversary, options)
   last <- path[nrow(path), ]
@@ -97,10 +97,11 @@ training_options <- function(setting, learning_rate, iterations, gradient, renew
 }
 
 assert_start <- function(start, call = parent.frame()) {
-  if (!is.numeric(start) || length(start) != 3 || !all(is.finite(start))) {
+  if (!plain_numbers(start) || length(start) != 3 || !all(is.finite(start))) {
     cli::cli_abort(c("{.arg start} must be three finite numbers: intercept and two weights.",
                      "x" = "You gave {describe(start)}."), call = call)
   }
+  in_order(start, c("(Intercept)", "x1", "x2"))
 }
 
 # Separable data make glm.fit() warn; the start is well defined all the same.
@@ -116,8 +117,7 @@ logistic_start <- function(x, y, call = parent.frame()) {
         invokeRestart("muffleWarning")
       }
     })
-  assert_start(fit$coefficients, call = call)
-  unname(fit$coefficients)
+  assert_start(unname(fit$coefficients), call = call)
 }
 
 # A function that says by how much the adversary lowers each margin, given the slope of

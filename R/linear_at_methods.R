@@ -59,6 +59,7 @@ print.summary.linear_at <- function(x, ...) {
 #' @exportS3Method generics::tidy
 #' @export tidy.linear_at
 tidy.linear_at <- function(x, ...) {
+  assert_fit(x, "x")
   data.frame(term = colnames(x$path), estimate = unname(c(x$b, x$w)),
              start = unname(x$path[1, ]))
 }
@@ -67,6 +68,8 @@ tidy.linear_at <- function(x, ...) {
 #' @exportS3Method generics::glance
 #' @export glance.linear_at
 glance.linear_at <- function(x, window = 100, ...) {
+  assert_fit(x, "x")
+  window <- assert_count(window, "window")
   risk <- function(eps) {
     if (is.null(x$law)) NA_real_ else linear_risk_value(x, x$law, eps, x$norm)
   }

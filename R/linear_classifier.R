@@ -12,11 +12,12 @@
 #' risk_linear(f_std, p = 0.95, m = 7, sigma = 0.2, eps = 1.6)
 #' @export
 linear_classifier <- function(w, b = 0) {
-  if (!is.numeric(w) || length(w) != 2 || !all(is.finite(w))) {
+  if (!plain_numbers(w) || length(w) != 2 || !all(is.finite(w))) {
     cli::cli_abort(c("{.arg w} must be two finite numbers.", "x" = "You gave {describe(w)}."))
   }
-  assert_number(b, "b", open_lower = TRUE, open_upper = TRUE)
-  structure(list(w = as.numeric(w), b = as.numeric(b)), class = "linear_classifier")
+  w <- in_order(w, c("x1", "x2"))
+  b <- assert_number(b, "b", open_lower = TRUE, open_upper = TRUE)
+  structure(list(w = w, b = b), class = "linear_classifier")
 }
 
 #' @describeIn linear_classifier Labels, P(Y = +1) of the logistic model with these

@@ -14,9 +14,9 @@
 #' paired_interval(16, 6, 161)
 #' @export
 paired_interval <- function(only_first, only_second, n, level = 0.95) {
-  check_counts(only_first + only_second, n)
-  check_counts(only_first, n)
-  check_counts(only_second, n)
+  check_pairs(only_first, only_second, n)
+  only_first <- as.numeric(only_first)
+  only_second <- as.numeric(only_second)
   check_level(level)
   z <- stats::qnorm((1 + level) / 2)
   ends <- mapply(function(b, c, n) {
@@ -26,6 +26,18 @@ paired_interval <- function(only_first, only_second, n, level = 0.95) {
   data.frame(
     difference = (only_first - only_second) / n, lower = ends[1, ], upper = ends[2, ]
   )
+}
+
+check_pairs <- function(only_first, only_second, n, call = parent.frame()) {
+  good <- function(x) plain_numbers(x) && length(x) && all(is.finite(x)) && all(x == round(x), x >= 0)
+  lengths <- unique(c(length(only_first), length(only_second), length(n)))
+  if (!good(only_first) || !good(only_second) || !good(n) || length(setdiff(lengths, 1)) > 1 ||
+        any(n < 1) || any(as.numeric(only_first) + as.numeric(only_second) > n)) {
+    cli::cli_abort(
+      "{.arg only_first} and {.arg only_second} must be whole numbers, 0 or more, whose sum is at most {.arg n}, as many of each, or one.",
+      call = call
+    )
+  }
 }
 
 # The difference at which the score statistic, which falls, is z.

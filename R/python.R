@@ -35,6 +35,11 @@ sense_available <- function() is.null(python_problem())
 #' }
 #' @export
 install_sense <- function(envname = "r-sense", python = NULL, constraints = NULL) {
+  if (!is_string(envname)) {
+    cli::cli_abort(c("{.arg envname} must be a single string.", x = "You gave {describe(envname)}."))
+  }
+  check_name(python, "python")
+  check_name(constraints, "constraints")
   if (!is.null(constraints) && !file.exists(constraints)) {
     cli::cli_abort("{.arg constraints}: there is no file {.file {constraints}}.")
   }
@@ -146,16 +151,45 @@ quietly_start_python <- function() {
   )
 }
 
-# Run a call into Python; a Python error becomes one of `call`, in its own words.
-with_python_errors <- function(expr, call = parent.frame()) {
-  tryCatch(expr, error = function(e) {
-    text <- python_message(conditionMessage(e))
+# Call a task of Python's bridge. What is wrong with the user's input comes as an error of `call`,
+# in the words of R; an interrupt as an interrupt; any other error is a fault, and keeps Python's
+# traceback.
+call_python <- function(task, arguments, call = parent.frame()) {
+  bridge <- sense_bridge(call)
+  answer <- bridge$answer(task, drop_null(arguments))
+  if (!is.null(answer$refused)) {
+    text <- r_words(answer$refused)
     cli::cli_abort("{text}", call = call, class = "sense_python_error")
-  })
+  }
+  if (isTRUE(answer$interrupted)) pass_interrupt()
+  if (!is.null(answer$fault)) stop(python_fault(answer$fault, call))
+  answer$value
 }
 
-# "ValueError: eps must be ..." without the type, and without a traceback.
-python_message <- function(text) {
-  text <- strsplit(text, "\n\n?(Detailed traceback|Run `?reticulate)")[[1]][1]
-  trimws(sub("^(Evaluation error: )?[A-Za-z_.]*(Error|Exception): ", "", text))
+# First told to handlers, then as the signal itself: without a handler all stops, as for Ctrl-C.
+pass_interrupt <- function() {
+  signalCondition(structure(class = c("interrupt", "condition"), list(message = "", call = NULL)))
+  tools::pskill(Sys.getpid(), tools::SIGINT)
+  Sys.sleep(1)
+  invokeRestart("abort")
+}
+
+python_fault <- function(traceback, call) {
+  lines <- strsplit(trimws(traceback), "\n", fixed = TRUE)[[1]]
+  structure(
+    class = c("sense_python_fault", "error", "condition"),
+    list(
+      message = paste0(
+        lines[length(lines)],
+        "\nThis is a fault of the package or of what it uses, not of what you gave. Python's traceback:\n\n",
+        paste(lines, collapse = "\n")
+      ),
+      call = if (is.environment(call)) sys.call(which_frame(call)) else call
+    )
+  )
+}
+
+which_frame <- function(env) {
+  found <- which(vapply(sys.frames(), identical, TRUE, env))
+  if (length(found)) found[1] else 0
 }

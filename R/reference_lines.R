@@ -27,8 +27,8 @@ two_cluster_line <- function(p = 0.55, m = 7, sigma = 0.2) {
 #' @export
 best_line <- function(p = 0.55, m = 7, sigma = 0.2, eps = 0, norm = 2) {
   law <- assert_law(p, m, sigma)
-  assert_number(eps, "eps", 0)
-  assert_norm(norm)
+  eps <- assert_number(eps, "eps", 0, open_upper = TRUE)
+  norm <- assert_norm(norm)
   line <- function(v) linear_classifier(c(cos(v[1]), sin(v[1])), v[2])
   risk <- function(v) linear_risk_value(line(v), law, eps, norm)
   # The risk is flat far from the data, so it is searched from the lines that

@@ -19,8 +19,8 @@
 risk_linear <- function(classifier, p = 0.55, m = 7, sigma = 0.2, eps = 0, norm = 2) {
   assert_linear(classifier)
   law <- assert_law(p, m, sigma)
-  assert_number(eps, "eps", 0)
-  assert_norm(norm)
+  eps <- assert_number(eps, "eps", 0, open_upper = TRUE)
+  norm <- assert_norm(norm)
   linear_risk_value(classifier, law, eps, norm)
 }
 
@@ -60,9 +60,11 @@ risk_monte_carlo <- function(classifier, p = 0.55, m = 7, sigma = 0.2, eps = 0, 
                              kind = c("standard", "robust", "sensible"), n = 1e5,
                              level = 0.95, seed = NULL) {
   law <- assert_law(p, m, sigma)
-  assert_number(eps, "eps", 0)
-  assert_norm(norm)
-  if (!all(kind %in% c("standard", "robust", "sensible")) || length(kind) == 0) {
+  eps <- assert_number(eps, "eps", 0, open_upper = TRUE)
+  norm <- assert_norm(norm)
+  assert_classifier(classifier)
+  check_level(level)
+  if (!is.character(kind) || !all(kind %in% c("standard", "robust", "sensible")) || length(kind) == 0) {
     cli::cli_abort(c("{.arg kind} must hold {.val standard}, {.val robust} or {.val sensible}.",
                      "x" = "You gave {describe(kind)}."))
   }

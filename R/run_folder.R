@@ -70,6 +70,22 @@ read_run <- function(folder, name, call = parent.frame()) {
   )
 }
 
+# A file that is not there must not be listed: somebody removed it.
+check_absent <- function(folder, names, call = parent.frame()) {
+  entries <- if (run_has(folder, manifest_name)) read_manifest(folder, folder, call)
+  gone <- intersect(names, names(entries))
+  if (length(gone) && !is.null(entries[[gone[1]]]$sha256)) {
+    path <- file.path(folder, gone[1])
+    cli::cli_abort(
+      c(
+        "{.file {path}} is missing, which {.file {manifest_name}} lists.",
+        i = "Put it back; or, if it was removed on purpose: {.code seal_run(\"{folder}\")}."
+      ),
+      call = call
+    )
+  }
+}
+
 same_sum <- function(bytes, sum) {
   is.character(sum$sha256) && identical(as.numeric(length(bytes)), as.numeric(sum$bytes)) &&
     identical(sha256(bytes), sum$sha256)
@@ -138,6 +154,7 @@ read_run_csv <- function(folder, name, call = parent.frame()) {
   }
   zipped <- paste0(name, ".gz")
   if (!zipped %in% names(run_limits()) || !run_has(folder, zipped)) {
+    check_absent(folder, c(name, zipped), call)
     return(NULL)
   }
   path <- file.path(folder, zipped)

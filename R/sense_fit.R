@@ -108,15 +108,18 @@ print.summary.sense_fit <- function(x, ...) {
 
 #' @rdname sense_fit
 #' @export
-predict.sense_fit <- function(object, newdata, type = c("class", "prob"), device = NULL, ...) {
-  type <- match.arg(type)
+predict.sense_fit <- function(object, newdata, type = c("class", "prob"), device = NULL,
+                              model = NULL, ...) {
+  type <- assert_choice(type, "type", c("class", "prob"))
   if (missing(newdata)) {
     cli::cli_abort("Give the images to classify as {.arg newdata}.")
   }
   images <- as_image_array(newdata, "newdata")
-  bridge <- sense_bridge()
-  arguments <- drop_null(list(object$description, object$weights, images, device = device))
-  probabilities <- with_python_errors(do.call(bridge$predict, arguments))
+  check_sums(object, "object")
+  probabilities <- call_python("predict", list(
+    description = object$description, weights = object$weights, x = images,
+    device = check_name(device, "device"), model = check_name(model, "model")
+  ))
   colnames(probabilities) <- object$data$classes
   if (type == "prob") {
     return(probabilities)

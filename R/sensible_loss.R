@@ -21,9 +21,9 @@ sensible_loss <- function(x, y, classifier, eps, c,
                           writing = c("truncated", "partition", "example"), norm = 2) {
   writing <- assert_choice(writing, "writing", c("truncated", "partition", "example"))
   assert_linear(classifier)
-  assert_number(eps, "eps", 0, open_upper = TRUE)
-  assert_number(c, "c", 0, 1)
-  assert_norm(norm)
+  eps <- assert_number(eps, "eps", 0, open_upper = TRUE)
+  c <- assert_number(c, "c", 0, 1)
+  norm <- assert_norm(norm)
   x <- as_points(x)
   y <- as_labels(y, nrow(x))
   margin <- y * linear_score(classifier, x)
@@ -42,7 +42,7 @@ sensible_loss <- function(x, y, classifier, eps, c,
 sensible_loss_from <- function(p_natural, p_adversarial, c,
                                writing = c("truncated", "partition")) {
   writing <- assert_choice(writing, "writing", c("truncated", "partition"))
-  assert_number(c, "c", 0, 1)
+  c <- assert_number(c, "c", 0, 1)
   stage <- sensible_stage(p_natural, p_adversarial, c)
   if (writing == "truncated") {
     return(truncated_natural_loss(p_natural, c) + truncated_adversarial_loss(p_adversarial, c))
@@ -53,9 +53,13 @@ sensible_loss_from <- function(p_natural, p_adversarial, c,
 #' @describeIn sensible_loss The stages A, B and C, a factor.
 #' @export
 sensible_stage <- function(p_natural, p_adversarial, c) {
-  assert_number(c, "c", 0, 1)
-  assert_probabilities(p_natural, "p_natural")
-  assert_probabilities(p_adversarial, "p_adversarial")
+  c <- assert_number(c, "c", 0, 1)
+  p_natural <- assert_probabilities(p_natural, "p_natural")
+  p_adversarial <- assert_probabilities(p_adversarial, "p_adversarial")
+  if (length(p_natural) != length(p_adversarial)) {
+    cli::cli_abort(c("{.arg p_adversarial} must hold as many probabilities as {.arg p_natural}.",
+                     "x" = "They hold {length(p_adversarial)} and {length(p_natural)}."))
+  }
   if (any(p_adversarial > p_natural)) {
     bad <- which(p_adversarial > p_natural)[1]
     cli::cli_abort(c("{.arg p_adversarial} must not exceed {.arg p_natural}.",
@@ -70,8 +74,8 @@ sensible_stage <- function(p_natural, p_adversarial, c) {
 #' @param p Probabilities in \[0, 1\].
 #' @export
 truncated_natural_loss <- function(p, c) {
-  assert_probabilities(p, "p")
-  assert_number(c, "c", 0, 1)
+  p <- assert_probabilities(p, "p")
+  c <- assert_number(c, "c", 0, 1)
   # The limit at c = 0: no probability lies below it.
   if (c == 0) return(numeric(length(p)))
   pmax(0, log(c) - log(p))
@@ -80,13 +84,14 @@ truncated_natural_loss <- function(p, c) {
 #' @describeIn sensible_loss min(-log p, log(1/c)): constant where p <= c.
 #' @export
 truncated_adversarial_loss <- function(p, c) {
-  assert_probabilities(p, "p")
-  assert_number(c, "c", 0, 1)
+  p <- assert_probabilities(p, "p")
+  c <- assert_number(c, "c", 0, 1)
   pmin(-log(p), -log(c))
 }
 
 assert_probabilities <- function(p, name, call = parent.frame()) {
-  if (!is.numeric(p) || anyNA(p) || any(p < 0 | p > 1)) {
+  p <- as_vector(p)
+  if (!plain_numbers(p) || !is.null(dim(p)) || !length(p) || anyNA(p) || any(p < 0 | p > 1)) {
     cli::cli_abort(c("{.arg {name}} must hold probabilities in [0, 1].",
                      "x" = "You gave {describe(p)}."), call = call)
   }

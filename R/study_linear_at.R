@@ -26,7 +26,11 @@ study_linear_at <- function(grid, seeds = 1:100, n = 5000, m = 7, sigma = 0.2, w
     cli::cli_abort(c("{.arg grid} must be a data frame with columns {.val {needed}}.",
                      "x" = "You gave {describe(grid)}."))
   }
-  grid <- complete_grid(grid)
+  grid <- complete_grid(check_grid(grid))
+  seeds <- assert_counts(seeds, "seeds", lower = 0)
+  n <- assert_count(n, "n")
+  law <- assert_law(0.5, m, sigma)
+  window <- assert_count(window, "window")
   runs <- list()
   for (seed in seeds) {
     for (p in unique(grid$p)) {
@@ -39,6 +43,28 @@ study_linear_at <- function(grid, seeds = 1:100, n = 5000, m = 7, sigma = 0.2, w
   runs <- do.call(rbind, runs)
   row.names(runs) <- NULL
   runs
+}
+
+# Words as words, also where the data frame has them as factors; numbers as numbers.
+check_grid <- function(grid, call = parent.frame()) {
+  words <- intersect(c("method", "setting", "boundary", "gradient"), names(grid))
+  grid[words] <- lapply(grid[words], function(column) if (is.factor(column)) as.character(column) else column)
+  numbers <- intersect(c("p", "gamma", "c", "learning_rate"), names(grid))
+  good <- c(vapply(grid[words], is.character, TRUE) | vapply(grid[words], function(column) all(is.na(column)), TRUE),
+            vapply(grid[numbers], function(column) plain_numbers(column) || all(is.na(column)), TRUE))
+  if (!all(good)) {
+    bad <- c(words, numbers)[!good][1]
+    cli::cli_abort(c("{.arg grid} must have {if (bad %in% words) 'words' else 'numbers'} in its column {.field {bad}}.",
+                     "x" = "It has {describe(grid[[bad]])}."), call = call)
+  }
+  for (i in seq_len(nrow(grid))) {
+    assert_choice(grid$method[i], "grid$method", c("sense", "r-at", "nt"), call = call)
+    assert_choice(grid$setting[i], "grid$setting", names(linear_at_settings()), call = call)
+    assert_number(grid$p[i], "grid$p", 0, 1, TRUE, TRUE, call = call)
+    assert_number(grid$gamma[i], "grid$gamma", 0, open_upper = TRUE, call = call)
+    assert_number(grid$c[i], "grid$c", 0, 1, call = call)
+  }
+  grid
 }
 
 complete_grid <- function(grid) {
@@ -80,11 +106,12 @@ study_row <- function(data, row, start, seed, window) {
 #'   the most frequent `type` at the end with its share.
 #' @export
 summarise_study <- function(runs, level = 0.95) {
-  if (!is.data.frame(runs) || !all(c("alternates", "settles", "robust_risk") %in% names(runs))) {
+  needed <- c(study_keys(), "alternates", "settles", "standard_risk", "robust_risk", "turn", "between", "type")
+  if (!is.data.frame(runs) || !all(needed %in% names(runs)) || !nrow(runs)) {
     cli::cli_abort(c("{.arg runs} must come from {.fn study_linear_at}.",
                      "x" = "You gave {describe(runs)}."))
   }
-  assert_number(level, "level", 0, 1, TRUE, TRUE)
+  level <- assert_number(level, "level", 0, 1, TRUE, TRUE)
   keys <- study_keys()
   groups <- split(runs, factor(do.call(paste, runs[keys]), unique(do.call(paste, runs[keys]))))
   out <- do.call(rbind, lapply(groups, function(g) {

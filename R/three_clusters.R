@@ -22,7 +22,7 @@
 three_clusters <- function(n = 5000, p = 0.55, m = 7, sigma = 0.2, seed = NULL) {
   n <- assert_count(n, "n")
   law <- assert_law(p, m, sigma)
-  if (!is.null(seed)) seed <- assert_count(seed, "seed", lower = 0)
+  seed <- assert_seed(seed)
   data <- with_seed(seed, draw_clusters(n, law))
   structure(data, class = c("three_clusters", "data.frame"), law = law, seed = seed)
 }

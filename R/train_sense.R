@@ -21,7 +21,8 @@
 #'   `"capacity-1"`, `"capacity-2"`, ..., its sequence of growing networks. For
 #'   colour images `"cifar-cnn-1"`, `"cifar-cnn-2"`, `"resnet20"` (32, 44, 56),
 #'   `"wrn-34-10"`. Or `"module:factory"`, a Python function that makes a
-#'   network, in a module that Python can import.
+#'   network, in a module that Python can import. A run whose network is such a function is
+#'   resumed only where `model` names it again, since its code runs with your rights.
 #' @param c Lowest probability of the true class that a moved image may have,
 #'   from 0 to 1. The paper recommends 0.5 or more.
 #' @param eps Radius of the ball of perturbations, in pixels of 0 to 1.
@@ -59,7 +60,7 @@ train_sense <- function(data = "mnist-sample", method = "sense", model = NULL,
                         c = NULL, eps = NULL, epochs = NULL, ...,
                         x = NULL, y = NULL, x_test = NULL, y_test = NULL,
                         recipe = NULL, control = sense_control()) {
-  if (!missing(data) && !is.character(data) && is.null(x)) {
+  if (!missing(data) && is.array(data) && is.null(x)) {
     x <- data
   } else if (!missing(data) && !is.null(x)) {
     cli::cli_abort("Give either {.arg data}, a name, or images as {.arg x}, not both.")
@@ -67,6 +68,7 @@ train_sense <- function(data = "mnist-sample", method = "sense", model = NULL,
   if (!inherits(control, "sense_control")) {
     cli::cli_abort("{.arg control} must be what {.fun sense_control} gives.")
   }
+  recipe <- check_name(recipe, "recipe")
   images <- if (!is.null(x)) as_images(x, y, x_test, y_test)
   set <- drop_null(list(
     dataset = if (!is.null(x)) "arrays" else if (!missing(data)) data,
@@ -74,28 +76,23 @@ train_sense <- function(data = "mnist-sample", method = "sense", model = NULL,
     model = model, c = c, eps = eps, epochs = epochs
   ))
   options <- as_options(utils::modifyList(control$options, utils::modifyList(set, named_dots(...))))
+  again <- if (!is.null(control$resume)) options$model
+  if (!is.null(again)) options$model <- NULL
   check_resume(control, options)
-  run_training(options, recipe, images, control, command = sys.call())
+  run_training(options, recipe, images, control, command = sys.call(), model = again)
 }
 
 # The part that needs Python.
-run_training <- function(options, recipe, images, control, command, call = parent.frame()) {
-  bridge <- sense_bridge(call)
+run_training <- function(options, recipe, images, control, command, model = NULL,
+                         call = parent.frame()) {
   resume <- !is.null(control$resume)
   folder <- control$resume %||% control$out %||% tempfile("sense-run-")
-  done <- with_python_errors(
-    bridge$train(
-      options,
-      base = recipe,
-      out = path.expand(folder),
-      images = images,
-      resume = resume,
-      cache_dir = tools::R_user_dir("sense", "cache"),
-      on_epoch = if (!control$quiet) function(line) message(line),
-      command = paste(deparse(command), collapse = " ")
-    ),
-    call = call
-  )
+  done <- call_python("train", list(
+    options = options, base = recipe, out = path.expand(folder), images = images,
+    resume = resume, cache_dir = tools::R_user_dir("sense", "cache"),
+    on_epoch = if (!control$quiet) function(line) message(line),
+    command = paste(deparse(command), collapse = " "), model = model
+  ), call)
   if (done$stopped) {
     cli::cli_abort(
       c(
@@ -117,10 +114,26 @@ named_dots <- function(..., call = parent.frame()) {
 }
 
 # R's numbers are fine as they are but for vectors, which Python wants as lists.
-as_options <- function(options) {
+as_options <- function(options, call = parent.frame()) {
+  options <- drop_null(options)
+  for (name in names(options)) check_option(options[[name]], name, call)
   lapply(options, function(value) {
-    if (length(value) > 1) as.list(value) else value
+    value <- as.vector(value)
+    if (length(value) > 1) as.list(unname(value)) else unname(value)
   })
+}
+
+# Numbers, words, TRUE or FALSE: what it may be else, Python says.
+check_option <- function(value, name, call = parent.frame()) {
+  plain <- is.null(dim(value)) && !is.object(value) && length(value) &&
+    (is.character(value) || is.numeric(value) || is.logical(value))
+  if (!plain || anyNA(value)) {
+    cli::cli_abort(
+      c("{.arg {name}} must be a number, a string, TRUE or FALSE, or several of them.",
+        x = "You gave {describe(value)}."),
+      call = call
+    )
+  }
 }
 
 check_resume <- function(control, options, call = parent.frame()) {

@@ -15,6 +15,8 @@
 #' @export
 wilson_interval <- function(k, n, level = 0.95) {
   check_counts(k, n)
+  k <- as.numeric(k)
+  n <- as.numeric(n)
   check_level(level)
   z <- stats::qnorm((1 + level) / 2)
   p <- k / n
@@ -29,11 +31,13 @@ wilson_interval <- function(k, n, level = 0.95) {
 }
 
 check_counts <- function(k, n, call = parent.frame()) {
-  good <- is.numeric(k) && is.numeric(n) && !anyNA(k) && !anyNA(n) &&
+  good <- plain_numbers(k) && plain_numbers(n) && length(k) && length(n) &&
+    all(is.finite(k), is.finite(n)) && all(k == round(k), n == round(n)) &&
+    (length(k) == length(n) || length(n) == 1 || length(k) == 1) &&
     all(n >= 1) && all(k >= 0) && all(k <= n)
   if (!good) {
     cli::cli_abort(
-      "{.arg k} of {.arg n} must be numbers with n >= 1 and 0 <= k <= n.",
+      "{.arg k} of {.arg n} must be whole numbers with n >= 1 and 0 <= k <= n, as many of one as of the other, or one.",
       call = call
     )
   }
@@ -42,10 +46,10 @@ check_counts <- function(k, n, call = parent.frame()) {
 check_level <- function(level, call = parent.frame()) {
   if (!is_number(level) || level <= 0 || level >= 1) {
     cli::cli_abort(
-      "{.arg level} must be a number between 0 and 1, not {.val {level}}.",
+      "{.arg level} must be a number between 0 and 1, not {describe(level)}.",
       call = call
     )
   }
 }
 
-is_number <- function(x) is.numeric(x) && length(x) == 1 && !is.na(x)
+

@@ -1,6 +1,7 @@
 """All that R calls. Arguments and answers are plain: numbers, strings, lists, named lists, arrays
 and, for weights, bytes. Nobody else needs this module, and R needs no other."""
 
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,23 @@ from .runs import check_same_data, put_weights, read_run
 from .train import Stopped, fit
 
 PREDICT_BATCH = 500
+TASKS = ("train", "predict", "evaluate", "adversarial_examples", "compare")
 FIT = "the fit"
 IMAGES_AT_ONCE = 256  # taken from R's order of an array to torch's
+
+
+def answer(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What one of `TASKS` gives, as "value"; or "refused", the message of an error of the user's
+    input; or "interrupted"; or "fault", the traceback of any other error. R tells them apart."""
+    assert task in TASKS
+    try:
+        return {"value": globals()[task](**arguments)}
+    except KeyboardInterrupt:
+        return {"interrupted": True}
+    except InputError as error:
+        return {"refused": str(error)}
+    except Exception:
+        return {"fault": traceback.format_exc()}
 
 
 def train(

@@ -41,6 +41,12 @@ evaluation_folder <- function(right, ..., attacks = NULL, eps = 0.3, norm = "inf
     ),
     file.path(folder, "config.json")
   )
+  sealed(folder)
+}
+
+# A folder whose files are as a test wants them.
+sealed <- function(folder) {
+  suppressMessages(seal_run(folder))
   folder
 }
 
@@ -77,7 +83,7 @@ add_curves <- function(folder, n = 4) {
     cbind(left, estimate = 0, lower = 0, upper = 0),
     file.path(folder, "convergence_accuracy.csv"), row.names = FALSE
   )
-  folder
+  sealed(folder)
 }
 
 `%||%` <- function(x, y) if (is.null(x)) y else x

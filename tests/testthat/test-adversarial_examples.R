@@ -29,6 +29,7 @@ test_that("JSON gives the same as the bridge", {
   folder <- tempfile("run-")
   dir.create(folder)
   write_json_file(plain_examples(), file.path(folder, "examples.json"))
+  sealed(folder)
   expect_equal(adversarial_examples(folder), sense:::as_examples(plain_examples()))
 })
 

@@ -50,7 +50,7 @@ test_that("results are kept in the fit's folder, to go on with and to compare", 
   expect_error(compare_sense(first, second), "was not evaluated")
   quick(second, c("fgsm", "pgd"), judge = FALSE)
   comparison <- compare_sense(first, second)
-  theirs <- sense:::sense_bridge()$compare(list(a = first$folder, b = second$folder))
+  theirs <- sense:::call_python("compare", list(folders = list(a = first$folder, b = second$folder)))
   column <- function(name) unlist(lapply(theirs$pairs, `[[`, name))
   for (name in c("attack", "n", "both", "only_first", "only_second", "neither", "p", "p_holm")) {
     expect_equal(comparison$pairs[[name]], column(name))
@@ -116,14 +116,17 @@ test_that("an attack from another network takes a fit as its source", {
 })
 
 test_that("one that was stopped says where to go on", {
-  fit <- structure(list(config = list(dataset = "mnist-sample"), weights = raw(1)), class = "sense_fit")
+  fit <- seal_run(structure(
+    list(config = list(dataset = "mnist-sample"), weights = raw(1), description = "{}"),
+    class = "sense_fit"
+  ))
   cache <- sense:::bridge_cache
   before <- cache$module
   on.exit(cache$module <- before)
   asked <- NULL
-  cache$module <- list(evaluate = function(...) {
-    asked <<- list(...)
-    list(stopped = TRUE, folder = asked$out)
+  cache$module <- list(answer = function(task, arguments) {
+    asked <<- arguments
+    list(value = list(stopped = TRUE, folder = asked$out))
   })
   expect_error(
     evaluate_sense(fit, c("fgsm", "pgd"), norm = Inf, curve = 0.1, out = "some-folder", threads = 2),

@@ -2,7 +2,7 @@ damaged <- function(change) {
   folder <- evaluation_folder(list(natural = c(1, 1, 0), pgd = c(1, 0, 0)))
   path <- file.path(folder, "outcomes.csv")
   writeLines(change(readLines(path)), path)
-  folder
+  sealed(folder)
 }
 
 test_that("outcomes that contradict themselves are refused", {
@@ -28,12 +28,15 @@ test_that("gzipped outcomes are the same", {
   writeLines(readLines(path), zipped)
   close(zipped)
   file.remove(path)
+  sealed(folder)
   expect_identical(read_sense_evaluation(folder)$outcomes, before)
 })
 
 test_that("a network without a known training is called by its name", {
   folder <- evaluation_folder(list(natural = 1, pgd = 1), name = "somebody-s")
   file.remove(file.path(folder, "config.json"))
+  expect_error(read_sense_evaluation(folder), "config.json' is missing, which 'manifest.json' lists")
+  sealed(folder)
   evaluation <- read_sense_evaluation(folder)
   expect_equal(evaluation$target$method, "somebody-s")
   expect_equal(evaluation$target$model, "capacity-1")

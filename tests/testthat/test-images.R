@@ -37,10 +37,10 @@ test_that("bad images and classes are refused with what was received", {
   expect_error(as_images(matrix(0, 8, 10), 1:8), "10 pixels.*no square")
   expect_error(as_images(array(0, c(8, 2, 2)), NULL), "need their classes")
   expect_error(as_images(array(0, c(8, 2, 2)), 1:7), "each of the 8 images, not 7")
-  expect_error(as_images(array(0, c(8, 2, 2)), c(1:7, NA)), "1 missing.*first at 8")
-  expect_error(as_images(array(0, c(3, 2, 2)), 1:3), "too few")
+  expect_error(as_images(array(0, c(8, 2, 2)), c(rep(1:2, 3), 1, NA)), "1 missing.*first at 8")
+  expect_error(as_images(array(0, c(3, 2, 2)), c("a", "b", "a")), "too few")
   expect_error(
-    sense:::as_images(array(0, c(8, 2, 2)), 1:8, array(0, c(1, 2, 2)), NULL),
+    sense:::as_images(array(0, c(8, 2, 2)), factor(1:8), array(0, c(1, 2, 2)), NULL),
     "both"
   )
 })

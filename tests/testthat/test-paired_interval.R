@@ -51,6 +51,6 @@ test_that("one who is always right and one who is always wrong reach 1", {
 })
 
 test_that("more images than there are is refused", {
-  expect_error(paired_interval(3, 3, 5), "0 <= k <= n")
-  expect_error(paired_interval(-1, 3, 5), "0 <= k <= n")
+  expect_error(paired_interval(3, 3, 5), "whose sum is at most `n`")
+  expect_error(paired_interval(-1, 3, 5), "whose sum is at most `n`")
 })

@@ -1,15 +1,3 @@
-test_that("Python's errors keep their words and lose the rest", {
-  expect_equal(sense:::python_message("ValueError: eps must be 0 or more"), "eps must be 0 or more")
-  expect_equal(
-    sense:::python_message("sense.x.MyError: a: b\n\nDetailed traceback:\n  File ..."),
-    "a: b"
-  )
-  expect_equal(
-    sense:::python_message("OSError: no\nRun `reticulate::py_last_error()` for details."),
-    "no"
-  )
-})
-
 test_that("one requirements list serves both languages", {
   needed <- sense:::python_requirements()
   expect_true(any(grepl("^torch", needed)))

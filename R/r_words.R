@@ -1,0 +1,44 @@
+# Python's messages name the options of the command line; here they become arguments of R. The one
+# place for that: errors and the stored words of an evaluation go through it.
+
+r_words <- function(text) {
+  for (i in seq_along(shell_words)) text <- gsub(names(shell_words)[i], shell_words[[i]], text, perl = TRUE)
+  for (flag in shell_flags) {
+    text <- gsub(sprintf("--%s(?![\\w-])( it\\b)?", flag), sprintf("`%s = TRUE`", flag), text, perl = TRUE)
+    text <- gsub(sprintf("--no-%s(?![\\w-])", flag), sprintf("`%s = FALSE`", flag), text, perl = TRUE)
+  }
+  found <- gregexpr(option_pattern, text, perl = TRUE)
+  regmatches(text, found) <- lapply(regmatches(text, found), as_arguments)
+  text
+}
+
+# Options that need no value in the shell, with `_` as R has them.
+shell_flags <- c("overwrite", "cascade", "judge")
+
+# Commands, and advice for the shell beside R's own.
+shell_words <- c(
+  ",? or in the shell --[\\w-]+ \\S+" = "",
+  "as model=\\.\\.\\. in Python or --model MODULE:FACTORY in the shell" = "as `model = \"MODULE:FACTORY\"`",
+  "python -m sense\\.seal (\\S+), or seal_run\\(\\) in R" = "`seal_run(\"\\1\")`",
+  "python -m sense\\.seal (\\S+)" = "`seal_run(\"\\1\")`",
+  "(?:python -m sense\\.train )?--resume (?!RUN\\b)([^\\s,;:]*[^\\s,;:.])" = "`train_sense(control = sense_control(resume = \"\\1\"))`",
+  "python -m sense\\.evaluate ([^\\s-][^\\s,;]*)" = "`evaluate_sense(\"\\1\")`",
+  "python -m sense\\.(train|evaluate)" = "`\\1_sense()`",
+  "python -m sense\\.report" = "`sense_report()`"
+)
+
+# An option, and its value where it is a number, a choice or a word in capitals.
+option_pattern <- "(?<![\\w-])--[a-z][a-z0-9]*(-[a-z0-9]+)*( ([0-9][0-9./e-]*[0-9]|[0-9]|True|False|[A-Z]{3,}(:[A-Z]+)?)(?![\\w]))?"
+
+as_arguments <- function(options) {
+  vapply(options, function(option) {
+    parts <- strsplit(option, " ", fixed = TRUE)[[1]]
+    name <- gsub("-", "_", sub("^--", "", parts[1]))
+    value <- parts[-1]
+    if (!length(value)) {
+      return(sprintf("`%s`", name))
+    }
+    value <- switch(value, True = "TRUE", False = "FALSE", value)
+    sprintf("`%s = %s`", name, value)
+  }, "", USE.NAMES = FALSE)
+}
