@@ -11,7 +11,7 @@
 #' @param attack Which attack, as in [evaluate_sense()]; PGD unless given.
 #' @param ... Further options of the attack by name, as in [evaluate_sense()].
 #' @param x,y,data_dir,model,device,threads As in [evaluate_sense()].
-#' @param object What `adversarial_examples()` gave.
+#' @param object What `adversarial_examples()` gave. `print()` shows its first `n` images in words.
 #' @return A list of class `sense_examples`, plain R data: `table`, a data frame
 #'   with a row for each image: `image` (counted from 0), `class`, `prediction`
 #'   and its `probability`, and the same of the attacked image, `attacked` and
@@ -37,6 +37,26 @@ adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y 
     model = check_name(model, "model"), device = check_name(device, "device"),
     threads = check_whole(threads, "threads", 1)
   ))
+}
+
+#' @rdname adversarial_examples
+#' @export
+print.sense_examples <- function(x, n = 10, ...) {
+  total <- nrow(x$table)
+  cat(sprintf(
+    "<sense_examples> %d image%s of %s, %s; %s, %s\n", total, if (total == 1) "" else "s",
+    paste(dim(x$x)[-1], collapse = " x "), x$model, x$attack$label, describe_ball(x$attack)
+  ))
+  shown <- utils::head(x$table, n)
+  print_cells(data.frame(
+    image = shown$image, class = shown$class,
+    `the network says` = sprintf("%s (%.0f %%)", shown$prediction, 100 * shown$probability),
+    attacked = sprintf("%s (%.0f %%)", shown$attacked, 100 * shown$attacked_probability),
+    fate = fates(shown), check.names = FALSE
+  ))
+  if (total > n) cat(sprintf("and %d more. ", total - n))
+  cat("Pixels are in $x and $x_adv; autoplot() shows them.\n")
+  invisible(x)
 }
 
 # From what Python gives, rows of pixels in its order: channels, height, width.

@@ -129,11 +129,11 @@ test_images <- function(fit, x, y, call = parent.frame()) {
 # A call into Python that evaluates a fit: its description and weights, and what is set.
 call_evaluation <- function(task, fit, options, ..., call = parent.frame()) {
   check_sums(fit, "fit", call)
-  call_python(task, c(
+  call_python(task, drop_null(c(
     list(
       description = fit$description, weights = fit$weights, options = options,
       cache_dir = tools::R_user_dir("sense", "cache"), name = basename(fit$folder %||% "fit")
     ),
     list(...)
-  ), call)
+  )), call)
 }

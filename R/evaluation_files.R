@@ -78,7 +78,7 @@ judgement_table <- function(judgement) {
   data.frame(
     check = column("check", ""), verdict = column("verdict", ""),
     value = numbers(judgement$checks, "value"), threshold = numbers(judgement$checks, "threshold"),
-    text = column("text", "")
+    text = r_words(column("text", ""))
   )
 }
 

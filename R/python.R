@@ -156,7 +156,7 @@ quietly_start_python <- function() {
 # traceback.
 call_python <- function(task, arguments, call = parent.frame()) {
   bridge <- sense_bridge(call)
-  answer <- bridge$answer(task, drop_null(arguments))
+  answer <- bridge$answer(task, arguments)
   if (!is.null(answer$refused)) {
     text <- r_words(answer$refused)
     cli::cli_abort("{text}", call = call, class = "sense_python_error")

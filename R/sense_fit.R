@@ -9,7 +9,8 @@
 #'   with a row for each square grey image, as for [train_sense()].
 #' @param type `"class"` for the most probable class, `"prob"` for the
 #'   probabilities of all.
-#' @param device Where to compute, as in [sense_control()].
+#' @param device,model Where to compute, and the network's name once more where it is a
+#'   `"module:factory"`, as in [evaluate_sense()].
 #' @param ... Not used.
 #' @return `predict()`: a factor of length n, or a matrix n x classes whose rows
 #'   sum to 1. `summary()`: an object that prints the options, the last epoch
@@ -116,10 +117,10 @@ predict.sense_fit <- function(object, newdata, type = c("class", "prob"), device
   }
   images <- as_image_array(newdata, "newdata")
   check_sums(object, "object")
-  probabilities <- call_python("predict", list(
+  probabilities <- call_python("predict", drop_null(list(
     description = object$description, weights = object$weights, x = images,
     device = check_name(device, "device"), model = check_name(model, "model")
-  ))
+  )))
   colnames(probabilities) <- object$data$classes
   if (type == "prob") {
     return(probabilities)

@@ -157,7 +157,7 @@ def _need(package: str) -> None:
     """Raise MissingPackageError, saying what to install, unless R has the package."""
     if not _robjects().r["requireNamespace"](package, quietly=True)[0]:
         remedy = (
-            "run R CMD INSTALL . in the sense repository"
+            "run R CMD build . && R CMD INSTALL sense_*.tar.gz in its sources"
             if package == "sense"
             else f"run install.packages('{package}') in R"
         )

@@ -96,7 +96,19 @@ test_that("a network of one's own comes from a Python module", {
     control = sense_control(threads = 1, monitor = 16, quiet = TRUE)
   )
   expect_equal(fit$config$model, "own_network:make")
-  expect_equal(dim(predict(fit, array(0, c(2, 28, 28)), type = "prob")), c(2, 10))
+  images <- array(0, c(2, 28, 28))
+  # Its code runs only where the user names it again.
+  expect_error(predict(fit, images), "name it yourself: model = \"own_network:make\"$")
+  expect_error(evaluate_sense(fit, "fgsm", n = 5, threads = 1, quiet = TRUE), "model = ")
+  expect_error(adversarial_examples(fit, n = 2), "model = ")
+  expect_equal(dim(predict(fit, images, type = "prob", model = "own_network:make")), c(2, 10))
+  evaluation <- evaluate_sense(
+    fit, "fgsm", n = 5, threads = 1, judge = FALSE, quiet = TRUE, model = "own_network:make"
+  )
+  expect_equal(evaluation$data$n, 5)
+  examples <- adversarial_examples(fit, n = 2, steps = 1, restarts = 1, model = "own_network:make")
+  expect_equal(nrow(examples$table), 2)
+  expect_error(train_sense(control = sense_control(resume = fit$folder)), "model = ")
 })
 
 test_that("boundary rules are options, and how near stage B ends is reported", {
