@@ -28,7 +28,10 @@ adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y 
   options <- evaluation_options(attacks = attack, ...)
   asked <- !is.null(n) || length(options) || !is.null(x)
   if (!asked && is_string(fit) && run_has(fit, "examples.json")) {
-    return(as_examples(read_run_json(fit, "examples.json", simplify = TRUE)))
+    stored <- read_run_json(fit, "examples.json", simplify = TRUE)
+    return(tryCatch(as_examples(stored), error = function(e) {
+      damaged(file.path(fit, "examples.json"), first_line(e))
+    }))
   }
   fit <- as_fit(fit)
   as_examples(call_evaluation(
@@ -61,6 +64,7 @@ print.sense_examples <- function(x, n = 10, ...) {
 
 # From what Python gives, rows of pixels in its order: channels, height, width.
 as_examples <- function(plain) {
+  stopifnot(length(unlist(plain$shape)) == 3, length(plain$x) > 0, length(plain$images) > 0)
   shape <- unlist(plain$shape)
   column <- function(name) unlist(plain$images[[name]])
   classes <- unlist(plain$classes)

@@ -22,7 +22,7 @@ not_evaluated <- function(folder, name, call) {
 }
 
 read_outcomes <- function(folder, call = parent.frame()) {
-  outcomes <- read_run_csv(folder, "outcomes.csv", call)
+  outcomes <- read_run_csv(folder, "outcomes.csv", c("image", "label", "prediction", "correct"), call)
   if (is.null(outcomes)) not_evaluated(folder, "outcomes.csv", call)
   check_outcomes(outcomes, file.path(folder, "outcomes.csv"), call)
   outcomes

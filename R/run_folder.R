@@ -148,9 +148,11 @@ read_run_json <- function(folder, name, simplify = FALSE, call = parent.frame())
 }
 
 # A CSV file of the folder, gzipped or not; NULL where there is none.
-read_run_csv <- function(folder, name, call = parent.frame()) {
+# `columns` must be there, as numbers.
+read_run_csv <- function(folder, name, columns, call = parent.frame()) {
   if (run_has(folder, name)) {
-    return(parse_csv(read_run(folder, name, call), file.path(folder, name), call))
+    path <- file.path(folder, name)
+    return(check_columns(parse_csv(read_run(folder, name, call), path, call), columns, path, call))
   }
   zipped <- paste0(name, ".gz")
   if (!zipped %in% names(run_limits()) || !run_has(folder, zipped)) {
@@ -158,7 +160,19 @@ read_run_csv <- function(folder, name, call = parent.frame()) {
     return(NULL)
   }
   path <- file.path(folder, zipped)
-  parse_csv(gunzip(read_run(folder, zipped, call), run_limits()[[name]], path, call), path, call)
+  text <- gunzip(read_run(folder, zipped, call), run_limits()[[name]], path, call)
+  check_columns(parse_csv(text, path, call), columns, path, call)
+}
+
+check_columns <- function(table, columns, path, call) {
+  good <- vapply(columns, function(name) plain_numbers(table[[name]]) && !anyNA(table[[name]]), TRUE)
+  if (!nrow(table) || !all(good)) {
+    damaged(path, cli::format_inline("it must have rows, with numbers in the columns {.val {columns}}"), call)
+  }
+  if ("k" %in% columns && any(table$k < 0 | table$k > table$n | table$n < 1)) {
+    damaged(path, "k must be from 0 to n", call)
+  }
+  table
 }
 
 #' Say that the files of a run are as they should be

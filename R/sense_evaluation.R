@@ -55,6 +55,13 @@ read_sense_evaluation <- function(folder, level = 0.95) {
 }
 
 as_evaluation <- function(folder, level, call = parent.frame()) {
+  tryCatch(build_evaluation(folder, level, call), error = function(e) {
+    if (inherits(e, "rlang_error")) stop(e)
+    damaged(file.path(folder, "evaluation.json"), paste("its parts are not what is expected:", first_line(e)), call)
+  })
+}
+
+build_evaluation <- function(folder, level, call) {
   evaluation <- read_evaluation_json(folder, call)
   outcomes <- read_outcomes(folder, call)
   target <- read_target(folder, evaluation, call)
@@ -70,9 +77,9 @@ as_evaluation <- function(folder, level, call = parent.frame()) {
       outcomes = outcomes,
       accuracy = accuracy,
       judgement = judgement_table(evaluation$judgement),
-      curve = with_intervals(read_run_csv(folder, "curve.csv", call), level),
-      convergence = read_run_csv(folder, "convergence.csv", call),
-      convergence_accuracy = with_intervals(read_run_csv(folder, "convergence_accuracy.csv", call), level),
+      curve = with_intervals(read_run_csv(folder, "curve.csv", c("eps", "k", "n"), call), level),
+      convergence = read_run_csv(folder, "convergence.csv", c("image", "step"), call),
+      convergence_accuracy = with_intervals(read_run_csv(folder, "convergence_accuracy.csv", c("restart", "step", "k", "n"), call), level),
       provenance = evaluation$provenance,
       folder = normalizePath(folder),
       level = level

@@ -41,6 +41,9 @@ read_sense_fit <- function(folder) {
   }
   text <- read_run_text(folder, "config.json")
   description <- parse_json_text(text, file.path(folder, "config.json"), simplify = TRUE)
+  if (!is.list(description$config) || !is.list(description$data)) {
+    damaged(file.path(folder, "config.json"), "it must hold config and data")
+  }
   metrics <- read_run_text(folder, "metrics.jsonl")
   with_sums(structure(
     list(

@@ -28,3 +28,41 @@ test_that("loading the package does not start Python", {
 test_that("install_sense() refuses a constraints file that is not there", {
   expect_error(install_sense(constraints = "no-such-file"), "no file")
 })
+
+# What Python does in a call is set here; the rest is real.
+with_task <- function(code, then) {
+  fresh_r(c(
+    "library(sense)", "bridge <- sense:::sense_bridge()",
+    sprintf("reticulate::py_run_string(\"import sense.bridge, time\\nfrom sense.errors import *\\ndef predict(**a):\\n    %s\\nsense.bridge.predict = predict\")", code),
+    "options(cli.width = 500)", then
+  ))
+}
+
+test_that("only errors of the user's input become a line; a fault keeps its traceback", {
+  skip_if_no_sense()
+  tell <- "e <- tryCatch(sense:::call_python('predict', list(a = 1)), error = identity); cat(class(e)[1], conditionMessage(e), sep = '\\n')"
+  said <- with_task("raise MissingFileError('pass --data-dir DIR')", tell)
+  expect_equal(utils::tail(said, 2), c("sense_python_error", "pass `data_dir = DIR`"))
+  for (fault in c("ValueError", "OSError", "ImportError", "RuntimeError", "KeyError")) {
+    said <- with_task(sprintf("raise %s('boo')", fault), tell)
+    expect_true("sense_python_fault" %in% said, info = fault)
+    expect_match(said, "Traceback (most recent call last)", fixed = TRUE, all = FALSE)
+    expect_match(said, "in predict", all = FALSE)
+  }
+})
+
+test_that("an interrupt is an interrupt, and no error", {
+  skip_if_no_sense()
+  skip_on_os("windows")
+  tell <- c(
+    "r <- tryCatch(sense:::call_python('predict', list(a = 1)), error = function(e) 'error', interrupt = function(i) 'interrupt')",
+    "cat(r, '\\n')", "sense:::call_python('predict', list(a = 1))", "cat('went on\\n')"
+  )
+  said <- with_task("raise KeyboardInterrupt", tell)
+  expect_match(said, "^interrupt", all = FALSE)
+  expect_false(any(grepl("went on|^error", said)))
+  # A real signal, while Python is at work.
+  signal <- "reticulate::py_run_string('import os, signal, threading; threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()')"
+  said <- with_task("[time.sleep(0.05) for i in range(400)]", c(signal, tell[1:2]))
+  expect_match(said, "^interrupt", all = FALSE)
+})

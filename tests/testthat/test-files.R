@@ -1,0 +1,36 @@
+test_that("a file is written whole or not at all, through no link, under no name that is known", {
+  folder <- tempfile()
+  dir.create(folder)
+  path <- file.path(folder, "x.txt")
+  victim <- tempfile()
+  writeLines("mine", victim)
+  file.symlink(victim, path)
+  file.symlink(victim, file.path(folder, ".x.txt.part"))
+  sense:::write_atomically(path, "new")
+  expect_equal(readBin(path, "raw", 10), charToRaw("new"))
+  expect_equal(readLines(victim), "mine")
+  expect_setequal(list.files(folder, all.files = TRUE, no.. = TRUE), c("x.txt", ".x.txt.part"))
+  expect_error(sense:::write_atomically(file.path(folder, "none", "x"), "new"), "could not be written")
+  # What lies at the temporary name is not written to.
+  expect_error(suppressWarnings(file(victim, "wxb")), "cannot open")
+})
+
+test_that("a gzip file gives no more than may be there", {
+  file <- tempfile(fileext = ".gz")
+  out <- gzfile(file, "wb")
+  writeBin(raw(3e6), out)
+  close(out)
+  bytes <- readBin(file, "raw", 1e6)
+  expect_equal(length(sense:::gunzip(bytes, 3e6, "x.gz")), 3e6)
+  expect_error(sense:::gunzip(bytes, 1e6, "x.gz"), "x.gz.*more than 1000000 bytes")
+})
+
+test_that("JSON that is nested deeply, or no object, is refused by the name of its file", {
+  read <- function(text) sense:::parse_json_text(text, "x.json")
+  expect_equal(read("{\"a\": \"[[[[\\\" {\"}"), list(a = "[[[[\" {"))
+  expect_error(read(paste0("{\"a\":", strrep("[", 2e5), strrep("]", 2e5), "}")), "x.json.*nested too deeply")
+  for (text in c("", "1", "[1]", "{", "nonsense", "\"https://example.invalid\"")) expect_error(read(text), "x.json")
+  expect_error(sense:::as_text(as.raw(c(65, 0)), "x"), "no text")
+  expect_error(sense:::as_text(as.raw(c(0xff, 0xfe)), "x"), "no text")
+  expect_error(sense:::parse_json_lines("{\"a\": 1}\n{", "x.jsonl"), "x.jsonl")
+})
