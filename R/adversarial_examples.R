@@ -25,6 +25,7 @@
 #' @export
 adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y = NULL,
                                  data_dir = NULL, model = NULL, device = NULL, threads = NULL) {
+  check_path(data_dir, "data_dir")
   options <- evaluation_options(attacks = attack, ...)
   asked <- !is.null(n) || length(options) || !is.null(x)
   if (!asked && is_string(fit) && run_has(fit, "examples.json")) {
