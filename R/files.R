@@ -118,7 +118,9 @@ parse_json_lines <- function(text, path, call = parent.frame()) {
     jsonlite::stream_in(connection, verbose = FALSE),
     error = function(e) damaged(path, first_line(e), call)
   )
-  if (!is.data.frame(table) || !nrow(table)) damaged(path, "it has no lines", call)
+  if (!is.data.frame(table) || !nrow(table) || !is.numeric(table$epoch)) {
+    damaged(path, "it must have a line for each epoch", call)
+  }
   table
 }
 

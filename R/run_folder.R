@@ -266,8 +266,7 @@ check_sums <- function(fit, arg, call = parent.frame()) {
     )
   }
   now <- fit_sums(fit)
-  differ <- names(now)[!mapply(identical, now, fit$sums[names(now)])]
-  if (is.null(fit$sums)) differ <- names(now)
+  differ <- Filter(function(part) !identical(now[[part]], fit$sums[[part]]), names(now))
   if (length(differ)) {
     cli::cli_abort(
       c(
