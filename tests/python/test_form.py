@@ -80,7 +80,7 @@ def test_each_place_is_missed_and_of_one_kind(content):
 )
 def test_the_place_is_named(content, change, place):
     change(content)
-    with pytest.raises(ValueError, match=rf"see its {place}\. Evaluate again"):
+    with pytest.raises(ValueError, match=rf"see its {place}\. Evaluate anew"):
         check_form(content, WHERE)
 
 

@@ -42,10 +42,18 @@ class Ended:
         return errors[-1][:500] if errors else self.err[-500:]
 
     def line(self) -> str:
-        """The one line of a command that refuses bad input. Raises `Failure` for anything else."""
-        if self.code != 2 or self.err.count("\n") != 1 or "Traceback" in self.err:
+        """The one line of a command that refuses bad input, which warnings may stand before.
+        Raises `Failure` for anything else."""
+        warnings = len(re.findall(r"Warning: ", self.err))
+        lines = self.err.splitlines()
+        if (
+            self.code != 2
+            or "Traceback" in self.err
+            or not lines[-1].startswith("sense.")
+            or len(lines) > 1 + 2 * warnings
+        ):
             raise Failure(f"not one line and exit status 2, but {self.code}:\n{self.err}")
-        return self.err.strip()
+        return lines[-1]
 
 
 class Child:

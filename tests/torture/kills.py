@@ -141,9 +141,11 @@ def _interrupted(
 
         child = Child(struck, log)
     ended = child.end()
-    # A signal at the very start or end finds no handler yet.
-    expected = {0, -number, -signal.SIGXFSZ, -signal.SIGHUP} | {128 + number, 1 if number ==
-                signal.SIGINT else 0}  # fmt: skip
-    if ended.code not in expected or (ended.code == 128 + number and "stopped" not in ended.err):
+    words = {0: "", 128 + number: "stopped", -number: "", -signal.SIGXFSZ: ""}
+    told = words.get(ended.code)
+    if number == signal.SIGINT and ended.code in (1, 130) and "stopped" not in ended.err:
+        # Before or after the command's own work nothing can be resumed.
+        told = "KeyboardInterrupt" if ended.code == 1 else "interrupted"
+    if told is None or told not in ended.err:
         raise Failure(f"struck by {number!r} ({way}), it ends with {ended.code}:\n{ended.err}")
     return ended

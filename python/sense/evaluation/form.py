@@ -78,7 +78,7 @@ def check_form(content: dict[str, Any], where: Path) -> None:
     if wrong:
         raise InputError(
             f"{where} is damaged, or of another version of sense: see its {', '.join(wrong[:5])}. "
-            "Evaluate again, with --overwrite"
+            "Evaluate anew, with --overwrite"
         )
 
 
@@ -95,7 +95,7 @@ def check_rows(outcomes: Sequence[Outcome], content: dict[str, Any], where: Path
         if len(natural) == content["data"]["n"]:
             return
     raise InputError(
-        f"{where} has other rows than its evaluation.json says: evaluate again, with --overwrite"
+        f"{where} has other rows than its evaluation.json says: evaluate anew, with --overwrite"
     )
 
 
