@@ -97,8 +97,17 @@ def rows(*attacks, images=(0, 1, 2)):
         rows("natural", images=(0, 1)),
         rows("natural") + rows("pgd", images=(0, 0, 1)),
         rows("natural") + rows("pgd", images=(0, 1, 7)),
+        rows("natural") + [Outcome(0, 5, "pgd", 5, 1)],
     ],
-    ids=["none", "no natural", "another attack", "an image less", "one twice", "another image"],
+    ids=[
+        "none",
+        "no natural",
+        "another attack",
+        "an image less",
+        "one twice",
+        "another image",
+        "another label",
+    ],
 )
 def test_rows_are_those_of_the_evaluation(outcomes):
     told = {"attacks": {"natural": {}, "pgd": {}}, "data": {"n": 3}}

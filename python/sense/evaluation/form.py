@@ -83,13 +83,14 @@ def check_form(content: dict[str, Any], where: Path) -> None:
 
 
 def check_rows(outcomes: Sequence[Outcome], content: dict[str, Any], where: Path) -> None:
-    """Raise ValueError where the outcomes are not those of this evaluation.json."""
-    images: dict[str, list[int]] = {}
+    """Raise ValueError where these are not the outcomes of this evaluation.json, all of them."""
+    images: dict[str, list[tuple[int, int]]] = {}
     for row in outcomes:
-        images.setdefault(row.attack, []).append(row.image)
+        images.setdefault(row.attack, []).append((row.image, row.label))
     natural = set(images.get("natural", []))
     for attack, of in images.items():
-        if attack not in content["attacks"] or len(set(of)) < len(of) or not natural.issuperset(of):
+        alike = len({image for image, _ in of}) == len(of) and natural == set(of)
+        if attack not in content["attacks"] or not alike:
             break
     else:
         if len(natural) == content["data"]["n"]:
