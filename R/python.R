@@ -155,6 +155,7 @@ quietly_start_python <- function() {
 # in the words of R; an interrupt as an interrupt; any other error is a fault, and keeps Python's
 # traceback.
 call_python <- function(task, arguments, call = parent.frame()) {
+  force(arguments) # what is wrong with these is told first, without Python too
   bridge <- sense_bridge(call)
   answer <- bridge$answer(task, arguments)
   if (!is.null(answer$refused)) {
