@@ -97,7 +97,8 @@ def rows(*attacks, images=(0, 1, 2)):
         rows("natural", images=(0, 1)),
         rows("natural") + rows("pgd", images=(0, 0, 1)),
         rows("natural") + rows("pgd", images=(0, 1, 7)),
-        rows("natural") + [Outcome(0, 5, "pgd", 5, 1)],
+        rows("natural") + rows("pgd", images=(0, 1)),
+        [*rows("natural"), *rows("pgd", images=(0, 1)), Outcome(2, 5, "pgd", 5, 1)],
     ],
     ids=[
         "none",
@@ -106,6 +107,7 @@ def rows(*attacks, images=(0, 1, 2)):
         "an image less",
         "one twice",
         "another image",
+        "one left out",
         "another label",
     ],
 )
