@@ -78,7 +78,6 @@ train_sense <- function(data = "mnist-sample", method = "sense", model = NULL,
   options <- as_options(utils::modifyList(control$options, utils::modifyList(set, named_dots(...))))
   again <- if (!is.null(control$resume)) options$model
   if (!is.null(again)) options$model <- NULL
-  check_resume(control, options)
   run_training(options, recipe, images, control, command = sys.call(), model = again)
 }
 
@@ -131,16 +130,6 @@ check_option <- function(value, name, call = parent.frame()) {
     cli::cli_abort(
       c("{.arg {name}} must be a number, a string, TRUE or FALSE, or several of them.",
         x = "You gave {describe(value)}."),
-      call = call
-    )
-  }
-}
-
-check_resume <- function(control, options, call = parent.frame()) {
-  options$dataset <- if (!identical(options$dataset, "arrays")) options$dataset
-  if (!is.null(control$resume) && length(options)) {
-    cli::cli_abort(
-      "A run is resumed with the options it has: leave out {.arg {names(options)}}.",
       call = call
     )
   }

@@ -30,7 +30,7 @@ from .models import build_to_fill
 from .models.handed_over import repeated
 from .networks import as_logits, plain_torch
 from .progress import epoch_line
-from .runs import check_same_data, put_weights, read_run
+from .runs import check_same_data, load_tests_of, put_weights, read_run
 from .train import Stopped, fit
 
 PREDICT_BATCH = 500
@@ -67,10 +67,19 @@ def train(
     """Train, and say which folder the run is in and whether it was stopped before its end.
 
     `images` is what `as_image_data` takes. `on_epoch` is called with a line of text an epoch.
-    With `resume`, the options are those of the run in `out`, and `model` is as in `predict`.
+    With `resume`, the options are changes of those of the run in `out`, and `model` is as in
+    `predict`.
     """
     folder = Path(out)
-    config = read_run(folder)[0] if resume else from_plain(options, recipe(base or DEFAULT_RECIPE))
+    if resume and base is not None:
+        raise InputError("a run is resumed with the options it has: leave out the recipe")
+    own = read_run(folder)[0] if resume else recipe(base or DEFAULT_RECIPE)
+    if resume:
+        options = dict(options)
+        model = model or options.pop("model", None)
+        if images is not None and own.dataset == "arrays":
+            options.pop("dataset", None)  # is said with images that are given again
+    config = from_plain(options, own)
     if images is not None:
         data = as_image_data(**images)
     else:
@@ -208,9 +217,9 @@ def as_target(
         data = as_image_data(**images)
         check_same_data(Path(name), run, data)
     else:
-        where = config.data_dir if data_dir is None else Path(data_dir)
-        data = load_data(config.dataset, where, None if cache_dir is None else Path(cache_dir))
-        check_same_data(Path(name), run, data)
+        where = None if data_dir is None else Path(data_dir)
+        cache = None if cache_dir is None else Path(cache_dir)
+        data = load_tests_of(name, config, run, where, cache)
     network = _network(config, run, weights, model, name)
     return Target(name, "fit", config.model, network, data, out, run["config"])
 

@@ -4,14 +4,18 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, get_type_hints
 
 import torch
 import tyro
 
+from . import __version__
 from .config import DEFAULT_RECIPE, RECIPES, Config, from_plain, recipe
+from .config.checks import float_options, number_of
+from .config.options import option_types
 from .distributed import AgreedError, join
 from .errors import InputError, NotFiniteError
 from .evaluate import Stopped as EvaluationStopped
@@ -38,12 +42,15 @@ class TrainArguments:
     ] = None
     resume: Annotated[
         Path | None,
-        tyro.conf.arg(help="go on with the run in this folder, with the options it has"),
-    ] = None
+        tyro.conf.arg(help="resume the run in this folder with the options it has. What says where "
+                           "it runs may be given anew (--data-dir, --device, --threads ...), and "
+                           "more --epochs"),
+    ] = None  # fmt: skip
 
 
 def train_main(argv: list[str] | None = None) -> None:
     """`python -m sense.train`."""
+    show_version(argv)
     argv = list(sys.argv[1:] if argv is None else argv)
     with one_line_errors("sense.train"):
         ranks = join()
@@ -63,26 +70,65 @@ def train_main(argv: list[str] | None = None) -> None:
 def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool, bool, str | None]:
     """The run's options in plain types, its folder, whether it is resumed, whether the folder was
     named, and, for a run that is resumed, the network that was."""
-    name, *rest = argv if argv and not argv[0].startswith("-") else [DEFAULT_RECIPE, *argv]
-    base = recipe(name)
+    resumed = _value_of("--resume", argv)
+    named_recipe = bool(argv) and not argv[0].startswith("-")
+    name, *rest = argv if named_recipe else [DEFAULT_RECIPE, *argv]
+    if resumed is not None and named_recipe:
+        raise InputError(f"--resume takes the options the run has: leave out the recipe {name}")
+    base = recipe(name) if resumed is None else read_run(Path(resumed))[0]
     recipes = ", ".join(RECIPES)
+    whose = name if resumed is None else f"the run in {resumed}"
     arguments = tyro.cli(
-        TrainArguments, args=rest, prog="python -m sense.train [RECIPE]", description=(
+        TrainArguments, args=with_numbers(rest, option_types()),
+        prog="python -m sense.train [RECIPE]", description=(
             "Train a network by sensible adversarial training (sense) or one of the methods it is "
-            f"compared with. RECIPE is one of {recipes}; the defaults below are those of {name}."
+            f"compared with. RECIPE is one of {recipes}; the defaults below are those of {whose}."
         ),
         default=TrainArguments(base),
     )  # fmt: skip
     out, config = arguments.out, arguments.config
     if arguments.resume is not None:
-        model = None if config.model == base.model else config.model
-        if replace(config, model=base.model) != base or out is not None:
-            raise InputError("--resume takes the options the run has: give no others")
-        config = read_run(arguments.resume)[0]
+        if out is not None:
+            raise InputError("--resume goes on in the run's own folder: leave out --out")
+        # A name of the network is asked for where it is a factory, and is no other option.
+        model = _value_of("--model", argv)
+        config = replace(config, model=base.model)
         return config.to_plain(), str(arguments.resume), True, True, model
     named = out is not None
     out = out or Path("runs") / f"{config.method}-{time.strftime('%Y%m%d-%H%M%S')}"
     return config.to_plain(), str(out), False, named, None
+
+
+def _value_of(option: str, argv: list[str]) -> str | None:
+    """What follows an option on the command line; None where it is not given."""
+    for i, word in enumerate(argv):
+        if word == option:
+            return argv[i + 1] if i + 1 < len(argv) else None
+        if word.startswith(f"{option}="):
+            return word.removeprefix(f"{option}=")
+    return None
+
+
+def with_numbers(argv: list[str], hints: Mapping[str, Any]) -> list[str]:
+    """The command line with fractions, such as 8/255, as numbers where an option is one."""
+    floats = {f"--{name.replace('_', '-')}" for name in float_options(hints)}
+    words, in_float = [], False
+    for word in argv:
+        option, equals, value = word.partition("=")
+        if word.startswith("--"):
+            in_float = option.replace("_", "-") in floats
+            number = equals and in_float and "/" in value
+            words.append(f"{option}={number_of(value)!r}" if number else word)
+        else:
+            words.append(repr(number_of(word)) if in_float and "/" in word else word)
+    return words
+
+
+def show_version(argv: list[str] | None) -> None:
+    """End with the version where that is asked for."""
+    if "--version" in (sys.argv[1:] if argv is None else argv):
+        print(f"sense {__version__}")
+        sys.exit(0)
 
 
 @dataclass(frozen=True)
@@ -121,9 +167,12 @@ class EvaluateArguments:
 
 def evaluate_main(argv: list[str] | None = None) -> None:
     """`python -m sense.evaluate`."""
+    show_version(argv)
+    argv = list(sys.argv[1:] if argv is None else argv)
     with one_line_errors("sense.evaluate"):
         arguments = tyro.cli(
-            EvaluateArguments, args=argv, prog="python -m sense.evaluate", description=(
+            EvaluateArguments, args=with_numbers(argv, get_type_hints(Settings)),
+            prog="python -m sense.evaluate", description=(
                 "Natural and robust accuracy of trained networks, with 95 % intervals, and what "
                 "the evaluation is worth. A target is the folder that sense.train wrote, a file of "
                 "weights, or MODULE:FACTORY. A command that was stopped goes on when it is given "

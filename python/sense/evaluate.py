@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from .data import ImageData
+from .data.images import as_images, as_labels
 from .devices import choose_device, place_to_evaluate
 from .draws import kept_random_state
 from .errors import InputError
@@ -56,15 +58,19 @@ class Stopped(Exception):  # noqa: N818  not an error: a signal came
 
 @plain_torch()
 def evaluate(
-    model: nn.Module, x: Tensor, y: Tensor, settings: Settings, source: nn.Module | None = None
+    model: nn.Module,
+    x: Tensor | NDArray[Any],
+    y: Tensor | NDArray[Any],
+    settings: Settings,
+    source: nn.Module | None = None,
 ) -> list[Outcome]:
-    """The outcomes of all images x (uint8, or float32 in [0, 1]) with int64 labels y, in memory.
-    The model is left in evaluation mode.
+    """The outcomes of all images x (0 to 255, or 0 to 1) with labels y, tensors or numpy arrays in
+    the forms of `ImageData`. The model is left in evaluation mode.
 
     eps must be set; n, draw, judge, curve and convergence of the settings are not used. `source` is
     the network that `transfer` makes its images on.
     """
-    settings = settings.complete(None, None)
+    settings, x, y = settings.complete(None, None), as_images(x), as_labels(y)
     if not 1 <= len(x) == len(y):
         raise InputError(
             f"as many labels as images are needed, and one at least: got {len(x)} "

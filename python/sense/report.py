@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from .cli import one_line_errors
+from .cli import one_line_errors, show_version
 from .errors import InputError, MissingFileError
 from .evaluation.examples import NUMBER, make_examples, settings_of, write_examples
 from .evaluation.summary import read_evaluation
@@ -159,6 +159,7 @@ def add_examples(
 
 def report_main(argv: list[str] | None = None) -> None:
     """`python -m sense.report`."""
+    show_version(argv)
     with one_line_errors("sense.report"):
         arguments = tyro.cli(
             ReportArguments, args=argv, prog="python -m sense.report", description=(

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from . import __version__
 from .checkpoint import load_weights
 from .config import Config
-from .data import ImageData
+from .data import ImageData, load_data, load_tests
 from .description import parse_description
 from .errors import InputError, MissingFileError
 from .models import build_to_fill
@@ -48,7 +48,8 @@ def create_run(
     description = {
         "config": config.to_plain(),
         "data": {
-            "name": data.name, "sha256": data.sha256, "shape": list(data.shape),
+            "name": data.name, "sha256": data.sha256, "test_sha256": data.test_sha256,
+            "shape": list(data.shape),
             "classes": list(data.classes), "train": len(data.train_x), "test": len(data.test_x),
         },
         "provenance": provenance(command) | {"processes": processes},
@@ -71,18 +72,60 @@ def resume_run(run: RunFolder, config: Config, data: ImageData) -> None:
     read_run(folder)  # a folder that is no run is told before it is locked
     run.lock()
     begun, description = read_run(folder)
-    where = {"data_dir", "device", "threads", "compile", "compact_every", "cudnn_benchmark"}
     before, now = begun.to_plain(), config.to_plain()
-    other = [
-        f"{name} ({before[name]}, not {now[name]})"
-        for name in before.keys() - where
-        if before[name] != now[name]
-    ]
+    changed = {name for name in before if before[name] != now[name]}
+    where = {"data_dir", "device", "threads", "compile", "compact_every", "cudnn_benchmark"}
+    other = changed - where - check_longer(folder, begun, config)
     if other:
+        told = ", ".join(f"{name} ({before[name]}, not {now[name]})" for name in sorted(other))
         raise InputError(
-            f"the run in {folder} was begun with other options: {', '.join(sorted(other))}"
+            f"the run in {folder} was begun with other options: {told}. Resume it with those it "
+            "has, or begin a new run"
         )
     check_same_data(folder, description, data)
+    if changed:
+        note_changes(run, description, {name: (before[name], now[name]) for name in changed}, now)
+
+
+def check_longer(folder: Path, begun: Config, now: Config) -> set[str]:
+    """Which options may change so that a run is trained for more epochs. Raises ValueError where it
+    may not be.
+
+    A schedule that is laid out over all epochs has fallen to 0 at their end. A run with one goes on
+    at a constant learning rate, which has to be given.
+    """
+    if now.epochs == begun.epochs:
+        return set()
+    if now.epochs < begun.epochs:
+        raise InputError(
+            f"the run in {folder} was begun for {begun.epochs} epochs: --epochs can only be more, "
+            f"got {now.epochs}"
+        )
+    if begun.schedule not in ("cosine", "one-cycle"):
+        return {"epochs"}
+    if now.schedule != "constant" or now.lr == begun.lr:
+        raise InputError(
+            f"the learning rate of the run in {folder} falls to 0 at the end of its {begun.epochs} "
+            f"epochs (schedule {begun.schedule}): for more of them say at which rate, such as "
+            f"--schedule constant --lr {begun.lr / 10:g}; or begin a new run with --epochs "
+            f"{now.epochs}"
+        )
+    return {"epochs", "schedule", "lr"}
+
+
+def note_changes(
+    run: RunFolder,
+    description: dict[str, Any],
+    changes: dict[str, tuple[Any, Any]],
+    config: dict[str, Any],
+) -> None:
+    """Write config.json with the options as they are from now on, and what they were before."""
+    note = {
+        "options": {name: {"before": old, "now": new} for name, (old, new) in changes.items()},
+        "provenance": provenance(),
+    }
+    resumed = [*description.get("resumed", []), note]
+    run.write({CONFIG: json_text(description | {"config": config, "resumed": resumed})})
 
 
 def check_same_data(folder: Path, description: dict[str, Any], data: ImageData) -> None:
@@ -92,6 +135,29 @@ def check_same_data(folder: Path, description: dict[str, Any], data: ImageData) 
             f"the run in {folder} was made with other data: SHA-256 {description['data']['sha256']}"
             f", these images have {data.sha256}"
         )
+
+
+def load_tests_of(
+    name: Path | str,
+    config: Config,
+    description: dict[str, Any],
+    data_dir: Path | None = None,
+    cache_dir: Path | None = None,
+) -> ImageData:
+    """The test images of a run. Its training images are needed only where it is so old that its
+    config.json has no sum of the tests alone. Raises ValueError where these are others."""
+    where, data = data_dir or config.data_dir, description["data"]
+    if "test_sha256" not in data:
+        found = load_data(config.dataset, where, cache_dir)
+        check_same_data(Path(name), description, found)
+        return found
+    found = load_tests(config.dataset, where, cache_dir)
+    if found.test_sha256 != data["test_sha256"]:
+        raise InputError(
+            f"the run in {name} was made with other data: the SHA-256 of its test images is "
+            f"{data['test_sha256']}, these images have {found.test_sha256}"
+        )
+    return found.as_tests_of(data["sha256"])
 
 
 def load_model(

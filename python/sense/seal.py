@@ -12,7 +12,7 @@ from typing import Annotated
 
 import tyro
 
-from .cli import one_line_errors
+from .cli import one_line_errors, show_version
 from .errors import InputError, MissingFileError
 from .files import read_file, remove_file
 from .manifest import MANIFEST, Manifest, Sum, read_manifest
@@ -74,6 +74,7 @@ def _changes(folder: Path, before: Manifest, now: Manifest) -> list[str]:
 
 def seal_main(argv: list[str] | None = None) -> None:
     """`python -m sense.seal`."""
+    show_version(argv)
     with one_line_errors("sense.seal"):
         arguments = tyro.cli(
             SealArguments, args=argv, prog="python -m sense.seal", description=(

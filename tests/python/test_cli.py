@@ -3,13 +3,17 @@ import re
 import shutil
 import signal
 from dataclasses import fields, replace
+from typing import get_type_hints
 
+import numpy as np
 import pytest
 
-from sense import errors
+from sense import __version__, errors
 from sense.checkpoint import WEIGHTS
-from sense.cli import evaluate_main, one_line_errors, train_main
+from sense.cli import evaluate_main, one_line_errors, train_main, with_numbers
 from sense.config import Config
+from sense.config.checks import float_options
+from sense.config.options import option_types
 from sense.data.idx import write_idx
 from sense.data.mnist import FILES, load_folder
 from sense.evaluation.settings import Settings
@@ -68,8 +72,9 @@ def test_help_of_a_recipe_has_its_defaults(capsys):
         (["--dataset", "mnist", "--data-dir", "/nowhere"], "no train-images-idx3-ubyte[.gz] in"),
         (["--resume", "/nowhere"], "no config.json in /nowhere: pass the folder of a run"),
         (["--device", "abacus"], "device 'abacus' cannot be used"),
-        (["--resume", "/nowhere", "--c", "0.5"], "--resume takes the options the run has"),
-        (["--resume", "/nowhere", "--out", "x"], "--resume takes the options the run has"),
+        (["mnist", "--resume", "/nowhere"], "takes the options the run has: leave out the recipe"),
+        (["--eps", "8/0"], "a fraction must be a number over a number, got '8/0'"),
+        (["--eps", "8/255/2"], "a fraction must be a number over a number, got '8/255/2'"),
     ],
 )
 def test_bad_input_to_train_ends_in_one_line(capsys, arguments, message):
@@ -237,3 +242,76 @@ def test_evaluation_finds_data_that_were_moved(capsys, tmp_path, sample, tiny):
     assert f"in {here}" in fails(capsys, evaluate_main, *quick)
     evaluate_main([str(argument) for argument in [*quick, "--data-dir", there]])
     assert "/ 20)" in capsys.readouterr().out
+
+
+FLOATS = {
+    train_main: float_options(option_types()),
+    evaluate_main: float_options(get_type_hints(Settings)),
+}
+
+
+@pytest.mark.parametrize("main", FLOATS)
+def test_every_option_that_is_a_number_may_be_a_fraction(main):
+    assert {"eps", "step_size"} <= FLOATS[main]
+    for name in FLOATS[main]:
+        option = f"--{name.replace('_', '-')}"
+        hints = option_types() if main is train_main else get_type_hints(Settings)
+        assert with_numbers([option, "8/255"], hints) == [option, repr(8 / 255)]
+        assert with_numbers([f"--{name}=8/255"], hints) == [f"--{name}={8 / 255!r}"]
+    several = ["runs/a", "--curve", "0", "4/255", "8/255", "--out", "8/255", "--source=1/2"]
+    hints = get_type_hints(Settings)
+    assert with_numbers(several, hints) == [
+        "runs/a", "--curve", "0", repr(4 / 255), repr(8 / 255), "--out", "8/255", "--source=1/2"
+    ]  # fmt: skip
+
+
+def test_a_fraction_reaches_the_run_and_the_evaluation(tmp_path, capsys):
+    run = tmp_path / "run"
+    train_main([*TINY, "--eps", "8/255", "--step-size=2/255", "--out", str(run)])
+    assert read_run(run)[0].eps == 8 / 255
+    assert read_run(run)[0].step_size == 2 / 255
+    evaluate_main([str(run), "--attacks", "fgsm", "--eps", "4/255", "--n", "4", "--no-judge"])
+    assert json.loads((run / "evaluation.json").read_text())["options"]["eps"] == 4 / 255
+
+
+def test_a_run_is_resumed_with_moved_data_and_for_more_epochs(tmp_path, capsys):
+    generator = np.random.default_rng(0)
+    place, run = tmp_path / "data", tmp_path / "run"
+    place.mkdir()
+    for file in FILES.values():
+        size = (40, 28, 28) if "images" in file else (40,)
+        write_idx(place / f"{file}.gz", generator.integers(0, 10, size).astype(np.uint8))
+    own = ["--dataset", "mnist", "--data-dir", str(place), "--batch-size", "10"]
+    train_main([*TINY, *own, "--out", str(run)])
+    moved = place.rename(tmp_path / "moved")
+    assert "no train-images" in fails(capsys, train_main, "--resume", run)
+    train_main(["--resume", str(run), "--data-dir", str(moved), "--epochs", "2"])
+    assert "epoch   2/2" in capsys.readouterr().out
+    assert read_run(run)[0].data_dir == moved
+    assert read_run(run)[0].epochs == 2
+    told = fails(capsys, train_main, "--resume", run, "--c", "0.9")
+    assert "begun with other options: c (0.7, not 0.9). Resume it with those it has" in told
+    for file in ("train_x", "train_y"):
+        (moved / f"{FILES[file]}.gz").unlink()  # an evaluation needs the tests alone
+    evaluate_main([str(run), "--attacks", "fgsm", "--n", "8", "--no-judge"])
+    assert "FGSM" in capsys.readouterr().out
+    write_idx(moved / f"{FILES['test_y']}.gz", np.zeros(40, np.uint8))
+    told = fails(capsys, evaluate_main, run, "--attacks", "fgsm", "--n", "8", "--overwrite")
+    assert "the SHA-256 of its test images is" in told
+
+
+@pytest.mark.parametrize("module", ["sense", "sense.train", "sense.evaluate", "sense.report",
+                                    "sense.seal"])  # fmt: skip
+def test_every_command_has_its_version(start, module):
+    told, _ = start(module, "--version").communicate(timeout=60)
+    assert told == f"sense {__version__}\n"
+
+
+def test_the_commands_are_listed(start):
+    process = start("sense")
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    for command in ("train", "evaluate", "report", "seal"):
+        assert f"python -m sense.{command} " in told
+    process = start("sense", "trian")
+    assert process.wait(timeout=60) == 2

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from sense.config import RECIPES, Config, from_plain, recipe
+from sense.evaluation.settings import Settings
 
 BAD = [
     ("dataset", "cifar", "one of mnist-sample, mnist, cifar10, arrays"),
@@ -216,3 +217,22 @@ def test_a_data_dir_that_is_text_is_refused_from_python_and_taken_from_r():
     with pytest.raises(ValueError, match=r"data_dir must be a pathlib\.Path, got 'folder'"):
         Config(data_dir="folder")
     assert from_plain({"data_dir": "folder"}).data_dir == Path("folder")
+
+
+@pytest.mark.parametrize("norm", [2, 2.0, "2", math.inf, "inf", 1])
+def test_a_norm_is_taken_as_a_number_or_as_text(norm):
+    assert Config(norm=norm).lp == float(norm)
+    assert Settings(norm=norm).lp == float(norm)
+
+
+def test_a_fraction_is_a_number_for_every_option_that_is_one():
+    plain = {"eps": "8/255", "step_size": "2/255", "lr": "1/100", "rates": ["1/100"],
+             "milestones": [1], "schedule": "step"}  # fmt: skip
+    config = from_plain(plain)
+    assert (config.eps, config.step_size, config.lr) == (8 / 255, 2 / 255, 1 / 100)
+    assert config.rates == (1 / 100,)
+    for bad in ("8/0", "a/b", "1/2/3", "/", "8/"):
+        with pytest.raises(ValueError, match="a fraction must be a number over a number"):
+            from_plain({"eps": bad})
+    with pytest.raises(ValueError, match="model"):
+        from_plain({"model": "8/255"})

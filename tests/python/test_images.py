@@ -1,9 +1,11 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from sense.data import ImageData, to_float
+from sense.errors import InputError
 
 
 def data(**changes):
@@ -66,3 +68,35 @@ BAD = {
 def test_what_is_wrong_is_named(change, message):
     with pytest.raises(ValueError, match=f"mine: .*{message}|mine: {message}"):
         data(**change)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+@pytest.mark.parametrize("labels", ["int8", "uint8", "int32", "int64"])
+def test_numpy_arrays_are_taken_and_any_whole_numbers_as_labels(dtype, labels):
+    x, y = np.random.default_rng(0).random((4, 1, 5, 5)).astype(dtype), np.arange(4)
+    data = ImageData("numpy", x, y.astype(labels), x[:, 0], y.astype(labels), tuple("abcd"))
+    assert data.train_x.dtype == torch.float32
+    assert data.train_y.dtype == torch.int64
+    assert data.test_x.shape == (4, 1, 5, 5)  # grey images need no dimension for channels
+    assert torch.equal(data.train_x, torch.from_numpy(x.astype("float32")))
+    tensors = ImageData("torch", torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(x),
+                        torch.from_numpy(y), tuple("abcd"))  # fmt: skip
+    assert tensors.sha256 == data.sha256
+
+
+@pytest.mark.parametrize("y", [np.array([0.0, 1.0]), np.array([True, False]), [0, 1], None])
+def test_labels_of_another_kind_are_refused(y):
+    x = torch.zeros(2, 1, 3, 3)
+    with pytest.raises(InputError, match="labels must be"):
+        ImageData("labels", x, y, x, y, ("a", "b"))
+
+
+def test_tests_alone_are_known_by_their_own_sum():
+    x, y = torch.rand(3, 1, 4, 4), torch.tensor([0, 1, 2])
+    whole = ImageData(
+        "a", torch.rand(5, 1, 4, 4), torch.tensor([0, 1, 2, 0, 1]), x, y, tuple("abc")
+    )
+    tests = ImageData.of_tests("a", x, y, tuple("abc"))
+    assert tests.test_sha256 == whole.test_sha256
+    assert tests.sha256 != whole.sha256
+    assert tests.as_tests_of(whole.sha256).sha256 == whole.sha256

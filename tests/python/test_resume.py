@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import pytest
 import torch
@@ -239,3 +240,61 @@ def test_a_whole_checkpoint_with_other_content_is_refused(tmp_path, few, tiny, c
     assert f"the checkpoint in {tmp_path} is not one that this run goes on from" in str(
         caught.value
     )
+
+
+@pytest.mark.parametrize(
+    "change", [{"schedule": "constant"}, {"schedule": "step", "milestones": (1, 2)}]
+)
+def test_a_run_is_extended_to_what_one_go_would_have_made(tmp_path, few, tiny, change):
+    config = replace(tiny, method="mma", steps=2, epochs=3, **change)
+    fit(config, tmp_path / "whole", data=few)
+    fit(replace(config, epochs=1), tmp_path / "run", data=few)
+    fit(config, tmp_path / "run", data=few, resume=True)
+    assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+    description = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert description["config"]["epochs"] == 3
+    (note,) = description["resumed"]
+    assert note["options"] == {"epochs": {"before": 1, "now": 3}}
+    assert note["provenance"]["time"]
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "cosine"])
+def test_a_schedule_over_all_epochs_is_followed_by_a_constant_rate_that_is_given(
+    tmp_path, few, tiny, schedule
+):
+    config, run = replace(tiny, method="nt", epochs=1, schedule=schedule), tmp_path / "run"
+    fit(config, run, data=few)
+    longer = replace(config, epochs=2)
+    with pytest.raises(InputError, match=r"falls to 0 .*--schedule constant --lr 0\.02;"):
+        fit(longer, run, data=few, resume=True)
+    fit(replace(longer, schedule="constant", lr=0.02), run, data=few, resume=True)
+    rates = [json.loads(line)["lr"] for line in (run / METRICS).read_text().splitlines()]
+    assert rates[-1] == 0.02
+    assert len(rates) == 3
+    fit(replace(longer, schedule="constant", lr=0.02), run, data=few, resume=True)
+
+
+WHERE = {"data_dir", "device", "threads", "compile", "compact_every", "cudnn_benchmark"}
+OTHER = {
+    "data_dir": Path("elsewhere"), "device": "auto", "threads": 2, "compact_every": 3,
+    "method": "nt", "c": 0.9, "eps": 0.1, "seed": 7, "lr": 0.1, "batch_size": 60, "norm": "2",
+    "model": "capacity-1", "epochs": 1, "pretrain": 2, "optimizer": "adam", "train_size": 100,
+    "boundary": "bisect", "l2_form": "published", "precision": "bfloat16", "schedule": "cosine",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("option", OTHER)
+def test_what_says_where_it_runs_may_change_and_nothing_else(tmp_path, few, tiny, option):
+    run, now = tmp_path / "run", replace(tiny, **{option: OTHER[option]})
+    with pytest.raises(Stopped):
+        fit(tiny, run, data=few, stop=after(2))
+    if option in WHERE:
+        with pytest.raises(Stopped):
+            fit(now, run, data=few, resume=True, stop=after(2))
+        description = json.loads((run / "config.json").read_text())
+        assert description["config"][option] == now.to_plain()[option]
+        assert description["resumed"][0]["options"].keys() == {option}
+        return
+    with pytest.raises(InputError, match=f"--{option} can only be more|other options: {option} "):
+        fit(now, run, data=few, resume=True)
+    assert "resumed" not in json.loads((run / "config.json").read_text())

@@ -5,6 +5,7 @@ What an option may be is told by its type hint: int, float, bool, str, Path, one
 """
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -26,11 +27,31 @@ def option_from_plain(value: Any, hint: Any) -> Any:
         return int(value)
     if kind is float and _is_whole(value):
         return float(value)
+    if kind is float and isinstance(value, str) and "/" in value:
+        return number_of(value)
     if get_origin(kind) is Literal and isinstance(value, int | float):
         return "inf" if value == math.inf else f"{value:g}"
     if kind is Path and isinstance(value, str):
         return Path(value)
     return value
+
+
+def number_of(text: str) -> float:
+    """The number that a fraction such as "8/255" is. Raises ValueError for what is none."""
+    above, _, below = text.partition("/")
+    try:
+        return float(above) / float(below)
+    except (ValueError, ZeroDivisionError):
+        raise InputError(f"a fraction must be a number over a number, got {text!r}") from None
+
+
+def float_options(hints: Mapping[str, Any]) -> set[str]:
+    """The options that are numbers, or lists of numbers, which may be written as fractions."""
+    kinds = {name: _without_none(hint)[0] for name, hint in hints.items()}
+    return {
+        name for name, kind in kinds.items()
+        if kind is float or (get_origin(kind) is tuple and get_args(kind)[0] is float)
+    }  # fmt: skip
 
 
 def check_type(name: str, value: Any, hint: Any) -> None:

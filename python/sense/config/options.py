@@ -13,7 +13,7 @@ from ..data.augment import Augment
 from ..errors import InputError
 from ..models import MODELS, check_model_name
 from ..precision import Compile, Precision
-from .checks import check, check_type, of_255
+from .checks import check, check_type, of_255, option_from_plain
 
 Dataset = Literal["mnist-sample", "mnist", "cifar10", "arrays"]
 MethodName = Literal["nt", "r-at", "sense", "trades", "mart", "mma", "iaat", "sense-trades"]
@@ -188,6 +188,7 @@ class Config:
     ] = 256
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "norm", option_from_plain(self.norm, option_types()["norm"]))
         for name, hint in option_types().items():
             check_type(name, getattr(self, name), hint)
         check_model_name(self.model)

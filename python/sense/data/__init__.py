@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from ..errors import InputError
-from .cifar10 import load_cifar10
+from .cifar10 import load_cifar10, load_cifar10_tests
 from .images import ImageData, to_float
-from .mnist import load_mnist, load_sample
+from .mnist import load_mnist, load_mnist_tests, load_sample
 
 DATASETS = {
     "mnist-sample": "10,000 + 2,000 images of MNIST that ship with the package",
@@ -14,7 +14,7 @@ DATASETS = {
     "arrays": "images handed over in memory, from R or Python",
 }
 
-__all__ = ["DATASETS", "ImageData", "load_data", "to_float"]
+__all__ = ["DATASETS", "ImageData", "load_data", "load_tests", "to_float"]
 
 
 def load_data(name: str, data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
@@ -35,3 +35,12 @@ def load_data(name: str, data_dir: Path | None = None, cache_dir: Path | None = 
     if name == "arrays":
         raise InputError("the images of this run were handed over in memory: hand them over again")
     raise InputError(f"unknown dataset {name!r}. There are {', '.join(DATASETS)}")
+
+
+def load_tests(name: str, data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
+    """The test images of that data set; the files of the training images may be absent."""
+    if name == "mnist":
+        return load_mnist_tests(data_dir, cache_dir)
+    if name == "cifar10":
+        return load_cifar10_tests(data_dir, cache_dir)
+    return load_data(name, data_dir, cache_dir)

@@ -42,6 +42,15 @@ def load_cifar10(data_dir: Path | None = None, cache_dir: Path | None = None) ->
     return from_files(read_archive(archive), str(archive))
 
 
+def load_cifar10_tests(data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
+    """The 10,000 test images, for which a folder needs test_batch.bin alone."""
+    if data_dir is None:
+        return load_cifar10(None, cache_dir)
+    files = read_folder(data_dir, needed=TEST)
+    x, y = parse(files[TEST[0]], f"{TEST[0]} in {data_dir}")
+    return ImageData.of_tests("cifar10", x, y, CLASSES)
+
+
 def from_files(files: dict[str, bytes], where: str) -> ImageData:
     """The data set in the content of the six files. Training files may be fewer."""
     train = [name for name in TRAIN if name in files]
@@ -72,11 +81,12 @@ def parse(content: bytes, what: str) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(records[:, 1:].reshape(-1, 3, 32, 32).copy()), labels
 
 
-def read_folder(folder: Path) -> dict[str, bytes]:
-    """The content of the .bin files in the folder, or in a cifar-10-batches-bin within it."""
+def read_folder(folder: Path, needed: tuple[str, ...] = (TRAIN[0], *TEST)) -> dict[str, bytes]:
+    """The content of the .bin files in the folder, or in a cifar-10-batches-bin within it. Those
+    `needed` must be there."""
     inner = folder / FOLDER
     place = inner if inner.is_dir() else folder
-    missing = [name for name in (TRAIN[0], *TEST) if not os.path.isfile(place / name)]
+    missing = [name for name in needed if not os.path.isfile(place / name)]
     if missing:
         raise MissingFileError(
             f"no {', '.join(missing)} in {place}. A folder of cifar10 holds data_batch_1.bin to "

@@ -1,9 +1,13 @@
 """The form that every data set takes in memory."""
 
+import copy
 import hashlib
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import InputError
@@ -18,11 +22,14 @@ class ImageData:
     name
         What messages and results call it.
     train_x, test_x
-        n x channels x height x width; unsigned bytes 0 to 255, or float32 in [0, 1].
+        n x channels x height x width, or n x height x width of grey images; unsigned bytes 0 to
+        255, or numbers in [0, 1], which become float32. Tensors or numpy arrays.
     train_y, test_y
-        int64 labels from 0.
+        Labels, whole numbers from 0, which become int64. Tensors or numpy arrays.
     classes
         The names of the classes, in the order of the labels.
+    sha256, test_sha256
+        Of all, and of the test images and labels alone.
     """
 
     name: str
@@ -32,11 +39,14 @@ class ImageData:
     test_y: Tensor
     classes: tuple[str, ...]
     sha256: str = field(init=False)
+    test_sha256: str = field(init=False)
 
     def __post_init__(self) -> None:
-        for name in ("train_x", "train_y", "test_x", "test_y"):
+        for part in ("train", "test"):
             # Sums in a network, and so its last bits, may depend on how the images lie in memory.
-            object.__setattr__(self, name, getattr(self, name).contiguous())
+            x, y = as_images(getattr(self, f"{part}_x")), as_labels(getattr(self, f"{part}_y"))
+            object.__setattr__(self, f"{part}_x", x.contiguous())
+            object.__setattr__(self, f"{part}_y", y.contiguous())
         for part in ("train", "test"):
             check_images(getattr(self, f"{part}_x"), f"{self.name}: {part} images")
             check_labels(
@@ -48,17 +58,54 @@ class ImageData:
                 f"{self.name}: training images are {tuple(self.train_x.shape[1:])}, "
                 f"test images {tuple(self.test_x.shape[1:])}; they must be alike"
             )
-        digest = hashlib.sha256()
-        for tensor in (self.train_x, self.train_y, self.test_x, self.test_y):
-            digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-            digest.update(tensor.numpy().data)
-        object.__setattr__(self, "sha256", digest.hexdigest())
+        tests = (self.test_x, self.test_y)
+        object.__setattr__(self, "sha256", _sum(self.train_x, self.train_y, *tests))
+        object.__setattr__(self, "test_sha256", _sum(*tests))
+
+    @staticmethod
+    def of_tests(name: str, x: Tensor, y: Tensor, classes: tuple[str, ...]) -> "ImageData":
+        """Test images alone, which stand for training images too."""
+        return ImageData(name, x, y, x, y, classes)
+
+    def as_tests_of(self, sha256: str) -> "ImageData":
+        """The same images as the tests of the data with this sum."""
+        known = copy.copy(self)
+        object.__setattr__(known, "sha256", sha256)
+        return known
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(channels, height, width) of an image."""
         channels, height, width = self.train_x.shape[1:]
         return channels, height, width
+
+
+def _sum(*tensors: Tensor) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.numpy().data)
+    return digest.hexdigest()
+
+
+def as_images(x: Tensor | NDArray[Any]) -> Tensor:
+    """Images as a tensor with channels, on the processor; floating point ones as float32."""
+    images = torch.from_numpy(x) if isinstance(x, np.ndarray) else x
+    if not isinstance(images, Tensor):
+        raise InputError(f"images must be a tensor or a numpy array, got a {type(x).__name__}")
+    if images.ndim == 3:
+        images = images.unsqueeze(1)
+    return images.float() if images.is_floating_point() else images
+
+
+def as_labels(y: Tensor | NDArray[Any]) -> Tensor:
+    """Labels as int64, from any type of whole numbers."""
+    labels = torch.from_numpy(y) if isinstance(y, np.ndarray) else y
+    if not isinstance(labels, Tensor):
+        raise InputError(f"labels must be a tensor or a numpy array, got a {type(y).__name__}")
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise InputError(f"labels must be whole numbers from 0, got {labels.dtype}")
+    return labels.long()
 
 
 def to_float(images: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pooch
 import torch
 from platformdirs import user_cache_path
+from torch import Tensor
 
 from ..errors import InputError, MissingFileError
 from ..files import gunzip, read_file
@@ -52,19 +53,35 @@ def load_folder(folder: Path, name: str) -> ImageData:
 
     There are as many classes as the largest training label says, ten at least.
     """
-    arrays = {part: read_idx(_find(folder, file)) for part, file in FILES.items()}
-    tensors = {part: torch.from_numpy(array.copy()) for part, array in arrays.items()}
-    for part in ("train_x", "test_x"):
-        if tensors[part].ndim != 3:
-            raise InputError(
-                f"{FILES[part]} in {folder} must hold n x height x width bytes, "
-                f"has {tensors[part].ndim} dimensions"
-            )
-        tensors[part] = tensors[part].unsqueeze(1)
-    for part in ("train_y", "test_y"):
-        tensors[part] = tensors[part].long()
-    classes = max(10, int(tensors["train_y"].max()) + 1) if len(tensors["train_y"]) else 10
-    return ImageData(name=name, classes=tuple(map(str, range(classes))), **tensors)
+    train_x, train_y = _read_part(folder, "train")
+    test_x, test_y = _read_part(folder, "test")
+    return ImageData(name, train_x, train_y, test_x, test_y, _classes(train_y))
+
+
+def load_mnist_tests(data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
+    """The test images of MNIST, or of the user's own folder, which needs no other files."""
+    tests = {file: SHA256[file] for part, file in FILES.items() if part.startswith("test")}
+    folder = data_dir or download(cache_dir and cache_dir / "mnist", sha256=tests)
+    x, y = _read_part(folder, "test")
+    return ImageData.of_tests("mnist", x, y, _classes(y))
+
+
+def _read_part(folder: Path, part: str) -> tuple[Tensor, Tensor]:
+    """The images and labels of "train" or "test"."""
+    images, labels = (
+        torch.from_numpy(read_idx(_find(folder, FILES[f"{part}_{kind}"])).copy()) for kind in "xy"
+    )
+    if images.ndim != 3:
+        raise InputError(
+            f"{FILES[f'{part}_x']} in {folder} must hold n x height x width bytes, "
+            f"has {images.ndim} dimensions"
+        )
+    return images.unsqueeze(1), labels.long()
+
+
+def _classes(labels: Tensor) -> tuple[str, ...]:
+    count = max(10, int(labels.max()) + 1) if len(labels) else 10
+    return tuple(map(str, range(count)))
 
 
 def download(

@@ -77,7 +77,9 @@ class Settings:
     ] = None
 
     def __post_init__(self) -> None:
-        for name, hint in get_type_hints(Settings).items():
+        hints = get_type_hints(Settings)
+        object.__setattr__(self, "norm", option_from_plain(self.norm, hints["norm"]))
+        for name, hint in hints.items():
             check_type(name, getattr(self, name), hint)
         if len(set(self.attacks)) < len(self.attacks):
             raise InputError(f"attacks must be named once each, got {' '.join(self.attacks)}")

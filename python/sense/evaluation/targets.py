@@ -11,14 +11,14 @@ from torch import nn
 
 from ..checkpoint import read_weights
 from ..config.options import NormName
-from ..data import ImageData, load_data
+from ..data import ImageData, load_data, load_tests
 from ..devices import place_to_evaluate
 from ..errors import InputError, MissingFileError
 from ..manifest import MANIFEST
 from ..models import build_to_fill
 from ..models.handed_over import FACTORY, repeated
 from ..run_folder import RunFolder
-from ..runs import CONFIG, check_same_data, load_model, put_weights, read_run
+from ..runs import CONFIG, check_same_data, load_model, load_tests_of, put_weights, read_run
 from .settings import Settings
 from .weights import weights_sha256
 
@@ -125,8 +125,10 @@ def open_run(
     config, description = read_run(folder)
     if weights is not None:
         raise InputError(f"{folder} is a run, with weights of its own: leave out --weights")
-    data = data or load_data(config.dataset, data_dir or config.data_dir)
-    check_same_data(folder, description, data)
+    if data is None:
+        data = load_tests_of(folder, config, description, data_dir)
+    else:
+        check_same_data(folder, description, data)
     return Target(
         name=folder.resolve().name, kind="run", model_name=config.model,
         model=load_model(folder, model), data=data, folder=Path(out or folder),
@@ -198,7 +200,11 @@ def _data(
         dataset, data_dir = config["dataset"], data_dir or config["data_dir"]
     if dataset is None:
         raise InputError(f"{path} does not say on which images to evaluate it: --dataset NAME")
-    return load_data(dataset, None if data_dir is None else Path(data_dir))
+    where = None if data_dir is None else Path(data_dir)
+    try:
+        return load_data(dataset, where)
+    except MissingFileError:
+        return load_tests(dataset, where)  # which is all that is needed
 
 
 def _network(model: nn.Module | str, data: ImageData) -> tuple[nn.Module, str]:
