@@ -284,6 +284,7 @@ def test_a_run_is_resumed_with_moved_data_and_for_more_epochs(tmp_path, capsys):
     own = ["--dataset", "mnist", "--data-dir", str(place), "--batch-size", "10"]
     train_main([*TINY, *own, "--out", str(run)])
     moved = place.rename(tmp_path / "moved")
+    capsys.readouterr()
     assert "no train-images" in fails(capsys, train_main, "--resume", run)
     train_main(["--resume", str(run), "--data-dir", str(moved), "--epochs", "2"])
     assert "epoch   2/2" in capsys.readouterr().out

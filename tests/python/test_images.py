@@ -51,7 +51,7 @@ BAD = {
     "flat": ({"train_x": torch.zeros(4, 6)}, r"train images must be n x channels x height x width"),
     "none": ({"test_x": torch.zeros(0, 1, 2, 3), "test_y": torch.zeros(0, dtype=torch.int64)},
              "test images: there are none"),
-    "double": ({"train_x": floats().double()}, "must be uint8 or float32, got torch.float64"),
+    "whole numbers": ({"train_x": floats().long()}, "must be uint8 or float32, got torch.int64"),
     "nan": ({"train_x": floats(math.nan, (2, 0, 1, 1))}, "NaN or infinite pixel, first in image 2"),
     "inf": ({"train_x": floats(math.inf, (1, 0, 0, 0))}, "NaN or infinite pixel, first in image 1"),
     "255": ({"train_x": floats(255.0, (1, 0, 0, 0))}, "from 0 to 1, got 0.5 to 255: divide by 255"),
@@ -87,7 +87,7 @@ def test_numpy_arrays_are_taken_and_any_whole_numbers_as_labels(dtype, labels):
 @pytest.mark.parametrize("y", [np.array([0.0, 1.0]), np.array([True, False]), [0, 1], None])
 def test_labels_of_another_kind_are_refused(y):
     x = torch.zeros(2, 1, 3, 3)
-    with pytest.raises(InputError, match="labels must be"):
+    with pytest.raises(InputError, match="labels: train labels must be"):
         ImageData("labels", x, y, x, y, ("a", "b"))
 
 

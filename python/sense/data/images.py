@@ -44,7 +44,8 @@ class ImageData:
     def __post_init__(self) -> None:
         for part in ("train", "test"):
             # Sums in a network, and so its last bits, may depend on how the images lie in memory.
-            x, y = as_images(getattr(self, f"{part}_x")), as_labels(getattr(self, f"{part}_y"))
+            x = as_images(getattr(self, f"{part}_x"), f"{self.name}: {part} images")
+            y = as_labels(getattr(self, f"{part}_y"), f"{self.name}: {part} labels")
             object.__setattr__(self, f"{part}_x", x.contiguous())
             object.__setattr__(self, f"{part}_y", y.contiguous())
         for part in ("train", "test"):
@@ -88,23 +89,23 @@ def _sum(*tensors: Tensor) -> str:
     return digest.hexdigest()
 
 
-def as_images(x: Tensor | NDArray[Any]) -> Tensor:
+def as_images(x: Tensor | NDArray[Any], what: str = "images") -> Tensor:
     """Images as a tensor with channels, on the processor; floating point ones as float32."""
     images = torch.from_numpy(x) if isinstance(x, np.ndarray) else x
     if not isinstance(images, Tensor):
-        raise InputError(f"images must be a tensor or a numpy array, got a {type(x).__name__}")
+        raise InputError(f"{what} must be a tensor or a numpy array, got a {type(x).__name__}")
     if images.ndim == 3:
         images = images.unsqueeze(1)
     return images.float() if images.is_floating_point() else images
 
 
-def as_labels(y: Tensor | NDArray[Any]) -> Tensor:
+def as_labels(y: Tensor | NDArray[Any], what: str = "labels") -> Tensor:
     """Labels as int64, from any type of whole numbers."""
     labels = torch.from_numpy(y) if isinstance(y, np.ndarray) else y
     if not isinstance(labels, Tensor):
-        raise InputError(f"labels must be a tensor or a numpy array, got a {type(y).__name__}")
+        raise InputError(f"{what} must be a tensor or a numpy array, got a {type(y).__name__}")
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise InputError(f"labels must be whole numbers from 0, got {labels.dtype}")
+        raise InputError(f"{what} must be whole numbers from 0, got {labels.dtype}")
     return labels.long()
 
 
