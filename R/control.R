@@ -7,7 +7,7 @@
 #' @param out Folder for the run, new; a temporary one unless given. It holds
 #'   the options, the metrics of each epoch, a checkpoint and the weights, in
 #'   the form that `python -m sense.evaluate` reads.
-#' @param resume Folder of an interrupted run to go on with, by the options it
+#' @param resume Folder of a run to resume, with the options it
 #'   has. Images that were given as arrays have to be given again.
 #' @param device `"auto"` (a GPU if there is one), `"cpu"`, `"cuda"` ...
 #' @param threads Number of processor threads.

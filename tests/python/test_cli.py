@@ -281,7 +281,8 @@ def test_a_run_is_resumed_with_moved_data_and_for_more_epochs(tmp_path, capsys):
     for file in FILES.values():
         size = (40, 28, 28) if "images" in file else (40,)
         write_idx(place / f"{file}.gz", generator.integers(0, 10, size).astype(np.uint8))
-    own = ["--dataset", "mnist", "--data-dir", str(place), "--batch-size", "10"]
+    own = ["--dataset", "mnist", "--data-dir", str(place), "--batch-size", "10",
+           "--schedule", "constant"]  # fmt: skip
     train_main([*TINY, *own, "--out", str(run)])
     moved = place.rename(tmp_path / "moved")
     capsys.readouterr()

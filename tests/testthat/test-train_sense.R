@@ -186,8 +186,4 @@ test_that("bad calls are refused without Python", {
   expect_error(train_sense("mnist", x = array(0, c(8, 2, 2))), "not both")
   expect_error(train_sense("mnist", "sense", "capacity-1", 0.5, 0.3, 1, 10), "must be named")
   expect_error(train_sense(control = list()), "sense_control")
-  expect_error(
-    train_sense(eps = 0.1, control = sense_control(resume = "somewhere")),
-    "leave out.*eps"
-  )
 })
