@@ -117,8 +117,8 @@ FAULTS = [
     ("norm", None, "norm must be inf.* got None"),
     ("norm", True, "norm must be inf.* got True"),
     ("bounds", (1, 0), r"bounds must be \(low, high\) with low < high, got \(1, 0\)"),
-    ("bounds", (0, math.nan), r"bounds must be \(low, high\), two finite numbers"),
-    ("bounds", 1, r"bounds must be \(low, high\), two finite numbers, got 1"),
+    ("bounds", (0, math.nan), r"bounds must be \(low, high\), two numbers"),
+    ("bounds", 1, r"bounds must be \(low, high\), two numbers, got 1"),
     ("start", lambda g: g["x"][:3], r"start must be floating point of shape \(6, 1, 8, 8\)"),
     ("start", poisoned(math.nan), "start holds NaN"),
     ("reference", lambda g: torch.zeros(3, CLASSES), r"reference must be .* shape \(6, classes\)"),
@@ -179,6 +179,17 @@ def test_good_arguments_in_other_forms_give_the_same(name):
     found = call(name, **{key: value for key, value in other.items() if key in known})
     first = [part[0] if isinstance(part, tuple) else part for part in (expected, found)]
     assert torch.equal(*first)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_points_may_be_without_bounds_but_for_the_packages_attacks(name):
+    without = {"bounds": (-math.inf, math.inf)}
+    if name in ("square", "autoattack", "autoattack_with_verdicts"):
+        with pytest.raises(InputError, match="AutoAttack and Square need finite bounds, got"):
+            call(name, **without)
+        return
+    found = call(name, **without)
+    assert torch.isfinite(found[0] if isinstance(found, tuple) else found).all()
 
 
 @pytest.mark.parametrize("name", ATTACKS)

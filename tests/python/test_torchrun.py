@@ -76,7 +76,7 @@ def test_a_process_that_dies_ends_the_job(tmp_path, torchrun, monkeypatch, rank)
 
     monkeypatch.chdir(tmp_path)
     config = read_run(run)[0]
-    fit(config, run, resume=True)
+    fit(config, run, resume=True, model="spy:network")
     assert len(outcome(run)[1]) == 4
 
 
@@ -104,7 +104,7 @@ def test_a_signal_stops_all_and_they_go_on_bit_for_bit(tmp_path, torchrun, unsto
     assert errors.count(f"stopped; go on with --resume {run}") == 1
     assert "lost the others" not in errors
     assert (run / CHECKPOINT).exists()
-    finish(torchrun("--resume", run))
+    finish(torchrun("--resume", run, "--model", "spy:network"))
     assert outcome(run) == unstopped
 
 
@@ -112,7 +112,9 @@ def test_a_signal_stops_all_and_they_go_on_bit_for_bit(tmp_path, torchrun, unsto
 def test_killed_and_resumed_it_is_as_never_killed(tmp_path, torchrun, unstopped):
     run = tmp_path / "run"
     for rank in (0, 1):
-        arguments = ["--resume", run] if rank else [*options(), "--out", run]
+        arguments = (
+            ["--resume", run, "--model", "spy:network"] if rank else [*options(), "--out", run]
+        )
         process = torchrun(*arguments)
         if not rank:
             wait_for(run / METRICS, process)
@@ -120,7 +122,7 @@ def test_killed_and_resumed_it_is_as_never_killed(tmp_path, torchrun, unstopped)
             process.stdout.readline()  # an epoch has ended
         kill(tmp_path, rank, signal.SIGKILL)
         process.communicate(timeout=120)
-    finish(torchrun("--resume", run))
+    finish(torchrun("--resume", run, "--model", "spy:network"))
     assert outcome(run) == unstopped
 
 

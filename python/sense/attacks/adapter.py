@@ -112,8 +112,10 @@ class Flags(logging.Handler):
             self.messages.append(message)
 
 
-def check_images(x: Tensor, norm: float) -> None:
+def check_images(x: Tensor, norm: float, bounds: Bounds) -> None:
     """Raise ValueError unless the package can take them."""
+    if not (math.isfinite(bounds[0]) and math.isfinite(bounds[1])):
+        raise InputError(f"AutoAttack and Square need finite bounds, got {tuple(bounds)}")
     if x.ndim != 4:
         raise InputError(
             "AutoAttack and Square take images of shape (n, channels, height, width), "

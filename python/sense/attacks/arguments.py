@@ -126,8 +126,8 @@ def check_model(name: str, model: Any, x: Tensor) -> None:
 def check_bounds(bounds: Any) -> None:
     """Raise InputError unless these are the lowest and the highest value of a pixel."""
     pair = isinstance(bounds, tuple | list) and len(bounds) == 2 and all(map(_is_number, bounds))
-    if not pair or not (math.isfinite(bounds[0]) and math.isfinite(bounds[1])):
-        raise InputError(f"bounds must be (low, high), two finite numbers, got {bounds!r}")
+    if not pair or any(map(math.isnan, bounds)):
+        raise InputError(f"bounds must be (low, high), two numbers, got {bounds!r}")
     if not bounds[0] < bounds[1]:
         raise InputError(f"bounds must be (low, high) with low < high, got {bounds}")
 

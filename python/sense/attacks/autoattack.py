@@ -88,7 +88,7 @@ def autoattack_with_verdicts(
     bounds: Bounds = (0, 1),
 ) -> Verdicts:
     """`autoattack`, with what broke each image and what the package warned of."""
-    check_images(x, norm)
+    check_images(x, norm, bounds)
     check_parts(parts)
     runner = package().AutoAttack
     forget_calls(package("pyautoattack.checks"))

@@ -43,7 +43,7 @@ def square(
     ImportError
         Where pyautoattack is not installed.
     """
-    check_images(x, norm)
+    check_images(x, norm, bounds)
     attack = package("pyautoattack.square").SquareAttack
     if not len(x) or eps == 0:
         return x.clone()
