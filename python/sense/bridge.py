@@ -16,7 +16,7 @@ from .config import DEFAULT_RECIPE, Config, from_plain, recipe
 from .data import ImageData, load_data, to_float
 from .data.images import check_images
 from .description import parse_description
-from .devices import choose_device, place_to_evaluate
+from .devices import check_threads, choose_device, place_to_evaluate
 from .errors import InputError
 from .evaluate import Stopped as EvaluationStopped
 from .evaluate import evaluate_target
@@ -25,12 +25,13 @@ from .evaluation.examples import make_examples
 from .evaluation.place import beside_others
 from .evaluation.settings import settings_from_plain
 from .evaluation.targets import Target
+from .fitting import put_weights
 from .interrupts import noted_signals
 from .models import build_to_fill
 from .models.handed_over import repeated
 from .networks import as_logits, plain_torch
 from .progress import epoch_line
-from .runs import check_same_data, load_tests_of, put_weights, read_run
+from .runs import check_same_data, load_tests_of, read_run
 from .train import Stopped, fit
 
 PREDICT_BATCH = 500
@@ -154,7 +155,7 @@ def evaluate(
     table. `model` is as in `predict`.
     """
     if threads is not None:
-        torch.set_num_threads(int(threads))
+        torch.set_num_threads(check_threads(int(threads)))
     target = as_target(description, weights, Path(out), name, images, data_dir, cache_dir, model)
     settings = settings_from_plain(options or {})
     if beside and not overwrite:
@@ -187,7 +188,7 @@ def adversarial_examples(
     """What `make_examples` gives for the first n test images of a fit; the rest as in `evaluate`,
     with one attack."""
     if threads is not None:
-        torch.set_num_threads(int(threads))
+        torch.set_num_threads(check_threads(int(threads)))
     target = as_target(description, weights, Path(), name, images, data_dir, cache_dir, model)
     count = {} if n is None else {"n": int(n)}
     return make_examples(target, settings_from_plain(options or {}), device=device, **count)

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from .errors import InputError, MissingFileError
 from .files import read_file, write_atomically
+from .fitting import state_dicts
 from .manifest import MANIFEST
 from .networks import saved_form
 from .run_folder import CHECKPOINT, CHECKPOINT_LIMIT, LIMITS, PREVIOUS, RunFolder
@@ -68,9 +69,9 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
     return unpack_weights(RunFolder(folder).read(WEIGHTS), folder / WEIGHTS)
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """The weights in a safetensors file, a checkpoint of ours, or a .pt file of nothing but tensors
-    and plain values: a state dict, or one under "state_dict", "model_state_dict" or "model".
+def read_weights(path: Path) -> dict[str, Any]:
+    """What is in a safetensors file, a checkpoint of ours, or a .pt file of nothing but tensors and
+    plain values: a state dict, or a larger dictionary with one in it, as `put_weights` takes it.
 
     Raises ValueError where the file is damaged, or holds something that would have to be unpickled.
     """
@@ -85,14 +86,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             state = _unpickle(read_file(path, CHECKPOINT_LIMIT, follow=True))
     except Exception as error:  # torch's reader stumbles over rubbish in many ways
         raise InputError(f"{path} cannot be read as weights: {error}") from None
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(state, dict) and isinstance(state.get(key), dict):
-            state = state[key]
-    named = isinstance(state, dict) and all(isinstance(name, str) for name in state)
-    if not named or not any(isinstance(value, Tensor) for value in state.values()):
+    if not any(state_dicts(state)):
         raise InputError(f"{path} holds no weights: a state dict was expected")
-    # What DataParallel puts before each name.
-    return {name.removeprefix("module."): value for name, value in state.items()}
+    return state
 
 
 def pack_weights(weights: dict[str, Tensor]) -> bytes:

@@ -16,6 +16,7 @@ from . import __version__
 from .config import DEFAULT_RECIPE, RECIPES, Config, from_plain, recipe
 from .config.checks import float_options, number_of
 from .config.options import option_types
+from .devices import check_threads
 from .distributed import AgreedError, join
 from .errors import InputError, NotFiniteError
 from .evaluate import Stopped as EvaluationStopped
@@ -180,7 +181,7 @@ def evaluate_main(argv: list[str] | None = None) -> None:
             ),
         )  # fmt: skip
         if arguments.threads is not None:
-            torch.set_num_threads(arguments.threads)
+            torch.set_num_threads(check_threads(arguments.threads))
         targets = _open_targets(arguments)
         with noted_signals() as stop:
             try:

@@ -1,12 +1,15 @@
 """Where the arithmetic happens."""
 
 import ctypes
+import os
 from functools import cache
 
 import torch
 from torch import nn
 
 from .errors import InputError
+
+THREADS_PER_CORE = 8
 
 
 def choose_device(name: str) -> torch.device:
@@ -23,6 +26,18 @@ def choose_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise InputError(f"device {name!r} cannot be used: {reason}") from None
     return device
+
+
+def check_threads(threads: int) -> int:
+    """The number of threads, if this machine can be asked for as many. Raises ValueError for more
+    than `THREADS_PER_CORE` for each core: many thousands would end the process, or R's."""
+    cores = os.cpu_count() or 1
+    if not 1 <= threads <= THREADS_PER_CORE * cores:
+        raise InputError(
+            f"threads must be from 1 to {THREADS_PER_CORE * cores}, {THREADS_PER_CORE} for each of "
+            f"the {cores} cores here, got {threads}"
+        )
+    return threads
 
 
 def place(model: nn.Module, device: torch.device) -> nn.Module:

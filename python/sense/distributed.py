@@ -22,7 +22,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from .batch_norm import whole_batch_statistics
-from .devices import choose_device
+from .devices import check_threads, choose_device
 from .draws import Share, Streams, global_state, set_global_state, sharing
 from .errors import InputError, LostProcessError
 
@@ -158,7 +158,7 @@ class Processes:
         if threads is None and self.size > 1:
             threads = max(1, _cores() // self.local_size)
         if threads is not None:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(check_threads(threads))
 
     def start_alike(self, model: nn.Module, seed: int, device: torch.device) -> None:
         """Give all processes the leading one's weights and random state, the latter as the stream

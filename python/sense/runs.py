@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from . import __version__
 from .checkpoint import load_weights
@@ -28,6 +28,7 @@ from .config import Config
 from .data import ImageData, load_data, load_tests
 from .description import parse_description
 from .errors import InputError, MissingFileError
+from .fitting import put_weights
 from .models import build_to_fill
 from .models.handed_over import repeated
 from .run_folder import RunFolder
@@ -176,15 +177,6 @@ def load_model(
         name, shape = repeated(model, config.model, folder / CONFIG, option), tuple(data["shape"])
         model = build_to_fill(name, shape, len(data["classes"]))
     return put_weights(model, load_weights(folder), folder)
-
-
-def put_weights(model: nn.Module, weights: dict[str, Tensor], where: Path) -> nn.Module:
-    """The model with these weights, in evaluation mode. Raises ValueError where they do not fit."""
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise InputError(f"the weights in {where} are of another network: {error}") from None
-    return model.eval()
 
 
 def metrics_text(metrics: list[dict[str, Any]]) -> str:

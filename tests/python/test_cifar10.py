@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from sense.config import Config, recipe
-from sense.data import load_data
+from sense.data import load_data, load_tests
 from sense.data.cifar10 import ARCHIVE, CLASSES, FOLDER, RECORD, TEST, TRAIN, download, parse
 from sense.errors import InputError
 from sense.train import fit
@@ -179,3 +179,20 @@ def test_training_on_the_first_images_only(folder, tmp_path):
     steps = []
     fit(config, tmp_path / "run", stop=lambda: steps.append(1))
     assert len(steps) == 3 + 1
+
+
+def test_a_damaged_archive_in_the_cache_is_said_to_be_that(tmp_path):
+    path = tmp_path / ARCHIVE
+    path.write_bytes(b"half of it")
+    with pytest.raises(FileNotFoundError, match=f"{path} in the cache was damaged .*was removed"):
+        download(tmp_path, ("http://127.0.0.1:9/",))
+    assert not path.exists()
+
+
+def test_tests_need_the_test_batch_alone(folder, tmp_path):
+    place = next(folder.rglob("test_batch.bin"))
+    (tmp_path / "test_batch.bin").write_bytes(place.read_bytes())
+    tests = load_tests("cifar10", tmp_path)
+    assert tests.test_sha256 == load_data("cifar10", folder).test_sha256
+    with pytest.raises(FileNotFoundError, match=r"data_batch_1\.bin"):
+        load_data("cifar10", tmp_path)

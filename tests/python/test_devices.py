@@ -2,13 +2,17 @@ import os
 import platform
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 
 from conftest import ROOT
-from sense.devices import choose_device, keep_freed_memory, place, tune
+from sense import bridge
+from sense.devices import check_threads, choose_device, keep_freed_memory, place, tune
+from sense.errors import InputError
 from sense.models import build_model
+from sense.train import fit
 
 
 def test_auto_is_an_accelerator_or_the_processor():
@@ -74,3 +78,16 @@ def test_what_only_cuda_has_is_refused_elsewhere(option, name):
     tune(torch.device("cpu"), **plain)
     with pytest.raises(ValueError, match=f"{name} needs a device of type cuda, got cpu"):
         tune(torch.device("cpu"), **{**plain, **option})
+
+
+@pytest.mark.parametrize("threads", [0, -1, 100_000, 10**9])
+def test_more_threads_than_the_machine_can_have_are_refused(threads, tiny, few, tmp_path):
+    with pytest.raises(InputError, match=f"threads must be from 1 to .* cores here, got {threads}"):
+        check_threads(threads)
+    if threads > 0:
+        with pytest.raises(InputError, match="threads must be from 1 to"):
+            fit(replace(tiny, threads=threads), tmp_path / "run", data=few)
+        assert not (tmp_path / "run").exists()
+        with pytest.raises(InputError, match="threads must be from 1 to"):
+            bridge.evaluate("", b"", str(tmp_path), threads=threads)
+    assert check_threads(8) == 8

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sense.data import load_data
+from sense.data import load_data, load_tests
 from sense.data.idx import write_idx
 from sense.data.mnist import FILES, download, load_folder
 
@@ -176,3 +176,48 @@ def test_offline_says_in_one_line_what_to_fetch_and_where_to_put_it(tmp_path, mo
     for part in (*ZIPPED, *mirrors, "--data-dir", str(tmp_path / "cache")):
         assert part in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", ZIPPED["one-ubyte.gz"][:-3]])
+def test_a_damaged_file_in_the_cache_is_fetched_again_or_said_to_be_damaged(
+    tmp_path, mirror, content
+):
+    path = tmp_path / "one-ubyte.gz"
+    path.write_bytes(content)
+    full, asked = mirror(ZIPPED)
+    download(tmp_path, (full,), SHA256)
+    assert have(tmp_path) == ZIPPED
+    assert len(asked) == 2
+    path.write_bytes(content)
+    empty, _ = mirror({})
+    with pytest.raises(FileNotFoundError, match=f"{path} in the cache was damaged .*was removed"):
+        download(tmp_path, (empty,), SHA256)
+
+
+SPELLINGS = {
+    "official": lambda name: name,
+    "dotted": lambda name: name.replace("-idx", ".idx"),
+    "upper case": str.upper,
+    "mixed": lambda name: name.replace("-idx", ".IDX").capitalize(),
+}
+
+
+@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+@pytest.mark.parametrize("zipped", [True, False])
+def test_every_usual_spelling_of_the_files_is_found(tmp_path, spell, zipped):
+    write_folder(tmp_path, zipped=zipped)
+    expected = load_folder(tmp_path, "mine").sha256
+    for path in list(tmp_path.iterdir()):
+        path.rename(tmp_path / spell(path.name))
+    assert load_folder(tmp_path, "mine").sha256 == expected
+
+
+def test_tests_need_no_training_files(tmp_path):
+    write_folder(tmp_path)
+    whole = load_folder(tmp_path, "mine")
+    for part in ("train_x", "train_y"):
+        (tmp_path / f"{FILES[part]}.gz").unlink()
+    tests = load_tests("mnist", tmp_path)
+    assert tests.test_sha256 == whole.test_sha256
+    with pytest.raises(FileNotFoundError, match="no train-images-idx3-ubyte"):
+        load_data("mnist", tmp_path)

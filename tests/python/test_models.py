@@ -1,6 +1,9 @@
+import resource
+
 import pytest
 import torch
 
+from sense.errors import InputError
 from sense.models import CapacityCNN, SmallCNN, build_model, build_to_fill, check_model_name
 
 
@@ -122,3 +125,36 @@ def test_a_network_to_fill_leaves_the_random_state_as_it_was():
     assert torch.equal(before, torch.get_rng_state())
     build_model("capacity-1", (1, 28, 28), 10)
     assert not torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("wrn-70-9999", (3, 32, 32)),
+        ("wrn-10-999999", (3, 32, 32)),
+        ("iaat-wrn-32-100000", (3, 32, 32)),
+        ("capacity-9", (1, 3000, 3000)),
+        ("small-cnn", (1, 20000, 20000)),
+        ("cifar-cnn-2", (3, 100000, 100000)),
+        ("wrn-34-10", (10**12, 32, 32)),
+    ],
+)
+def test_an_absurd_network_is_refused_before_memory_is_taken(name, shape):
+    begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InputError, match=f"{name} (would have|cannot be made)"):
+        build_model(name, shape, 10)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begin < 200_000  # KiB
+
+
+@pytest.mark.parametrize("name", ["wrn-70-99999999999999", "capacity-0", "capacity-10"])
+def test_a_name_of_no_network_is_refused(name):
+    with pytest.raises(InputError, match="unknown model"):
+        build_model(name, (3, 32, 32), 10)
+
+
+def test_to_count_parameters_draws_nothing():
+    torch.manual_seed(1)
+    expected = SmallCNN((1, 28, 28), 10).state_dict()
+    torch.manual_seed(1)
+    found = build_model("small-cnn", (1, 28, 28), 10).state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in found.items())

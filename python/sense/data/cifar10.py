@@ -129,15 +129,21 @@ def download(
     folder = folder if folder is not None else user_cache_path("sense-at") / "cifar10"
     pooch.get_logger().setLevel(logging.WARNING)
     failures = []
+    cached = folder / ARCHIVE
+    if os.path.isfile(cached):
+        if (found := _md5_of(cached)) == md5:
+            return cached
+        cached.unlink()
+        failures.append(
+            f"{cached} in the cache was damaged (MD5 should be {md5}, is {found}), and was removed"
+        )
     for source in sources:
         try:
             path = Path(pooch.retrieve(source + ARCHIVE, None, ARCHIVE, folder, progressbar=True))
         except OSError as error:  # requests' errors are OSErrors too
             failures.append(f"{source}: {type(error).__name__}")
             continue
-        content = read_file(path, LARGEST_ARCHIVE, follow=True)
-        found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        if found == md5:
+        if (found := _md5_of(path)) == md5:
             return path
         path.unlink()
         failures.append(f"{source}: MD5 should be {md5}, is {found}")
@@ -145,6 +151,11 @@ def download(
         f"cannot download {ARCHIVE} ({'; '.join(failures)}): fetch it by other means, unpack it "
         f"and pass --data-dir DIR, or put it into {folder}"
     )
+
+
+def _md5_of(path: Path) -> str:
+    content = read_file(path, LARGEST_ARCHIVE, follow=True)
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _join(parts: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

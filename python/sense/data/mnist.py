@@ -108,25 +108,45 @@ def download(
 
 def _fetch(mirror: str, file: str, folder: Path, expected: str) -> str | None:
     """Have the file in the folder, or say why not."""
+    zipped = f"{file}.gz"
+    cached = folder / zipped
+    damaged = ""
+    if os.path.isfile(cached):
+        if (found := _sum_of(cached)) == expected:
+            return None
+        cached.unlink()
+        damaged = (
+            f"{cached} in the cache was damaged (SHA-256 should be {expected}, is {found}), was "
+            "removed, and could not be downloaded again: "
+        )
     try:
-        zipped = f"{file}.gz"
         path = Path(pooch.retrieve(mirror + zipped, None, zipped, folder, progressbar=True))
     except OSError as error:  # requests' errors are OSErrors too
-        return f"{mirror}: {type(error).__name__}"
-    try:
-        content = gunzip(read_file(path, LARGEST, follow=True), LARGEST, path)
-        found = hashlib.sha256(content).hexdigest()
-    except InputError:
-        found = "none, not gzip"
-    if found == expected:
+        return f"{damaged}{mirror}: {type(error).__name__}"
+    if (found := _sum_of(path)) == expected:
         return None
     path.unlink()
-    return f"{mirror}: SHA-256 should be {expected}, is {found}"
+    return f"{damaged}{mirror}: SHA-256 should be {expected}, is {found}"
+
+
+def _sum_of(path: Path) -> str:
+    """The SHA-256 of what is in a gzip file."""
+    try:
+        content = gunzip(read_file(path, LARGEST, follow=True), LARGEST, path)
+    except InputError:
+        return "none, not gzip"
+    return hashlib.sha256(content).hexdigest()
 
 
 def _find(folder: Path, file: str) -> Path:
-    for path in (folder / file, folder / f"{file}.gz", folder / file.replace("-idx", ".idx")):
-        if os.path.isfile(path):
-            return path
+    """The file in the folder, in any of its usual spellings: `train-images-idx3-ubyte` or
+    `train-images.idx3-ubyte`, in small letters or large ones, gzipped or not."""
+    dotted = file.replace("-idx", ".idx")
+    spellings = (file, f"{file}.gz", dotted, f"{dotted}.gz")
+    if folder.is_dir():
+        there = {path.name.lower(): path for path in sorted(folder.iterdir(), reverse=True)}
+        for spelling in spellings:
+            if spelling in there and os.path.isfile(there[spelling]):
+                return there[spelling]
     listed = ", ".join(f"{name}[.gz]" for name in FILES.values())
     raise MissingFileError(f"no {file}[.gz] in {folder}. A data folder holds {listed}")

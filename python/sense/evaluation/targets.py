@@ -14,11 +14,12 @@ from ..config.options import NormName
 from ..data import ImageData, load_data, load_tests
 from ..devices import place_to_evaluate
 from ..errors import InputError, MissingFileError
+from ..fitting import put_weights
 from ..manifest import MANIFEST
 from ..models import build_to_fill
 from ..models.handed_over import FACTORY, repeated
 from ..run_folder import RunFolder
-from ..runs import CONFIG, check_same_data, load_model, load_tests_of, put_weights, read_run
+from ..runs import CONFIG, check_same_data, load_model, load_tests_of, read_run
 from .settings import Settings
 from .weights import weights_sha256
 

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 
+import torch
 from torch import nn
 
 from ..draws import kept_random_state
@@ -25,14 +27,15 @@ MODELS = {
     "iaat-wrn-32-10": "that of IAAT's authors",
     "MODULE:FACTORY": "your own network: what FACTORY in the importable MODULE gives",
 }
+MOST_PARAMETERS = 2_000_000_000  # 8 GB in float32; WRN-94-16 has 366 million
 # A pattern of names, and what is made of the numbers in it.
 _NETWORKS: dict[str, Callable[..., nn.Module]] = {
     r"small-cnn": SmallCNN,
     r"capacity-([1-9])": CapacityCNN,
     r"cifar-cnn-([12])": CifarCNN,
     r"resnet(20|32|44|56|110)": ResNet,
-    r"wrn-(10|16|22|28|34|40|70)-(\d+)": WideResNet,
-    r"iaat-wrn-(8|14|20|26|32)-(\d+)": IaatWideResNet,
+    r"wrn-(10|16|22|28|34|40|70)-(\d{1,6})": WideResNet,
+    r"iaat-wrn-(8|14|20|26|32)-(\d{1,6})": IaatWideResNet,
 }
 
 __all__ = [
@@ -66,9 +69,27 @@ def build_model(name: str, shape: Shape, classes: int) -> nn.Module:
     check_model_name(name)
     for pattern, network in _NETWORKS.items():
         if found := re.fullmatch(pattern, name):
-            return network(*map(int, found.groups()), shape, classes)
+            build = partial(network, *map(int, found.groups()), shape, classes)
+            check_size(name, build, shape)
+            return build()
     refuse_instance(name)
     return build_from_factory(name, shape, classes)
+
+
+def check_size(name: str, build: Callable[[], nn.Module], shape: Shape) -> None:
+    """Raise ValueError, before memory is taken, for a network of more than `MOST_PARAMETERS`, or
+    one that cannot be laid out at all."""
+    try:
+        with kept_random_state(), torch.device("meta"):
+            count = sum(parameter.numel() for parameter in build().parameters())
+    except (MemoryError, OverflowError, RuntimeError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{name} cannot be made for images of {shape}: {reason}") from None
+    if count > MOST_PARAMETERS:
+        raise InputError(
+            f"{name} would have {count:,} parameters for images of {shape}, at most "
+            f"{MOST_PARAMETERS:,} are made: choose a smaller network"
+        )
 
 
 def build_to_fill(name: str, shape: Shape, classes: int) -> nn.Module:
