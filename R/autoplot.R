@@ -52,8 +52,8 @@ autoplot.sense_fit <- function(object, ...) {
     ggplot2::labs(
       x = "epoch", y = NULL, title = describe_method(object$config),
       caption = sprintf(
-        "%s on %s. Accuracy on the first %d test images, natural and under PGD-%d; bands: 95 %% Wilson intervals.",
-        object$config$model, object$data$name, object$metrics$monitored[1], object$config$steps
+        "%s on %s. Accuracy on %s, natural and under PGD-%d; bands: 95 %% Wilson intervals.",
+        object$config$model, object$data$name, monitored_words(object$metrics), object$config$steps
       )
     ) +
     ggplot2::theme_bw()

@@ -13,7 +13,8 @@
 #' @param threads Number of processor threads.
 #' @param seed Seed of the initial weights, of the order of the images and of
 #'   random starts, a whole number >= 0.
-#' @param monitor Number of test images on which accuracy is taken each epoch.
+#' @param monitor Number of training images on which accuracy is taken each epoch,
+#'   where none are held out for validation.
 #' @param quiet `TRUE` for no line an epoch.
 #' @return An object of class `sense_control`; printing shows what was set.
 #' @examples

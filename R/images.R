@@ -8,21 +8,13 @@ as_images <- function(x, y, x_test, y_test, call = parent.frame()) {
   if (is.null(x_test) != is.null(y_test)) {
     cli::cli_abort("Give both {.arg x_test} and {.arg y_test}, or neither.", call = call)
   }
-  if (is.null(x_test)) {
-    aside <- each_sixth(nrow(x), call)
-    x_test <- take_images(x, aside)
-    y_test <- y[aside]
-    x <- take_images(x, -aside)
-    y <- y[-aside]
-  } else {
-    x_test <- as_image_array(x_test, "x_test", call)
-    y_test <- known_classes(y_test, levels(y), nrow(x_test), "y_test", call)
+  images <- list(x = x, y = as.integer(y) - 1L, classes = as.list(levels(y)))
+  if (!is.null(x_test)) {
+    images$x_test <- as_image_array(x_test, "x_test", call)
+    y_test <- known_classes(y_test, levels(y), nrow(images$x_test), "y_test", call)
+    images$y_test <- as.integer(y_test) - 1L
   }
-  list(
-    x = x, y = as.integer(y) - 1L,
-    x_test = x_test, y_test = as.integer(y_test) - 1L,
-    classes = as.list(levels(y))
-  )
+  images
 }
 
 as_image_array <- function(x, arg, call = parent.frame()) {
@@ -84,63 +76,4 @@ as_classes <- function(y, n, arg, call = parent.frame()) {
     )
   }
   y
-}
-
-each_sixth <- function(n, call = parent.frame()) {
-  if (n < 6) {
-    cli::cli_abort(
-      "{n} image{?s} are too few to set some aside: give {.arg x_test} and {.arg y_test}.",
-      call = call
-    )
-  }
-  seq(6, n, by = 6)
-}
-
-# Classes from what is no factor: words, whole numbers, TRUE and FALSE.
-plain_classes <- function(y, arg, call = parent.frame()) {
-  y <- as_vector(y)
-  kind <- !is.object(y) && is.null(dim(y)) && (is.character(y) || is.logical(y) || is.numeric(y))
-  if (!kind || !length(y)) {
-    cli::cli_abort(
-      c("{.arg {arg}} must hold the classes of the images: a factor, words or whole numbers.",
-        x = "You gave {describe(y)}."),
-      call = call
-    )
-  }
-  values <- unique(y[!is.na(y)])
-  fractions <- is.numeric(y) && any(!is.finite(values) | values != round(values))
-  if (fractions || (is.numeric(y) && length(values) > 2 && 2 * length(values) > length(y))) {
-    cli::cli_abort(
-      c(
-        "{.arg {arg}} has {length(values)} different number{?s} for {length(y)} image{?s}{if (fractions) ', with fractions'}: that is a measured response, not classes.",
-        i = "If each is a class: {.code factor({arg})}."
-      ),
-      call = call
-    )
-  }
-  factor(y)
-}
-
-# Classes among those of the training.
-known_classes <- function(y, levels, n, arg, call = parent.frame()) {
-  if (!is.null(y) && !is.factor(y) && (is.object(y) || !(is.character(y) || is.logical(y) || is.numeric(y)))) {
-    plain_classes(y, arg, call)
-  }
-  if (!is.null(y)) y <- factor(as_vector(y), levels = levels)
-  as_classes(y, n, arg, call)
-}
-
-# One class alone is learned without looking.
-check_several <- function(y, arg, call = parent.frame()) {
-  there <- unique(y)
-  if (length(there) < 2) {
-    cli::cli_abort(
-      "{.arg {arg}} has one class alone, {.val {as.character(there)}}: give images of two classes or more.",
-      call = call
-    )
-  }
-}
-
-take_images <- function(x, which) {
-  if (length(dim(x)) == 3) x[which, , , drop = FALSE] else x[which, , , , drop = FALSE]
 }

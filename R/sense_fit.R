@@ -154,23 +154,30 @@ describe_method <- function(config) {
   )
 }
 
+# "256 validation images"; runs from before there were such looked at test images.
+monitored_words <- function(metrics) {
+  on <- metrics$monitored_on %||% "test"
+  sprintf("%d %s images", metrics$monitored[1], on[length(on)])
+}
+
 monitored_accuracies <- function(metrics) {
   intervals <- wilson_interval(
     c(metrics$natural_correct, metrics$robust_correct),
     rep(metrics$monitored, 2)
   )
-  cbind(
+  accuracies <- cbind(
     epoch = rep(metrics$epoch, 2),
     accuracy = rep(c("natural", "robust"), each = nrow(metrics)),
     intervals
   )
+  structure(accuracies, images = monitored_words(metrics))
 }
 
 print_accuracies <- function(accuracies, config) {
   label <- c(natural = "natural", robust = sprintf("PGD-%d", config$steps))
   cat(
     sprintf("  %-9s %s\n", label[accuracies$accuracy], format_interval(accuracies)),
-    sprintf("on the first %d test images; evaluate before you report.\n", accuracies$n[1]),
+    sprintf("on %s; evaluate before you report.\n", attr(accuracies, "images")),
     sep = ""
   )
 }

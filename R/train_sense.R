@@ -36,8 +36,10 @@
 #'   matrix with a row for each square grey image, its pixels row by row.
 #'   Pixels are numbers from 0 to 1, or of integer type from 0 to 255.
 #' @param y Their classes: a factor, or what [factor()] makes one of.
-#' @param x_test,y_test Test images and classes, of the same form. Unless given,
-#'   each sixth image of `x` is set aside for that.
+#' @param x_test,y_test Test images and classes, of the same form. Training does
+#'   not look at them. Without them a sixth of `x`, drawn with the seed and of
+#'   each class the same part, is held out for validation (`validation = ` says
+#'   how many), and `fit$validation` says which; evaluate on images of your own.
 #' @param recipe Named set of options to start from: `"mnist-demo"`;
 #'   `"cifar10-demo"`; the paper's `"mnist"` (500 epochs), `"cifar10-cnn"`,
 #'   `"cifar10-resnet"`, `"cifar10-wrn-34-10"`; or another method's authors', such
@@ -101,7 +103,9 @@ run_training <- function(options, recipe, images, control, command, model = NULL
       call = call, class = "sense_stopped"
     )
   }
-  read_sense_fit(folder)
+  fit <- read_sense_fit(folder)
+  fit$validation <- as.integer(unlist(done$validation)) + 1L
+  fit
 }
 
 named_dots <- function(..., call = parent.frame()) {

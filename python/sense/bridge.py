@@ -29,12 +29,14 @@ from .fitting import put_weights
 from .interrupts import noted_signals
 from .models import build_to_fill
 from .models.handed_over import repeated
+from .monitor import training_part
 from .networks import as_logits, plain_torch
 from .progress import epoch_line
 from .runs import check_same_data, load_tests_of, read_run
 from .train import Stopped, fit
 
 PREDICT_BATCH = 500
+HELD_OUT = 6  # of images that come without test images every sixth, drawn, is for validation
 TASKS = ("train", "predict", "evaluate", "adversarial_examples", "compare")
 FIT = "the fit"
 IMAGES_AT_ONCE = 256  # taken from R's order of an array to torch's
@@ -65,7 +67,8 @@ def train(
     command: str | None = None,
     model: str | None = None,
 ) -> dict[str, Any]:
-    """Train, and say which folder the run is in and whether it was stopped before its end.
+    """Train, and say which folder the run is in, whether it was stopped before its end, and the
+    positions of the images that were held out for validation.
 
     `images` is what `as_image_data` takes. `on_epoch` is called with a line of text an epoch.
     With `resume`, the options are changes of those of the run in `out`, and `model` is as in
@@ -80,10 +83,13 @@ def train(
         model = model or options.pop("model", None)
         if images is not None and own.dataset == "arrays":
             options.pop("dataset", None)  # is said with images that are given again
-    config = from_plain(options, own)
     if images is not None:
         data = as_image_data(**images)
+        if "x_test" not in images and not resume:
+            options = {"validation": max(1, len(data.train_x) // HELD_OUT)} | options
+        config = from_plain(options, own)
     else:
+        config = from_plain(options, own)
         cache = None if cache_dir is None else Path(cache_dir)
         data = load_data(config.dataset, config.data_dir, cache)
     epochs = config.pretrain + config.epochs
@@ -100,7 +106,8 @@ def train(
             )  # fmt: skip
         except Stopped:
             return {"stopped": True, "folder": str(folder)}
-    return {"stopped": False, "folder": str(folder)}
+    held = training_part(data, config)[1].tolist()
+    return {"stopped": False, "folder": str(folder), "validation": held}
 
 
 @plain_torch()
@@ -246,21 +253,18 @@ def as_test_images(
 def as_image_data(
     x: NDArray[Any],
     y: Any,
-    x_test: NDArray[Any],
-    y_test: Any,
     classes: list[str],
+    x_test: NDArray[Any] | None = None,
+    y_test: Any = None,
 ) -> ImageData:
-    """R's arrays as a data set: images as `as_images` takes them, labels counted from 0."""
-    train_x = as_images(x, None)
-    shape = tuple(train_x.shape[1:])
-    return ImageData(
-        name="arrays",
-        train_x=train_x,
-        train_y=as_labels(y),
-        test_x=as_images(x_test, (shape[0], shape[1], shape[2])),
-        test_y=as_labels(y_test),
-        classes=tuple(classes),
-    )
+    """R's arrays as a data set: images as `as_images` takes them, labels counted from 0. It may be
+    without test images."""
+    train_x, train_y = as_images(x, None), as_labels(y)
+    test_x, test_y = train_x[:0], train_y[:0]
+    if x_test is not None:
+        channels, height, width = train_x.shape[1:]
+        test_x, test_y = as_images(x_test, (channels, height, width)), as_labels(y_test)
+    return ImageData("arrays", train_x, train_y, test_x, test_y, tuple(classes))
 
 
 def as_images(x: NDArray[Any], shape: tuple[int, int, int] | None) -> torch.Tensor:

@@ -85,7 +85,7 @@ MEANS = {"stage_b_gap": "B below log(1/c)", "margin": "margin", "radius": "radiu
 
 def epoch_line(line: dict[str, Any], epochs: int) -> str:
     """An epoch in one line, for people."""
-    n = line["monitored"]
+    n, images = line["monitored"], line.get("monitored_on", "test")
     stages = "".join(
         f"  {name.upper()} {line[f'stage_{name}']}" for name in "abc" if f"stage_{name}" in line
     )
@@ -95,6 +95,7 @@ def epoch_line(line: dict[str, Any], epochs: int) -> str:
     return (
         f"epoch {line['epoch']:>3}/{epochs}  {line['phase']:<8}  loss {line['loss']:.4f}"
         f"  natural {100 * line['natural_correct'] / n:5.1f} %"
-        f"  robust {100 * line['robust_correct'] / n:5.1f} % (n = {n}){stages}{means}"
+        f"  robust {100 * line['robust_correct'] / n:5.1f} % (n = {n} {images} images)"
+        f"{stages}{means}"
         f"  {line['seconds']:.1f} s"
     )

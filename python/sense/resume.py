@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from .distributed import Processes
 from .errors import InputError
 from .methods import Method, Remembering
+from .monitor import Best
 from .precision import Descent
 from .progress import Progress
 
@@ -30,6 +31,7 @@ def restore(
     method: Method,
     ranks: Processes,
     run: Path,
+    best: Best,
 ) -> Progress:
     """Put everything back. Raises ValueError where the checkpoint is not one of this run."""
     try:
@@ -39,6 +41,8 @@ def restore(
         if isinstance(method, Remembering):
             check_alike("method", state["method"], method.state_dict())
             method.load_state_dict(state["method"])
+        if state.get("best"):
+            _restore_best(state["best"], model, best)
         ranks.set_random_state(state)
         return progress_from(state["progress"])
     except _MISFITS as error:
@@ -47,6 +51,14 @@ def restore(
             f"the checkpoint in {run} is not one that this run goes on from ({missing}): take the "
             "folder from where it is whole, or begin the run anew in another"
         ) from error
+
+
+def _restore_best(plain: Any, model: nn.Module, best: Best) -> None:
+    """The weights of the best epoch so far."""
+    check_alike("best epoch", plain["weights"], model.state_dict())
+    if not _count(plain["epoch"]) or not all(map(_count, plain["score"])):
+        raise InputError("its best epoch is that of no run")
+    best.epoch, best.score, best.weights = plain["epoch"], plain["score"], plain["weights"]
 
 
 def check_alike(what: str, found: Any, expected: Mapping[str, Any]) -> None:

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .attacks import pgd
 from .attacks.watch import trusted
 from .checkpoint import WEIGHTS, has_checkpoint, load_checkpoint, pack_weights, save_checkpoint
 from .config import Config
@@ -29,12 +28,12 @@ from .data.augment import augment
 from .data.feed import Feed
 from .devices import place, tune
 from .distributed import Processes, join
-from .draws import kept_random_state
 from .errors import NotFiniteError
 from .methods import Batch, Method, NaturalTraining, Remembering, build_method
 from .methods.memory import merge
 from .models import build_model
 from .models.handed_over import instance_name, repeated
+from .monitor import Best, Monitor, training_part
 from .networks import (
     LOOKED_AT,
     as_logits,
@@ -54,7 +53,6 @@ from .runs import CONFIG, METRICS, create_run, metrics_text, resume_run
 from .schedules import learning_rate
 
 FIRST = torch.arange(1)
-MONITOR_SEED = 0  # of the monitor's random starts: the same in each epoch and each run
 
 
 class Stopped(Exception):  # noqa: N818  nothing went wrong
@@ -106,7 +104,7 @@ def fit(
 
     Returns
     -------
-    The trained network, in evaluation mode.
+    The trained network, in evaluation mode, with the weights that the run keeps.
     """
     with plain_torch(), out if isinstance(out, RunFolder) else RunFolder(out) as run:
         return _fit(
@@ -154,8 +152,11 @@ def _fit(
         model = ranks.each(lambda: build_model(name, images.shape, len(images.classes)))
     make_lazy_modules(model, to_float(images.train_x[:LOOKED_AT]))
     model = place(model, device).train()
-    feed = Feed(images, device)
-    n = min(config.train_size or len(images.train_x), len(images.train_x))
+    kept, held = ranks.each(lambda: training_part(images, config))
+    n = len(kept)
+    which = kept if len(held) else slice(n)  # a part of the same memory where none are held out
+    feed = Feed(images.train_x[which], images.train_y[which], device)
+    monitor, best = Monitor.of(images, held, config, device), Best()
     ranks.each(lambda: check_start(model, feed, config, n, len(images.classes)))
     ranks.start_alike(model, config.seed, device)
     gives_logits = as_logits(model, feed.take(FIRST)[0])
@@ -165,9 +166,11 @@ def _fit(
     progress = Progress()
     if resume and ranks.first(lambda: has_checkpoint(run.path)):  # else killed in its first epoch
         state = ranks.first(lambda: load_checkpoint(run.path))
-        progress = ranks.each(lambda: restore(state, model, descent, method, ranks, run.path))
+        progress = ranks.each(lambda: restore(state, model, descent, method, ranks, run.path, best))
         if ranks.leads:
-            publish(run, model, progress)  # what a kill after the checkpoint may have left undone
+            publish(
+                run, model, progress, best
+            )  # what a kill after the checkpoint may have left undone
     if not resume:
         ranks.first(lambda: create_run(run, config, images, command, ranks.size))
 
@@ -207,7 +210,7 @@ def _fit(
             reason = ranks.agree(stop())
             if reason is not None and progress.step < len(order):
                 check_finite_weights(model, after(config, position))
-                save(run, model, descent, method, progress, ranks)
+                save(run, model, descent, method, progress, ranks, best)
                 raise Stopped(run.path, reason)
         bar.close()
         check_finite_weights(model, after(config, progress.epoch + 1))
@@ -217,20 +220,25 @@ def _fit(
             "phase": "pretrain" if pretrain else "train",
             "lr": descent.optimizer.param_groups[0]["lr"],
             "loss": progress.loss / progress.images,
-            **monitor(gives_logits, images, config, device),
+            **monitor.look(gives_logits, config),
             **progress.stage_counts(),
             **progress.epoch_means(),
             "seconds": round(progress.seconds, 3),
             "images_per_second": round(progress.images / progress.seconds, 1),
         }
+        if config.keep == "best" and not pretrain:
+            best.see(line, model, config.method)
+            line["kept_epoch"] = best.epoch
         progress.end_epoch(line)
-        save(run, model, descent, method, progress, ranks)
+        save(run, model, descent, method, progress, ranks, best)
         if show:
             print(epoch_line(line, epochs), flush=True)
         if on_epoch is not None and ranks.leads:
             on_epoch(line)
         if (reason := ranks.agree(stop())) is not None and progress.epoch < epochs:
             raise Stopped(run.path, reason)
+    if best.weights:
+        model.load_state_dict(best.weights)
     return model.eval()
 
 
@@ -280,25 +288,6 @@ def after(config: Config, position: float) -> str:
     )
 
 
-def monitor(
-    model: nn.Module, data: ImageData, config: Config, device: torch.device
-) -> dict[str, int]:
-    """How many of the first test images are right as they are, and under PGD with the training's
-    eps, step size and steps and one random start. A look at training, not an evaluation."""
-    x = to_float(data.test_x[: config.monitor].to(device))
-    y = data.test_y[: config.monitor].to(device)
-    model.eval()
-    with kept_random_state():
-        torch.manual_seed(MONITOR_SEED)
-        x_adv = pgd(model, x, y, eps=config.eps, step_size=config.step_size, steps=config.steps,
-                    norm=config.lp)  # fmt: skip
-    with torch.no_grad():
-        natural = int((model(x).argmax(1) == y).sum())
-        robust = int((model(x_adv).argmax(1) == y).sum())
-    model.train()
-    return {"monitored": len(x), "natural_correct": natural, "robust_correct": robust}
-
-
 def save(
     run: RunFolder,
     model: nn.Module,
@@ -306,6 +295,7 @@ def save(
     method: Method,
     progress: Progress,
     ranks: Processes,
+    best: Best,
 ) -> None:
     """Write the checkpoint, then the metrics and the weights."""
     if isinstance(method, Remembering):
@@ -315,20 +305,21 @@ def save(
         **descent.state_dict(),
         "method": method.state_dict() if isinstance(method, Remembering) else {},
         "progress": asdict(progress),
+        "best": asdict(best) if best.weights else {},
         **ranks.random_state(),
     }
 
     def write() -> None:
         save_checkpoint(run.path, state)
         run.provisional = False
-        publish(run, model, progress)
+        publish(run, model, progress, best)
 
     ranks.first(write)  # the others wait: if they ended now, torchrun would end this one too
 
 
-def publish(run: RunFolder, model: nn.Module, progress: Progress) -> None:
-    """Write what others read: the metrics and the weights."""
-    weights = pack_weights(model.state_dict())
+def publish(run: RunFolder, model: nn.Module, progress: Progress, best: Best) -> None:
+    """Write what others read: the metrics, and the weights of the last epoch or of the best."""
+    weights = pack_weights(best.weights or model.state_dict())
     run.write({METRICS: metrics_text(progress.metrics), WEIGHTS: weights})
 
 

@@ -106,7 +106,9 @@ def trained(tmp_path_factory, arrays):
     done = bridge.train(
         TINY, "mnist-demo", str(folder), images=arrays, on_epoch=heard.append, command="an R call"
     )
-    assert done == {"stopped": False, "folder": str(folder)}
+    assert done == {
+        "stopped": False, "folder": str(folder), "validation": []
+    }  # fmt: skip
     kept = (folder / CONFIG).read_text(), bytearray((folder / WEIGHTS).read_bytes())
     return folder, kept, heard
 
@@ -181,7 +183,9 @@ def test_a_fit_is_evaluated_as_its_run_is(trained, arrays, tmp_path):
     done = bridge.evaluate(
         *kept, str(tmp_path / "r"), QUICK, arrays, on_line=lines.append, command="R's"
     )
-    assert done == {"stopped": False, "folder": str(tmp_path / "r")}
+    assert done == {
+        "stopped": False, "folder": str(tmp_path / "r"), "validation": []
+    }  # fmt: skip
     data = bridge.as_image_data(**arrays)
     run = evaluate_run(folder, settings_from_plain(QUICK), data=data, out=tmp_path / "python")
     outcomes = [(tmp_path / name / "outcomes.csv").read_text() for name in ("r", "python")]
@@ -245,7 +249,9 @@ def test_a_fit_is_evaluated_on_images_of_r(kept, arrays, tmp_path):
         options={"attacks": "fgsm", "n": 30.0, "judge": False}, images=images, name="mine",
         threads=1.0, on_line=told.append, command="an R call",
     )  # fmt: skip
-    assert done == {"stopped": False, "folder": str(tmp_path / "out")}
+    assert done == {
+        "stopped": False, "folder": str(tmp_path / "out"), "validation": []
+    }  # fmt: skip
     content = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert content["target"]["name"] == "mine"
     assert content["target"]["kind"] == "fit"

@@ -53,6 +53,8 @@ BAD = [
     ("seed", 2**32, "a whole number"),
     ("threads", 0, "a whole number >= 1"),
     ("monitor", 0, "a whole number >= 1"),
+    ("validation", -1, "a whole number >= 0"),
+    ("keep", "all", "one of last, best"),
     ("train_size", 0, "a whole number >= 1"),
     ("augment", "mixup", "one of none, reflect, zero, shift"),
     ("attack_mode", "train", "one of evaluation, training, published"),

@@ -49,8 +49,9 @@ def test_hash_sees_every_part(change):
 
 BAD = {
     "flat": ({"train_x": torch.zeros(4, 6)}, r"train images must be n x channels x height x width"),
-    "none": ({"test_x": torch.zeros(0, 1, 2, 3), "test_y": torch.zeros(0, dtype=torch.int64)},
-             "test images: there are none"),
+    "none": ({"train_x": torch.zeros(0, 1, 2, 3), "train_y": torch.zeros(0, dtype=torch.int64)},
+             "train images: there are none"),
+    "labels alone": ({"test_x": torch.zeros(0, 1, 2, 3)}, "test images: there are none"),
     "whole numbers": ({"train_x": floats().long()}, "must be uint8 or float32, got torch.int64"),
     "nan": ({"train_x": floats(math.nan, (2, 0, 1, 1))}, "NaN or infinite pixel, first in image 2"),
     "inf": ({"train_x": floats(math.inf, (1, 0, 0, 0))}, "NaN or infinite pixel, first in image 1"),

@@ -23,6 +23,7 @@ Boundary = Literal["revert", "noise", "bisect"]
 L2Form = Literal["paper", "published"]
 AttackMode = Literal["evaluation", "training", "published"]
 Optimizer = Literal["sgd", "adam"]
+Keep = Literal["last", "best"]
 Schedule = Literal["constant", "step", "cosine", "one-cycle"]
 Help = tyro.conf.arg
 
@@ -178,14 +179,22 @@ class Config:
     cudnn_benchmark: Annotated[
         bool, Help(help="try cuDNN's algorithms; a resumed run may then differ in the last bits")
     ] = False
+    validation: Annotated[
+        int,
+        Help(help="training images held out, drawn with the seed, the same part of each class; "
+             "each epoch's natural and PGD accuracy is taken on them"),
+    ] = 0  # fmt: skip
+    keep: Annotated[
+        Keep,
+        Help(help="which weights the run keeps: those of the last epoch, as in the paper, or of "
+             "the epoch with the most validation images right under PGD (for nt, as they are)"),
+    ] = "last"  # fmt: skip
     monitor: Annotated[
         int,
         # torchrun takes the first name for an abbreviation of options of its own.
-        Help(
-            help="test images that each epoch's natural and PGD accuracy is taken on",
-            aliases=("--monitored",),
-        ),
-    ] = 256
+        Help(help="training images that each epoch's accuracy is taken on where none are held out",
+             aliases=("--monitored",)),
+    ] = 256  # fmt: skip
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", option_from_plain(self.norm, option_types()["norm"]))
@@ -246,7 +255,7 @@ class Config:
             )
         for name in ("steps", "epochs", "batch_size", "monitor"):
             check(name, getattr(self, name), getattr(self, name) >= 1, "a whole number >= 1")
-        for name in ("warmup", "pretrain", "seed", "bisections"):
+        for name in ("warmup", "pretrain", "seed", "bisections", "validation"):
             value = getattr(self, name)
             check(name, value, value is None or value >= 0, "a whole number >= 0")
         check("seed", self.seed, self.seed < 2**32, "a whole number less than 2^32")
@@ -256,6 +265,11 @@ class Config:
         whole = all(epoch >= 0 for epoch in self.milestones)
         check("milestones", self.milestones, whole, "whole numbers >= 0")
         check("rates", self.rates, all(0 < r < math.inf for r in self.rates), "more than 0 each")
+        if self.keep == "best" and not self.validation:
+            raise InputError(
+                "keep best needs images to judge the epochs by: hold some out of the training "
+                "images, such as --validation 1000"
+            )
         if self.schedule == "step" and not self.milestones:
             raise InputError("schedule step needs milestones, such as --milestones 80 140 170")
         if self.rates and len(self.rates) != len(self.milestones):

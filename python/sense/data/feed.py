@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from .images import ImageData, to_float
+from .images import to_float
 
 RESIDENT = 2**32  # bytes of images that an accelerator keeps; MNIST has 47 MB, CIFAR10 154 MB
 
@@ -12,12 +12,14 @@ class Feed:
     """The training images, kept on an accelerator as they are (bytes, mostly) where they fit, else
     sent a batch at a time from pinned memory, which does not make Python wait."""
 
-    def __init__(self, data: ImageData, device: torch.device, resident: int = RESIDENT) -> None:
+    def __init__(
+        self, x: Tensor, y: Tensor, device: torch.device, resident: int = RESIDENT
+    ) -> None:
         self.device = device
-        size = data.train_x.numel() * data.train_x.element_size()
+        size = x.numel() * x.element_size()
         self.sends = device.type != "cpu" and size > resident
         home = torch.device("cpu") if self.sends else device
-        self.x, self.y = data.train_x.to(home), data.train_y.to(home)
+        self.x, self.y = x.to(home), y.to(home)
 
     def take(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """The images at these positions as float32 in [0, 1], and their labels."""

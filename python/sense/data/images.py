@@ -25,7 +25,8 @@ class ImageData:
         n x channels x height x width, or n x height x width of grey images; unsigned bytes 0 to
         255, or numbers in [0, 1], which become float32. Tensors or numpy arrays.
     train_y, test_y
-        Labels, whole numbers from 0, which become int64. Tensors or numpy arrays.
+        Labels, whole numbers from 0, which become int64. Tensors or numpy arrays. There may be no
+        test images, where nothing is to be evaluated.
     classes
         The names of the classes, in the order of the labels.
     sha256, test_sha256
@@ -49,6 +50,8 @@ class ImageData:
             object.__setattr__(self, f"{part}_x", x.contiguous())
             object.__setattr__(self, f"{part}_y", y.contiguous())
         for part in ("train", "test"):
+            if part == "test" and not len(self.test_y) and not len(self.test_x):
+                continue  # it may be without
             check_images(getattr(self, f"{part}_x"), f"{self.name}: {part} images")
             check_labels(
                 getattr(self, f"{part}_y"), getattr(self, f"{part}_x"), len(self.classes),

@@ -26,6 +26,8 @@ def choose_images(data: ImageData, n: int | None, draw: int | None) -> list[int]
     """The positions of the test images that are evaluated, rising: the first n, or n drawn at
     random with the seed `draw`; all without n. Raises ValueError for more than there are."""
     most = len(data.test_x)
+    if not most:
+        raise InputError(f"{data.name} has no test images to evaluate on: give some")
     n = most if n is None else n
     if not 1 <= n <= most:
         raise InputError(f"n must be from 1 to {most}, the test images, got {n}")

@@ -12,7 +12,7 @@ from ..draws import kept_random_state
 from ..errors import InputError
 from ..networks import plain_torch
 from ..run_folder import RunFolder
-from .batches import batch_seed, cut
+from .batches import batch_seed, choose_images, cut
 from .settings import Settings
 from .suite import attackable, build_attack, predict, worst_images
 from .targets import Target, open_source
@@ -52,6 +52,7 @@ def make_examples(
     names = [name for name in settings.attacks if name != "natural"]
     if len(names) != 1:
         raise InputError(f"examples are made by one attack, got {' '.join(names) or 'none'}")
+    choose_images(target.data, None, None)  # says where there are none
     if not 1 <= n <= len(target.data.test_x):
         raise InputError(f"n must be from 1 to {len(target.data.test_x)}, the test images, got {n}")
     where = choose_device(device)
