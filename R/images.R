@@ -77,3 +77,49 @@ as_classes <- function(y, n, arg, call = parent.frame()) {
   }
   y
 }
+
+# Classes from what is no factor: words, whole numbers, TRUE and FALSE.
+plain_classes <- function(y, arg, call = parent.frame()) {
+  y <- as_vector(y)
+  kind <- !is.object(y) && is.null(dim(y)) && (is.character(y) || is.logical(y) || is.numeric(y))
+  if (!kind || !length(y)) {
+    cli::cli_abort(
+      c("{.arg {arg}} must hold the classes of the images: a factor, words or whole numbers.",
+        x = "You gave {describe(y)}."),
+      call = call
+    )
+  }
+  values <- unique(y[!is.na(y)])
+  fractions <- is.numeric(y) && any(!is.finite(values) | values != round(values))
+  if (fractions || (is.numeric(y) && length(values) > 2 && 2 * length(values) > length(y))) {
+    cli::cli_abort(
+      c(
+        "{.arg {arg}} has {length(values)} different number{?s} for {length(y)} image{?s}{if (fractions) ', with fractions'}: that is a measured response, not classes.",
+        i = "If each is a class: {.code factor({arg})}."
+      ),
+      call = call
+    )
+  }
+  factor(y)
+}
+
+# Classes among those of the training.
+known_classes <- function(y, levels, n, arg, call = parent.frame()) {
+  if (!is.null(y) && !is.factor(y) && (is.object(y) || !(is.character(y) || is.logical(y) || is.numeric(y)))) {
+    plain_classes(y, arg, call)
+  }
+  if (!is.null(y)) y <- factor(as_vector(y), levels = levels)
+  as_classes(y, n, arg, call)
+}
+
+# One class alone is learned without looking.
+check_several <- function(y, arg, call = parent.frame()) {
+  there <- unique(y)
+  if (length(there) < 2) {
+    cli::cli_abort(
+      "{.arg {arg}} has one class alone, {.val {as.character(there)}}: give images of two classes or more.",
+      call = call
+    )
+  }
+}
+

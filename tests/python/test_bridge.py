@@ -183,9 +183,7 @@ def test_a_fit_is_evaluated_as_its_run_is(trained, arrays, tmp_path):
     done = bridge.evaluate(
         *kept, str(tmp_path / "r"), QUICK, arrays, on_line=lines.append, command="R's"
     )
-    assert done == {
-        "stopped": False, "folder": str(tmp_path / "r"), "validation": []
-    }  # fmt: skip
+    assert done == {"stopped": False, "folder": str(tmp_path / "r")}
     data = bridge.as_image_data(**arrays)
     run = evaluate_run(folder, settings_from_plain(QUICK), data=data, out=tmp_path / "python")
     outcomes = [(tmp_path / name / "outcomes.csv").read_text() for name in ("r", "python")]
@@ -249,9 +247,7 @@ def test_a_fit_is_evaluated_on_images_of_r(kept, arrays, tmp_path):
         options={"attacks": "fgsm", "n": 30.0, "judge": False}, images=images, name="mine",
         threads=1.0, on_line=told.append, command="an R call",
     )  # fmt: skip
-    assert done == {
-        "stopped": False, "folder": str(tmp_path / "out"), "validation": []
-    }  # fmt: skip
+    assert done == {"stopped": False, "folder": str(tmp_path / "out")}
     content = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert content["target"]["name"] == "mine"
     assert content["target"]["kind"] == "fit"

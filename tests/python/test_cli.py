@@ -165,7 +165,9 @@ def test_the_shell_trains_and_evaluates(start, tmp_path):
     output, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, "")
     epoch, where = output.splitlines()
-    assert re.fullmatch(r"epoch +1/1 +train +loss \d\.\d+ +natural .* % \(n = 16\) .*s", epoch)
+    assert re.fullmatch(
+        r"epoch +1/1 +train +loss \d\.\d+ +natural .* % \(n = 16 training images\) .*s", epoch
+    )
     run = tmp_path / where.removeprefix("run: ")
     assert re.fullmatch(r"nt-\d{8}-\d{6}", run.name)
     assert read_run(run)[0].batch_size == 2000

@@ -7,8 +7,8 @@ from sense.methods import Step
 from sense.progress import Progress, Tally, epoch_line
 
 NAN = math.nan
-LINE = {"epoch": 3, "phase": "train", "loss": 0.5, "monitored": 200, "natural_correct": 100,
-        "robust_correct": 50, "seconds": 1.25}  # fmt: skip
+LINE = {"epoch": 3, "phase": "train", "loss": 0.5, "monitored": 200, "monitored_on": "validation",
+        "natural_correct": 100, "robust_correct": 50, "seconds": 1.25}  # fmt: skip
 
 
 def test_sums_of_an_epoch():
@@ -45,7 +45,8 @@ def test_a_mean_over_no_image_is_none():
 def test_an_epoch_in_a_line():
     line = epoch_line({**LINE, "stage_a": 1, "stage_b": 2, "stage_c": 3, "stage_b_gap": 0.125}, 10)
     assert line == (
-        "epoch   3/10  train     loss 0.5000  natural  50.0 %  robust  25.0 % (n = 200)"
+        "epoch   3/10  train     loss 0.5000  natural  50.0 %  robust  25.0 %"
+        " (n = 200 validation images)"
         "  A 1  B 2  C 3  B below log(1/c) 0.1250  1.2 s"
     )
     assert "radius 0.0314" in epoch_line({**LINE, "radius": 0.0314}, 10)

@@ -30,8 +30,11 @@ test_that("it learns digits from arrays and a factor", {
     x = digits$x, y = letters10, method = "nt", model = "capacity-2", epochs = 3, lr = 0.1,
     control = sense_control(threads = 1, quiet = TRUE)
   )
-  expect_equal(fit$data$train, 2500)
-  expect_equal(fit$data$test, 500)
+  expect_equal(fit$data$train, 3000)
+  expect_equal(fit$data$test, 0)
+  expect_length(fit$validation, 500)
+  expect_equal(utils::tail(fit$metrics$monitored, 1), 500)
+  expect_output(print(fit), "on 500 validation images; evaluate before you report")
   fresh <- sample_images(300)
   predicted <- predict(fit, fresh$x)
   expect_equal(levels(predicted), letters[10:1])
@@ -43,6 +46,48 @@ test_that("it learns digits from arrays and a factor", {
     predict(fit, flat, type = "prob"), predict(fit, fresh$x, type = "prob"),
     tolerance = 1e-5
   )
+})
+
+test_that("sorted images have a validation part of every class, and tell the true accuracy", {
+  skip_if_no_sense()
+  digits <- sample_images(2000, "train")
+  order <- order(digits$y)
+  x <- digits$x[order, , ]
+  y <- digits$y[order]
+  fit <- train_sense(
+    x = x, y = factor(y), method = "nt", model = "capacity-1", epochs = 3, lr = 0.05,
+    control = sense_control(threads = 1, quiet = TRUE, seed = 3)
+  )
+  held <- table(y[fit$validation])
+  expect_length(held, 10)
+  expect_true(all(abs(held - table(y) / 6) < 1))
+  last <- utils::tail(fit$metrics, 1)
+  fresh <- sample_images(600)
+  true <- mean(as.character(predict(fit, fresh$x)) == as.character(fresh$y))
+  expect_lt(abs(last$natural_correct / last$monitored - true), 0.12)
+  expect_error(
+    train_sense(
+      x = x[1:3, , ], y = c("a", "b", "c"), model = "capacity-1",
+      control = sense_control(threads = 1, quiet = TRUE)
+    ),
+    "validation must be at most 0 of these 3.*hold out fewer"
+  )
+})
+
+test_that("the weights of the best epoch are kept where that is asked for", {
+  skip_if_no_sense()
+  digits <- sample_images(600, "train")
+  fit <- train_sense(
+    x = digits$x, y = digits$y, method = "nt", model = "capacity-1", epochs = 4, lr = 0.2,
+    keep = "best", validation = 100, control = sense_control(threads = 1, quiet = TRUE)
+  )
+  expect_length(fit$validation, 100)
+  right <- fit$metrics$natural_correct[fit$metrics$phase == "train"]
+  kept <- utils::tail(fit$metrics$kept_epoch, 1)
+  expect_equal(fit$metrics$natural_correct[kept], max(right))
+  held <- digits$x[fit$validation, , ]
+  predicted <- as.character(predict(fit, held))
+  expect_equal(sum(predicted == as.character(digits$y[fit$validation])), max(right))
 })
 
 # Images in CIFAR10's binary format, of random pixels; the real ones are not at hand everywhere.
