@@ -181,14 +181,45 @@ seed_table <- function(evaluations) {
   if (length(rows)) do.call(rbind, c(unname(rows), list(make.row.names = FALSE)))
 }
 
-# All options of the training but the seed and where it ran; what is unknown is like nothing else.
+# All options of the training but the seed and those that only say where it ran, which the run
+# itself names; what is unknown is like nothing else.
 training_but_seed <- function(evaluation) {
   config <- evaluation$target$config
   if (is.null(config)) {
     return(paste("unknown", evaluation$folder))
   }
-  kept <- sort(setdiff(names(config), c("seed", "device", "threads", "data_dir")))
-  as.character(jsonlite::toJSON(config[kept], auto_unbox = TRUE, null = "null", digits = NA))
+  config <- training_options_of(evaluation)
+  as.character(jsonlite::toJSON(config, auto_unbox = TRUE, null = "null", digits = NA))
+}
+
+training_options_of <- function(evaluation) {
+  config <- evaluation$target$config
+  config[sort(setdiff(names(config), c("seed", unlist(evaluation$target$runtime_options))))]
+}
+
+# Networks of one method and model that are not seeds of one training, and the options they differ
+# by: a line for each two groups.
+apart_lines <- function(evaluations) {
+  known <- Filter(function(one) !is.null(one$target$config), evaluations)
+  keys <- vapply(known, training_but_seed, "")
+  groups <- split(names(known), factor(keys, unique(keys)))
+  if (length(groups) < 2) {
+    return(character())
+  }
+  couples <- utils::combn(unname(groups), 2, simplify = FALSE)
+  unlist(lapply(couples, function(couple) {
+    one <- training_options_of(known[[couple[[1]][1]]])
+    two <- training_options_of(known[[couple[[2]][1]]])
+    if (!identical(one$method, two$method) || !identical(one$model, two$model)) {
+      return(NULL)
+    }
+    options <- union(names(one), names(two))
+    differ <- options[!vapply(options, function(name) identical(one[[name]], two[[name]]), TRUE)]
+    sprintf(
+      "%s: no other seed of %s, for %s", paste(couple[[2]], collapse = ", "),
+      paste(couple[[1]], collapse = ", "), paste(differ, collapse = ", ")
+    )
+  }))
 }
 
 several_seeds <- function(group) {

@@ -15,6 +15,7 @@ print.sense_comparison <- function(x, ...) {
     cat("\nOver seeds of training:\n")
     print_cells(seed_cells(x$seeds))
   }
+  cat(sprintf("%s\n", apart_lines(x$evaluations)), sep = "")
   invisible(x)
 }
 

@@ -92,6 +92,7 @@ read_target <- function(folder, evaluation, call = parent.frame()) {
   if (run_has(folder, "config.json")) {
     description <- read_run_json(folder, "config.json", simplify = TRUE, call = call)
     target$config <- target$config %||% description$config
+    target$runtime_options <- target$runtime_options %||% description$runtime_options
     target$data <- description$data
   } else {
     check_absent(folder, "config.json", call)

@@ -23,8 +23,9 @@ import torch
 from torch import nn
 
 from . import __version__
-from .checkpoint import load_weights
+from .checkpoint import WEIGHTS, load_weights
 from .config import Config
+from .config.options import runtime_options
 from .data import ImageData, load_data, load_tests
 from .description import parse_description
 from .errors import InputError, MissingFileError
@@ -48,6 +49,7 @@ def create_run(
     run.provisional = True
     description = {
         "config": config.to_plain(),
+        "runtime_options": list(runtime_options()),
         "data": {
             "name": data.name, "sha256": data.sha256, "test_sha256": data.test_sha256,
             "shape": list(data.shape),
@@ -75,8 +77,7 @@ def resume_run(run: RunFolder, config: Config, data: ImageData) -> None:
     begun, description = read_run(folder)
     before, now = begun.to_plain(), config.to_plain()
     changed = {name for name in before if before[name] != now[name]}
-    where = {"data_dir", "device", "threads", "compile", "compact_every", "cudnn_benchmark"}
-    other = changed - where - check_longer(folder, begun, config)
+    other = changed - set(runtime_options()) - check_longer(folder, begun, config)
     if other:
         told = ", ".join(f"{name} ({before[name]}, not {now[name]})" for name in sorted(other))
         raise InputError(
@@ -176,7 +177,7 @@ def load_model(
     if not isinstance(model, nn.Module):
         name, shape = repeated(model, config.model, folder / CONFIG, option), tuple(data["shape"])
         model = build_to_fill(name, shape, len(data["classes"]))
-    return put_weights(model, load_weights(folder), folder)
+    return put_weights(model, load_weights(folder), folder / WEIGHTS)
 
 
 def metrics_text(metrics: list[dict[str, Any]]) -> str:

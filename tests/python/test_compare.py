@@ -1,12 +1,16 @@
 import csv
 import itertools
 import json
+from dataclasses import fields
 
 import pytest
 
+from sense.config import Config
+from sense.config.options import runtime_options
 from sense.evaluation.compare import COMPARISON, compare, write_comparison
 from sense.evaluation.outcomes import OUTCOMES, Outcome
 from sense.evaluation.summary import EVALUATION, plain_accuracy, summarise
+from sense.evaluation.tables import comparison_lines
 from sense.seal import seal_folder
 from sense.statistics import holm, mcnemar
 
@@ -21,7 +25,9 @@ CONFIG = {"method": "sense", "model": "capacity-1", "seed": 1, "threads": 1, "de
 def stored(tmp_path):
     """Store an evaluation of these images as the command would."""
 
-    def stored(name, right, *, steps=10, eps=0.3, labels=None, finished=True, **config):
+    def stored(
+        name, right, *, steps=10, eps=0.3, labels=None, finished=True, changes=None, **config
+    ):
         folder = tmp_path / name
         folder.mkdir()
         labels = labels or [3] * 6
@@ -35,7 +41,7 @@ def stored(tmp_path):
         content = {
             "target": {
                 "name": name, "kind": "run", "model": "capacity-1", "weights_sha256": "",
-                "config": CONFIG | config,
+                "config": CONFIG | config | (changes or {}),
             },
             "data": {"name": "few", "sha256": "", "n": len(labels), "of": 9, "draw": None},
             "options": {"eps": eps, "norm": "inf", "seed": 0, "batch": 250, "cascade": False},
@@ -116,6 +122,52 @@ def test_seeds_have_a_mean_and_sd_of_their_own(stored):
     assert rows["pgd"]["sd"] == pytest.approx(0.5 / 2**0.5)
     assert rows["pgd"]["group"] == "sense, capacity-1"
     assert set(rows) == {"natural", "pgd", "fgsm", "worst"}
+
+
+# Another value of each option than its default.
+OTHERS = {
+    "dataset": "mnist", "data_dir": "elsewhere", "train_size": 9, "augment": "shift",
+    "model": "capacity-2", "method": "sense-trades", "eps": 0.1, "step_size": 0.02, "steps": 3,
+    "norm": "2", "eps_ramp": 1.0, "eps_first": 0.05, "random_start": True,
+    "attack_mode": "training", "c": 0.3, "stage_test": "start", "boundary": "bisect",
+    "l2_form": "published", "bisections": 2, "warmup": 1, "natural_weight": 0.5, "beta": 2.0,
+    "d_max": 0.4, "eps_min": 0.1, "gamma": 0.1, "radius_rate": 0.2, "radius_max": 0.2,
+    "pretrain": 3, "epochs": 4, "batch_size": 7, "optimizer": "adam", "lr": 0.3, "momentum": 0.5,
+    "nesterov": True, "weight_decay": 0.1, "schedule": "cosine", "milestones": [3], "decay": 0.5,
+    "rates": [0.1], "device": "cpu", "threads": 1, "precision": "bfloat16", "compile": "default",
+    "compact_every": 3, "cudnn_benchmark": True, "validation": 5, "keep": "best", "monitor": 9,
+}  # fmt: skip
+NEEDED = {"rates": {"milestones": [3]}, "keep": {"validation": 9}}
+
+
+@pytest.mark.parametrize("option", OTHERS)
+def test_each_option_parts_seeds_or_not_as_it_is_marked(stored, option):
+    both = NEEDED.get(option, {})
+    folders = {
+        "one": stored("one", FIRST, **both),
+        "two": stored("two", SECOND, seed=2, **both, changes={option: OTHERS[option]}),
+    }  # fmt: skip
+    found = compare(folders)
+    assert bool(found["seeds"]) == (option in runtime_options())
+    if option in runtime_options() or option in ("method", "model"):
+        assert found["apart"] == []
+        return
+    (row,) = found["apart"]
+    assert (row["first"], row["second"], list(row["options"])) == (["one"], ["two"], [option])
+    told = "\n".join(comparison_lines(found))
+    assert f"two: no other seed of one, for {option} (" in told
+
+
+def test_every_option_is_in_the_table():
+    assert OTHERS.keys() | {"seed"} == {option.name for option in fields(Config)}
+    assert set(runtime_options()) == {
+        "data_dir", "device", "threads", "compile", "compact_every", "cudnn_benchmark", "monitor"
+    }  # fmt: skip
+
+
+def test_a_run_from_before_an_option_has_its_default(stored):
+    folders = {"old": stored("old", FIRST), "new": stored("new", SECOND, seed=2, keep="last")}
+    assert compare(folders)["seeds"]
 
 
 def test_the_comparison_is_written_as_json(stored, tmp_path):

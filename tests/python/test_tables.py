@@ -79,6 +79,6 @@ def test_a_comparison_in_lines():
             "p_holm": 2.4e-7}  # fmt: skip
     seeds = {"group": "sense, capacity-1", "attack": "pgd", "models": ["a", "b"], "mean": 0.5,
              "sd": 0.01}  # fmt: skip
-    _, row, spread = comparison_lines({"pairs": [pair], "seeds": [seeds]})
+    _, row, spread = comparison_lines({"pairs": [pair], "seeds": [seeds], "apart": []})
     assert re.sub(" +", " ", row) == "nt - sense pgd 1 2 30 67 1.2e-07, 2.4e-07"
     assert "50.0 % +- 1.0 (sd of 2 seeds)" in spread

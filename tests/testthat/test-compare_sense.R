@@ -85,6 +85,24 @@ test_that("networks of one seed, or of other options, are no group", {
   expect_null(options$seeds)
 })
 
+test_that("each option parts seeds or not as the run itself says", {
+  stored <- read_sense_evaluation(system.file("extdata", "mnist-demo", "sense", package = "sense"))
+  runtime <- unlist(stored$target$runtime_options)
+  expect_true(all(c("monitor", "compile", "compact_every", "cudnn_benchmark") %in% runtime))
+  for (option in setdiff(names(stored$target$config), c("seed", "method", "model", "c"))) {
+    other <- stored
+    other$target$config$seed <- 2
+    other$target$config[[option]] <- "other"
+    comparison <- compare_sense(one = stored, two = other)
+    expect_equal(is.null(comparison$seeds), !option %in% runtime, info = option)
+    if (option %in% runtime) {
+      expect_length(sense:::apart_lines(comparison$evaluations), 0)
+    } else {
+      expect_output(print(comparison), sprintf("two: no other seed of one, for %s", option))
+    }
+  }
+})
+
 test_that("the stored runs agree with Python's statistics", {
   skip_if_no_sense()
   runs <- system.file("extdata", "mnist-demo", package = "sense")

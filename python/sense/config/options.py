@@ -28,6 +28,14 @@ Schedule = Literal["constant", "step", "cosine", "one-cycle"]
 Help = tyro.conf.arg
 
 
+class Runtime:
+    """Marks an option that says where and how fast a run is computed, not what comes of it, but for
+    rounding. It may change when a run is resumed, and runs that differ by it are one training."""
+
+
+RUNTIME = Runtime()
+
+
 @dataclass(frozen=True)
 class Config:
     """Options of a training run. The defaults of the class are the paper's for MNIST (section
@@ -41,6 +49,7 @@ class Config:
         Path | None,
         Help(help="folder of the four IDX files of mnist, of the binary files of cifar10, or your "
              "own like them"),
+        RUNTIME,
     ] = None  # fmt: skip
     train_size: Annotated[
         int | None, Help(help="train on so many of the first training images; all unless given")
@@ -157,8 +166,10 @@ class Config:
     seed: Annotated[
         int, Help(help="of the first weights, the order of the images and random starts")
     ] = 1
-    device: Annotated[str, Help(help="auto, cpu, cuda, cuda:1, mps ...")] = "auto"
-    threads: Annotated[int | None, Help(help="of the processor; all cores unless given")] = None
+    device: Annotated[str, Help(help="auto, cpu, cuda, cuda:1, mps ..."), RUNTIME] = "auto"
+    threads: Annotated[
+        int | None, Help(help="of the processor; all cores unless given"), RUNTIME
+    ] = None
     precision: Annotated[
         Precision | None,
         Help(help="of the passes in training; weights, losses and evaluation are float32 always. "
@@ -170,14 +181,18 @@ class Config:
         Help(help="have torch.compile make code of the network, which takes a minute or so when a "
              "mode or a batch size first comes up; cuda-graphs needs cuda and, for sense, "
              "--compact-every above --steps + 1"),
+        RUNTIME,
     ] = "none"  # fmt: skip
     compact_every: Annotated[
         int | None,
         Help(help="sense and sense-trades leave finished images out of the batch before each so "
              "manyth pass, and wait for an accelerator to count them; before each unless given"),
+        RUNTIME,
     ] = None  # fmt: skip
     cudnn_benchmark: Annotated[
-        bool, Help(help="try cuDNN's algorithms; a resumed run may then differ in the last bits")
+        bool,
+        Help(help="try cuDNN's algorithms; a resumed run may then differ in the last bits"),
+        RUNTIME,
     ] = False
     validation: Annotated[
         int,
@@ -194,6 +209,7 @@ class Config:
         # torchrun takes the first name for an abbreviation of options of its own.
         Help(help="training images that each epoch's accuracy is taken on where none are held out",
              aliases=("--monitored",)),
+        RUNTIME,
     ] = 256  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -309,3 +325,12 @@ class Config:
 def option_types() -> dict[str, Any]:
     """The type hint of each option."""
     return get_type_hints(Config)
+
+
+@cache
+def runtime_options() -> tuple[str, ...]:
+    """The options that are marked `RUNTIME`, in their order."""
+    hints = get_type_hints(Config, include_extras=True)
+    return tuple(
+        name for name, hint in hints.items() if RUNTIME in getattr(hint, "__metadata__", ())
+    )

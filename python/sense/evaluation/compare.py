@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..config import from_plain
+from ..config.options import runtime_options
 from ..errors import InputError
 from ..run_folder import RunFolder
 from ..runs import json_text, provenance
@@ -16,7 +18,6 @@ from .outcomes import Outcome, read_outcomes
 from .summary import WORST, differences, read_evaluation
 
 COMPARISON = "comparison.json"
-NOT_OF_TRAINING = ("seed", "device", "threads", "data_dir")
 
 
 def compare(folders: Mapping[str, Path]) -> dict[str, Any]:
@@ -46,7 +47,11 @@ def compare(folders: Mapping[str, Path]) -> dict[str, Any]:
     ]
     for row, p in zip(pairs, holm([row["p"] for row in pairs]), strict=True):
         row["p_holm"] = p
-    return {"pairs": pairs, "seeds": _seeds(told), "provenance": provenance()}
+    groups = _trainings(told)
+    return {
+        "pairs": pairs, "seeds": _seeds(told, groups), "apart": _apart(told, groups),
+        "provenance": provenance(),
+    }  # fmt: skip
 
 
 def write_comparison(folder: Path, comparison: dict[str, Any]) -> Path:
@@ -108,16 +113,29 @@ def _pair(
     return rows
 
 
-def _seeds(told: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mean and sd under each attack of networks whose training differs by the seed only."""
+def _training(content: dict[str, Any]) -> dict[str, Any]:
+    """All options of a network's training but the seed and those that only say where it ran.
+    Options that are newer than the run have their defaults."""
+    target = content["target"]
+    known = target.get("runtime_options") or runtime_options()
+    config = from_plain(target["config"]).to_plain()
+    return {name: value for name, value in config.items() if name not in {*known, "seed"}}
+
+
+def _trainings(told: dict[str, dict[str, Any]]) -> list[list[str]]:
+    """The networks whose training is known, together with those that differ by their seed only."""
     groups: dict[str, list[str]] = {}
     for name, content in told.items():
-        config = content["target"]["config"]
-        if config is not None:
-            rest = {key: value for key, value in config.items() if key not in NOT_OF_TRAINING}
-            groups.setdefault(json.dumps(rest, sort_keys=True), []).append(name)
+        if content["target"]["config"] is not None:
+            key = json.dumps(_training(content), sort_keys=True)
+            groups.setdefault(key, []).append(name)
+    return list(groups.values())
+
+
+def _seeds(told: dict[str, dict[str, Any]], groups: list[list[str]]) -> list[dict[str, Any]]:
+    """Mean and sd under each attack of networks whose training differs by the seed only."""
     rows = []
-    for names in groups.values():
+    for names in groups:
         if len({told[name]["target"]["config"]["seed"] for name in names}) < 2:
             continue
         config = told[names[0]]["target"]["config"]
@@ -130,4 +148,20 @@ def _seeds(told: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
                 "group": f"{config['method']}, {config['model']}", "attack": attack,
                 "models": names, "mean": spread.mean, "sd": spread.sd,
             })  # fmt: skip
+    return rows
+
+
+def _apart(told: dict[str, dict[str, Any]], groups: list[list[str]]) -> list[dict[str, Any]]:
+    """Groups of the same method and network that are not one for other options than the seed, and
+    which: else a run would be missing from the spread without a word."""
+    rows = []
+    for first, second in itertools.combinations(groups, 2):
+        one, two = (_training(told[group[0]]) for group in (first, second))
+        if (one["method"], one["model"]) != (two["method"], two["model"]):
+            continue
+        differ = {
+            name: [one.get(name), two.get(name)]
+            for name in sorted(one.keys() | two.keys()) if one.get(name) != two.get(name)
+        }  # fmt: skip
+        rows.append({"first": first, "second": second, "options": differ})
     return rows

@@ -82,6 +82,13 @@ def comparison_lines(comparison: dict[str, Any]) -> list[str]:
             f"{pair['first'] + ' - ' + pair['second']:<{NAME}} {pair['attack']:<14} {counts}"
             f"    {pair['p']:.2g}, {pair['p_holm']:.2g}"
         )
+    for row in comparison["apart"]:
+        options = ", ".join(
+            f"{name} ({one}, not {two})" for name, (one, two) in row["options"].items()
+        )
+        lines.append(
+            f"{' '.join(row['second'])}: no other seed of {' '.join(row['first'])}, for {options}"
+        )
     for row in comparison["seeds"]:
         spread = Spread(row["mean"], row["sd"], len(row["models"]))
         lines.append(f"{row['group']:<{NAME}} {row['attack']:<14} {spread}")

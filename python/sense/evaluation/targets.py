@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ..checkpoint import read_weights
-from ..config.options import NormName
+from ..config.options import NormName, runtime_options
 from ..data import ImageData, load_data, load_tests
 from ..devices import place_to_evaluate
 from ..errors import InputError, MissingFileError
@@ -65,6 +65,7 @@ class Target:
         return {
             "name": self.name, "kind": self.kind, "model": self.model_name,
             "weights_sha256": weights_sha256(self.model), "config": self.config,
+            "runtime_options": None if self.config is None else list(runtime_options()),
         }  # fmt: skip
 
 
