@@ -17,6 +17,8 @@ from pathlib import Path
 
 import torch
 
+from sense.process_settings import freed_memory_kept
+
 from . import attack, clusters, data, epoch, evaluation, floor
 from .report import Section, bars_markdown, stored
 from .settings import ROOT, Settings, provenance
@@ -56,7 +58,8 @@ def measure(name: str, settings: Settings) -> Section:
     """A section's results with where they come from and how long they took."""
     begun, began = provenance(settings, name), time.perf_counter()
     torch.manual_seed(1)
-    section = SECTIONS[name](settings)
+    with freed_memory_kept():  # as the trainer and the evaluation have it
+        section = SECTIONS[name](settings)
     if settings.quick:
         section = replace(section, bars=tuple(replace(bar, unjudged=QUICK) for bar in section.bars))
     return replace(section, provenance=begun, seconds=round(time.perf_counter() - began, 1))

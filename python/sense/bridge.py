@@ -31,6 +31,7 @@ from .models import build_to_fill
 from .models.handed_over import repeated
 from .monitor import training_part
 from .networks import as_logits, plain_torch
+from .process_settings import restored_settings
 from .progress import epoch_line
 from .runs import check_same_data, load_tests_of, read_run
 from .train import Stopped, fit
@@ -110,6 +111,7 @@ def train(
     return {"stopped": False, "folder": str(folder), "validation": held}
 
 
+@restored_settings()
 @plain_torch()
 def predict(
     description: str,
@@ -134,6 +136,7 @@ def predict(
     return torch.cat(parts).double().numpy()
 
 
+@restored_settings()
 def evaluate(
     description: str,
     weights: bytes | bytearray,
@@ -179,6 +182,7 @@ def evaluate(
     return {"stopped": False, "folder": folder}
 
 
+@restored_settings()
 def adversarial_examples(
     description: str,
     weights: bytes | bytearray,

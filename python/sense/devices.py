@@ -1,8 +1,6 @@
 """Where the arithmetic happens."""
 
-import ctypes
 import os
-from functools import cache
 
 import torch
 from torch import nn
@@ -46,25 +44,7 @@ def place(model: nn.Module, device: torch.device) -> nn.Module:
     for name, value in [*model.named_parameters(), *model.named_buffers()]:
         if value.is_meta:
             raise InputError(f"the network's {name} is on the meta device, without numbers")
-    if device.type == "cpu":
-        keep_freed_memory()
     return model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-@cache
-def keep_freed_memory() -> bool:
-    """Have the C library keep memory that was freed, up to 1 GiB, for the next pass of a network.
-
-    By default glibc gives large blocks back to the system at once; that the next pass gets them
-    anew, page by page, takes a tenth of its time or more. The largest need of memory stays as it
-    is. Returns whether the C library could be told: glibc can.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return False
-    trim_threshold, mmap_threshold = -1, -3  # names of glibc's <malloc.h>
-    return bool(mallopt(mmap_threshold, 2**25) and mallopt(trim_threshold, 2**30))
 
 
 def tune(device: torch.device, *, precision: str | None, code: str, cudnn_benchmark: bool) -> None:

@@ -45,6 +45,7 @@ from .evaluation.summary import begin, count, save
 from .evaluation.tables import attack_row, head, tail
 from .evaluation.targets import Target, open_run, open_source
 from .networks import plain_torch
+from .process_settings import restored_settings
 from .run_folder import RunFolder
 
 
@@ -56,6 +57,7 @@ class Stopped(Exception):  # noqa: N818  not an error: a signal came
         self.folder, self.reason = folder, reason
 
 
+@restored_settings()
 @plain_torch()
 def evaluate(
     model: nn.Module,
@@ -106,6 +108,7 @@ def evaluate_run(
     return evaluate_target(target, settings or Settings(), **options)
 
 
+@restored_settings()
 @plain_torch()
 def evaluate_target(
     target: Target,

@@ -46,6 +46,7 @@ from .networks import (
     without_compiler,
 )
 from .precision import Descent, prepare
+from .process_settings import restored_settings
 from .progress import Progress, Tally, epoch_line
 from .resume import restore
 from .run_folder import RunFolder
@@ -106,7 +107,11 @@ def fit(
     -------
     The trained network, in evaluation mode, with the weights that the run keeps.
     """
-    with plain_torch(), out if isinstance(out, RunFolder) else RunFolder(out) as run:
+    with (
+        restored_settings(),
+        plain_torch(),
+        out if isinstance(out, RunFolder) else RunFolder(out) as run,
+    ):
         return _fit(
             config, run, data=data, model=model, resume=resume, on_epoch=on_epoch, stop=stop,
             show=show, command=command,

@@ -1,15 +1,10 @@
-import os
-import platform
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
 import torch
 
-from conftest import ROOT
 from sense import bridge
-from sense.devices import check_threads, choose_device, keep_freed_memory, place, tune
+from sense.devices import check_threads, choose_device, place, tune
 from sense.errors import InputError
 from sense.models import build_model
 from sense.train import fit
@@ -34,35 +29,6 @@ def test_placing_a_model_changes_the_order_in_memory_alone():
     placed = place(model, torch.device("cpu"))
     assert placed.layers[3].weight.is_contiguous(memory_format=torch.channels_last)
     assert all(torch.equal(value, before[name]) for name, value in placed.state_dict().items())
-
-
-def test_freed_memory_is_kept_where_the_c_library_is_glibc():
-    assert keep_freed_memory() == (platform.libc_ver()[0] == "glibc")
-
-
-PAGES = """
-import resource, torch
-from sense.devices import keep_freed_memory
-def pages():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    parts = [torch.ones(3_000_000) for _ in range(4)]  # 12 MB each
-    del parts
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-asked = [pages() for _ in range(2)]  # from the third pass on glibc keeps a part by itself, or not
-keep_freed_memory()
-print(asked[-1], [pages() for _ in range(3)][-1])
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
-def test_the_next_pass_need_not_ask_the_system_for_memory():
-    """48 MB are 11,719 pages of 4 KiB."""
-    done = subprocess.run(
-        [sys.executable, "-c", PAGES], check=True, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "python")},
-    )  # fmt: skip
-    before, after = map(int, done.stdout.split())
-    assert after < 100 < 5000 < before
 
 
 @pytest.mark.parametrize(

@@ -260,9 +260,13 @@ def test_what_cannot_be_used_is_refused_before_the_first_step_in_the_same_words(
     make, expected = REFUSED[name]
     images = data()
     config = replace(CONFIG, method="r-at", monitor=2)
+    networks = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        networks.append(make())
     words = [
-        message_of(lambda: fit(config, tmp_path / "run", data=images, model=make())),
-        message_of(lambda: evaluate(make(), images.test_x, images.test_y, SETTINGS)),
+        message_of(lambda: fit(config, tmp_path / "run", data=images, model=networks[0])),
+        message_of(lambda: evaluate(networks[1], images.test_x, images.test_y, SETTINGS)),
     ]
     for told in words:
         assert re.search(expected, told), told

@@ -2,14 +2,12 @@
 
 import hashlib
 import io
-import logging
 import os
 import tarfile
 import zlib
 from pathlib import Path
 
 import numpy as np
-import pooch
 import torch
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
@@ -17,6 +15,7 @@ from torch import Tensor
 
 from ..errors import InputError, MissingFileError
 from ..files import read_file
+from ..process_settings import retrieve
 from .images import ImageData
 
 FOLDER = "cifar-10-batches-bin"
@@ -127,7 +126,6 @@ def download(
     """The official archive in `folder`, the user's cache directory unless given, fetched if it is
     not there. One with another MD5 is not kept."""
     folder = folder if folder is not None else user_cache_path("sense-at") / "cifar10"
-    pooch.get_logger().setLevel(logging.WARNING)
     failures = []
     cached = folder / ARCHIVE
     if os.path.isfile(cached):
@@ -139,7 +137,7 @@ def download(
         )
     for source in sources:
         try:
-            path = Path(pooch.retrieve(source + ARCHIVE, None, ARCHIVE, folder, progressbar=True))
+            path = Path(retrieve(source + ARCHIVE, ARCHIVE, folder))
         except OSError as error:  # requests' errors are OSErrors too
             failures.append(f"{source}: {type(error).__name__}")
             continue

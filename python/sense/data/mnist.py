@@ -1,17 +1,16 @@
 """MNIST: the sample that ships, the official files downloaded once, or a folder of the user's."""
 
 import hashlib
-import logging
 import os
 from pathlib import Path
 
-import pooch
 import torch
 from platformdirs import user_cache_path
 from torch import Tensor
 
 from ..errors import InputError, MissingFileError
 from ..files import gunzip, read_file
+from ..process_settings import retrieve
 from .idx import read_idx
 from .images import ImageData
 
@@ -92,7 +91,6 @@ def download(
     """Fetch what is missing of the four files into `folder`, the user's cache directory unless
     given, and return it. A file whose unzipped content has another hash is not kept."""
     folder = folder if folder is not None else user_cache_path("sense-at") / "mnist"
-    pooch.get_logger().setLevel(logging.WARNING)
     for file, expected in sha256.items():
         failures = [
             failure for mirror in mirrors if (failure := _fetch(mirror, file, folder, expected))
@@ -120,7 +118,7 @@ def _fetch(mirror: str, file: str, folder: Path, expected: str) -> str | None:
             "removed, and could not be downloaded again: "
         )
     try:
-        path = Path(pooch.retrieve(mirror + zipped, None, zipped, folder, progressbar=True))
+        path = Path(retrieve(mirror + zipped, zipped, folder))
     except OSError as error:  # requests' errors are OSErrors too
         return f"{damaged}{mirror}: {type(error).__name__}"
     if (found := _sum_of(path)) == expected:

@@ -11,6 +11,7 @@ from ..devices import choose_device, place_to_evaluate
 from ..draws import kept_random_state
 from ..errors import InputError
 from ..networks import plain_torch
+from ..process_settings import restored_settings
 from ..run_folder import RunFolder
 from .batches import batch_seed, choose_images, cut
 from .settings import Settings
@@ -22,6 +23,7 @@ EXAMPLES = "examples.json"
 NUMBER = 5
 
 
+@restored_settings()
 @plain_torch()
 def make_examples(
     target: Target, settings: Settings, *, n: int = NUMBER, device: str = "auto"

@@ -1,0 +1,200 @@
+"""What is set for the whole process is put back, whatever is called and however it ends."""
+
+import logging
+import os
+import platform
+import signal
+import subprocess
+import sys
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pooch
+import pytest
+import torch
+
+from conftest import ROOT
+from sense import bridge, process_settings
+from sense.attacks import autoattack, pgd, sensible, square
+from sense.errors import InputError
+from sense.evaluate import evaluate, evaluate_run
+from sense.evaluation.compare import compare
+from sense.evaluation.examples import make_examples
+from sense.evaluation.settings import Settings
+from sense.evaluation.targets import open_run
+from sense.process_settings import freed_memory_kept, restored_settings, retrieve
+from sense.runs import load_model
+from sense.train import fit
+
+SETTINGS = Settings(attacks=("pgd",), eps=0.05, steps=1, restarts=1, n=10, judge=False)
+
+
+def state():
+    return {
+        "threads": torch.get_num_threads(), "interop": torch.get_num_interop_threads(),
+        "dtype": torch.get_default_dtype(), "gradients": torch.is_grad_enabled(),
+        "matmul": torch.backends.cuda.matmul.fp32_precision,
+        "convolution": torch.backends.cudnn.conv.fp32_precision,
+        "benchmark": torch.backends.cudnn.benchmark,
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+        "recompile": process_settings._recompile_limit(),
+        "random": torch.get_rng_state().tolist(), "numpy": str(np.random.get_state()),
+        "path": list(sys.path), "environment": dict(os.environ), "folder": os.getcwd(),
+        "filters": list(warnings.filters), "tracer": sys.gettrace(),
+        "signals": [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
+        "logs": [logging.getLogger(name).level for name in ("", "pooch", "auto-attack", "torch")],
+        "keeping": process_settings._keeping,
+    }  # fmt: skip
+
+
+class Allocator:
+    """Notes what the C library is told."""
+
+    def __init__(self):
+        self.told = {}
+
+    def mallopt(self, name, value):
+        self.told[name] = value
+        return 1
+
+    def malloc_trim(self, pad):
+        return 1
+
+
+@pytest.fixture
+def allocator(monkeypatch):
+    allocator = Allocator()
+    monkeypatch.setattr(process_settings, "_c_library", lambda: allocator)
+    return allocator
+
+
+def broken(config):
+    return replace(config, lr=1e30)
+
+
+def calls(trained, few, tiny, tmp_path):
+    """By name, what is called, and whether it ends with an error."""
+    folder, data = trained
+    model = load_model(folder)
+    x, y = data.test_x[:8].float() / 255, data.test_y[:8]
+    text, weights = (
+        (folder / "config.json").read_text(),
+        (folder / "model.safetensors").read_bytes(),
+    )
+    fast = replace(tiny, method="sense", epochs=1, threads=2, random_start=True)
+    arrays = {"x": np.asarray(few.train_x[:, 0].float() / 255), "y": few.train_y.numpy(),
+              "classes": list(few.classes)}  # fmt: skip
+    plain = {"model": "capacity-1", "method": "nt", "epochs": 1.0, "threads": 2.0}
+    return {
+        "fit": lambda: fit(fast, tmp_path / "run", data=few),
+        "fit, an error": lambda: fit(broken(fast), tmp_path / "broken", data=few),
+        "fit, an error of input": lambda: fit(replace(fast, device="cuda:77"), tmp_path / "no"),
+        "fit, an interrupt": lambda: fit(fast, tmp_path / "stop", data=few, stop=interrupted),
+        "evaluate": lambda: evaluate(model, data.test_x[:8], y, SETTINGS),
+        "evaluate, an error": lambda: evaluate(model, data.test_x[:8], y + 90, SETTINGS),
+        "evaluate_run": lambda: evaluate_run(folder, SETTINGS, data=data, out=tmp_path / "one"),
+        "evaluate_run, an interrupt": lambda: evaluate_run(
+            folder, SETTINGS, data=data, out=tmp_path / "two", stop=interrupted),
+        "make_examples": lambda: make_examples(open_run(folder, data=data), SETTINGS, n=2),
+        "predict": lambda: bridge.predict(text, weights, np.asarray(x[:, 0])),
+        "predict, an error": lambda: bridge.predict(text, weights[:-1], np.asarray(x[:, 0])),
+        "train": lambda: bridge.train(plain, None, str(tmp_path / "r"), images=arrays),
+        "evaluate a fit": lambda: bridge.evaluate(
+            text, weights, str(tmp_path / "three"), {"attacks": ["pgd"], "steps": 1.0, "n": 5.0},
+            images={"x_test": np.asarray(x[:, 0]), "y_test": y.tolist()}, threads=2),
+        "compare": lambda: compare({"a": folder, "b": folder}),
+        "pgd": lambda: pgd(model, x, y, eps=0.1, step_size=0.1, steps=1, random_start=False),
+        "sensible": lambda: sensible(model, x, y, eps=0.1, step_size=0.1, steps=1, c=0.5),
+        "square": lambda: square(model, x, y, eps=0.1, queries=3),
+        "autoattack": lambda: autoattack(model, x, y, eps=0.1, parts=["apgd-ce"]),
+        "autoattack, an error": lambda: autoattack(model, x * torch.nan, y, eps=0.1),
+    }  # fmt: skip
+
+
+def interrupted():
+    raise KeyboardInterrupt
+
+
+def test_nothing_of_the_process_is_changed(trained, few, tiny, tmp_path, allocator):
+    for name, call in calls(trained, few, tiny, tmp_path).items():
+        before = state()
+        try:
+            call()
+            assert "error" not in name, name
+        except (InputError, KeyboardInterrupt, FloatingPointError):
+            assert "error" in name or "interrupt" in name or name == "compare", name
+        after = state()
+        assert {key for key in before if before[key] != after[key]} == set(), name
+        kept = set(allocator.told.values())
+        assert kept <= {process_settings.GLIBC_DEFAULT}, name
+
+
+def set_all(allocator):
+    with restored_settings():
+        torch.set_num_threads(2 if torch.get_num_threads() == 1 else 1)
+        torch.backends.cudnn.benchmark = not torch.backends.cudnn.benchmark
+        torch.backends.cuda.matmul.fp32_precision = "tf32"
+        torch.compiler.config.recompile_limit = 99
+        torch.manual_seed(77)
+        assert allocator.told == process_settings.KEPT
+        raise KeyboardInterrupt
+
+
+def test_what_was_set_inside_is_put_back(allocator):
+    before = state()
+    with pytest.raises(KeyboardInterrupt):
+        set_all(allocator)
+    assert state() == before
+    assert set(allocator.told.values()) == {process_settings.GLIBC_DEFAULT}
+
+
+def test_memory_is_kept_until_the_last_has_ended(allocator):
+    with freed_memory_kept():
+        with freed_memory_kept():
+            pass
+        assert allocator.told == process_settings.KEPT
+    assert set(allocator.told.values()) == {process_settings.GLIBC_DEFAULT}
+
+
+def test_the_c_library_is_told_where_it_can_be():
+    with freed_memory_kept() as told:
+        assert told == (platform.libc_ver()[0] == "glibc")
+
+
+def test_a_download_leaves_the_log_of_pooch_alone(tmp_path, monkeypatch):
+    level = pooch.get_logger().level
+
+    def fail(*arguments, **options):
+        assert pooch.get_logger().level == logging.WARNING
+        raise ConnectionError("nobody listens")
+
+    monkeypatch.setattr(pooch, "retrieve", fail)
+    with pytest.raises(ConnectionError, match="nobody listens"):
+        retrieve("http://127.0.0.1:9/", "a", tmp_path)
+    assert pooch.get_logger().level == level
+
+
+PAGES = """
+import resource, torch
+from sense.process_settings import freed_memory_kept
+def pages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    parts = [torch.ones(3_000_000) for _ in range(4)]  # 12 MB each
+    del parts
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+asked = [pages() for _ in range(2)]  # from the third pass on glibc keeps a part by itself, or not
+with freed_memory_kept():
+    print(asked[-1], [pages() for _ in range(3)][-1])
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+def test_the_next_pass_need_not_ask_the_system_for_memory():
+    """48 MB are 11,719 pages of 4 KiB."""
+    done = subprocess.run(
+        [sys.executable, "-c", PAGES], check=True, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "python")},
+    )  # fmt: skip
+    before, after = map(int, done.stdout.split())
+    assert after < 100 < 5000 < before
