@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .attacks.watch import check_logits
 from .checkpoint import unpack_weights
-from .config import DEFAULT_RECIPE, Config, from_plain, recipe
+from .config import Config, default_recipe, from_plain, recipe, remarks
 from .data import ImageData, load_data, to_float
 from .data.images import check_images
 from .description import parse_description
@@ -78,22 +78,26 @@ def train(
     folder = Path(out)
     if resume and base is not None:
         raise InputError("a run is resumed with the options it has: leave out the recipe")
-    own = read_run(folder)[0] if resume else recipe(base or DEFAULT_RECIPE)
+    own = read_run(folder)[0] if resume else None if base is None else recipe(base)
     if resume:
         options = dict(options)
         model = model or options.pop("model", None)
-        if images is not None and own.dataset == "arrays":
+        if images is not None and own is not None and own.dataset == "arrays":
             options.pop("dataset", None)  # is said with images that are given again
     if images is not None:
         data = as_image_data(**images)
         if "x_test" not in images and not resume:
             options = {"validation": max(1, len(data.train_x) // HELD_OUT)} | options
+        own = own or default_recipe(options.get("dataset"), data.shape[0])
         config = from_plain(options, own)
     else:
         config = from_plain(options, own)
         cache = None if cache_dir is None else Path(cache_dir)
         data = load_data(config.dataset, config.data_dir, cache)
     epochs = config.pretrain + config.epochs
+    if on_epoch is not None:
+        for remark in remarks(config, data.shape[0]):
+            on_epoch(f"note: {remark}")
 
     def report(line: dict[str, Any]) -> None:
         if on_epoch is not None:

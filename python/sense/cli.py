@@ -13,7 +13,7 @@ import torch
 import tyro
 
 from . import __version__
-from .config import DEFAULT_RECIPE, RECIPES, Config, from_plain, recipe
+from .config import DEFAULT_RECIPE, RECIPES, Config, default_recipe, from_plain, recipe
 from .config.checks import float_options, number_of
 from .config.options import option_types
 from .devices import check_threads
@@ -76,9 +76,13 @@ def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool, bool, str
     name, *rest = argv if named_recipe else [DEFAULT_RECIPE, *argv]
     if resumed is not None and named_recipe:
         raise InputError(f"--resume takes the options the run has: leave out the recipe {name}")
-    base = recipe(name) if resumed is None else read_run(Path(resumed))[0]
+    if resumed is not None:
+        base = read_run(Path(resumed))[0]
+    else:
+        base = recipe(name) if named_recipe else default_recipe(_value_of("--dataset", argv))
     recipes = ", ".join(RECIPES)
-    whose = name if resumed is None else f"the run in {resumed}"
+    whose = name if base == recipe(name) else "cifar10-demo, on all images"
+    whose = whose if resumed is None else f"the run in {resumed}"
     arguments = tyro.cli(
         TrainArguments, args=with_numbers(rest, option_types()),
         prog="python -m sense.train [RECIPE]", description=(

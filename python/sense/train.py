@@ -10,6 +10,7 @@ A run is a folder; `sense.runs` says what is in it.
 """
 
 import math
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -22,7 +23,7 @@ from tqdm import tqdm
 
 from .attacks.watch import trusted
 from .checkpoint import WEIGHTS, has_checkpoint, load_checkpoint, pack_weights, save_checkpoint
-from .config import Config
+from .config import Config, remarks
 from .data import ImageData, load_data, to_float
 from .data.augment import augment
 from .data.feed import Feed
@@ -178,6 +179,10 @@ def _fit(
             )  # what a kill after the checkpoint may have left undone
     if not resume:
         ranks.first(lambda: create_run(run, config, images, command, ranks.size))
+
+    if show:
+        for remark in remarks(config, images.shape[0]):
+            print(f"note: {remark}", file=sys.stderr, flush=True)
 
     epochs = config.pretrain + config.epochs
     while progress.epoch < epochs:

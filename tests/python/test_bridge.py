@@ -121,8 +121,9 @@ def test_a_run_of_r_is_a_run_like_any_other(trained):
     assert description["data"]["shape"] == [1, 24, 28]
     assert description["data"]["classes"][3] == "digit 3"
     assert description["provenance"]["command"] == "an R call"
-    assert len(heard) == 1
-    assert heard[0].startswith("epoch   1/1  train")
+    note, epoch = heard
+    assert note.startswith("note: 2 steps of 0.05 are shorter than eps 0.3 together")
+    assert epoch.startswith("epoch   1/1  train")
 
 
 def test_predictions_are_the_networks_probabilities(trained, arrays):

@@ -5,6 +5,15 @@ comes from a named recipe, which is a `Config` too.
 """
 
 from .options import Config
-from .recipes import DEFAULT_RECIPE, RECIPES, from_plain, recipe
+from .recipes import DEFAULT_RECIPE, RECIPES, default_recipe, from_plain, recipe
+from .remarks import remarks
 
-__all__ = ["DEFAULT_RECIPE", "RECIPES", "Config", "from_plain", "recipe"]
+__all__ = [
+    "DEFAULT_RECIPE",
+    "RECIPES",
+    "Config",
+    "default_recipe",
+    "from_plain",
+    "recipe",
+    "remarks",
+]

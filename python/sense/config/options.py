@@ -36,6 +36,16 @@ class Runtime:
 RUNTIME = Runtime()
 
 
+class Used:
+    """Marks an option that these methods alone look at."""
+
+    def __init__(self, *by: MethodName) -> None:
+        self.by = by
+
+
+SENSE = Used("sense", "sense-trades")
+
+
 @dataclass(frozen=True)
 class Config:
     """Options of a training run. The defaults of the class are the paper's for MNIST (section
@@ -78,69 +88,93 @@ class Config:
         float,
         Help(help="first epochs of the method in which radius and step grow to their full length; "
              "not with mma and iaat, which find radii of their own"),
+        Used("r-at", "sense", "sense-trades", "trades", "mart"),
     ] = 0.0  # fmt: skip
     eps_first: Annotated[
-        float | None, Help(help="radius that --eps-ramp begins with; a third of eps")
+        float | None,
+        Help(help="radius that --eps-ramp begins with; a third of eps"),
+        Used("r-at", "sense", "sense-trades", "trades", "mart"),
     ] = None
     random_start: Annotated[
         bool | None,
         Help(help="start in the ball, not at x; by default r-at does, sense and sense-trades do "
              "not, the others start as their authors'"),
+        Used("r-at", "sense", "sense-trades"),
     ] = None  # fmt: skip
     attack_mode: Annotated[
         AttackMode,
         Help(help="batch norm and dropout in the attack: as in evaluation; as in training, without "
              "updating running statistics; or as published (r-at, iaat and the search of mma in "
              "training mode, running statistics updated; the others in evaluation mode)"),
+        Used("r-at", "sense", "sense-trades", "trades", "mart", "mma", "iaat"),
     ] = "evaluation"  # fmt: skip
 
     # sense and sense-trades
     c: Annotated[
-        float, Help(help="lowest probability of the true class a moved image may have, 0 to 1")
+        float,
+        Help(help="lowest probability of the true class a moved image may have, 0 to 1"),
+        SENSE,
     ] = 0.7
     stage_test: Annotated[
         StageTest,
         Help(help="judge which images may move at x, or at the random start as the authors' code"),
+        SENSE,
     ] = "natural"
     boundary: Annotated[
         Boundary,
         Help(help="an image whose step went too far: revert it (Algorithm 1), go on from there "
              "with noise (end of section 4.1), or bisect the step, to end at p_y = c (eq. 13)"),
+        SENSE,
     ] = "revert"  # fmt: skip
     l2_form: Annotated[
         L2Form,
         Help(help="for --norm 2: steps of full length from a uniform start in the ball, or both as "
              "published: shorter steps where the gradient is small, from an image of uniform "
              "pixels pulled into the ball"),
+        SENSE,
     ] = "paper"  # fmt: skip
-    bisections: Annotated[int, Help(help="forward passes of --boundary bisect")] = 8
+    bisections: Annotated[int, Help(help="forward passes of --boundary bisect"), SENSE] = 8
     warmup: Annotated[
         int | None,
         Help(help="first epochs of sense and sense-trades without reversion, full PGD where an "
              "image may move; of iaat with radius eps; 0, and 10 of iaat, unless given"),
+        Used("sense", "sense-trades", "iaat"),
     ] = None  # fmt: skip
     natural_weight: Annotated[
         float | None,
         Help(help="weight of an added natural cross-entropy in r-at, sense and sense-trades, 0, "
              "and 1 of sense-trades, unless given; mma gives its part by it, 1/3 unless given"),
+        Used("r-at", "sense", "sense-trades", "mma"),
     ] = None  # fmt: skip
 
     # The other methods
-    beta: Annotated[float, Help(help="trades and mart: weight of the divergence")] = 6.0
+    beta: Annotated[
+        float, Help(help="trades and mart: weight of the divergence"), Used("trades", "mart")
+    ] = 6.0
     d_max: Annotated[
-        float | None, Help(help="mma: margin from which on an image counts no more; 1.5 eps")
+        float | None,
+        Help(help="mma: margin from which on an image counts no more; 1.5 eps"),
+        Used("mma"),
     ] = None
     eps_min: Annotated[
-        float | None, Help(help="mma: least radius of the search for a margin; a third of eps")
+        float | None,
+        Help(help="mma: least radius of the search for a margin; a third of eps"),
+        Used("mma"),
     ] = None
     gamma: Annotated[
-        float | None, Help(help="iaat: by how much an image's radius is tried larger; 1.9/8 eps")
+        float | None,
+        Help(help="iaat: by how much an image's radius is tried larger; 1.9/8 eps"),
+        Used("iaat"),
     ] = None
     radius_rate: Annotated[
-        float, Help(help="iaat: part of the way to its new value that a radius moves")
+        float,
+        Help(help="iaat: part of the way to its new value that a radius moves"),
+        Used("iaat"),
     ] = 0.1
     radius_max: Annotated[
-        float | None, Help(help="iaat: largest radius; none, as published, unless given")
+        float | None,
+        Help(help="iaat: largest radius; none, as published, unless given"),
+        Used("iaat"),
     ] = None
 
     # Descent
@@ -188,6 +222,7 @@ class Config:
         Help(help="sense and sense-trades leave finished images out of the batch before each so "
              "manyth pass, and wait for an accelerator to count them; before each unless given"),
         RUNTIME,
+        SENSE,
     ] = None  # fmt: skip
     cudnn_benchmark: Annotated[
         bool,
@@ -334,3 +369,11 @@ def runtime_options() -> tuple[str, ...]:
     return tuple(
         name for name, hint in hints.items() if RUNTIME in getattr(hint, "__metadata__", ())
     )
+
+
+@cache
+def used_by(option: str) -> tuple[str, ...] | None:
+    """The methods that look at the option, where not all of them do."""
+    hint = get_type_hints(Config, include_extras=True)[option]
+    marks = [mark for mark in getattr(hint, "__metadata__", ()) if isinstance(mark, Used)]
+    return marks[0].by if marks else None

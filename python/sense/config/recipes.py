@@ -101,13 +101,21 @@ def recipe(name: str = DEFAULT_RECIPE) -> Config:
     return RECIPES[name]
 
 
+def default_recipe(dataset: str | None, channels: int | None = None) -> Config:
+    """What options that are not given are taken from where no recipe is named: for CIFAR10, and for
+    other colour images, those of "cifar10-demo", else of "mnist-demo"; on all of the images."""
+    if dataset == "cifar10" or channels == 3:
+        own: Any = dataset or "cifar10"
+        return replace(RECIPES["cifar10-demo"], dataset=own, train_size=None)
+    return RECIPES[DEFAULT_RECIPE]
+
+
 def from_plain(options: Mapping[str, Any], base: Config | None = None) -> Config:
     """The `base` recipe with some options changed, given in the plain types of JSON or R: a whole
     number may come as a float, a single milestone as a number, the norm as a number."""
+    base = base or default_recipe(options.get("dataset"))
     known = option_types()
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise InputError(f"unknown option {', '.join(unknown)}. There are {', '.join(known)}")
-    return replace(
-        base or recipe(), **{k: option_from_plain(v, known[k]) for k, v in options.items()}
-    )
+    return replace(base, **{k: option_from_plain(v, known[k]) for k, v in options.items()})

@@ -1,0 +1,125 @@
+"""What is odd and legal is said in a line; options are marked with the methods that use them."""
+
+from dataclasses import fields, replace
+from typing import get_args
+
+import pytest
+import torch
+
+from networks import conv_network, images_and_labels
+from sense.config import RECIPES, Config, default_recipe, from_plain, remarks
+from sense.config.options import MethodName, used_by
+from sense.methods import Batch, build_method
+
+METHODS = get_args(MethodName)
+PLAIN = Config()
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_is_not_remarked_on(name):
+    assert remarks(RECIPES[name]) == []
+
+
+ODD = [
+    ({"method": "sense", "beta": 3.0}, "beta has no effect with method sense"),
+    ({"method": "r-at", "c": 0.5}, "c has no effect with method r-at"),
+    ({"method": "nt", "boundary": "bisect"}, "boundary has no effect with method nt"),
+    ({"method": "trades", "gamma": 0.1}, "gamma has no effect with method trades"),
+    ({"bisections": 3}, "bisections has no effect with boundary revert"),
+    ({"l2_form": "published"}, "l2_form has no effect with norm inf"),
+    ({"optimizer": "adam", "momentum": 0.5}, "momentum has no effect with optimizer adam"),
+    ({"decay": 0.5}, "decay has no effect with schedule other than step"),
+    ({"milestones": (3,)}, "milestones has no effect with schedule constant"),
+    ({"eps_first": 0.1}, "eps_first has no effect with eps_ramp 0"),
+    ({"monitor": 9, "validation": 9}, "monitor has no effect with validation images"),
+    ({"step_size": 0.4}, r"step_size 0.4 is more than eps 0.3"),
+    ({"steps": 2}, "2 steps of 0.05 are shorter than eps 0.3 together"),
+    ({"eps": 0.0}, "eps is 0, so sense sees no adversarial images"),
+    ({"c": 1.0}, "c is 1, so no image is moved"),
+    ({"c": 0.0}, "c is 0, so no image is turned back"),
+    ({"dataset": "cifar10"}, "eps 0.3 is large for colour images"),
+]
+
+
+@pytest.mark.parametrize(("change", "expected"), ODD, ids=[str(change) for change, _ in ODD])
+def test_what_is_odd_is_said_in_one_line(change, expected):
+    told = remarks(replace(PLAIN, **change))
+    assert any(line.startswith(expected) for line in told), told
+    assert all("\n" not in line for line in told)
+
+
+def test_colour_images_of_ones_own_are_known_by_their_channels():
+    assert remarks(PLAIN) == []
+    assert "large for colour images" in remarks(PLAIN, channels=3)[0]
+
+
+@pytest.mark.parametrize(("dataset", "channels"), [("cifar10", None), ("arrays", 3)])
+def test_defaults_follow_the_data(dataset, channels):
+    config = default_recipe(dataset, channels)
+    assert (config.eps, config.step_size, config.model) == (8 / 255, 2 / 255, "cifar-cnn-2")
+    assert config.dataset == dataset
+    assert config.train_size is None
+    for grey in (default_recipe("mnist"), default_recipe("arrays", 1), default_recipe(None)):
+        assert (grey.eps, grey.model) == (0.3, "capacity-3")
+    assert from_plain({"dataset": "cifar10"}).eps == 8 / 255
+    assert from_plain({"dataset": "cifar10", "eps": 0.1}).eps == 0.1
+    assert from_plain({"dataset": "mnist"}).eps == 0.3
+
+
+# Another value, for one step of a method.
+CHANGES = {
+    "c": 0.9, "stage_test": "start", "boundary": "bisect", "bisections": 1, "l2_form": "published",
+    "warmup": 5, "natural_weight": 0.7, "beta": 2.0, "d_max": 0.2, "eps_min": 0.15, "gamma": 0.2,
+    "radius_rate": 0.9, "radius_max": 0.01, "random_start": True, "attack_mode": "training",
+    "compact_every": 5, "eps_ramp": 9.0, "eps_first": 0.02,
+}  # fmt: skip
+
+
+def loss(config):
+    network = conv_network(classes=5)
+    x, y = images_and_labels(network, 24, 1, 8, 8)
+    method = build_method(config, 24)
+    torch.manual_seed(5)
+    found = [method(network, Batch(x, y, torch.arange(24)), epoch).loss for epoch in (0, 7, 20)]
+    return torch.stack(found).detach()
+
+
+@pytest.mark.parametrize("option", CHANGES)
+@pytest.mark.parametrize("method", METHODS)
+def test_an_option_that_is_not_marked_for_a_method_changes_nothing_in_it(method, option):
+    base = Config(method=method, c=0.3, eps=0.2, step_size=0.07, steps=3)
+    if option == "eps_first":
+        base = base if method in ("mma", "iaat") else replace(base, eps_ramp=9.0)
+    if option in ("eps_ramp", "eps_first") and method in ("mma", "iaat"):
+        return  # refused, or without effect since it has no eps_ramp
+    changed = replace(base, **{option: CHANGES[option]})
+    if method not in used_by(option):
+        assert torch.equal(loss(base), loss(changed))
+
+
+@pytest.mark.parametrize(
+    ("option", "method"),
+    [(option, method) for option in CHANGES for method in used_by(option)],
+)
+def test_an_option_that_is_marked_for_a_method_changes_something_in_it(option, method):
+    base = Config(method=method, c=0.3, eps=0.2, step_size=0.07, steps=3)
+    if option in ("bisections",):
+        base = replace(base, boundary="bisect")
+    if option == "stage_test":
+        base = replace(base, random_start=True)
+    if option == "l2_form":
+        base = replace(base, norm="2", eps=1.5, step_size=0.5, random_start=True)
+    if option == "eps_first":
+        base = replace(base, eps_ramp=9.0)
+    if option == "random_start":
+        changed = replace(base, random_start=method != "r-at")
+    else:
+        changed = replace(base, **{option: CHANGES[option]})
+    if option == "compact_every":
+        return  # the same images, computed in another number of passes
+    assert not torch.equal(loss(base), loss(changed))
+
+
+def test_every_option_of_some_methods_is_tried():
+    marked = {field.name for field in fields(Config) if used_by(field.name) is not None}
+    assert marked == set(CHANGES)
