@@ -95,15 +95,14 @@ def train(
         cache = None if cache_dir is None else Path(cache_dir)
         data = load_data(config.dataset, config.data_dir, cache)
     epochs = config.pretrain + config.epochs
-    if on_epoch is not None:
-        for remark in remarks(config, data.shape[0]):
-            on_epoch(f"note: {remark}")
-
     def report(line: dict[str, Any]) -> None:
         if on_epoch is not None:
             on_epoch(epoch_line(line, epochs))
 
     with noted_signals() as stop:
+        if on_epoch is not None:
+            for remark in remarks(config, data.shape[0]):
+                on_epoch(f"note: {remark}")
         try:
             fit(
                 config, folder, data=data, resume=resume, on_epoch=report, stop=stop,
