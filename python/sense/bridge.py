@@ -95,6 +95,7 @@ def train(
         cache = None if cache_dir is None else Path(cache_dir)
         data = load_data(config.dataset, config.data_dir, cache)
     epochs = config.pretrain + config.epochs
+
     def report(line: dict[str, Any]) -> None:
         if on_epoch is not None:
             on_epoch(epoch_line(line, epochs))
