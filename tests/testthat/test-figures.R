@@ -28,7 +28,7 @@ test_that("figure 4 shows the Bayes boundary and prints the closed-form risks", 
 test_that("figure 5 draws Phi(gamma - 1 / sigma)", {
   d <- figure5()$data
   expect_equal(d$risk, pnorm(d$gamma - 1 / d$sigma), tolerance = 1e-12)
-  expect_error(figure5(sigma = 0), "positive")
+  expect_error(figure5(sigma = 0), "sigma.*2 or more numbers in \\(0, Inf\\)")
 })
 
 test_that("figure 6 shows the boundary of the iteration named", {
