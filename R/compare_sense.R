@@ -201,6 +201,19 @@ training_options_of <- function(evaluation) {
 # by: a line for each two groups.
 apart_lines <- function(evaluations) {
   known <- Filter(function(one) !is.null(one$target$config), evaluations)
+  silent <- names(known)[vapply(known, function(one) is.null(one$target$runtime_options), TRUE)]
+  c(
+    if (length(silent)) {
+      sprintf(
+        "%s: an older run, which does not say which options only tell where it ran; all are compared",
+        paste(silent, collapse = ", ")
+      )
+    },
+    parted_lines(known)
+  )
+}
+
+parted_lines <- function(known) {
   keys <- vapply(known, training_but_seed, "")
   groups <- split(names(known), factor(keys, unique(keys)))
   if (length(groups) < 2) {

@@ -28,6 +28,7 @@ from .evaluation.settings import Settings
 from .evaluation.tables import comparison_lines
 from .evaluation.targets import Target, open_target, told_apart
 from .interrupts import noted_signals
+from .process_settings import freed_memory_kept
 from .run_folder import RunFolder
 from .runs import read_run
 from .train import Stopped, fit
@@ -57,7 +58,7 @@ def train_main(argv: list[str] | None = None) -> None:
         ranks = join()
         options, folder, resume, named, model = ranks.first(lambda: train_options(argv))
         config, out = from_plain(options), RunFolder(Path(folder), numbered=not named)
-        with noted_signals() as stop:
+        with noted_signals() as stop, freed_memory_kept():
             try:
                 fit(config, out, model=model, resume=resume, stop=stop, show=True)
             except Stopped as stopped:
@@ -187,7 +188,7 @@ def evaluate_main(argv: list[str] | None = None) -> None:
         if arguments.threads is not None:
             torch.set_num_threads(check_threads(arguments.threads))
         targets = _open_targets(arguments)
-        with noted_signals() as stop:
+        with noted_signals() as stop, freed_memory_kept():
             try:
                 for target in targets:
                     evaluate_target(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from .config import Config, from_plain
+from .config.options import option_types, runtime_options
 from .errors import InputError
 from .files import parse_json
 
@@ -24,12 +25,22 @@ def parse_description(content: bytes | str, where: Path | str) -> tuple[Config, 
         if not isinstance(description.get(part), dict):
             raise _bad(where, part, "an object", description.get(part))
     _check_data(description["data"], where)
+    check_runtime_options(description.get("runtime_options"), where)
     try:
         return from_plain(description["config"]), description
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     except (ArithmeticError, TypeError, ValueError) as error:
         raise InputError(f"{where} has options that are none: {error}") from None
+
+
+def check_runtime_options(names: Any, where: Path | str) -> None:
+    """Raise InputError unless these are names of options that do not change a result, or None, in a
+    run from before they were written."""
+    listed = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    changing = set(option_types()) - set(runtime_options())
+    if names is not None and (not listed or changing & set(names)):
+        raise _bad(where, "runtime_options", f"some of {', '.join(runtime_options())}", names)
 
 
 def _check_data(data: dict[str, Any], where: Path | str) -> None:

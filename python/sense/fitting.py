@@ -5,6 +5,8 @@ DataParallel and trainers put a word before each name. What fits the network, na
 by shape, is taken, and nothing that does not.
 """
 
+import logging
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,7 +17,10 @@ from .errors import InputError
 
 DEPTH = 4  # of dictionaries in one another, and of words before a name
 SHOWN = 3  # names of each kind in a message
-COMPILED = "_orig_mod."  # what torch.compile puts into names, before each or in between
+# What torch.compile and DataParallel put into names.
+WRAPPERS = re.compile(r"(?<![^.])(?:_orig_mod|module)\.")
+
+_log = logging.getLogger("sense")
 
 Weights = dict[str, Tensor]
 
@@ -28,18 +33,24 @@ def put_weights(network: nn.Module, state: Mapping[str, Any], where: object) -> 
     """
     wanted = {name: value for name, value in network.state_dict().items()
               if isinstance(value, Tensor)}  # fmt: skip
-    found = [weights for _, weights in state_dicts(state)]
-    fitting = [
-        renamed for weights in found for renamed in other_names(weights)
+    found = dict(state_dicts(state))
+    fitting = {
+        name: renamed for name, weights in found.items() for renamed in other_names(weights)
         if not differences(renamed, wanted)
-    ]  # fmt: skip
+    }  # fmt: skip
     if fitting:
-        network.load_state_dict(_with_counts(fitting[0], wanted), strict=False)
+        name, weights = next(iter(fitting.items()))
+        if len(fitting) > 1:
+            _log.warning(
+                "%s holds several state dicts that fit (%s): %s is taken", where,
+                ", ".join(fitting), name,
+            )  # fmt: skip
+        network.load_state_dict(_with_counts(weights, wanted), strict=False)
         return network.eval()
     if not found:
         raise InputError(f"{where} holds no weights: a state dict was expected")
     nearest = min(
-        (renamed for weights in found for renamed in other_names(weights)),
+        (renamed for weights in found.values() for renamed in other_names(weights)),
         key=lambda weights: len(wanted.keys() ^ weights.keys()),
     )
     raise InputError(
@@ -60,17 +71,19 @@ def state_dicts(state: Any, name: str = "", depth: int = DEPTH) -> Iterator[tupl
             yield from state_dicts(value, f"{name}.{key}" if name else key, depth - 1)
 
 
-def other_names(weights: Weights) -> Iterator[Weights]:
-    """The weights under the names they have, then without one word more that is before all of
-    them; and each of these without what torch.compile puts in between."""
-    for _ in range(DEPTH + 1):
-        yield weights
-        if any(COMPILED in name for name in weights):
-            yield {name.replace(COMPILED, ""): value for name, value in weights.items()}
-        words = {name.partition(".")[0] for name in weights}
-        if len(words) != 1 or not all("." in name for name in weights):
-            return
-        weights = {name.partition(".")[2]: value for name, value in weights.items()}
+def other_names(weights: Weights, depth: int = DEPTH) -> Iterator[Weights]:
+    """The weights under the names they have; without what torch.compile and DataParallel put before
+    some of them or in between; and those behind each word that is before some of them, without it.
+    """
+    yield weights
+    bare = {WRAPPERS.sub("", name): value for name, value in weights.items()}
+    if len(bare) == len(weights) and bare.keys() != weights.keys():
+        yield bare
+    words = dict.fromkeys(name.partition(".")[0] for name in weights if "." in name)
+    for word in words if depth else ():
+        behind = {name.partition(".")[2]: value for name, value in weights.items()
+                  if name.startswith(f"{word}.")}  # fmt: skip
+        yield from other_names(behind, depth - 1)
 
 
 def differences(weights: Weights, wanted: Weights) -> list[str]:
@@ -82,7 +95,10 @@ def differences(weights: Weights, wanted: Weights) -> list[str]:
         f"{name} is {tuple(weights[name].shape)}, the network's {tuple(value.shape)}"
         for name, value in wanted.items()
         if name in weights and weights[name].shape != value.shape
-    ]
+    ] + [
+        f"{name} is {weights[name].dtype}" for name, value in wanted.items()
+        if name in weights and weights[name].is_complex() and not value.is_complex()
+    ]  # fmt: skip
     told = []
     if missing:
         told.append(f"{_few(missing)} missing")

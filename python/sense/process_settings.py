@@ -24,13 +24,13 @@ _keeping = 0
 @contextmanager
 def restored_settings() -> Iterator[None]:
     """Inside, the number of threads, TF32, cuDNN's benchmark, the limit of torch.compile and
-    torch's random numbers may be set, and freed memory is kept; outside all is as it was."""
+    torch's random numbers may be set; outside all is as it was."""
     threads, limit = torch.get_num_threads(), _recompile_limit()
     matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn.conv  # type: ignore[attr-defined]
     formats = matmul.fp32_precision, convolution.fp32_precision
     benchmark = torch.backends.cudnn.benchmark
     try:
-        with freed_memory_kept(), kept_random_state():
+        with kept_random_state():
             yield
     finally:
         torch.set_num_threads(threads)
@@ -48,7 +48,8 @@ def freed_memory_kept() -> Iterator[bool]:
 
     By default glibc gives large blocks back to the system at once; that the next pass gets them
     anew, page by page, takes a tenth of its time or more. The largest need of memory stays as it
-    is.
+    is. For the commands alone: what glibc had learnt of a program before cannot be put back, only
+    its defaults.
     """
     global _keeping
     library = _c_library()

@@ -158,6 +158,17 @@ def test_each_option_parts_seeds_or_not_as_it_is_marked(stored, option):
     assert f"two: no other seed of one, for {option} (" in told
 
 
+@pytest.mark.parametrize("names", [3, [["eps"]], ["eps"], {"eps": 1}])
+def test_what_a_file_says_of_runtime_options_is_checked(stored, names):
+    folder = stored("one", FIRST)
+    content = json.loads((folder / EVALUATION).read_text())
+    content["target"]["runtime_options"] = names
+    (folder / EVALUATION).write_text(json.dumps(content))
+    seal_folder(folder)
+    with pytest.raises(ValueError, match="runtime_options must be some of data_dir, device"):
+        compare({"one": folder, "two": stored("two", SECOND)})
+
+
 def test_every_option_is_in_the_table():
     assert OTHERS.keys() | {"seed"} == {option.name for option in fields(Config)}
     assert set(runtime_options()) == {

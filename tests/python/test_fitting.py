@@ -64,6 +64,14 @@ SAVED = {
         name.replace("features.", "features._orig_mod."): value
         for name, value in trained().state_dict().items()
     },
+    "averaged": {**prefixed("module."), "n_averaged": torch.tensor(3)},
+    "a trainer's, and its loss": {
+        "state_dict": {**prefixed("model."), "loss.weight": torch.ones(4)}
+    },
+    "mixed": {
+        ("module." if i % 2 else "module._orig_mod." if i % 3 else "") + name: value
+        for i, (name, value) in enumerate(trained().state_dict().items())
+    },
     "without counts of batches": {
         name: value for name, value in prefixed("").items() if "num_batches" not in name
     },
@@ -99,6 +107,12 @@ def test_of_several_state_dicts_the_one_that_fits_is_taken():
     other = nn.Linear(2, 2).state_dict()
     saved = {"discriminator": other, "generator": {"net": prefixed("")}}
     assert same(put_weights(Network(), saved, "there"), trained())
+
+
+def test_of_several_that_fit_the_first_is_taken_and_said(caplog):
+    saved = {"model": prefixed(""), "ema": Network().state_dict()}
+    assert same(put_weights(Network(), saved, "w.pt"), trained())
+    assert "w.pt holds several state dicts that fit (model, ema): model is taken" in caplog.text
 
 
 def broken(change):
@@ -150,4 +164,6 @@ def test_the_parts():
     assert [name for name, _ in state_dicts(state)] == ["", "a.b"]
     names = [set(weights) for weights in other_names({"x.y.w": torch.zeros(1), "x.y.b": 1})]
     assert names == [{"x.y.w", "x.y.b"}, {"y.w", "y.b"}, {"w", "b"}]
+    complex_ = differences({"w": torch.zeros(2, dtype=torch.complex64)}, {"w": torch.ones(2)})
+    assert complex_ == ["w is torch.complex64"]
     assert differences({"w": torch.zeros(2)}, {"w": torch.ones(2)}) == []

@@ -1,4 +1,5 @@
 import gzip
+import resource
 import struct
 
 import numpy as np
@@ -66,3 +67,16 @@ def test_a_damaged_file_is_named(tmp_path, content, message):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=f"train-images-idx3-ubyte .*{message}"):
         read_idx(path)
+
+
+def test_a_bomb_is_refused_by_what_its_header_says(tmp_path):
+    size = 300_000_000
+    path = tmp_path / "bomb.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(b"\0\0\x08\x01" + size.to_bytes(4, "big"))
+        for _ in range(300):
+            file.write(bytes(1_000_000))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match=r"unzips to 300,000,000 bytes, 200 times its size"):
+        read_idx(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB

@@ -221,3 +221,14 @@ def test_tests_need_no_training_files(tmp_path):
     assert tests.test_sha256 == whole.test_sha256
     with pytest.raises(FileNotFoundError, match="no train-images-idx3-ubyte"):
         load_data("mnist", tmp_path)
+
+
+def test_two_spellings_of_a_file_must_be_alike(tmp_path):
+    write_folder(tmp_path)
+    name = f"{FILES['test_y']}.gz"
+    twin = tmp_path / name.replace("-idx", ".idx")
+    twin.write_bytes((tmp_path / name).read_bytes())
+    load_folder(tmp_path, "mine")
+    write_idx(twin, np.array([1, 0], np.uint8))
+    with pytest.raises(ValueError, match="under two names, and differ: remove the wrong one"):
+        load_folder(tmp_path, "mine")

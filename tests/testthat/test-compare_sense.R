@@ -89,6 +89,7 @@ test_that("each option parts seeds or not as the run itself says", {
   stored <- read_sense_evaluation(system.file("extdata", "mnist-demo", "sense", package = "sense"))
   runtime <- unlist(stored$target$runtime_options)
   expect_true(all(c("monitor", "compile", "compact_every", "cudnn_benchmark") %in% runtime))
+  for (name in setdiff(runtime, names(stored$target$config))) stored$target$config[[name]] <- "own"
   for (option in setdiff(names(stored$target$config), c("seed", "method", "model", "c"))) {
     other <- stored
     other$target$config$seed <- 2
@@ -101,6 +102,17 @@ test_that("each option parts seeds or not as the run itself says", {
       expect_output(print(comparison), sprintf("two: no other seed of one, for %s", option))
     }
   }
+})
+
+test_that("a run that does not name its runtime options is said to be one", {
+  old <- read_sense_evaluation(system.file("extdata", "mnist-demo", "sense", package = "sense"))
+  old$target$runtime_options <- NULL
+  other <- old
+  other$target$config$seed <- 2
+  other$target$config$threads <- 3
+  comparison <- compare_sense(one = old, two = other)
+  expect_null(comparison$seeds)
+  expect_output(print(comparison), "one, two: an older run.*no other seed of one, for threads")
 })
 
 test_that("the stored runs agree with Python's statistics", {

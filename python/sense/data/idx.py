@@ -13,6 +13,8 @@ from ..files import gunzip, gzipped, read_file, write_atomically
 
 UNSIGNED_BYTE = 0x08
 MOST_DIMENSIONS = 8
+DENSEST = 200  # times smaller than its content a gzip file may be; MNIST's are 5 times
+SMALL = 1 << 26  # bytes that are read in any case
 LARGEST = 1 << 34  # bytes of a file, and of what is in it
 
 
@@ -25,6 +27,12 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     content = read_file(path, LARGEST, follow=True)
     if content[:2] == b"\x1f\x8b":
         start, shape = _sizes(_begin(content, path), path)
+        most = max(SMALL, DENSEST * len(content))
+        if math.prod(shape) > most:
+            raise InputError(
+                f"{path} says that it unzips to {math.prod(shape):,} bytes, {DENSEST} times its "
+                "size and more, as no images do: if it is right, unzip it and pass that file"
+            )
         content = gunzip(content, start + math.prod(shape), path)
     start, shape = _sizes(content, path)
     if len(content) - start != math.prod(shape):

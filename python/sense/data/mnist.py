@@ -4,6 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
+import numpy as np
 import torch
 from platformdirs import user_cache_path
 from torch import Tensor
@@ -142,9 +143,17 @@ def _find(folder: Path, file: str) -> Path:
     dotted = file.replace("-idx", ".idx")
     spellings = (file, f"{file}.gz", dotted, f"{dotted}.gz")
     if folder.is_dir():
-        there = {path.name.lower(): path for path in sorted(folder.iterdir(), reverse=True)}
-        for spelling in spellings:
-            if spelling in there and os.path.isfile(there[spelling]):
-                return there[spelling]
+        found = [
+            path for spelling in spellings for path in sorted(folder.iterdir())
+            if path.name.lower() == spelling and os.path.isfile(path)
+        ]  # fmt: skip
+        for other in found[1:]:
+            if not np.array_equal(read_idx(found[0]), read_idx(other)):
+                raise InputError(
+                    f"{found[0].name} and {other.name} in {folder} are one file of MNIST's under "
+                    "two names, and differ: remove the wrong one"
+                )
+        if found:
+            return found[0]
     listed = ", ".join(f"{name}[.gz]" for name in FILES.values())
     raise MissingFileError(f"no {file}[.gz] in {folder}. A data folder holds {listed}")

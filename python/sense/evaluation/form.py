@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..description import check_runtime_options
 from ..errors import InputError
 from .outcomes import Outcome
 
@@ -70,6 +71,7 @@ def check_form(content: dict[str, Any], where: Path) -> None:
         wrong += _wrong(content["target"], {"config": CONFIG}, "target.") if (
             content["target"]["config"] is not None
         ) else []  # fmt: skip
+        check_runtime_options(content["target"].get("runtime_options"), where)
         wrong += _wrong_judgement(content.get("judgement"))
         wrong += [
             f"accuracy.{name}.k" for name, told in content["accuracy"].items()
