@@ -18,9 +18,11 @@
 #'   `attacked_probability`; `x` and `x_adv`, arrays n x height x width x
 #'   channels of pixels from 0 to 1; `attack`, its options.
 #' @examples
-#' \dontrun{
-#' examples <- adversarial_examples(fit, n = 4)
-#' autoplot(examples)
+#' if (sense_available()) {
+#'   run <- system.file("extdata", "mnist-demo", "sense", package = "sense")
+#'   examples <- adversarial_examples(run, n = 2, steps = 5, restarts = 1)
+#'   examples
+#'   autoplot(examples)
 #' }
 #' @export
 adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y = NULL,

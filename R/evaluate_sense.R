@@ -37,15 +37,16 @@
 #' @param quiet `TRUE` for no line an attack.
 #' @return A [sense_evaluation] object, plain R data.
 #' @examples
-#' \dontrun{
-#' fit <- train_sense()
-#' evaluation <- evaluate_sense(fit, c("pgd", "square"), n = 500)
-#' evaluation
-#' autoplot(evaluation)
-#'
-#' curves <- evaluate_sense(fit, curve = c(0, 0.1, 0.2, 0.3), convergence = 100, out = "curves")
-#' autoplot(curves, "curve")
-#' autoplot(curves, "worst-case")
+#' if (sense_available()) {
+#'   # A stored network on few images, by few steps: an evaluation takes more of both.
+#'   run <- system.file("extdata", "mnist-demo", "sense", package = "sense")
+#'   evaluation <- evaluate_sense(
+#'     run, c("fgsm", "pgd"), n = 50, steps = 5, restarts = 1, judge = FALSE,
+#'     curve = c(0, 0.1, 0.2), out = file.path(tempdir(), "evaluation")
+#'   )
+#'   evaluation
+#'   autoplot(evaluation)
+#'   autoplot(evaluation, "curve")
 #' }
 #' @export
 evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,

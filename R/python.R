@@ -9,9 +9,7 @@ bridge_cache <- new.env(parent = emptyenv())
 #'
 #' @return `sense_available()`: `TRUE` or `FALSE`.
 #' @examples
-#' \dontrun{
 #' sense_available()
-#' }
 #' @export
 sense_available <- function() is.null(python_problem())
 

@@ -22,11 +22,11 @@
 #' and classes), `metrics` (a data frame with a row for each epoch), `weights`
 #' (raw), `provenance` (command, commit, versions, time) and `folder`.
 #' @examples
-#' \dontrun{
-#' fit <- train_sense(epochs = 1)
+#' fit <- read_sense_fit(system.file("extdata", "mnist-demo", "sense", package = "sense"))
+#' fit
 #' summary(fit)
-#' predict(fit, array(0, c(2, 28, 28)), type = "prob")
-#' }
+#' autoplot(fit)
+#' if (sense_available()) predict(fit, array(0, c(2, 28, 28)), type = "prob")
 #' @name sense_fit
 NULL
 

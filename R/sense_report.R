@@ -14,9 +14,9 @@
 #' @param level Confidence level of the intervals.
 #' @return The path of the page, invisibly.
 #' @examples
-#' \dontrun{
-#' sense_report("runs/sense")
-#' sense_report(c("runs/nt", "runs/sense"), "nt-and-sense.html")
+#' if (requireNamespace("rmarkdown", quietly = TRUE) && rmarkdown::pandoc_available()) {
+#'   runs <- system.file("extdata", "mnist-demo", c("nt", "sense"), package = "sense")
+#'   sense_report(runs, file.path(tempdir(), "nt-and-sense.html"))
 #' }
 #' @export
 sense_report <- function(folders, out = NULL, level = 0.95) {

@@ -8,7 +8,9 @@
 #' With no arguments at all it trains SENSE-AT on a sample of MNIST that ships
 #' with the package, in some minutes on two cores. Ctrl-C stops it after the
 #' present step and leaves a checkpoint, which
-#' `train_sense(control = sense_control(resume = folder))` goes on from.
+#' `train_sense(control = sense_control(resume = folder))` resumes. There
+#' `data_dir`, `device`, `threads` and more `epochs` may be given anew, and no
+#' other option.
 #'
 #' @param data `"mnist-sample"` (10,000 training and 2,000 test images of MNIST,
 #'   which ship with the package), `"mnist"` (all of it) or `"cifar10"` (its
@@ -49,13 +51,19 @@
 #' @return A [sense_fit] object, plain R data that [saveRDS()] keeps.
 #' @seealso [install_sense()] makes the Python environment, once.
 #' @examples
+#' if (sense_available()) {
+#'   # A tiny network on few images; train_sense() alone takes some minutes.
+#'   fit <- train_sense(
+#'     model = "capacity-1", train_size = 200, epochs = 1, control = sense_control(threads = 1)
+#'   )
+#'   fit
+#'   autoplot(fit)
+#' }
 #' \dontrun{
-#' fit <- train_sense()
-#' fit
-#' autoplot(fit)
-#'
+#' train_sense()
 #' train_sense(method = "r-at", epochs = 2, control = sense_control(threads = 2))
 #' train_sense("cifar10", method = "trades", model = "resnet20", recipe = "cifar10-resnet")
+#' train_sense(control = sense_control(resume = "runs/sense"), epochs = 20)
 #' }
 #' @export
 train_sense <- function(data = "mnist-sample", method = "sense", model = NULL,

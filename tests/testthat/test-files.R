@@ -34,3 +34,51 @@ test_that("JSON that is nested deeply, or no object, is refused by the name of i
   expect_error(sense:::as_text(as.raw(c(0xff, 0xfe)), "x"), "no text")
   expect_error(sense:::parse_json_lines("{\"a\": 1}\n{", "x.jsonl"), "x.jsonl")
 })
+
+test_that("no line of a vignette or of the report begins with an inline result", {
+  # Markdown takes a line that begins with "94." for an item of a list, and drops the number.
+  sources <- c(
+    list.files("../../vignettes", "[.](Rmd|child)$", full.names = TRUE),
+    list.files("../../inst/report", "[.]Rmd$", full.names = TRUE),
+    list.files(system.file("doc", package = "sense"), "[.]Rmd$", full.names = TRUE),
+    list.files(system.file("report", package = "sense"), "[.]Rmd$", full.names = TRUE)
+  )
+  skip_if(!length(sources))
+  for (path in sources) {
+    lines <- readLines(path, encoding = "UTF-8")
+    expect_false(any(grepl("^\\s*`r ", lines)), info = path)
+    expect_false(any(grepl("^\\s*[0-9]+[.)] ", lines[cumsum(grepl("^```", lines)) %% 2 == 0])), info = path)
+  }
+})
+
+test_that("each object of the package prints in a screen of lines, and no pixels or weights", {
+  run <- system.file("extdata", "mnist-demo", "sense", package = "sense")
+  fit <- read_sense_fit(run)
+  evaluation <- read_sense_evaluation(run)
+  other <- system.file("extdata", "mnist-demo", "nt", package = "sense")
+  clusters <- three_clusters(200, seed = 1)
+  linear <- fit_linear_at(clusters, "sense", iterations = 3)
+  pixels <- array(0.5, c(2, 28, 28, 1))
+  examples <- structure(
+    list(
+      table = data.frame(
+        image = 0:1, class = "3", prediction = "3", probability = 0.9, attacked = "5",
+        attacked_probability = 0.6
+      ),
+      x = pixels, x_adv = pixels, model = "sense",
+      attack = list(label = "PGD-5 x 1", eps = 0.3, norm = "inf")
+    ),
+    class = "sense_examples"
+  )
+  shown <- list(
+    fit, evaluation, examples, clusters, linear, sense_control(threads = 2), accuracies(c(run, other)),
+    compare_sense(run, other), bayes_rule(), linear_classifier(c(1, 0))
+  )
+  for (object in shown) {
+    lines <- utils::capture.output(print(object))
+    expect_lte(length(lines), 30)
+    expect_lte(max(nchar(lines)), 200)
+  }
+  expect_lte(length(utils::capture.output(print(summary(fit)))), 90)
+  expect_lte(length(utils::capture.output(print(summary(evaluation)))), 60)
+})
