@@ -62,7 +62,7 @@ evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
     images = test_images(fit, x, y), data_dir = data_dir, out = path.expand(folder),
     beside = is.null(out), overwrite = check_flag(overwrite, "overwrite"), model = check_name(model, "model"),
     device = check_name(device, "device"), threads = check_whole(threads, "threads", 1),
-    on_line = if (!check_flag(quiet, "quiet")) function(line) message(line),
+    on_line = if (!check_flag(quiet, "quiet")) function(line) message(r_words(line)),
     command = paste(deparse(sys.call()), collapse = " ")
   )
   if (done$stopped) {

@@ -17,6 +17,7 @@ shell_flags <- c("overwrite", "cascade", "judge")
 
 # Commands, and advice for the shell beside R's own.
 shell_words <- c(
+  "--attacks pgd autoattack \\.\\.\\." = "`attacks = c(\"pgd\", \"autoattack\")`",
   ",? or in the shell --[\\w-]+ \\S+" = "",
   "as model=\\.\\.\\. in Python or --model MODULE:FACTORY in the shell" = "as `model = \"MODULE:FACTORY\"`",
   "python -m sense\\.seal (\\S+), or seal_run\\(\\) in R" = "`seal_run(\"\\1\")`",

@@ -99,7 +99,7 @@ run_training <- function(options, recipe, images, control, command, model = NULL
   done <- call_python("train", list(
     options = options, base = recipe, out = path.expand(folder), images = images,
     resume = resume, cache_dir = tools::R_user_dir("sense", "cache"),
-    on_epoch = if (!control$quiet) function(line) message(line),
+    on_epoch = if (!control$quiet) function(line) message(r_words(line)),
     command = paste(deparse(command), collapse = " "), model = model
   ), call)
   if (done$stopped) {

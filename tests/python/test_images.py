@@ -51,6 +51,8 @@ BAD = {
     "flat": ({"train_x": torch.zeros(4, 6)}, r"train images must be n x channels x height x width"),
     "none": ({"train_x": torch.zeros(0, 1, 2, 3), "train_y": torch.zeros(0, dtype=torch.int64)},
              "train images: there are none"),
+    "ones for white": ({"train_x": torch.arange(24).view(4, 1, 2, 3).remainder(2).byte()},
+                       "train images are whole numbers, 0 and 1 alone.* pass real numbers"),
     "labels alone": ({"test_x": torch.zeros(0, 1, 2, 3)}, "test images: there are none"),
     "whole numbers": ({"train_x": floats().long()}, "must be uint8 or float32, got torch.int64"),
     "nan": ({"train_x": floats(math.nan, (2, 0, 1, 1))}, "NaN or infinite pixel, first in image 2"),

@@ -34,3 +34,14 @@ test_that("every option of Python is named as R names it", {
   flags <- Filter(function(name) is.logical(settings[[name]]), fields("sense.evaluation.settings", "Settings"))
   expect_setequal(shell_flags, c(flags, "overwrite"))
 })
+
+test_that("the lines of an evaluation speak R as well", {
+  skip_if_no_sense()
+  run <- system.file("extdata", "mnist-demo", "sense", package = "sense")
+  told <- testthat::capture_messages(
+    evaluate_sense(run, "fgsm", n = 20, judge = FALSE, out = tempfile("evaluation-"))
+  )
+  expect_false(any(grepl("--", told, fixed = TRUE)))
+  expect_true(any(grepl("not judged (`judge = FALSE`)", told, fixed = TRUE)))
+  expect_true(any(grepl("`attacks = c(\"pgd\", \"autoattack\")`", told, fixed = TRUE)))
+})
