@@ -131,8 +131,8 @@ def check_images(images: Tensor, what: str) -> None:
     if images.dtype == torch.uint8:
         if int(images.max()) == 1 and int(images.min()) == 0:
             raise InputError(
-                f"{what} are whole numbers, 0 and 1 alone, and whole numbers are bytes, 0 black and "
-                "255 white, so all would be all but black: if 1 is white pass real numbers"
+                f"{what} are whole numbers, 0 and 1 alone, and whole numbers are bytes, 0 black "
+                "and 255 white, so all would be all but black: if 1 is white pass real numbers"
             )
         return
     if images.dtype != torch.float32:
