@@ -1,6 +1,7 @@
 """Shared by the tests: part of the real sample, a run that takes a second, real processes."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,14 @@ def _one_thread_one_seed():
     """Bit for bit needs a fixed number of threads; a test that draws needs a fixed seed."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hangups_are_not_ignored():
+    """As they are under nohup, which the tests' own processes would inherit."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="session")
