@@ -40,9 +40,13 @@ def main(argv: list[str] | None = None) -> None:
         ROOT / ".setup/bench-quick" if arguments.quick else ROOT / "bench/results"
     )
     settings = Settings(
-        quick=arguments.quick, threads=arguments.threads, networks=ROOT / ".setup/bench-networks",
-        mnist=arguments.mnist, cifar10=arguments.cifar10, run=arguments.run,
-    )  # fmt: skip
+        quick=arguments.quick,
+        threads=arguments.threads,
+        networks=ROOT / ".setup/bench-networks",
+        mnist=arguments.mnist,
+        cifar10=arguments.cifar10,
+        run=arguments.run,
+    )
     if not arguments.table:
         torch.set_num_threads(settings.threads)
         out.mkdir(parents=True, exist_ok=True)

@@ -47,11 +47,13 @@ EAGER: dict[str, dict[str, Any]] = {
 COMPILED: dict[str, dict[str, Any]] = {
     "cuda graphs": {"compile": "cuda-graphs", "compact_every": NEVER},
     "cuda graphs, bfloat16": {
-        "compile": "cuda-graphs", "compact_every": NEVER, "precision": "bfloat16",
+        "compile": "cuda-graphs",
+        "compact_every": NEVER,
+        "precision": "bfloat16",
     },
     "compiled": {"compile": "default"},
     "compiled, bfloat16": {"compile": "default", "precision": "bfloat16"},
-}  # fmt: skip
+}
 # Plain is float32, finished images left out before each third pass.
 VARIANTS = {"plain": {}, **EAGER, **COMPILED}
 METHODS: tuple[MethodName, ...] = ("r-at", "sense")
@@ -78,8 +80,12 @@ class Variant:
         self.stages = ""
 
     def tune(self) -> None:
-        tune(self.device, precision=self.config.precision, code=self.config.compile,
-             cudnn_benchmark=self.config.cudnn_benchmark)  # fmt: skip
+        tune(
+            self.device,
+            precision=self.config.precision,
+            code=self.config.compile,
+            cudnn_benchmark=self.config.cudnn_benchmark,
+        )
 
     def step(self) -> float:
         """The seconds of one step from the trained weights."""
@@ -134,13 +140,20 @@ def sure_network(
 def options(method: MethodName) -> Config:
     base = recipe("cifar10-resnet")
     return replace(
-        base, method=method, warmup=0, c=0.5, eps=8 / 255, step_size=2 / 255,
-        precision="float32", compact_every=3,
-    )  # fmt: skip
+        base,
+        method=method,
+        warmup=0,
+        c=0.5,
+        eps=8 / 255,
+        step_size=2 / 255,
+        precision="float32",
+        compact_every=3,
+    )
 
 
-def comparisons(name: str, arguments: argparse.Namespace, device: torch.device
-) -> Iterator[Comparison]:  # fmt: skip
+def comparisons(
+    name: str, arguments: argparse.Namespace, device: torch.device
+) -> Iterator[Comparison]:
     """Of each method, the variants beside the plain one: those that are not compiled, and those
     that are."""
     network = sure_network(name, arguments.size, arguments.batch, device)
@@ -159,10 +172,13 @@ def comparisons(name: str, arguments: argparse.Namespace, device: torch.device
 
 
 def compare(
-    title: str, changes: dict[str, dict[str, Any]], base: Config,
-    network: tuple[torch.nn.Module, torch.Tensor, torch.Tensor], arguments: argparse.Namespace,
+    title: str,
+    changes: dict[str, dict[str, Any]],
+    base: Config,
+    network: tuple[torch.nn.Module, torch.Tensor, torch.Tensor],
+    arguments: argparse.Namespace,
     device: torch.device,
-) -> Comparison:  # fmt: skip
+) -> Comparison:
     model, x, y = network
     variants: dict[str, Variant] = {}
     left_out = []
@@ -178,10 +194,14 @@ def compare(
     times = alternate(contenders, arguments.rounds, warm_up=False)
     about = f"Batches of {base.batch_size}, images {arguments.size} x {arguments.size}, K = "
     return Comparison(
-        title, times, "plain", 1000, "ms",
+        title,
+        times,
+        "plain",
+        1000,
+        "ms",
         {name: variant.stages for name, variant in variants.items()},
         (f"{about}{base.steps}.", *left_out),
-    )  # fmt: skip
+    )
 
 
 def batches(x: torch.Tensor, y: torch.Tensor, size: int) -> Iterator[Batch]:
@@ -217,9 +237,10 @@ def main() -> None:
         for comparison in comparisons(name, arguments, device):
             print(comparison.markdown(), end="\n\n", flush=True)
             section = replace(
-                section, comparisons=(*section.comparisons, comparison),
+                section,
+                comparisons=(*section.comparisons, comparison),
                 seconds=round(time.perf_counter() - began, 1),
-            )  # fmt: skip
+            )
             (arguments.out / f"{section.name}.json").write_text(section.to_json())
 
 

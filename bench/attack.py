@@ -34,9 +34,11 @@ def run(settings: Settings) -> Section:
         return timed(lambda: bare_loop(network.model, x, y, passes))
 
     names = {
-        "sensible": ours(sensible_with_stages, c=options.c), "its passes": bare(needed),
-        "pgd": ours(pgd), "pgd's passes": bare(full),
-    }  # fmt: skip
+        "sensible": ours(sensible_with_stages, c=options.c),
+        "its passes": bare(needed),
+        "pgd": ours(pgd),
+        "pgd's passes": bare(full),
+    }
     times = alternate(names, settings.pick(2, 15))
     note = (
         f"{len(x)} images, K = {options.steps}, c = {options.c}; stages A, B, C: {stages}; "
@@ -49,12 +51,20 @@ def run(settings: Settings) -> Section:
             compare("R-AT's attack", times, "pgd", "pgd's passes", len(x), "", network.about),
         ),
         bars=(
-            Bar("1", "sensible attack / its passes, SmallCNN", LIMIT,
-                ratio(times, "sensible", "its passes")),
-            Bar("1", "R-AT's attack / its passes, SmallCNN", LIMIT,
-                ratio(times, "pgd", "pgd's passes")),
+            Bar(
+                "1",
+                "sensible attack / its passes, SmallCNN",
+                LIMIT,
+                ratio(times, "sensible", "its passes"),
+            ),
+            Bar(
+                "1",
+                "R-AT's attack / its passes, SmallCNN",
+                LIMIT,
+                ratio(times, "pgd", "pgd's passes"),
+            ),
         ),
-    )  # fmt: skip
+    )
 
 
 def batch(network: Network, images: int) -> tuple[Tensor, Tensor]:

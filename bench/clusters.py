@@ -15,8 +15,15 @@ def run(settings: Settings) -> Section:
     command.append(str(settings.pick(20, 300)))
     found = json.loads(run_process(command, settings.environment).output.splitlines()[-1])
     times: Times = found["times"]
-    return Section("clusters", (Comparison(
-        f"R-AT and SENSE-AT, n = {found['n']}, {found['iterations']} iterations, {found['r']}",
-        times, "package", same=dict.fromkeys(list(times)[1:], "the same coefficients"),
-        notes=("CPU seconds.",),
-    ),))  # fmt: skip
+    return Section(
+        "clusters",
+        (
+            Comparison(
+                f"R-AT and SENSE-AT, n = {found['n']}, {found['iterations']} iterations, {found['r']}",
+                times,
+                "package",
+                same=dict.fromkeys(list(times)[1:], "the same coefficients"),
+                notes=("CPU seconds.",),
+            ),
+        ),
+    )

@@ -22,19 +22,33 @@ def run(settings: Settings) -> Section:
         figures_of_training, bars_of_training = training_memory(settings)
         figures += figures_of_training
         bars += bars_of_training
-    notes = ["Processes are new ones; memory is the largest resident set, as /usr/bin/time has it. "
-             "Training is one process."]  # fmt: skip
+    notes = [
+        "Processes are new ones; memory is the largest resident set, as /usr/bin/time has it. "
+        "Training is one process."
+    ]
     if shutil.which("Rscript"):
         arrays = arrays_from_r(settings)
         both = r_and_shell(settings)
         comparisons += [arrays, both]
         bars += [
-            Bar("4", f"60,000 MNIST images from R to torch, {name}", 1.0,
-                Spread.of(arrays.times[f"tensor, {name}"]), unit=" s")
-            for name in ("whole numbers", "0 to 1") if not settings.quick
-        ]  # fmt: skip
-        bars.append(Bar("4", "train_sense() in R / the same run by the shell, wall time", 1.05,
-                        ratio(both.times, "R", "shell")))  # fmt: skip
+            Bar(
+                "4",
+                f"60,000 MNIST images from R to torch, {name}",
+                1.0,
+                Spread.of(arrays.times[f"tensor, {name}"]),
+                unit=" s",
+            )
+            for name in ("whole numbers", "0 to 1")
+            if not settings.quick
+        ]
+        bars.append(
+            Bar(
+                "4",
+                "train_sense() in R / the same run by the shell, wall time",
+                1.05,
+                ratio(both.times, "R", "shell"),
+            )
+        )
     else:
         notes.append("There is no Rscript here: what needs R was left out.")
     return Section("data", tuple(comparisons), tuple(figures), tuple(bars), tuple(notes))
@@ -63,8 +77,10 @@ def first_batches(settings: Settings) -> tuple[Comparison, list[Figure]]:
     environment["PYTHONPATH"] += f":{ROOT}"
     times = alternate({name: contender(name) for name in folders}, settings.pick(1, 5))
     del times["nothing"]
-    shown = [Figure(f"peak memory to the first batch, {name}", size / GIB, "GiB")
-             for name, size in memory.items()]  # fmt: skip
+    shown = [
+        Figure(f"peak memory to the first batch, {name}", size / GIB, "GiB")
+        for name, size in memory.items()
+    ]
     return Comparison("From files to the first batch", times, "mnist-sample"), shown
 
 
@@ -85,8 +101,15 @@ def training_memory(settings: Settings) -> tuple[list[Figure], list[Bar]]:
             )
         size = process.memory / GIB
         figures.append(Figure(f"peak memory of training, {name}", size, "GiB"))
-        bars.append(Bar("5", f"peak memory of training {model}, recipe {name}", limit,
-                        Spread(size, size, size), unit=" GiB"))  # fmt: skip
+        bars.append(
+            Bar(
+                "5",
+                f"peak memory of training {model}, recipe {name}",
+                limit,
+                Spread(size, size, size),
+                unit=" GiB",
+            )
+        )
     return figures, bars
 
 
@@ -96,9 +119,11 @@ def arrays_from_r(settings: Settings) -> Comparison:
     command += [str(settings.pick(1, 5)), str(settings.pick(60, 60_000))]
     times: Times = json.loads(run_process(command, settings.environment).output.splitlines()[-1])
     return Comparison(
-        f"{settings.pick(60, 60_000)} images of 28 x 28 from an R array", times,
-        "tensor, whole numbers", same=dict.fromkeys(times, "pixels compared"),
-    )  # fmt: skip
+        f"{settings.pick(60, 60_000)} images of 28 x 28 from an R array",
+        times,
+        "tensor, whole numbers",
+        same=dict.fromkeys(times, "pixels compared"),
+    )
 
 
 def r_and_shell(settings: Settings) -> Comparison:
@@ -131,11 +156,14 @@ def r_and_shell(settings: Settings) -> Comparison:
 
             return work
 
-        times = alternate({name: contender(name) for name in commands}, settings.pick(1, 3),
-                          warm_up=False)  # fmt: skip
+        times = alternate(
+            {name: contender(name) for name in commands}, settings.pick(1, 3), warm_up=False
+        )
     if kept["R"] != kept["shell"]:
         raise ArithmeticError("R and the shell trained different weights: not the same run")
     return Comparison(
-        f"Recipe mnist-demo with {options}", times, "shell",
+        f"Recipe mnist-demo with {options}",
+        times,
+        "shell",
         same={"R": "the same weights, bit for bit"},
-    )  # fmt: skip
+    )

@@ -97,12 +97,19 @@ def compare(plan: Plan) -> tuple[Times, Comparison]:
     stages = [seen["sense"][f"stage_{name}"] for name in "abc"]
     count = len(images.train_x)
     return times, Comparison(
-        f"Training steps, {network.config.model} on {network.data.name}", times, "ours, r-at",
-        1000 / count, "ms / image", checked(same, times),
-        (f"{plan.batches} batches of {options.batch_size} a turn, K = {options.steps}, c = "
-         f"{options.c}; under sense the stages A, B, C are {stages}. The peers' loops are in a "
-         "process of their own.", network.about),
-    )  # fmt: skip
+        f"Training steps, {network.config.model} on {network.data.name}",
+        times,
+        "ours, r-at",
+        1000 / count,
+        "ms / image",
+        checked(same, times),
+        (
+            f"{plan.batches} batches of {options.batch_size} a turn, K = {options.steps}, c = "
+            f"{options.c}; under sense the stages A, B, C are {stages}. The peers' loops are in a "
+            "process of their own.",
+            network.about,
+        ),
+    )
 
 
 def checked(same: Any, times: Times) -> dict[str, str]:
@@ -122,17 +129,37 @@ def bars_of(plan: Plan, times: Times) -> list[Bar]:
     model = plan.network.config.model
     bars = []
     if model.startswith("cifar-cnn"):
-        bars.append(Bar("2", f"SENSE-AT / R-AT, {model}, c = {plan.options.c}", 0.5,
-                        ratio(times, "ours, sense", "ours, r-at")))  # fmt: skip
+        bars.append(
+            Bar(
+                "2",
+                f"SENSE-AT / R-AT, {model}, c = {plan.options.c}",
+                0.5,
+                ratio(times, "ours, sense", "ours, r-at"),
+            )
+        )
     if model == "small-cnn":
         why = "" if plan.network.converged else "network not converged"
-        bars.append(Bar("2", f"SENSE-AT / R-AT, {model}, c = {plan.options.c}", 1.05,
-                        ratio(times, "ours, sense", "ours, r-at"), unjudged=why))  # fmt: skip
+        bars.append(
+            Bar(
+                "2",
+                f"SENSE-AT / R-AT, {model}, c = {plan.options.c}",
+                1.05,
+                ratio(times, "ours, sense", "ours, r-at"),
+                unjudged=why,
+            )
+        )
         for form, what in PEER_FORMS.items():
             rows = [row for row in times if row.startswith("r-at, ") and row.endswith(f", {form}")]
             if rows:
                 first = fastest(times, rows)
                 peer = first.removeprefix("r-at, ").removesuffix(f", {form}")
-                bars.append(Bar("3", f"R-AT by the fastest peer, {what} ({peer}) / ours", 1.3,
-                                ratio(times, first, "ours, r-at"), at_most=False))  # fmt: skip
+                bars.append(
+                    Bar(
+                        "3",
+                        f"R-AT by the fastest peer, {what} ({peer}) / ours",
+                        1.3,
+                        ratio(times, first, "ours, r-at"),
+                        at_most=False,
+                    )
+                )
     return bars

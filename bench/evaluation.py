@@ -66,21 +66,29 @@ def pgd_comparison(
     return Comparison(
         f"PGD-{ball.steps} with {ball.restarts} restarts, capacity-3, {n} images of the MNIST "
         "sample",
-        times, "ours", same=same,
+        times,
+        "ours",
+        same=same,
         notes=("Each attack draws starts of its own, so the counts differ by a few images.",),
-    )  # fmt: skip
+    )
 
 
 def our_pgd(model: nn.Module, x: Tensor, y: Tensor, ball: Ball, withstood: Counts) -> None:
-    options = Evaluation(steps=ball.steps, restarts=ball.restarts, step_size=ball.step_size,
-                         eps=ball.eps, norm="inf")  # fmt: skip
+    options = Evaluation(
+        steps=ball.steps, restarts=ball.restarts, step_size=ball.step_size, eps=ball.eps, norm="inf"
+    )
     withstood["ours"] = summarise(evaluate(model, x, y, options))["pgd"].k
 
 
 def counting(
-    name: str, withstood: Counts, model: nn.Module, attack: Callable[[Tensor, Tensor], Tensor],
-    x: Tensor, y: Tensor, form: torch.memory_format,
-) -> Callable[[], None]:  # fmt: skip
+    name: str,
+    withstood: Counts,
+    model: nn.Module,
+    attack: Callable[[Tensor, Tensor], Tensor],
+    x: Tensor,
+    y: Tensor,
+    form: torch.memory_format,
+) -> Callable[[], None]:
     """Attack batches of 250 as `sense.evaluate` does, and count the images that withstand."""
 
     def work() -> None:
@@ -130,10 +138,13 @@ def autoattack_comparison(network: Network, n: int) -> list[Comparison]:
     return [
         Comparison(
             f"AutoAttack, eps 8/255, {network.config.model}, {len(x)} images of "
-            f"{network.data.name}", times, "ours" if "ours" in runs else next(iter(runs)),
-            same=same, notes=(network.about,),
+            f"{network.data.name}",
+            times,
+            "ours" if "ours" in runs else next(iter(runs)),
+            same=same,
+            notes=(network.about,),
         )
-    ]  # fmt: skip
+    ]
 
 
 def ours_autoattack(model: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:

@@ -33,8 +33,9 @@ def run(settings: Settings) -> Section:
         for network, options, images in cases
     ]
     rate = product.flops / min(product.seconds() for _ in range(settings.pick(2, 20)))
-    found = Figure(f"matrix product of {product.size} x {product.size}, float32", rate / 1e9,
-                   "Gflop/s")  # fmt: skip
+    found = Figure(
+        f"matrix product of {product.size} x {product.size}, float32", rate / 1e9, "Gflop/s"
+    )
     return Section("floor", tuple(comparisons), figures=(found,))
 
 
@@ -48,17 +49,22 @@ def compare(
     work = options.steps * flops(model, x, y, passes[:1])
     contenders = {
         "R-AT's attack": timed(
-            lambda: pgd(model, x, y, eps=options.eps, step_size=options.step_size,
-                        steps=options.steps)),
+            lambda: pgd(
+                model, x, y, eps=options.eps, step_size=options.step_size, steps=options.steps
+            )
+        ),
         "bare loop of its passes": timed(lambda: bare_loop(model, x, y, passes)),
         "their multiply-adds": product.contender(work),
-    }  # fmt: skip
+    }
     if has_own_layers(model):
         plain = torch_layers(model)
         contenders["bare loop, torch's layers"] = timed(lambda: bare_loop(plain, x, y, passes))
     times = alternate(contenders, rounds)
     return Comparison(
-        f"{network.config.model}, {images} images, K = {options.steps}", times,
-        "bare loop of its passes", 1000 / images, "ms / image",
+        f"{network.config.model}, {images} images, K = {options.steps}",
+        times,
+        "bare loop of its passes",
+        1000 / images,
+        "ms / image",
         notes=(f"{work / 2e6 / images:.1f} million multiply-adds an image.",),
-    )  # fmt: skip
+    )

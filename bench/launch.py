@@ -17,8 +17,12 @@ def main() -> None:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - began
-    print("\n" + json.dumps({"code": process.returncode, "seconds": seconds,
-                             "memory": usage.ru_maxrss * 1024}))  # fmt: skip
+    print(
+        "\n"
+        + json.dumps(
+            {"code": process.returncode, "seconds": seconds, "memory": usage.ru_maxrss * 1024}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -84,10 +84,18 @@ def small_cnn(settings: Settings) -> Network:
     """SmallCNN on MNIST: that of `settings.run`, else the one stored, of recipe mnist-fast; for
     quick sizes one that is hardly trained."""
     if settings.quick:
-        return trained(settings, replace(
-            recipe("mnist-demo"), model="small-cnn", train_size=256, pretrain=1, epochs=1, steps=2,
-            monitor=16,
-        ))  # fmt: skip
+        return trained(
+            settings,
+            replace(
+                recipe("mnist-demo"),
+                model="small-cnn",
+                train_size=256,
+                pretrain=1,
+                epochs=1,
+                steps=2,
+                monitor=16,
+            ),
+        )
     folder = settings.run or MNIST_FAST
     config, _ = read_run(folder)
     data = load_data(config.dataset, settings.mnist if config.dataset == "mnist" else None)

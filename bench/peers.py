@@ -74,9 +74,15 @@ def adv_lib(model: nn.Module, ball: Ball) -> Perturb:
 
     def perturb(x: Tensor, y: Tensor) -> Tensor:
         return attacks.pgd_linf(
-            model.eval(), x, y, ball.eps, steps=ball.steps, random_init=ball.random_start,
-            absolute_step_size=ball.step_size, restarts=ball.restarts,
-        )  # fmt: skip
+            model.eval(),
+            x,
+            y,
+            ball.eps,
+            steps=ball.steps,
+            random_init=ball.random_start,
+            absolute_step_size=ball.step_size,
+            restarts=ball.restarts,
+        )
 
     return perturb
 
@@ -93,14 +99,22 @@ def art(model: nn.Module, ball: Ball) -> Perturb:
         nonlocal wrapped
         if wrapped is None:
             wrapped = estimators.PyTorchClassifier(
-                model, nn.CrossEntropyLoss(), tuple(x.shape[1:]), classes.out_features,
-                clip_values=(0, 1), device_type="cpu",
-            )  # fmt: skip
+                model,
+                nn.CrossEntropyLoss(),
+                tuple(x.shape[1:]),
+                classes.out_features,
+                clip_values=(0, 1),
+                device_type="cpu",
+            )
         attack = evasion.ProjectedGradientDescentPyTorch(
-            wrapped, eps=ball.eps, eps_step=ball.step_size, max_iter=ball.steps,
-            num_random_init=ball.restarts if ball.random_start else 0, batch_size=len(x),
+            wrapped,
+            eps=ball.eps,
+            eps_step=ball.step_size,
+            max_iter=ball.steps,
+            num_random_init=ball.restarts if ball.random_start else 0,
+            batch_size=len(x),
             verbose=False,
-        )  # fmt: skip
+        )
         return torch.from_numpy(attack.generate(x.numpy(), y.numpy()))
 
     return perturb
@@ -161,6 +175,10 @@ def stand_ins(*names: str) -> Iterator[None]:
 
 def available() -> list[str]:
     """The peers that are installed."""
-    modules = {"foolbox": "foolbox", "torchattacks": "torchattacks", "adv-lib": "adv_lib",
-               "ART": "art"}  # fmt: skip
+    modules = {
+        "foolbox": "foolbox",
+        "torchattacks": "torchattacks",
+        "adv-lib": "adv_lib",
+        "ART": "art",
+    }
     return [name for name, module in modules.items() if importlib.util.find_spec(module)]

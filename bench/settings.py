@@ -37,9 +37,10 @@ class Settings:
         threads = str(self.threads)
         paths = [str(ROOT / "python"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
         return {
-            "OMP_NUM_THREADS": threads, "RETICULATE_PYTHON": sys.executable,
+            "OMP_NUM_THREADS": threads,
+            "RETICULATE_PYTHON": sys.executable,
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        }  # fmt: skip
+        }
 
 
 def provenance(settings: Settings, section: str) -> dict[str, Any]:
@@ -53,10 +54,12 @@ def provenance(settings: Settings, section: str) -> dict[str, Any]:
     return {
         **sense.runs.provenance(shlex.join(parts)),
         "threads": settings.threads,
-        "cpu": cpu_name(), "cores": os.cpu_count(), "load": os.getloadavg()[0],
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
         "quick": settings.quick,
         "peers": {name: version for name in PEERS if (version := installed(name))},
-    }  # fmt: skip
+    }
 
 
 def installed(name: str) -> str | None:

@@ -33,19 +33,37 @@ RATE = 1e-5  # learning rate: the steps cost the same, and the network stays wha
 
 def few_images(data: ImageData, images: int) -> ImageData:
     """The first training images as a data set of their own."""
-    return ImageData(data.name, data.train_x[:images], data.train_y[:images], data.test_x[:1],
-                     data.test_y[:1], data.classes)  # fmt: skip
+    return ImageData(
+        data.name,
+        data.train_x[:images],
+        data.train_y[:images],
+        data.test_x[:1],
+        data.test_y[:1],
+        data.classes,
+    )
 
 
 def timed_options(options: Config, **changes: Any) -> Config:
     """One epoch of the method alone, at full strength from the first step on: no other epochs
     around it, no augmentation, no monitoring to speak of."""
     fixed: dict[str, Any] = {
-        "pretrain": 0, "epochs": 1, "warmup": 0, "augment": "none", "monitor": 1,
-        "train_size": None, "optimizer": "sgd", "lr": RATE, "schedule": "constant",
-        "milestones": (), "rates": (), "weight_decay": 0.0, "nesterov": False, "eps_ramp": 0.0,
-        "device": "cpu", "threads": None,
-    }  # fmt: skip
+        "pretrain": 0,
+        "epochs": 1,
+        "warmup": 0,
+        "augment": "none",
+        "monitor": 1,
+        "train_size": None,
+        "optimizer": "sgd",
+        "lr": RATE,
+        "schedule": "constant",
+        "milestones": (),
+        "rates": (),
+        "weight_decay": 0.0,
+        "nesterov": False,
+        "eps_ramp": 0.0,
+        "device": "cpu",
+        "threads": None,
+    }
     return replace(options, **{**fixed, **changes})
 
 
@@ -55,8 +73,13 @@ def ours(network: Network, options: Config, images: ImageData, seen: dict[str, A
 
     def run() -> float:
         with tempfile.TemporaryDirectory() as folder:
-            fit(options, Path(folder), data=images, model=copy.deepcopy(network.model),
-                on_epoch=seen.update)  # fmt: skip
+            fit(
+                options,
+                Path(folder),
+                data=images,
+                model=copy.deepcopy(network.model),
+                on_epoch=seen.update,
+            )
         return float(seen["seconds"])
 
     return run
@@ -152,9 +175,13 @@ def peer_loops(
 
 
 def check_peers(
-    network: Network, options: Config, x: Tensor, y: Tensor, peers: list[str],
+    network: Network,
+    options: Config,
+    x: Tensor,
+    y: Tensor,
+    peers: list[str],
     alike: Callable[[Tensor, Tensor], str],
-) -> Mapping[str, str]:  # fmt: skip
+) -> Mapping[str, str]:
     """That each peer's attack gives our images from the same start: from x, or for TRADES from the
     same draw. In float64, where the package has it, so that hardly a gradient's sign is a matter of
     rounding."""
@@ -168,15 +195,26 @@ def check_peers(
             found[name] = alike(given, last_fooling(model.eval(), images, y, ball))
             found[name] += ", as the last that fools"
             continue
-        found[name] = alike(given, pgd(model, images, y, eps=ball.eps, step_size=ball.step_size,
-                                       steps=ball.steps, random_start=False))  # fmt: skip
+        found[name] = alike(
+            given,
+            pgd(
+                model,
+                images,
+                y,
+                eps=ball.eps,
+                step_size=ball.step_size,
+                steps=ball.steps,
+                random_start=False,
+            ),
+        )
     if "torchattacks" in peers:
         model, images = torch_layers(network.model).double().eval(), x.double()
         torch.manual_seed(0)
         given = torchattacks_trades(model, ball)(images, y)
         torch.manual_seed(0)
         start = near_point(images).clamp(0, 1)  # torchattacks clips it, TRADES's authors do not
-        expected = divergence_pgd(model, images, eps=ball.eps, step_size=ball.step_size,
-                                  steps=ball.steps, start=start)  # fmt: skip
+        expected = divergence_pgd(
+            model, images, eps=ball.eps, step_size=ball.step_size, steps=ball.steps, start=start
+        )
         found["torchattacks, TRADES"] = alike(given, expected)
     return found

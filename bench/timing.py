@@ -81,9 +81,12 @@ def run_process(command: Sequence[str], environment: Mapping[str, str] | None = 
     """Run a command to its end. Raises RuntimeError, with what it printed, where it fails."""
     launch = [sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py"))]
     done = subprocess.run(
-        [*launch, *command], env={**os.environ, **(environment or {})}, text=True, check=True,
+        [*launch, *command],
+        env={**os.environ, **(environment or {})},
+        text=True,
+        check=True,
         stdout=subprocess.PIPE,
-    )  # fmt: skip
+    )
     output, _, line = done.stdout.rstrip("\n").rpartition("\n")
     found = json.loads(line)
     if found["code"]:

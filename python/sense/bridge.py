@@ -106,9 +106,15 @@ def train(
                 on_epoch(f"note: {remark}")
         try:
             fit(
-                config, folder, data=data, resume=resume, on_epoch=report, stop=stop,
-                command=command, model=model,
-            )  # fmt: skip
+                config,
+                folder,
+                data=data,
+                resume=resume,
+                on_epoch=report,
+                stop=stop,
+                command=command,
+                model=model,
+            )
         except Stopped:
             return {"stopped": True, "folder": str(folder)}
     held = training_part(data, config)[1].tolist()
@@ -178,9 +184,14 @@ def evaluate(
     with noted_signals() as stop:
         try:
             evaluate_target(
-                target, settings, device=device, overwrite=overwrite,
-                on_line=on_line or (lambda line: None), stop=stop, command=command,
-            )  # fmt: skip
+                target,
+                settings,
+                device=device,
+                overwrite=overwrite,
+                on_line=on_line or (lambda line: None),
+                stop=stop,
+                command=command,
+            )
         except EvaluationStopped:
             return {"stopped": True, "folder": folder}
     return {"stopped": False, "folder": folder}

@@ -44,10 +44,12 @@ class TrainArguments:
     ] = None
     resume: Annotated[
         Path | None,
-        tyro.conf.arg(help="resume the run in this folder with the options it has. What says where "
-                           "it runs may be given anew (--data-dir, --device, --threads ...), and "
-                           "more --epochs"),
-    ] = None  # fmt: skip
+        tyro.conf.arg(
+            help="resume the run in this folder with the options it has. What says where "
+            "it runs may be given anew (--data-dir, --device, --threads ...), and "
+            "more --epochs"
+        ),
+    ] = None
 
 
 def train_main(argv: list[str] | None = None) -> None:
@@ -85,13 +87,15 @@ def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool, bool, str
     whose = name if base == recipe(name) else "cifar10-demo, on all images"
     whose = whose if resumed is None else f"the run in {resumed}"
     arguments = tyro.cli(
-        TrainArguments, args=with_numbers(rest, option_types()),
-        prog="python -m sense.train [RECIPE]", description=(
+        TrainArguments,
+        args=with_numbers(rest, option_types()),
+        prog="python -m sense.train [RECIPE]",
+        description=(
             "Train a network by sensible adversarial training (sense) or one of the methods it is "
             f"compared with. RECIPE is one of {recipes}; the defaults below are those of {whose}."
         ),
         default=TrainArguments(base),
-    )  # fmt: skip
+    )
     out, config = arguments.out, arguments.config
     if arguments.resume is not None:
         if out is not None:
@@ -149,9 +153,11 @@ class EvaluateArguments:
     ] = None
     model: Annotated[
         str | None,
-        tyro.conf.arg(help="network of a file of weights, by name or MODULE:FACTORY; of a run "
-                           "whose network is a MODULE:FACTORY, or was handed over as an object"),
-    ] = None  # fmt: skip
+        tyro.conf.arg(
+            help="network of a file of weights, by name or MODULE:FACTORY; of a run "
+            "whose network is a MODULE:FACTORY, or was handed over as an object"
+        ),
+    ] = None
     dataset: Annotated[
         str | None, tyro.conf.arg(help="data of a target that is no run: mnist, cifar10 ...")
     ] = None
@@ -160,10 +166,12 @@ class EvaluateArguments:
     ] = None
     out: Annotated[
         Path | None,
-        tyro.conf.arg(help="folder for the results, of several targets one in it for each; the "
-                           "run's own, or evaluations/NAME, unless given; where that holds an "
-                           "evaluation with other options, evaluation-2 ... in it"),
-    ] = None  # fmt: skip
+        tyro.conf.arg(
+            help="folder for the results, of several targets one in it for each; the "
+            "run's own, or evaluations/NAME, unless given; where that holds an "
+            "evaluation with other options, evaluation-2 ... in it"
+        ),
+    ] = None
     overwrite: Annotated[
         bool, tyro.conf.arg(help="begin anew where the folder holds an evaluation")
     ] = False
@@ -177,14 +185,16 @@ def evaluate_main(argv: list[str] | None = None) -> None:
     argv = list(sys.argv[1:] if argv is None else argv)
     with one_line_errors("sense.evaluate"):
         arguments = tyro.cli(
-            EvaluateArguments, args=with_numbers(argv, get_type_hints(Settings)),
-            prog="python -m sense.evaluate", description=(
+            EvaluateArguments,
+            args=with_numbers(argv, get_type_hints(Settings)),
+            prog="python -m sense.evaluate",
+            description=(
                 "Natural and robust accuracy of trained networks, with 95 % intervals, and what "
                 "the evaluation is worth. A target is the folder that sense.train wrote, a file of "
                 "weights, or MODULE:FACTORY. A command that was stopped goes on when it is given "
                 "again. Of several targets the paired comparison is shown."
             ),
-        )  # fmt: skip
+        )
         if arguments.threads is not None:
             torch.set_num_threads(check_threads(arguments.threads))
         targets = _open_targets(arguments)
@@ -192,10 +202,14 @@ def evaluate_main(argv: list[str] | None = None) -> None:
             try:
                 for target in targets:
                     evaluate_target(
-                        target, arguments.settings, device=arguments.device, show=True,
-                        overwrite=arguments.overwrite, stop=stop,
+                        target,
+                        arguments.settings,
+                        device=arguments.device,
+                        show=True,
+                        overwrite=arguments.overwrite,
+                        stop=stop,
                         on_line=lambda line: print(line, flush=True),
-                    )  # fmt: skip
+                    )
                     print(f"outcomes: {target.folder / OUTCOMES}\n")
             except EvaluationStopped as stopped:
                 print(stopped, file=sys.stderr)
@@ -216,11 +230,14 @@ def _open_targets(arguments: EvaluateArguments) -> list[Target]:
         raise InputError("--weights goes with one target")
     targets = [
         open_target(
-            spec, weights=arguments.weights, model=arguments.model, dataset=arguments.dataset,
+            spec,
+            weights=arguments.weights,
+            model=arguments.model,
+            dataset=arguments.dataset,
             data_dir=arguments.data_dir,
         )
         for spec in arguments.targets
-    ]  # fmt: skip
+    ]
     targets = told_apart(targets)
     out = arguments.out
     if out is None:

@@ -301,8 +301,9 @@ def join() -> Processes:
         atexit.register(dist.destroy_process_group)
     rank, size = dist.get_rank(), dist.get_world_size()
     local = {name: os.environ.get(name) for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE")}
-    return Processes(rank, size, int(local["LOCAL_RANK"] or rank),
-                     int(local["LOCAL_WORLD_SIZE"] or size))  # fmt: skip
+    return Processes(
+        rank, size, int(local["LOCAL_RANK"] or rank), int(local["LOCAL_WORLD_SIZE"] or size)
+    )
 
 
 def _attempt(make: Callable[[], T]) -> tuple[T | None, Exception | SystemExit | None]:

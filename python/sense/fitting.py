@@ -31,20 +31,25 @@ def put_weights(network: nn.Module, state: Mapping[str, Any], where: object) -> 
     Raises InputError, which names what does not fit, where they are of another network; `where` is
     what it calls their place.
     """
-    wanted = {name: value for name, value in network.state_dict().items()
-              if isinstance(value, Tensor)}  # fmt: skip
+    wanted = {
+        name: value for name, value in network.state_dict().items() if isinstance(value, Tensor)
+    }
     found = dict(state_dicts(state))
     fitting = {
-        name: renamed for name, weights in found.items() for renamed in other_names(weights)
+        name: renamed
+        for name, weights in found.items()
+        for renamed in other_names(weights)
         if not differences(renamed, wanted)
-    }  # fmt: skip
+    }
     if fitting:
         name, weights = next(iter(fitting.items()))
         if len(fitting) > 1:
             _log.warning(
-                "%s holds several state dicts that fit (%s): %s is taken", where,
-                ", ".join(fitting), name,
-            )  # fmt: skip
+                "%s holds several state dicts that fit (%s): %s is taken",
+                where,
+                ", ".join(fitting),
+                name,
+            )
         network.load_state_dict(_with_counts(weights, wanted), strict=False)
         return network.eval()
     if not found:
@@ -81,8 +86,11 @@ def other_names(weights: Weights, depth: int = DEPTH) -> Iterator[Weights]:
         yield bare
     words = dict.fromkeys(name.partition(".")[0] for name in weights if "." in name)
     for word in words if depth else ():
-        behind = {name.partition(".")[2]: value for name, value in weights.items()
-                  if name.startswith(f"{word}.")}  # fmt: skip
+        behind = {
+            name.partition(".")[2]: value
+            for name, value in weights.items()
+            if name.startswith(f"{word}.")
+        }
         yield from other_names(behind, depth - 1)
 
 
@@ -96,9 +104,10 @@ def differences(weights: Weights, wanted: Weights) -> list[str]:
         for name, value in wanted.items()
         if name in weights and weights[name].shape != value.shape
     ] + [
-        f"{name} is {weights[name].dtype}" for name, value in wanted.items()
+        f"{name} is {weights[name].dtype}"
+        for name, value in wanted.items()
         if name in weights and weights[name].is_complex() and not value.is_complex()
-    ]  # fmt: skip
+    ]
     told = []
     if missing:
         told.append(f"{_few(missing)} missing")

@@ -28,9 +28,10 @@ def noted_signals() -> Iterator[Callable[[], int | None]]:
         received.append(number)
 
     noted = [
-        number for number in SIGNALS
+        number
+        for number in SIGNALS
         if number in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(number) != signal.SIG_IGN
-    ]  # fmt: skip
+    ]
     hosts = {number: _get_handler(number) for number in noted}
     before = {number: signal.signal(number, note) for number in noted}
     try:

@@ -146,7 +146,10 @@ def _sum(found: dict[str, Any] | None) -> Sum | None:
 
 def _is_sum(found: Any) -> bool:
     return (
-        isinstance(found, dict) and found.keys() == {"sha256", "bytes"}
-        and isinstance(found["sha256"], str) and re.fullmatch("[0-9a-f]{64}", found["sha256"])
-        is not None and type(found["bytes"]) is int and found["bytes"] >= 0
-    )  # fmt: skip
+        isinstance(found, dict)
+        and found.keys() == {"sha256", "bytes"}
+        and isinstance(found["sha256"], str)
+        and re.fullmatch("[0-9a-f]{64}", found["sha256"]) is not None
+        and type(found["bytes"]) is int
+        and found["bytes"] >= 0
+    )

@@ -31,9 +31,10 @@ class Monitor:
         n = min(config.monitor, len(data.train_y))
         places = held if len(held) else stratified(data.train_y, n, SEED)
         return Monitor(
-            to_float(data.train_x[places].to(device)), data.train_y[places].to(device),
+            to_float(data.train_x[places].to(device)),
+            data.train_y[places].to(device),
             "validation" if len(held) else "training",
-        )  # fmt: skip
+        )
 
     def look(self, model: nn.Module, config: Config) -> dict[str, Any]:
         """How many of the images are right as they are, and under PGD with the training's eps, step
@@ -41,16 +42,25 @@ class Monitor:
         model.eval()
         with kept_random_state():
             torch.manual_seed(SEED)
-            x_adv = pgd(model, self.x, self.y, eps=config.eps, step_size=config.step_size,
-                        steps=config.steps, norm=config.lp)  # fmt: skip
+            x_adv = pgd(
+                model,
+                self.x,
+                self.y,
+                eps=config.eps,
+                step_size=config.step_size,
+                steps=config.steps,
+                norm=config.lp,
+            )
         with torch.no_grad():
             natural = int((model(self.x).argmax(1) == self.y).sum())
             robust = int((model(x_adv).argmax(1) == self.y).sum())
         model.train()
         return {
-            "monitored": len(self.x), "monitored_on": self.on,
-            "natural_correct": natural, "robust_correct": robust,
-        }  # fmt: skip
+            "monitored": len(self.x),
+            "monitored_on": self.on,
+            "natural_correct": natural,
+            "robust_correct": robust,
+        }
 
 
 def training_part(data: ImageData, config: Config) -> tuple[Tensor, Tensor]:

@@ -122,9 +122,10 @@ def are_probabilities(outputs: Tensor) -> Tensor:
 def check_finite_weights(network: nn.Module, when: str) -> None:
     """Raise NotFiniteError where a weight or a buffer is NaN or infinite, naming it."""
     tensors = {
-        name: value for name, value in network.state_dict().items()
+        name: value
+        for name, value in network.state_dict().items()
         if isinstance(value, Tensor) and value.is_floating_point()
-    }  # fmt: skip
+    }
     sums = [value.detach().double().sum() for value in tensors.values()]
     if not sums or torch.isfinite(torch.stack(sums)).all():
         return
@@ -139,9 +140,10 @@ def check_finite_weights(network: nn.Module, when: str) -> None:
 def check_finite_gradients(network: nn.Module, when: str) -> None:
     """Raise NotFiniteError where the gradient of a parameter is NaN or infinite, naming it."""
     gradients = {
-        name: parameter.grad for name, parameter in network.named_parameters()
+        name: parameter.grad
+        for name, parameter in network.named_parameters()
         if parameter.grad is not None
-    }  # fmt: skip
+    }
     if not gradients or torch.isfinite(nn.utils.get_total_norm(gradients.values())):
         return
     for name, gradient in gradients.items():

@@ -26,16 +26,18 @@ class Tally(NamedTuple):
         if step.stages is not None:
             stages = torch.bincount(step.stages[:images].int(), minlength=len(Stage)).tolist()
         means = [
-            number for values in step.means.values() for number in (
-                float(values[:images].nansum()), float((~values[:images].isnan()).sum())
-            )
-        ]  # fmt: skip
+            number
+            for values in step.means.values()
+            for number in (float(values[:images].nansum()), float((~values[:images].isnan()).sum()))
+        ]
         loss, count, *rest = total([float(step.loss.detach()) * images, images, *stages, *means])
         means = rest[len(stages) :]
         return Tally(
-            loss, int(count), [int(n) for n in rest[: len(stages)]] or None,
+            loss,
+            int(count),
+            [int(n) for n in rest[: len(stages)]] or None,
             {name: [means[2 * i], int(means[2 * i + 1])] for i, name in enumerate(step.means)},
-        )  # fmt: skip
+        )
 
 
 @dataclass

@@ -87,9 +87,14 @@ def fit_linear_at(clusters: Clusters, method: str = "sense", **options: Any) -> 
 
 
 def risks(
-    fit: LinearFit, *, eps: float, norm: float = 2.0, n: int = 100_000,
-    level: float = 0.95, seed: int | None = None,
-) -> Frame:  # fmt: skip
+    fit: LinearFit,
+    *,
+    eps: float,
+    norm: float = 2.0,
+    n: int = 100_000,
+    level: float = 0.95,
+    seed: int | None = None,
+) -> Frame:
     """Standard, robust and sensible risk by simulation with intervals, and the closed form of the
     first two (nan for the third), under the law that the fit was trained on."""
     law: dict[str, Any] = dict(fit.law)
@@ -115,8 +120,12 @@ def study(seeds: int = 10, n: int = 1000, **grid: Any) -> Frame:
     """How often the boundary alternates or settles, over seeds. `grid` has the columns method,
     setting, p, gamma and c, each a list or one value."""
     defaults: dict[str, Any] = {
-        "method": ["r-at", "sense"], "setting": "large-step", "p": 0.55, "gamma": 8.0, "c": 0.9,
-    }  # fmt: skip
+        "method": ["r-at", "sense"],
+        "setting": "large-step",
+        "p": 0.55,
+        "gamma": 8.0,
+        "c": 0.9,
+    }
     columns = {name: _any_vector(value) for name, value in (defaults | grid).items()}
     rows = _call("data.frame", package="base", **columns)
     runs = _call("study_linear_at", rows, seeds=_whole(range(1, seeds + 1)), n=n)
@@ -124,9 +133,14 @@ def study(seeds: int = 10, n: int = 1000, **grid: Any) -> Frame:
 
 
 def save_figure(
-    name: str, path: str | Path, *, width: float = 8.0, height: float = 6.0, dpi: int = 150,
+    name: str,
+    path: str | Path,
+    *,
+    width: float = 8.0,
+    height: float = 6.0,
+    dpi: int = 150,
     **options: Any,
-) -> Path:  # fmt: skip
+) -> Path:
     """Draw one of `FIGURES`, with the options of the R function, and save it; the ending of
     `path` says the format (png, pdf). Sizes are in inches."""
     if name not in FIGURES:
@@ -225,8 +239,11 @@ def _matrix(x: ArrayLike) -> Any:
 
 def _data_frame(clusters: Clusters) -> Any:
     data = _call(
-        "data.frame", package="base",
-        x1=_vector(clusters.x[:, 0]), x2=_vector(clusters.x[:, 1]), y=_whole(clusters.y),
-    )  # fmt: skip
+        "data.frame",
+        package="base",
+        x1=_vector(clusters.x[:, 0]),
+        x2=_vector(clusters.x[:, 1]),
+        y=_whole(clusters.y),
+    )
     law = _robjects().ListVector({key: float(value) for key, value in clusters.law.items()})
     return _robjects().r("function(data, law) structure(data, law = law)")(data, law)

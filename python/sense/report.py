@@ -162,15 +162,22 @@ def report_main(argv: list[str] | None = None) -> None:
     show_version(argv)
     with one_line_errors("sense.report"):
         arguments = tyro.cli(
-            ReportArguments, args=argv, prog="python -m sense.report", description=(
+            ReportArguments,
+            args=argv,
+            prog="python -m sense.report",
+            description=(
                 "One HTML page of evaluated runs: accuracies with intervals, what the evaluation "
                 "is worth, pictures; of several runs the paired comparison. Made by R."
             ),
-        )  # fmt: skip
+        )
         page = report(
-            list(arguments.runs), arguments.out, examples=arguments.examples,
-            model=arguments.model, data_dir=arguments.data_dir, device=arguments.device,
-        )  # fmt: skip
+            list(arguments.runs),
+            arguments.out,
+            examples=arguments.examples,
+            model=arguments.model,
+            data_dir=arguments.data_dir,
+            device=arguments.device,
+        )
         print(f"report: {page}")
 
 

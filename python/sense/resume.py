@@ -20,8 +20,15 @@ from .precision import Descent
 from .progress import Progress
 
 # What torch, or Python, raises for content of another form.
-_MISFITS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError,
-            ValueError)  # fmt: skip
+_MISFITS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 def restore(
@@ -112,9 +119,11 @@ def _restore_descent(state: dict[str, Any], descent: Descent) -> None:
     for parameter, kept in descent.optimizer.state.items():
         for name, value in kept.items():
             scalar = isinstance(value, Tensor) and value.dim() == 0 and name == "step"
-            if value is not None and not scalar and (
-                not isinstance(value, Tensor) or value.shape != parameter.shape
-            ):  # fmt: skip
+            if (
+                value is not None
+                and not scalar
+                and (not isinstance(value, Tensor) or value.shape != parameter.shape)
+            ):
                 raise InputError(f"{name} of its optimizer does not fit the network")
 
 

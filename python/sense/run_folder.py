@@ -258,9 +258,10 @@ class RunFolder:
     def finish(self, names: Iterable[str]) -> None:
         """No more is added to these files."""
         growing = [
-            name for name in names
+            name
+            for name in names
             if name in self._owned.entries and self._owned.entries[name].grows
-        ]  # fmt: skip
+        ]
         for name in growing:
             self._owned.holds(name, self._owned.entries[name].now)
         if growing:

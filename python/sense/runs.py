@@ -51,12 +51,16 @@ def create_run(
         "config": config.to_plain(),
         "runtime_options": list(runtime_options()),
         "data": {
-            "name": data.name, "sha256": data.sha256, "test_sha256": data.test_sha256,
+            "name": data.name,
+            "sha256": data.sha256,
+            "test_sha256": data.test_sha256,
             "shape": list(data.shape),
-            "classes": list(data.classes), "train": len(data.train_x), "test": len(data.test_x),
+            "classes": list(data.classes),
+            "train": len(data.train_x),
+            "test": len(data.test_x),
         },
         "provenance": provenance(command) | {"processes": processes},
-    }  # fmt: skip
+    }
     run.write({CONFIG: json_text(description)})
 
 

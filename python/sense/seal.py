@@ -33,8 +33,9 @@ def seal_folder(folder: Path) -> list[str]:
         path = run.path
         contents = {
             name: read_file(path / name, limit)
-            for name, limit in LIMITS.items() if os.path.lexists(path / name)
-        }  # fmt: skip
+            for name, limit in LIMITS.items()
+            if os.path.lexists(path / name)
+        }
         if not contents:
             raise MissingFileError(f"{path} holds no file of a run or of an evaluation")
         _check_old_sum(path, contents.get("model.safetensors"))
@@ -77,11 +78,14 @@ def seal_main(argv: list[str] | None = None) -> None:
     show_version(argv)
     with one_line_errors("sense.seal"):
         arguments = tyro.cli(
-            SealArguments, args=argv, prog="python -m sense.seal", description=(
+            SealArguments,
+            args=argv,
+            prog="python -m sense.seal",
+            description=(
                 "Record the sums of a run folder's files as they are now: after a change on "
                 "purpose, or for a folder from before there were manifests."
             ),
-        )  # fmt: skip
+        )
         if not arguments.folders:
             raise InputError("name the folder of a run or of an evaluation")
         for folder in arguments.folders:

@@ -114,9 +114,16 @@ def fit(
         out if isinstance(out, RunFolder) else RunFolder(out) as run,
     ):
         return _fit(
-            config, run, data=data, model=model, resume=resume, on_epoch=on_epoch, stop=stop,
-            show=show, command=command,
-        )  # fmt: skip
+            config,
+            run,
+            data=data,
+            model=model,
+            resume=resume,
+            on_epoch=on_epoch,
+            stop=stop,
+            show=show,
+            command=command,
+        )
 
 
 def _fit(
@@ -137,9 +144,13 @@ def _fit(
     ranks.set_threads(config.threads)
     device = ranks.each(lambda: ranks.device(config.device))
     ranks.each(
-        lambda: tune(device, precision=config.precision, code=config.compile,
-                     cudnn_benchmark=config.cudnn_benchmark)
-    )  # fmt: skip
+        lambda: tune(
+            device,
+            precision=config.precision,
+            code=config.compile,
+            cudnn_benchmark=config.cudnn_benchmark,
+        )
+    )
     images = ranks.each(lambda: data or load_data(config.dataset, config.data_dir))
     name = model if isinstance(model, str) else None
     if isinstance(model, nn.Module):
@@ -188,8 +199,14 @@ def _fit(
     while progress.epoch < epochs:
         pretrain = progress.epoch < config.pretrain
         order = batches(config, n, progress.epoch)
-        bar = tqdm(order, f"epoch {progress.epoch + 1}/{epochs}", disable=None if show else True,
-                   leave=False, initial=progress.step, total=len(order))  # fmt: skip
+        bar = tqdm(
+            order,
+            f"epoch {progress.epoch + 1}/{epochs}",
+            disable=None if show else True,
+            leave=False,
+            initial=progress.step,
+            total=len(order),
+        )
         for index in order[progress.step :]:
             began = time.perf_counter()
             position = progress.epoch + progress.step / len(order)
@@ -258,7 +275,7 @@ def check_start(model: nn.Module, feed: Feed, config: Config, n: int, classes: i
     x, y = feed.take(torch.arange(min(n, max(2, smallest), LOOKED_AT)))
     check_trainable(
         model, x, y, classes=classes, smallest_batch=smallest, attacked=config.method != "nt"
-    )  # fmt: skip
+    )
     saved_form(model.state_dict())
 
 
@@ -267,9 +284,12 @@ def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
     if config.optimizer == "adam":
         return torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     return torch.optim.SGD(
-        model.parameters(), lr=config.lr, momentum=config.momentum,
-        weight_decay=config.weight_decay, nesterov=config.nesterov,
-    )  # fmt: skip
+        model.parameters(),
+        lr=config.lr,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=config.nesterov,
+    )
 
 
 def batches(config: Config, n: int, epoch: int) -> list[Tensor]:

@@ -42,10 +42,13 @@ def sample() -> ImageData:
 def few(sample) -> ImageData:
     """300 + 100 of the sample's images: 6 steps an epoch for `tiny`."""
     return ImageData(
-        name="few", classes=sample.classes,
-        train_x=sample.train_x[:300], train_y=sample.train_y[:300],
-        test_x=sample.test_x[:100], test_y=sample.test_y[:100],
-    )  # fmt: skip
+        name="few",
+        classes=sample.classes,
+        train_x=sample.train_x[:300],
+        train_y=sample.train_y[:300],
+        test_x=sample.test_x[:100],
+        test_y=sample.test_y[:100],
+    )
 
 
 @pytest.fixture(scope="session")
@@ -53,15 +56,27 @@ def trained(tmp_path_factory, sample) -> tuple[Path, ImageData]:
     """A run, and its data: a network that is right often, and often not under attack; 600 test
     images. Results go elsewhere: the folder is everyone's."""
     data = ImageData(
-        name="some", classes=sample.classes,
-        train_x=sample.train_x[:3000], train_y=sample.train_y[:3000],
-        test_x=sample.test_x[:600], test_y=sample.test_y[:600],
-    )  # fmt: skip
+        name="some",
+        classes=sample.classes,
+        train_x=sample.train_x[:3000],
+        train_y=sample.train_y[:3000],
+        test_x=sample.test_x[:600],
+        test_y=sample.test_y[:600],
+    )
     folder = tmp_path_factory.mktemp("trained") / "run"
     config = Config(
-        dataset="arrays", model="capacity-1", method="nt", pretrain=0, epochs=2, batch_size=50,
-        lr=0.05, eps=0.08, monitor=32, threads=1, device="cpu",
-    )  # fmt: skip
+        dataset="arrays",
+        model="capacity-1",
+        method="nt",
+        pretrain=0,
+        epochs=2,
+        batch_size=50,
+        lr=0.05,
+        eps=0.08,
+        monitor=32,
+        threads=1,
+        device="cpu",
+    )
     fit(config, folder, data=data)
     return folder, data
 
@@ -70,9 +85,20 @@ def trained(tmp_path_factory, sample) -> tuple[Path, ImageData]:
 def tiny() -> Config:
     """Half a second for `few`; all three stages occur in each epoch of sense."""
     return Config(
-        dataset="arrays", model="capacity-2", pretrain=1, epochs=2, batch_size=50, lr=0.2,
-        steps=3, step_size=0.08, eps=0.2, c=0.15, monitor=32, threads=1, device="cpu",
-    )  # fmt: skip
+        dataset="arrays",
+        model="capacity-2",
+        pretrain=1,
+        epochs=2,
+        batch_size=50,
+        lr=0.2,
+        steps=3,
+        step_size=0.08,
+        eps=0.2,
+        c=0.15,
+        monitor=32,
+        threads=1,
+        device="cpu",
+    )
 
 
 @pytest.fixture
@@ -91,9 +117,12 @@ def start(tmp_path):
     def start(module: str, *arguments: object) -> subprocess.Popen:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *map(str, arguments)],
-            cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            cwd=tmp_path,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(ROOT / "python"), "NO_COLOR": "1"},
-        )  # fmt: skip
+        )
         started.append(process)
         return process
 

@@ -101,14 +101,20 @@ KNOWN: dict[str, Known] = {
     ),
     "shuffled": Known(wrapped(Shuffled), "wrong gradients", ("stronger-attack",), ATTACK),
     "two steps": Known(
-        stored("r-at"), "PGD of two steps", ("convergence", "stronger-attack"), ATTACK,
+        stored("r-at"),
+        "PGD of two steps",
+        ("convergence", "stronger-attack"),
+        ATTACK,
         replace(SETTINGS, steps=2, restarts=1),
     ),
     "short steps": Known(
-        stored("nt"), "steps too short to cross the ball", ("convergence", "stronger-attack"),
-        ATTACK, replace(SETTINGS, steps=10, restarts=1, step_size=0.002),
+        stored("nt"),
+        "steps too short to cross the ball",
+        ("convergence", "stronger-attack"),
+        ATTACK,
+        replace(SETTINGS, steps=10, restarts=1, step_size=0.002),
     ),
-}  # fmt: skip
+}
 
 
 def evaluate_known(known: Known, runs: Path, data: ImageData, folder: Path) -> dict[str, Any]:
@@ -142,10 +148,13 @@ def as_table(result: dict[str, Any]) -> str:
         found = {sign for sign, verdict in row["checks"].items() if verdict == "warning"}
         missed, false = mistakes(name, found)
         cells = [
-            "**missed**" if sign in missed else "**false**" if sign in false
+            "**missed**"
+            if sign in missed
+            else "**false**"
+            if sign in false
             else {"ok": "", "warning": "warns", "not judged": "-"}[verdict]
             for sign, verdict in row["checks"].items()
-        ]  # fmt: skip
+        ]
         lines.append(f"| {name} | {KNOWN[name].fault or 'none'} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

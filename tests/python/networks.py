@@ -33,9 +33,14 @@ def conv_network(classes: int = 3, channels: int = 1, seed: int = 0) -> nn.Seque
     disturb is in it (dropout, and batch norm with statistics of its own)."""
     torch.manual_seed(seed)
     network = nn.Sequential(
-        nn.Conv2d(channels, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.3),
-        nn.Flatten(), nn.Linear(4 * 6 * 6, classes), Sharper(20.0),
-    ).double()  # fmt: skip
+        nn.Conv2d(channels, 4, 3),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Dropout(0.3),
+        nn.Flatten(),
+        nn.Linear(4 * 6 * 6, classes),
+        Sharper(20.0),
+    ).double()
     for _ in range(5):
         network(torch.rand(20, channels, 8, 8, dtype=torch.float64))
     return network
@@ -43,9 +48,7 @@ def conv_network(classes: int = 3, channels: int = 1, seed: int = 0) -> nn.Seque
 
 def flat_network(classes: int = 3) -> nn.Sequential:
     """A random network for images that are rows of 6 numbers."""
-    return nn.Sequential(
-        nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, classes), Sharper(4.0)
-    ).double()  # fmt: skip
+    return nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, classes), Sharper(4.0)).double()
 
 
 @torch.no_grad()

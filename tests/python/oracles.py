@@ -32,8 +32,10 @@ def run(attack, model: nn.Module, x: Tensor, y: Tensor, eps: float | None) -> Te
 
 def pgd(model, x, y, *, eps, step_size, steps, norm, start) -> Tensor:
     attacks = foolbox().attacks
-    base = {math.inf: attacks.LinfProjectedGradientDescentAttack,
-            2: attacks.L2ProjectedGradientDescentAttack}[norm]  # fmt: skip
+    base = {
+        math.inf: attacks.LinfProjectedGradientDescentAttack,
+        2: attacks.L2ProjectedGradientDescentAttack,
+    }[norm]
 
     class FromStart(base):
         def get_random_start(self, x0, epsilon):
@@ -44,8 +46,11 @@ def pgd(model, x, y, *, eps, step_size, steps, norm, start) -> Tensor:
 
 def fgsm(model, x, y, *, eps, norm) -> Tensor:
     attacks = foolbox().attacks
-    kind = {math.inf: attacks.LinfFastGradientAttack, 2: attacks.L2FastGradientAttack,
-            1: attacks.L1FastGradientAttack}[norm]  # fmt: skip
+    kind = {
+        math.inf: attacks.LinfFastGradientAttack,
+        2: attacks.L2FastGradientAttack,
+        1: attacks.L1FastGradientAttack,
+    }[norm]
     return run(kind(), model, x, y, eps)
 
 

@@ -41,10 +41,18 @@ class Reference(NamedTuple):
 
 
 def pgd(
-    model: nn.Module, x: Tensor, y: Tensor, *, eps: float, step_size: float, steps: int,
-    norm: float, bounds: tuple[float, float] = (0, 1), start: Tensor | None = None,
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: float,
+    step_size: float,
+    steps: int,
+    norm: float,
+    bounds: tuple[float, float] = (0, 1),
+    start: Tensor | None = None,
     climbed: Callable[[Tensor, int], Tensor] = cross_entropy,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """K steps of eq. (4)'s ascent from x, or from the start given."""
     reached = []
     for i in range(len(x)):
@@ -57,10 +65,20 @@ def pgd(
 
 
 def sensible(
-    model: nn.Module, x: Tensor, y: Tensor, *, eps: float, step_size: float, steps: int, c: float,
-    norm: float, bounds: tuple[float, float] = (0, 1), start: Tensor | None = None,
-    stage_test: str = "natural", revert: bool = True,
-) -> Reference:  # fmt: skip
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: float,
+    step_size: float,
+    steps: int,
+    c: float,
+    norm: float,
+    bounds: tuple[float, float] = (0, 1),
+    start: Tensor | None = None,
+    stage_test: str = "natural",
+    revert: bool = True,
+) -> Reference:
     """Algorithm 1 for norm inf, Algorithm 2 for 2 and 1.
 
     Line 3 asks only for f(x) = y. An image with p_y(x) <= c has, by Definition 3, nowhere to go
@@ -112,9 +130,12 @@ def loss(model: nn.Module, image: Tensor, label: Tensor) -> Tensor:
 
 
 def direction(
-    model: nn.Module, image: Tensor, label: Tensor, norm: float,
+    model: nn.Module,
+    image: Tensor,
+    label: Tensor,
+    norm: float,
     climbed: Callable[[Tensor, int], Tensor] = cross_entropy,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """Line 5: the sign of the gradient, or the gradient over its norm."""
     image = image.clone().requires_grad_()
     (gradient,) = torch.autograd.grad(climbed(logits(model, image), int(label)), image)
@@ -124,9 +145,7 @@ def direction(
     return gradient / length if length > 0 else gradient
 
 
-def project(
-    z: Tensor, x: Tensor, eps: float, norm: float, bounds: tuple[float, float]
-) -> Tensor:  # fmt: skip
+def project(z: Tensor, x: Tensor, eps: float, norm: float, bounds: tuple[float, float]) -> Tensor:
     """Onto the ball, by the shortest way, then into the bounds."""
     delta = z - x
     if norm == math.inf:
@@ -149,9 +168,16 @@ def l1_threshold(delta: Tensor, eps: float) -> float:
 
 
 def published_l2(
-    model: nn.Module, x: Tensor, y: Tensor, *, eps: float, step_size: float, steps: int, c: float,
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    eps: float,
+    step_size: float,
+    steps: int,
+    c: float,
     start: Tensor,
-) -> Reference:  # fmt: skip
+) -> Reference:
     """The l2 attack of the authors' code: the gradient is that of the mean loss of the batch, and
     it is divided by its norm or, where the norm is less, by 1e-6. Which images may move is judged
     at their starts."""
@@ -179,6 +205,9 @@ def published_l2(
 
 def published_l2_start(x: Tensor, eps: float) -> Tensor:
     """An image of uniform pixels, pulled into the ball around each image."""
-    return torch.stack([project(u, image, eps, 2, (0, 1)) for u, image in zip(
-        torch.rand(x.shape, dtype=x.dtype), x, strict=True
-    )])  # fmt: skip
+    return torch.stack(
+        [
+            project(u, image, eps, 2, (0, 1))
+            for u, image in zip(torch.rand(x.shape, dtype=x.dtype), x, strict=True)
+        ]
+    )

@@ -108,9 +108,19 @@ def soft_logit_margin(logits: Tensor, label: int) -> Tensor:
 
 
 def mma(
-    network, x, y, margins: list[float], *, d_max, eps_min, steps, norm, natural_part, search=10,
+    network,
+    x,
+    y,
+    margins: list[float],
+    *,
+    d_max,
+    eps_min,
+    steps,
+    norm,
+    natural_part,
+    search=10,
     search_in_training=False,
-) -> tuple[Tensor, list[float]]:  # fmt: skip
+) -> tuple[Tensor, list[float]]:
     """The loss, and each image's new margin. With `search_in_training` (the authors' code) the
     search sees batch statistics, so it goes over all images at once."""
     logits = network(x)
@@ -156,9 +166,9 @@ def mma(
             else:
                 high[j] = min(high[j], current[j])
             current[j] = (low[j] + high[j]) / 2
-        found = search_margins([
-            (x[i] + current[j] * directions[j]).clamp(0, 1) for j, i in enumerate(right)
-        ])  # fmt: skip
+        found = search_margins(
+            [(x[i] + current[j] * directions[j]).clamp(0, 1) for j, i in enumerate(right)]
+        )
 
     images, new = x.clone(), [0.0] * len(x)
     for j, i in enumerate(right):
@@ -178,9 +188,20 @@ def shrink(delta: Tensor, eps: float) -> Tensor:
 
 
 def iaat(
-    network, x, y, radii: list[float], epoch, *, eps, step_size, steps, warmup, gamma, rate,
+    network,
+    x,
+    y,
+    radii: list[float],
+    epoch,
+    *,
+    eps,
+    step_size,
+    steps,
+    warmup,
+    gamma,
+    rate,
     in_training=False,
-) -> tuple[Tensor, list[float]]:  # fmt: skip
+) -> tuple[Tensor, list[float]]:
     """The loss, and the new eps_i. With `in_training` (the authors' code) all of it sees batch
     statistics, and running ones are updated."""
 
@@ -219,9 +240,7 @@ def iaat(
 # SENSE-TRADES: Algorithm 1 with the divergence from the natural prediction.
 
 
-def sense_trades(
-    network, x, y, *, c, eps, step_size, steps, natural_weight
-) -> Tensor:  # fmt: skip
+def sense_trades(network, x, y, *, c, eps, step_size, steps, natural_weight) -> Tensor:
     limit = torch.log(torch.tensor(1 / c, dtype=x.dtype))
     logits = network(x)
     p = probabilities(logits)

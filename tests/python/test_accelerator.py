@@ -11,9 +11,26 @@ from bench.__main__ import table
 @pytest.fixture
 def bench(monkeypatch, tmp_path):
     def run(*arguments):
-        command = ["accelerator", "--models", "cifar-cnn-1", "--batch", "8", "--size", "16",
-                   "--steps", "2", "--rounds", "2", "--first", "1", "--device", "cpu",
-                   *arguments, "--out", str(tmp_path)]  # fmt: skip
+        command = [
+            "accelerator",
+            "--models",
+            "cifar-cnn-1",
+            "--batch",
+            "8",
+            "--size",
+            "16",
+            "--steps",
+            "2",
+            "--rounds",
+            "2",
+            "--first",
+            "1",
+            "--device",
+            "cpu",
+            *arguments,
+            "--out",
+            str(tmp_path),
+        ]
         monkeypatch.setattr("sys.argv", command)
         accelerator.main()
         return json.loads((tmp_path / "accelerator-cifar-cnn-1.json").read_text())

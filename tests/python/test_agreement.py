@@ -19,8 +19,13 @@ def by_fgsm(model, x, y, eps, norm):
 
 
 def by_pgd(model, x, y, eps, norm):
-    options = {"eps": eps, "step_size": eps / 10, "steps": 40, "norm": norm,
-               "start": random_point(x, eps, norm, (0, 1))}  # fmt: skip
+    options = {
+        "eps": eps,
+        "step_size": eps / 10,
+        "steps": 40,
+        "norm": norm,
+        "start": random_point(x, eps, norm, (0, 1)),
+    }
     return pgd(model, x, y, **options), oracles.pgd(model, x, y, **options)
 
 

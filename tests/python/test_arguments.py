@@ -19,8 +19,14 @@ from sense.errors import InputError, NotFiniteError
 NOT_ATTACKS = {"Stage", "Verdicts"}
 ATTACKS = {name: getattr(attacks, name) for name in attacks.__all__ if name not in NOT_ATTACKS}
 ATTACKS |= {"divergence_pgd": divergence_pgd, "boundary_points": boundary_points}
-NEEDED = {"step_size": 0.05, "steps": 2, "c": 0.2, "farthest": 0.3, "queries": 5,
-          "parts": ["apgd-ce"]}  # fmt: skip
+NEEDED = {
+    "step_size": 0.05,
+    "steps": 2,
+    "c": 0.2,
+    "farthest": 0.3,
+    "queries": 5,
+    "parts": ["apgd-ce"],
+}
 CLASSES, N = 5, 6
 
 
@@ -127,9 +133,12 @@ FAULTS = [
     ("parts", ["apgd"], r"parts must be .* got \['apgd'\]"),
     ("model", lambda g: lambda x: x, "must be a torch.nn.Module that gives logits, got a function"),
     ("model", None, "must be a torch.nn.Module that gives logits, got a NoneType"),
-]  # fmt: skip
-FAULTS += [(name, bad, f"{name} must be a whole number >= {least}, got")
-           for name, least in WHOLE.items() for bad in (least - 1, 2.5, True, "3")]  # fmt: skip
+]
+FAULTS += [
+    (name, bad, f"{name} must be a whole number >= {least}, got")
+    for name, least in WHOLE.items()
+    for bad in (least - 1, 2.5, True, "3")
+]
 FAULTS += [(name, "foo", f"{name} must be .*, got 'foo'") for name in CHOICES]
 FAULTS += [("mode", "eval", "mode must be evaluation, training or updating, got 'eval'")]
 FAULTS += [(name, "no", f"{name} must be True or False, got 'no'") for name in FLAGS]
@@ -170,8 +179,13 @@ def test_every_argument_of_every_attack_has_a_fault_in_the_table():
 def test_good_arguments_in_other_forms_give_the_same(name):
     torch.manual_seed(1)
     expected = call(name)
-    other = {"norm": "inf", "eps": np.float64(0.1), "steps": np.int64(2), "step_size": 1 / 20,
-             "bounds": [0, 1]}  # fmt: skip
+    other = {
+        "norm": "inf",
+        "eps": np.float64(0.1),
+        "steps": np.int64(2),
+        "step_size": 1 / 20,
+        "bounds": [0, 1],
+    }
     known = set(inspect.signature(ATTACKS[name]).parameters)
     if name == "boundary_points":
         known -= {"eps"}

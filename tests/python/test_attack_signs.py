@@ -46,8 +46,11 @@ def test_who_deserves_it_is_warned_and_the_honest_network_is_not(honest, which):
     found = check(case(network, honest, *attacks, **options, n=FEW if defence else N))
     assert found.verdict == "warning", found
     assert found.value > found.threshold
-    fine = check(case(model, honest, *attacks, n=FEW) if defence else
-                 case(model, honest, "pgd", eps=0.05, steps=30))  # fmt: skip
+    fine = check(
+        case(model, honest, *attacks, n=FEW)
+        if defence
+        else case(model, honest, "pgd", eps=0.05, steps=30)
+    )
     assert fine.verdict == "ok", fine
     assert found.text != fine.text
 

@@ -176,10 +176,18 @@ def test_a_bar_is_judged_by_the_median():
 
 
 def test_a_section_survives_its_file(tmp_path):
-    compared = report.Comparison("T", {"a": [2.0, 4.0], "b": [1.0, 1.0]}, "b", 1000, "ms",
-                                 {"a": "the same"}, ("note",))  # fmt: skip
-    section = report.Section("attack", (compared,), (report.Figure("memory", 0.5, "GiB"),),
-                             (bar(),), ("all",), {"threads": 2, "commit": "abc"}, 3.0)  # fmt: skip
+    compared = report.Comparison(
+        "T", {"a": [2.0, 4.0], "b": [1.0, 1.0]}, "b", 1000, "ms", {"a": "the same"}, ("note",)
+    )
+    section = report.Section(
+        "attack",
+        (compared,),
+        (report.Figure("memory", 0.5, "GiB"),),
+        (bar(),),
+        ("all",),
+        {"threads": 2, "commit": "abc"},
+        3.0,
+    )
     (tmp_path / "attack.json").write_text(section.to_json())
     (back,) = report.stored(tmp_path, list(SECTIONS))
     assert back == section
@@ -200,8 +208,9 @@ def test_an_unknown_section_is_named(capsys):
 
 
 def test_where_a_result_comes_from_names_no_folder(tmp_path):
-    asked = settings.Settings(quick=True, threads=3, networks=tmp_path, run=tmp_path / "mine",
-                              mnist=tmp_path)  # fmt: skip
+    asked = settings.Settings(
+        quick=True, threads=3, networks=tmp_path, run=tmp_path / "mine", mnist=tmp_path
+    )
     found = settings.provenance(asked, "attack")
     assert found["command"] == "python -m bench attack --threads 3 --run mine --quick"
     assert str(tmp_path) not in json.dumps(found)
@@ -301,8 +310,11 @@ def test_bars_are_those_of_the_network():
         return epoch.bars_of(epoch.Plan(network, config, (), {}, [], 1, 1), data_times)
 
     ours = {"ours, r-at": [1.0], "ours, sense": [0.4]}
-    peers = {"r-at, slow, contiguous": [3.0], "r-at, quick, contiguous": [1.4],
-             "r-at, quick, channels_last": [1.1]}  # fmt: skip
+    peers = {
+        "r-at, slow, contiguous": [3.0],
+        "r-at, quick, contiguous": [1.4],
+        "r-at, quick, channels_last": [1.1],
+    }
     (two,) = judged("cifar-cnn-1", ours)
     assert (two.name, two.met) == ("2", True)
     unjudged, user, layout = judged("small-cnn", ours | peers)

@@ -82,9 +82,16 @@ def test_bisect_is_exact_on_a_linear_network():
     x = torch.tensor([[0.2, 0.8, 0.3]], dtype=torch.float64)
     c = 0.7
     x_adv, stages, _ = sensible_with_stages(
-        network, x, torch.tensor([0]), eps=0.5, step_size=0.1, steps=9, c=c,
-        boundary="bisect", bisections=40,
-    )  # fmt: skip
+        network,
+        x,
+        torch.tensor([0]),
+        eps=0.5,
+        step_size=0.1,
+        steps=9,
+        c=c,
+        boundary="bisect",
+        bisections=40,
+    )
     assert stages.item() == Stage.B
     assert (x_adv @ w).item() == pytest.approx(math.log((1 - c) / c), abs=1e-9)
 

@@ -16,8 +16,17 @@ from sense.evaluation.examples import NUMBER
 from sense.evaluation.settings import settings_from_plain
 from sense.runs import CONFIG, load_model, read_run
 
-TINY = {"dataset": "arrays", "model": "capacity-1", "pretrain": 0.0, "epochs": 1.0, "lr": 0.05,
-        "batch_size": 50.0, "steps": 2.0, "monitor": 32.0, "threads": 1.0}  # fmt: skip
+TINY = {
+    "dataset": "arrays",
+    "model": "capacity-1",
+    "pretrain": 0.0,
+    "epochs": 1.0,
+    "lr": 0.05,
+    "batch_size": 50.0,
+    "steps": 2.0,
+    "monitor": 32.0,
+    "threads": 1.0,
+}
 
 
 def test_grey_images_get_a_channel():
@@ -91,10 +100,12 @@ def test_options_that_are_none_are_refused_before_there_is_a_folder(tmp_path):
 def arrays(sample):
     """Not square: 24 x 28 pixels, so that a transposed image cannot pass."""
     return {
-        "x": sample.train_x[:300, 0, 2:26].numpy(), "y": sample.train_y[:300].double().numpy(),
-        "x_test": sample.test_x[:100, 0, 2:26].numpy(), "y_test": sample.test_y[:100].tolist(),
+        "x": sample.train_x[:300, 0, 2:26].numpy(),
+        "y": sample.train_y[:300].double().numpy(),
+        "x_test": sample.test_x[:100, 0, 2:26].numpy(),
+        "y_test": sample.test_y[:100].tolist(),
         "classes": [f"digit {i}" for i in range(10)],
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +117,7 @@ def trained(tmp_path_factory, arrays):
     done = bridge.train(
         TINY, "mnist-demo", str(folder), images=arrays, on_epoch=heard.append, command="an R call"
     )
-    assert done == {
-        "stopped": False, "folder": str(folder), "validation": []
-    }  # fmt: skip
+    assert done == {"stopped": False, "folder": str(folder), "validation": []}
     kept = (folder / CONFIG).read_text(), bytearray((folder / WEIGHTS).read_bytes())
     return folder, kept, heard
 
@@ -161,8 +170,13 @@ def test_predicting_other_images_is_refused(trained, arrays, change, message):
 
 def test_an_interrupt_stops_and_resume_goes_on(arrays, tmp_path):
     options, folder = {**TINY, "epochs": 2.0}, str(tmp_path / "run")
-    stopped = bridge.train(options, "mnist-demo", folder, images=arrays,
-                           on_epoch=lambda line: signal.raise_signal(signal.SIGINT))  # fmt: skip
+    stopped = bridge.train(
+        options,
+        "mnist-demo",
+        folder,
+        images=arrays,
+        on_epoch=lambda line: signal.raise_signal(signal.SIGINT),
+    )
     assert stopped == {"stopped": True, "folder": folder}
     assert not bridge.train({}, None, folder, images=arrays, resume=True)["stopped"]
     bridge.train(options, "mnist-demo", str(tmp_path / "whole"), images=arrays)
@@ -244,10 +258,15 @@ def test_a_fit_is_evaluated_on_images_of_r(kept, arrays, tmp_path):
     labels = [float(label) for label in arrays["y_test"]]
     images = {"x_test": arrays["x_test"], "y_test": labels}
     done = bridge.evaluate(
-        *kept, str(tmp_path / "out"),
-        options={"attacks": "fgsm", "n": 30.0, "judge": False}, images=images, name="mine",
-        threads=1.0, on_line=told.append, command="an R call",
-    )  # fmt: skip
+        *kept,
+        str(tmp_path / "out"),
+        options={"attacks": "fgsm", "n": 30.0, "judge": False},
+        images=images,
+        name="mine",
+        threads=1.0,
+        on_line=told.append,
+        command="an R call",
+    )
     assert done == {"stopped": False, "folder": str(tmp_path / "out")}
     content = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert content["target"]["name"] == "mine"
@@ -291,5 +310,8 @@ def test_evaluations_are_compared_by_name():
     source = ROOT / "inst/extdata/mnist-demo"
     found = bridge.compare({name: str(source / name) for name in ("r-at", "sense")})
     assert [(row["attack"], row["first"]) for row in found["pairs"]] == [
-        ("natural", "r-at"), ("pgd", "r-at"), ("autoattack", "r-at"), ("worst", "r-at")
-    ]  # fmt: skip
+        ("natural", "r-at"),
+        ("pgd", "r-at"),
+        ("autoattack", "r-at"),
+        ("worst", "r-at"),
+    ]

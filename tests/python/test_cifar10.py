@@ -88,8 +88,11 @@ def test_download_is_checked_and_read_without_extracting(folder, archive, tmp_pa
     import sense.data.cifar10 as module
 
     cache = tmp_path / "cache"
-    monkeypatch.setattr(module, "download", lambda place: download(
-        place, (archive.parent.as_uri() + "/",), md5(archive)))  # fmt: skip
+    monkeypatch.setattr(
+        module,
+        "download",
+        lambda place: download(place, (archive.parent.as_uri() + "/",), md5(archive)),
+    )
     copy_to_cache(archive, cache / "cifar10")
     data = load_data("cifar10", cache_dir=cache)
     assert data.sha256 == load_data("cifar10", folder).sha256
@@ -161,9 +164,15 @@ def test_an_archive_that_is_damaged_anywhere_is_read_or_named(archive):
 
 def test_the_papers_recipe_trains_on_it_with_crops_and_flips(folder, tmp_path):
     config = replace(
-        recipe("cifar10-cnn"), data_dir=folder, epochs=1, batch_size=25, monitor=8, threads=1,
-        steps=2, milestones=(1,),
-    )  # fmt: skip
+        recipe("cifar10-cnn"),
+        data_dir=folder,
+        epochs=1,
+        batch_size=25,
+        monitor=8,
+        threads=1,
+        steps=2,
+        milestones=(1,),
+    )
     assert config.augment == "reflect"
     fit(config, tmp_path / "a")
     fit(replace(config, augment="none"), tmp_path / "b")
@@ -173,9 +182,17 @@ def test_the_papers_recipe_trains_on_it_with_crops_and_flips(folder, tmp_path):
 
 def test_training_on_the_first_images_only(folder, tmp_path):
     config = Config(
-        dataset="cifar10", data_dir=folder, model="cifar-cnn-1", method="nt", pretrain=0, epochs=1,
-        batch_size=10, monitor=8, threads=1, train_size=30,
-    )  # fmt: skip
+        dataset="cifar10",
+        data_dir=folder,
+        model="cifar-cnn-1",
+        method="nt",
+        pretrain=0,
+        epochs=1,
+        batch_size=10,
+        monitor=8,
+        threads=1,
+        train_size=30,
+    )
     steps = []
     fit(config, tmp_path / "run", stop=lambda: steps.append(1))
     assert len(steps) == 3 + 1

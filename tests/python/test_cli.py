@@ -21,8 +21,24 @@ from sense.runs import read_run
 from sense.train import Stopped, fit
 from test_errors import KINDS
 
-TINY = ["--model", "capacity-1", "--method", "nt", "--pretrain", "0", "--epochs", "1",
-        "--batch-size", "2000", "--monitor", "16", "--steps", "1", "--threads", "1"]  # fmt: skip
+TINY = [
+    "--model",
+    "capacity-1",
+    "--method",
+    "nt",
+    "--pretrain",
+    "0",
+    "--epochs",
+    "1",
+    "--batch-size",
+    "2000",
+    "--monitor",
+    "16",
+    "--steps",
+    "1",
+    "--threads",
+    "1",
+]
 
 
 def fails(capsys, main, *arguments):
@@ -200,8 +216,21 @@ def test_two_targets_are_compared_and_a_weights_file_is_one(capsys, tmp_path, tr
     monkeypatch.chdir(tmp_path)
     shutil.copy(folder / WEIGHTS, "mine.safetensors")
     shutil.copy(folder / WEIGHTS, "yours.safetensors")
-    common = ["--model", "capacity-1", "--dataset", "mnist-sample", "--eps", "0.1", "--n", "30",
-              "--steps", "2", "--restarts", "1", "--no-judge"]  # fmt: skip
+    common = [
+        "--model",
+        "capacity-1",
+        "--dataset",
+        "mnist-sample",
+        "--eps",
+        "0.1",
+        "--n",
+        "30",
+        "--steps",
+        "2",
+        "--restarts",
+        "1",
+        "--no-judge",
+    ]
     evaluate_main(["mine.safetensors", "yours.safetensors", *common])
     printed = capsys.readouterr().out
     assert re.search(r"mine - yours +pgd +\d+ +0 +0 +\d+ +1, 1\n", printed)
@@ -211,8 +240,11 @@ def test_two_targets_are_compared_and_a_weights_file_is_one(capsys, tmp_path, tr
     evaluate_main(["mine.safetensors", "yours.safetensors", *common, "--out", "other"])
     assert "other/comparison.json" in capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "other").iterdir()) == [
-        "comparison.json", "manifest.json", "mine", "yours",
-    ]  # fmt: skip
+        "comparison.json",
+        "manifest.json",
+        "mine",
+        "yours",
+    ]
     evaluate_main(["sense.models:SmallCNN", *common[2:], "--out", "one"])
     content = json.loads((tmp_path / "one/evaluation.json").read_text())
     assert content["target"]["model"] == "sense.models:SmallCNN"
@@ -220,9 +252,22 @@ def test_two_targets_are_compared_and_a_weights_file_is_one(capsys, tmp_path, tr
 
 def test_other_options_in_the_same_folder_end_in_one_line(capsys, tmp_path, trained, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    common = [str(trained[0] / WEIGHTS), "--model", "capacity-1", "--dataset", "mnist-sample",
-              "--n", "30", "--steps", "2", "--restarts", "1", "--no-judge",
-              "--out", "o"]  # fmt: skip
+    common = [
+        str(trained[0] / WEIGHTS),
+        "--model",
+        "capacity-1",
+        "--dataset",
+        "mnist-sample",
+        "--n",
+        "30",
+        "--steps",
+        "2",
+        "--restarts",
+        "1",
+        "--no-judge",
+        "--out",
+        "o",
+    ]
     evaluate_main(common)
     capsys.readouterr()
     line = fails(capsys, evaluate_main, *common, "--eps", "0.2")
@@ -263,8 +308,15 @@ def test_every_option_that_is_a_number_may_be_a_fraction(main):
     several = ["runs/a", "--curve", "0", "4/255", "8/255", "--out", "8/255", "--source=1/2"]
     hints = get_type_hints(Settings)
     assert with_numbers(several, hints) == [
-        "runs/a", "--curve", "0", repr(4 / 255), repr(8 / 255), "--out", "8/255", "--source=1/2"
-    ]  # fmt: skip
+        "runs/a",
+        "--curve",
+        "0",
+        repr(4 / 255),
+        repr(8 / 255),
+        "--out",
+        "8/255",
+        "--source=1/2",
+    ]
 
 
 def test_a_fraction_reaches_the_run_and_the_evaluation(tmp_path, capsys):
@@ -283,8 +335,16 @@ def test_a_run_is_resumed_with_moved_data_and_for_more_epochs(tmp_path, capsys):
     for file in FILES.values():
         size = (40, 28, 28) if "images" in file else (40,)
         write_idx(place / f"{file}.gz", generator.integers(0, 10, size).astype(np.uint8))
-    own = ["--dataset", "mnist", "--data-dir", str(place), "--batch-size", "10",
-           "--schedule", "constant"]  # fmt: skip
+    own = [
+        "--dataset",
+        "mnist",
+        "--data-dir",
+        str(place),
+        "--batch-size",
+        "10",
+        "--schedule",
+        "constant",
+    ]
     train_main([*TINY, *own, "--out", str(run)])
     moved = place.rename(tmp_path / "moved")
     capsys.readouterr()
@@ -304,8 +364,9 @@ def test_a_run_is_resumed_with_moved_data_and_for_more_epochs(tmp_path, capsys):
     assert "the SHA-256 of its test images is" in told
 
 
-@pytest.mark.parametrize("module", ["sense", "sense.train", "sense.evaluate", "sense.report",
-                                    "sense.seal"])  # fmt: skip
+@pytest.mark.parametrize(
+    "module", ["sense", "sense.train", "sense.evaluate", "sense.report", "sense.seal"]
+)
 def test_every_command_has_its_version(start, module):
     told, _ = start(module, "--version").communicate(timeout=60)
     assert told == f"sense {__version__}\n"

@@ -46,10 +46,17 @@ def test_the_result_is_that_of_leaving_out_at_once(norm, rule, every, multiple, 
     torch.testing.assert_close(found.gaps, expected.gaps, rtol=0, atol=1e-9, equal_nan=True)
 
 
-@pytest.mark.parametrize("change", [
-    {"revert": False}, {"c": 0.0}, {"c": 1.0}, {"random_start": True},
-    {"random_start": True, "stage_test": "start"}, {"reference": True},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"revert": False},
+        {"c": 0.0},
+        {"c": 1.0},
+        {"random_start": True},
+        {"random_start": True, "stage_test": "start"},
+        {"reference": True},
+    ],
+)
 def test_so_it_is_with_every_other_option(change):
     network, x, y, ball = case()
     if "reference" in change:
@@ -79,8 +86,11 @@ def test_the_option_reaches_the_attack(method, tiny, few):
     torch.manual_seed(0)
     batch = Batch(few.train_x[:40].float() / 255, few.train_y[:40], torch.arange(40))
     passes = {}
-    for every, change in (("default", {}), (1, {"compact_every": 1}),
-                          (NEVER, {"compact_every": NEVER})):  # fmt: skip
+    for every, change in (
+        ("default", {}),
+        (1, {"compact_every": 1}),
+        (NEVER, {"compact_every": NEVER}),
+    ):
         counter = CountRows(build_model("capacity-1", (1, 28, 28), 10))
         config = replace(tiny, method=method, **change)
         build_method(config)(counter, batch, 0)
@@ -101,8 +111,15 @@ class Waits(TorchDispatchMode):
         masked = name in ("index", "index_put", "index_put_") and any(
             index is not None and index.dtype in (torch.bool, torch.uint8) for index in arguments[1]
         )
-        if masked or name in ("_local_scalar_dense", "nonzero", "masked_select", "equal",
-                              "is_nonzero", "unique_dim", "_unique2"):  # fmt: skip
+        if masked or name in (
+            "_local_scalar_dense",
+            "nonzero",
+            "masked_select",
+            "equal",
+            "is_nonzero",
+            "unique_dim",
+            "_unique2",
+        ):
             self.seen.append(name)
         return function(*arguments, **(options or {}))
 
@@ -125,27 +142,40 @@ def test_pgd_and_the_sensible_attack_make_python_wait_for_nothing(norm):
 def test_each_compaction_waits_once_and_the_other_boundary_rules_once_or_twice_at_the_end():
     network, x, y, ball = case()
     count = {
-        (rule, every): waits(lambda: sensible_with_stages(
-            network, x, y, c=0.6, boundary=rule, compact_every=every, **ball))  # noqa: B023
-        for rule in ("revert", "bisect", "noise") for every in (3, NEVER)
-    }  # fmt: skip
+        (rule, every): waits(
+            lambda: sensible_with_stages(
+                network, x, y, c=0.6, boundary=rule, compact_every=every, **ball
+            )
+        )  # noqa: B023
+        for rule in ("revert", "bisect", "noise")
+        for every in (3, NEVER)
+    }
     assert count == {
-        ("revert", 3): 2, ("revert", NEVER): 0,
-        ("bisect", 3): 3, ("bisect", NEVER): 1,
-        ("noise", 3): 4, ("noise", NEVER): 2,
-    }  # fmt: skip
+        ("revert", 3): 2,
+        ("revert", NEVER): 0,
+        ("bisect", 3): 3,
+        ("bisect", NEVER): 1,
+        ("noise", 3): 4,
+        ("noise", NEVER): 2,
+    }
 
 
 def test_the_counter_sees_what_waits():
     x = torch.rand(4)
-    for wait in (lambda: x[x > 0], lambda: (x > 0).any().item(), lambda: x.nonzero(),
-                 lambda: bool(x.sum() > 0), lambda: x.masked_select(x > 0)):  # fmt: skip
+    for wait in (
+        lambda: x[x > 0],
+        lambda: (x > 0).any().item(),
+        lambda: x.nonzero(),
+        lambda: bool(x.sum() > 0),
+        lambda: x.masked_select(x > 0),
+    ):
         assert waits(wait) >= 1
     assert waits(lambda: x[torch.tensor([0, 1])] + x.sum()) == 0
 
 
-@pytest.mark.parametrize(("multiple", "expected"), [(1, [1, 4, 6]), (4, [1, 4, 6, 0]), (5, 5),
-                                                    (9, 7)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("multiple", "expected"), [(1, [1, 4, 6]), (4, [1, 4, 6, 0]), (5, 5), (9, 7)]
+)
 def test_survivors_come_first_in_their_order(multiple, expected):
     alive = torch.tensor([0, 1, 0, 0, 1, 0, 1]).bool()
     found = survivors(alive, multiple).tolist()

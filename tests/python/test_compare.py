@@ -17,8 +17,15 @@ from sense.statistics import holm, mcnemar
 # Right under natural, pgd and fgsm: of six images.
 FIRST = {"natural": [1, 1, 1, 1, 1, 0], "pgd": [1, 1, 1, 1, 0, 0], "fgsm": [1, 1, 1, 0, 1, 0]}
 SECOND = {"natural": [1, 1, 1, 1, 0, 0], "pgd": [0, 0, 0, 1, 0, 0], "fgsm": [0, 1, 1, 1, 0, 0]}
-CONFIG = {"method": "sense", "model": "capacity-1", "seed": 1, "threads": 1, "device": "cpu",
-          "data_dir": None, "c": 0.7}  # fmt: skip
+CONFIG = {
+    "method": "sense",
+    "model": "capacity-1",
+    "seed": 1,
+    "threads": 1,
+    "device": "cpu",
+    "data_dir": None,
+    "c": 0.7,
+}
 
 
 @pytest.fixture
@@ -40,7 +47,10 @@ def stored(tmp_path):
             csv.writer(file, lineterminator="\n").writerows([Outcome._fields, *rows])
         content = {
             "target": {
-                "name": name, "kind": "run", "model": "capacity-1", "weights_sha256": "",
+                "name": name,
+                "kind": "run",
+                "model": "capacity-1",
+                "weights_sha256": "",
                 "config": CONFIG | config | (changes or {}),
             },
             "data": {"name": "few", "sha256": "", "n": len(labels), "of": 9, "draw": None},
@@ -51,8 +61,11 @@ def stored(tmp_path):
                 for attack in right
             },
             "accuracy": {key: plain_accuracy(p) for key, p in summarise(rows).items()},
-            "judgement": None, "curve": None, "convergence": None, "finished": finished,
-        }  # fmt: skip
+            "judgement": None,
+            "curve": None,
+            "convergence": None,
+            "finished": finished,
+        }
         (folder / EVALUATION).write_text(json.dumps(content))
         seal_folder(folder)
         return folder
@@ -65,8 +78,10 @@ def test_pairs_are_counted_by_image_and_adjusted_together(stored):
     found = compare(folders)
     rows = {row["attack"]: row for row in found["pairs"]}
     assert list(rows) == ["natural", "pgd", "fgsm", "worst"]
-    worst = {name: [min(column) for column in zip(*rights.values(), strict=True)]
-             for name, rights in (("one", FIRST), ("two", SECOND))}  # fmt: skip
+    worst = {
+        name: [min(column) for column in zip(*rights.values(), strict=True)]
+        for name, rights in (("one", FIRST), ("two", SECOND))
+    }
     for attack, row in rows.items():
         one = FIRST.get(attack, worst["one"])
         two = SECOND.get(attack, worst["two"])
@@ -82,8 +97,10 @@ def test_pairs_are_counted_by_image_and_adjusted_together(stored):
 
 
 def test_three_make_three_pairs(stored):
-    folders = {name: stored(name, right, c=c) for name, right, c in
-               (("a", FIRST, 0.1), ("b", SECOND, 0.2), ("c", FIRST, 0.3))}  # fmt: skip
+    folders = {
+        name: stored(name, right, c=c)
+        for name, right, c in (("a", FIRST, 0.1), ("b", SECOND, 0.2), ("c", FIRST, 0.3))
+    }
     found = compare(folders)["pairs"]
     pairs = list(dict.fromkeys((row["first"], row["second"]) for row in found))
     assert pairs == list(itertools.combinations("abc", 2))
@@ -113,9 +130,10 @@ def test_what_cannot_be_compared_is_refused(stored, change, message):
 
 def test_seeds_have_a_mean_and_sd_of_their_own(stored):
     folders = {
-        "s1": stored("s1", FIRST), "s2": stored("s2", SECOND, seed=2, threads=2),
+        "s1": stored("s1", FIRST),
+        "s2": stored("s2", SECOND, seed=2, threads=2),
         "other": stored("other", FIRST, c=0.9),
-    }  # fmt: skip
+    }
     rows = {row["attack"]: row for row in compare(folders)["seeds"]}
     assert rows["pgd"]["models"] == ["s1", "s2"]
     assert rows["pgd"]["mean"] == pytest.approx((4 / 6 + 1 / 6) / 2)
@@ -126,17 +144,55 @@ def test_seeds_have_a_mean_and_sd_of_their_own(stored):
 
 # Another value of each option than its default.
 OTHERS = {
-    "dataset": "mnist", "data_dir": "elsewhere", "train_size": 9, "augment": "shift",
-    "model": "capacity-2", "method": "sense-trades", "eps": 0.1, "step_size": 0.02, "steps": 3,
-    "norm": "2", "eps_ramp": 1.0, "eps_first": 0.05, "random_start": True,
-    "attack_mode": "training", "c": 0.3, "stage_test": "start", "boundary": "bisect",
-    "l2_form": "published", "bisections": 2, "warmup": 1, "natural_weight": 0.5, "beta": 2.0,
-    "d_max": 0.4, "eps_min": 0.1, "gamma": 0.1, "radius_rate": 0.2, "radius_max": 0.2,
-    "pretrain": 3, "epochs": 4, "batch_size": 7, "optimizer": "adam", "lr": 0.3, "momentum": 0.5,
-    "nesterov": True, "weight_decay": 0.1, "schedule": "cosine", "milestones": [3], "decay": 0.5,
-    "rates": [0.1], "device": "cpu", "threads": 1, "precision": "bfloat16", "compile": "default",
-    "compact_every": 3, "cudnn_benchmark": True, "validation": 5, "keep": "best", "monitor": 9,
-}  # fmt: skip
+    "dataset": "mnist",
+    "data_dir": "elsewhere",
+    "train_size": 9,
+    "augment": "shift",
+    "model": "capacity-2",
+    "method": "sense-trades",
+    "eps": 0.1,
+    "step_size": 0.02,
+    "steps": 3,
+    "norm": "2",
+    "eps_ramp": 1.0,
+    "eps_first": 0.05,
+    "random_start": True,
+    "attack_mode": "training",
+    "c": 0.3,
+    "stage_test": "start",
+    "boundary": "bisect",
+    "l2_form": "published",
+    "bisections": 2,
+    "warmup": 1,
+    "natural_weight": 0.5,
+    "beta": 2.0,
+    "d_max": 0.4,
+    "eps_min": 0.1,
+    "gamma": 0.1,
+    "radius_rate": 0.2,
+    "radius_max": 0.2,
+    "pretrain": 3,
+    "epochs": 4,
+    "batch_size": 7,
+    "optimizer": "adam",
+    "lr": 0.3,
+    "momentum": 0.5,
+    "nesterov": True,
+    "weight_decay": 0.1,
+    "schedule": "cosine",
+    "milestones": [3],
+    "decay": 0.5,
+    "rates": [0.1],
+    "device": "cpu",
+    "threads": 1,
+    "precision": "bfloat16",
+    "compile": "default",
+    "compact_every": 3,
+    "cudnn_benchmark": True,
+    "validation": 5,
+    "keep": "best",
+    "monitor": 9,
+}
 NEEDED = {"rates": {"milestones": [3]}, "keep": {"validation": 9}}
 
 
@@ -146,7 +202,7 @@ def test_each_option_parts_seeds_or_not_as_it_is_marked(stored, option):
     folders = {
         "one": stored("one", FIRST, **both),
         "two": stored("two", SECOND, seed=2, **both, changes={option: OTHERS[option]}),
-    }  # fmt: skip
+    }
     found = compare(folders)
     assert bool(found["seeds"]) == (option in runtime_options())
     if option in runtime_options() or option in ("method", "model"):
@@ -172,8 +228,14 @@ def test_what_a_file_says_of_runtime_options_is_checked(stored, names):
 def test_every_option_is_in_the_table():
     assert OTHERS.keys() | {"seed"} == {option.name for option in fields(Config)}
     assert set(runtime_options()) == {
-        "data_dir", "device", "threads", "compile", "compact_every", "cudnn_benchmark", "monitor"
-    }  # fmt: skip
+        "data_dir",
+        "device",
+        "threads",
+        "compile",
+        "compact_every",
+        "cudnn_benchmark",
+        "monitor",
+    }
 
 
 def test_a_run_from_before_an_option_has_its_default(stored):

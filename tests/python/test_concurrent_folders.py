@@ -21,8 +21,19 @@ from sense.seal import seal_folder
 from sense.train import Stopped, fit
 from test_resume import outcome
 
-TINY = Config(dataset="arrays", model="capacity-1", method="nt", pretrain=0, epochs=2, monitor=2,
-              batch_size=10, lr=0.1, eps=0.1, threads=1, device="cpu")  # fmt: skip
+TINY = Config(
+    dataset="arrays",
+    model="capacity-1",
+    method="nt",
+    pretrain=0,
+    epochs=2,
+    monitor=2,
+    batch_size=10,
+    lr=0.1,
+    eps=0.1,
+    threads=1,
+    device="cpu",
+)
 QUICK = Settings(attacks=("fgsm", "pgd"), steps=2, restarts=1, n=20, batch=10, judge=False)
 PATIENCE = 120
 
@@ -31,8 +42,14 @@ def images():
     generator = torch.Generator().manual_seed(5)
     x = torch.randint(0, 256, (60, 1, 28, 28), generator=generator, dtype=torch.uint8)
     y = torch.arange(60) % 10
-    return ImageData(name="drawn", train_x=x[:40], train_y=y[:40], test_x=x[40:], test_y=y[40:],
-                     classes=tuple("0123456789"))  # fmt: skip
+    return ImageData(
+        name="drawn",
+        train_x=x[:40],
+        train_y=y[:40],
+        test_x=x[40:],
+        test_y=y[40:],
+        classes=tuple("0123456789"),
+    )
 
 
 # What each process does. Whoever has the folder goes on when all others have tried.
@@ -116,8 +133,9 @@ def test_without_a_name_of_their_own_eight_runs_get_eight_folders(together, tmp_
     won, refused = together(train, tmp_path / "numbered", 8)
     assert refused == []
     assert {os.path.basename(folder) for folder in won.values()} == {
-        "numbered", *(f"numbered-{i}" for i in range(2, 9)),
-    }  # fmt: skip
+        "numbered",
+        *(f"numbered-{i}" for i in range(2, 9)),
+    }
     weights = {}
     for seed, folder in won.items():
         assert read_run(tmp_path / folder)[0].seed == seed
@@ -146,8 +164,11 @@ def test_a_folder_is_resumed_and_evaluated_by_one_process(together, tmp_path, wo
 
 def test_a_run_in_use_is_neither_sealed_nor_begun_again(tmp_path):
     def while_it_runs(line):
-        for act in (lambda: seal_folder(tmp_path), lambda: resume(tmp_path, 0, None),
-                    lambda: evaluate(tmp_path, 0, None)):  # fmt: skip
+        for act in (
+            lambda: seal_folder(tmp_path),
+            lambda: resume(tmp_path, 0, None),
+            lambda: evaluate(tmp_path, 0, None),
+        ):
             with pytest.raises(TakenError, match=f"is in use by process {os.getpid()}"):
                 act()
 

@@ -193,16 +193,17 @@ def test_the_papers_mnist_recipe():
         ("cifar10-cnn", "cifar-cnn-2", 0.7, 0.01, (80, 140, 170), 0.1, 2e-4, 150, 5),
     ],
 )
-def test_the_papers_cifar10_recipes(
-    name, model, c, lr, steps, factor, decay, epochs, warmup
-):  # fmt: skip
+def test_the_papers_cifar10_recipes(name, model, c, lr, steps, factor, decay, epochs, warmup):
     """Table 1, and c of sections 5.3.1 and 5.3.3."""
     paper = recipe(name)
     assert (paper.method, paper.dataset, paper.augment) == ("sense", "cifar10", "reflect")
     assert (paper.model, paper.c, paper.lr, paper.milestones) == (model, c, lr, steps)
     assert (paper.decay, paper.weight_decay, paper.epochs, paper.warmup) == (
-        factor, decay, epochs, warmup,
-    )  # fmt: skip
+        factor,
+        decay,
+        epochs,
+        warmup,
+    )
     assert (paper.eps, paper.step_size, paper.steps) == (8 / 255, 2 / 255, 10)
     assert paper.pretrain == 0
 
@@ -228,8 +229,14 @@ def test_a_norm_is_taken_as_a_number_or_as_text(norm):
 
 
 def test_a_fraction_is_a_number_for_every_option_that_is_one():
-    plain = {"eps": "8/255", "step_size": "2/255", "lr": "1/100", "rates": ["1/100"],
-             "milestones": [1], "schedule": "step"}  # fmt: skip
+    plain = {
+        "eps": "8/255",
+        "step_size": "2/255",
+        "lr": "1/100",
+        "rates": ["1/100"],
+        "milestones": [1],
+        "schedule": "step",
+    }
     config = from_plain(plain)
     assert (config.eps, config.step_size, config.lr) == (8 / 255, 2 / 255, 1 / 100)
     assert config.rates == (1 / 100,)

@@ -79,14 +79,18 @@ def config(tiny):
 @pytest.mark.parametrize(
     ("change", "atol"),
     [
-        ({}, 1e-3), ({"compact_every": 1}, 1e-3), ({"cudnn_benchmark": True}, 1e-3),
-        ({"compile": "default"}, 1e-3), ({"compile": "cuda-graphs"}, 1e-3),
-        ({"precision": None}, 0.1), ({"precision": "bfloat16"}, 0.1),
+        ({}, 1e-3),
+        ({"compact_every": 1}, 1e-3),
+        ({"cudnn_benchmark": True}, 1e-3),
+        ({"compile": "default"}, 1e-3),
+        ({"compile": "cuda-graphs"}, 1e-3),
+        ({"precision": None}, 0.1),
+        ({"precision": "bfloat16"}, 0.1),
         ({"precision": "float16"}, 0.1),
         ({"precision": "bfloat16", "compile": "cuda-graphs"}, 0.1),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_each_way_trains_the_network_that_the_processor_does(tmp_path, few, config, change, atol):
     """But for rounding, of which there is more in half precision."""
     with warnings.catch_warnings():

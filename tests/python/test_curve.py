@@ -29,8 +29,9 @@ def linear():
 
 
 def settings(**options):
-    return Settings(**{"eps": 0.3, "steps": 10, "restarts": 1, "batch": 30, "curve": RADII[::-1],
-                       **options}).complete(None, None)  # fmt: skip
+    return Settings(
+        **{"eps": 0.3, "steps": 10, "restarts": 1, "batch": 30, "curve": RADII[::-1], **options}
+    ).complete(None, None)
 
 
 def test_the_curve_of_a_linear_network_is_the_computed_one(linear, locked, tmp_path):

@@ -28,8 +28,9 @@ from sense.seal import seal_folder
 from sense.train import fit
 from test_concurrent_folders import TINY, images
 
-QUICK = Settings(attacks=("fgsm",), steps=1, restarts=1, n=20, batch=10, judge=False, curve=(0.1,),
-                 convergence=5)  # fmt: skip
+QUICK = Settings(
+    attacks=("fgsm",), steps=1, restarts=1, n=20, batch=10, judge=False, curve=(0.1,), convergence=5
+)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +134,7 @@ CHANGES = {
     "a link": replaced(lambda path: path.symlink_to(path.with_name("kept"))),
     "a folder": replaced(os.mkdir),
     "a device": replaced(device),
-}  # fmt: skip
+}
 
 
 def restored(folder, name):
@@ -147,8 +148,12 @@ def test_the_whole_folder_is_read_by_all(whole):
     for read in READERS.values():
         read(whole)
     assert {path.name for path in whole.iterdir()} == {
-        *LISTED, CHECKPOINT, PREVIOUS, MANIFEST, report_module.PAGE,
-    } - {report_module.PAGE}  # fmt: skip
+        *LISTED,
+        CHECKPOINT,
+        PREVIOUS,
+        MANIFEST,
+        report_module.PAGE,
+    } - {report_module.PAGE}
 
 
 @pytest.mark.parametrize("name", LISTED)
@@ -245,14 +250,27 @@ def test_links_and_fifos_where_something_is_written_lead_nowhere(whole, tmp_path
 
 # Files that are as they were sealed, but not as this package writes them.
 SEALED = {
-    CONFIG: ["", "[]", "{}", '{"config": {}}', '{"config": {}, "data": {}}',
-             '{"config": {"c": [[]]}, "data": {"shape": 1}}', "[" * 100_000],
-    EVALUATION: ["", "[]", "{}", '{"target": 1}', '{"finished": true, "attacks": []}',
-                 "[" * 100_000],
+    CONFIG: [
+        "",
+        "[]",
+        "{}",
+        '{"config": {}}',
+        '{"config": {}, "data": {}}',
+        '{"config": {"c": [[]]}, "data": {"shape": 1}}',
+        "[" * 100_000,
+    ],
+    EVALUATION: [
+        "",
+        "[]",
+        "{}",
+        '{"target": 1}',
+        '{"finished": true, "attacks": []}',
+        "[" * 100_000,
+    ],
     "outcomes.csv": ["x\n", "image,label,attack,prediction,correct\na,b,c,d,e\n"],
     "curve_outcomes.csv": ["x\n", "image,label,eps,prediction,correct\n0,0,0.1,a,1\n"],
     WEIGHTS: [b"", b"rubbish", b"\xff" * 100, pack_weights({})],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SEALED)

@@ -12,10 +12,16 @@ from sense.runs import read_run
 
 GOOD = {
     "config": Config().to_plain(),
-    "data": {"name": "few", "sha256": "0" * 64, "shape": [1, 28, 28], "classes": ["a", "b"],
-             "train": 3, "test": 2},
+    "data": {
+        "name": "few",
+        "sha256": "0" * 64,
+        "shape": [1, 28, 28],
+        "classes": ["a", "b"],
+        "train": 3,
+        "test": 2,
+    },
     "provenance": {},
-}  # fmt: skip
+}
 
 
 def changed(part, name, value):
@@ -41,25 +47,53 @@ def test_stored_results_are_read_on():
 
 
 RUBBISH = (
-    None, True, -1, 0, 1.5, 1e300, 10**400, "", "x", "a" * 5000, "\ud800", [], [None], [[]], ["x"],
-    [1, 2], {}, {"a": 1}, [[1, 28, 28]],
-)  # fmt: skip
+    None,
+    True,
+    -1,
+    0,
+    1.5,
+    1e300,
+    10**400,
+    "",
+    "x",
+    "a" * 5000,
+    "\ud800",
+    [],
+    [None],
+    [[]],
+    ["x"],
+    [1, 2],
+    {},
+    {"a": 1},
+    [[1, 28, 28]],
+)
 
 
 @pytest.mark.parametrize(
     "shape",
-    [[1, 28], [1, 28, 28, 1], [0, 28, 28], [-1, 28, 28], [1, 28, True], [1, 28.0, 28], ["1", 2, 3],
-     [1, 10**6, 10**6], [10**400, 1, 1], "123", {"0": 1, "1": 2, "2": 3}],
-)  # fmt: skip
+    [
+        [1, 28],
+        [1, 28, 28, 1],
+        [0, 28, 28],
+        [-1, 28, 28],
+        [1, 28, True],
+        [1, 28.0, 28],
+        ["1", 2, 3],
+        [1, 10**6, 10**6],
+        [10**400, 1, 1],
+        "123",
+        {"0": 1, "1": 2, "2": 3},
+    ],
+)
 def test_a_shape_is_three_whole_numbers_that_make_an_image(shape):
     with pytest.raises(InputError, match=r"^the.json is damaged, or was changed: data.shape must"):
         parse_description(changed("data", "shape", shape), "the.json")
 
 
 @pytest.mark.parametrize(
-    "classes", [[], "ab", [1, 2], ["a", None], ["x" * 5000], ["\ud800"], {"a": 1},
-                ["a"] * (MOST_CLASSES + 1)],
-)  # fmt: skip
+    "classes",
+    [[], "ab", [1, 2], ["a", None], ["x" * 5000], ["\ud800"], {"a": 1}, ["a"] * (MOST_CLASSES + 1)],
+)
 def test_classes_are_names(classes):
     with pytest.raises(InputError, match=r"^the.json is damaged.*: data.classes must"):
         parse_description(changed("data", "classes", classes), "the.json")
@@ -92,8 +126,10 @@ def test_what_is_said_of_the_data_is_checked(name):
             assert str(error).startswith("the.json")  # noqa: PT017
         else:
             assert (name, value) in (
-                ("name", ""), ("name", "x"), ("classes", ["x"]),
-            )  # fmt: skip
+                ("name", ""),
+                ("name", "x"),
+                ("classes", ["x"]),
+            )
             assert found["data"][name] == value
     for kept in ("name", "sha256", "shape", "classes"):
         less = json.loads(json.dumps(GOOD))

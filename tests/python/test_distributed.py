@@ -22,9 +22,20 @@ from sense.train import Stopped, fit
 from test_resume import after, outcome
 
 TINY = Config(
-    dataset="arrays", method="nt", pretrain=2, epochs=2, batch_size=13, lr=0.05, steps=3,
-    step_size=0.05, eps=0.1, c=0.2, monitor=32, threads=1, device="cpu",
-)  # fmt: skip
+    dataset="arrays",
+    method="nt",
+    pretrain=2,
+    epochs=2,
+    batch_size=13,
+    lr=0.05,
+    steps=3,
+    step_size=0.05,
+    eps=0.1,
+    c=0.2,
+    monitor=32,
+    threads=1,
+    device="cpu",
+)
 RUNS = {
     "nt": {},
     "r-at": {},
@@ -57,18 +68,24 @@ def network(name):
     """One that is sure of some images after a few steps, as `capacity-2` is not."""
     torch.manual_seed(5)
     layer = {"batch norm": nn.BatchNorm2d(4), "dropout": nn.Dropout(0.3)}.get(name, nn.Identity())
-    return Wide(nn.Sequential(
-        nn.Conv2d(1, 4, 3, stride=2), layer, nn.ReLU(), nn.Flatten(), nn.Linear(676, 10)
-    ))  # fmt: skip
+    return Wide(
+        nn.Sequential(
+            nn.Conv2d(1, 4, 3, stride=2), layer, nn.ReLU(), nn.Flatten(), nn.Linear(676, 10)
+        )
+    )
 
 
 def some_images(n=55):
     """Batches of 13 and one of 3: parts of 7 and 6, 2 and 1."""
     sample = load_sample()
     return ImageData(
-        name="some", classes=sample.classes, train_x=sample.train_x[:n],
-        train_y=sample.train_y[:n], test_x=sample.test_x[:40], test_y=sample.test_y[:40],
-    )  # fmt: skip
+        name="some",
+        classes=sample.classes,
+        train_x=sample.train_x[:n],
+        train_y=sample.train_y[:n],
+        test_x=sample.test_x[:40],
+        test_y=sample.test_y[:40],
+    )
 
 
 def config(name):
@@ -129,13 +146,25 @@ def stop_and_go_on(rank, folder):
     for piece, steps in enumerate((2, 7)):
         stop = after(steps) if rank == 1 else lambda: None
         with pytest.raises(Stopped) as caught:
-            fit(options, folder / "pieces", data=data, model=network("dropout"), stop=stop,
-                resume=piece > 0)  # fmt: skip
+            fit(
+                options,
+                folder / "pieces",
+                data=data,
+                model=network("dropout"),
+                stop=stop,
+                resume=piece > 0,
+            )
         assert caught.value.reason == 2
         torch.rand(rank + 3)
     heard = []
-    fit(options, folder / "pieces", data=data, model=network("dropout"), resume=True,
-        on_epoch=heard.append)  # fmt: skip
+    fit(
+        options,
+        folder / "pieces",
+        data=data,
+        model=network("dropout"),
+        resume=True,
+        on_epoch=heard.append,
+    )
     assert len(heard) == (3 if rank == 0 else 0)
 
 
@@ -248,9 +277,15 @@ def test_alone_it_is_one_process(monkeypatch):
     assert join() == Processes()
 
 
-@pytest.mark.parametrize(("name", "cuda", "chosen"), [
-    ("cpu", True, "cpu"), ("auto", False, "cpu"), ("auto", True, "cuda:1"), ("cuda", True, "cuda:1")
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "cuda", "chosen"),
+    [
+        ("cpu", True, "cpu"),
+        ("auto", False, "cpu"),
+        ("auto", True, "cuda:1"),
+        ("cuda", True, "cuda:1"),
+    ],
+)
 def test_each_process_has_its_own_device(monkeypatch, name, cuda, chosen):
     monkeypatch.setattr("torch.cuda.is_available", lambda: cuda)
     monkeypatch.setattr("torch.cuda.set_device", lambda device: None)

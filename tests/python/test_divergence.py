@@ -56,5 +56,6 @@ def test_no_gradient_in_l2_is_a_random_step():
 
 def test_l1_is_refused():
     with pytest.raises(ValueError, match="norm must be inf or 2, got 1"):
-        divergence_pgd(conv_network(), torch.rand(1, 1, 8, 8).double(), eps=1.0, step_size=1.0,
-                       steps=1, norm=1)  # fmt: skip
+        divergence_pgd(
+            conv_network(), torch.rand(1, 1, 8, 8).double(), eps=1.0, step_size=1.0, steps=1, norm=1
+        )

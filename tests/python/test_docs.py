@@ -26,8 +26,12 @@ ROBUSTNESS = sorted(
 )
 MNIST_FAST = ROOT / "inst/extdata/mnist-fast"
 EVALUATIONS = [MNIST_FAST, MNIST_FAST / "all", MNIST_FAST / "processor"]
-VARIANTS = {"sense-noise": "sense", "sense-bisect": "sense", "sense-c-0.5": "sense",
-            "mart-eps-0.1": "mart"}  # fmt: skip
+VARIANTS = {
+    "sense-noise": "sense",
+    "sense-bisect": "sense",
+    "sense-c-0.5": "sense",
+    "mart-eps-0.1": "mart",
+}
 
 
 def named(run):
@@ -56,8 +60,9 @@ def test_the_readme_shows_the_robustness_study(method):
     assert f"| {' | '.join(cells)} |" in (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("folder", sorted({run.parent for run in [*RUNS, *ROBUSTNESS]}),
-                         ids=lambda folder: folder.name)  # fmt: skip
+@pytest.mark.parametrize(
+    "folder", sorted({run.parent for run in [*RUNS, *ROBUSTNESS]}), ids=lambda folder: folder.name
+)
 def test_the_tables_shown_are_the_stored_ones(folder):
     table = (folder / "table.md").read_text().strip()
     assert table in (ROOT / "docs/methods.md").read_text()

@@ -132,9 +132,16 @@ def test_bytes_and_floats_give_the_same(few):
 
 
 ALL = replace(
-    QUICK, steps=2, step_size=None, n=90, draw=4, batch=40, attacks=("fgsm", "pgd"),
-    curve=(0.05, 0.1), convergence=50,
-)  # fmt: skip
+    QUICK,
+    steps=2,
+    step_size=None,
+    n=90,
+    draw=4,
+    batch=40,
+    attacks=("fgsm", "pgd"),
+    curve=(0.05, 0.1),
+    convergence=50,
+)
 
 
 def texts(folder):
@@ -232,8 +239,9 @@ def test_n_out_of_range(run, n, tmp_path):
 def test_no_images_or_other_labels_than_images_are_refused(trained, images, labels):
     folder, data = trained
     with pytest.raises(ValueError, match=f"one at least: got {images} images and {labels} labels"):
-        evaluate(load_model(folder), data.test_x[:images], data.test_y[:labels],
-                 replace(QUICK, eps=0.1))  # fmt: skip
+        evaluate(
+            load_model(folder), data.test_x[:images], data.test_y[:labels], replace(QUICK, eps=0.1)
+        )
 
 
 @pytest.mark.parametrize("attacks", [("pgd",), ("fgsm", "pgd", "deepfool")])

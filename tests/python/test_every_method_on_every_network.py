@@ -10,15 +10,35 @@ from sense.methods import Batch, build_method
 from sense.models import build_model
 
 METHODS = ("nt", "r-at", "sense", "trades", "mart", "mma", "iaat", "sense-trades")
-SMALL = ("small-cnn", "capacity-1", "capacity-4", "cifar-cnn-1", "cifar-cnn-2", "resnet20",
-         "resnet32", "resnet44", "resnet56", "wrn-10-2", "iaat-wrn-8-1")  # fmt: skip
+SMALL = (
+    "small-cnn",
+    "capacity-1",
+    "capacity-4",
+    "cifar-cnn-1",
+    "cifar-cnn-2",
+    "resnet20",
+    "resnet32",
+    "resnet44",
+    "resnet56",
+    "wrn-10-2",
+    "iaat-wrn-8-1",
+)
 LARGE = ("wrn-34-10", "wrn-28-4", "iaat-wrn-32-10")
 SHAPE = (3, 32, 32)
 
 
 def one_step(method, name, n=4, steps=2, mode="evaluation"):
-    config = Config(method=method, model=name, c=0.11, eps=8 / 255, step_size=4 / 255, steps=steps,
-                    warmup=0, lr=0.01, attack_mode=mode)  # fmt: skip
+    config = Config(
+        method=method,
+        model=name,
+        c=0.11,
+        eps=8 / 255,
+        step_size=4 / 255,
+        steps=steps,
+        warmup=0,
+        lr=0.01,
+        attack_mode=mode,
+    )
     model = build_model(name, SHAPE, 10).train()
     x = torch.rand(n, *SHAPE)
     with torch.no_grad():

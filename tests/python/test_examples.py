@@ -25,11 +25,13 @@ class Linear(nn.Module):
 
 @pytest.fixture
 def target(tmp_path):
-    x = torch.tensor([
-        [0.5, 0.2, 0.5, 0.5, 0.5, 0.5],  # w.x = 0.35: class 1
-        [1.0, 0.0, 1.0, 1.0, 1.0, 0.0],  # w.x = 2.5: class 1, beyond eps = 0.1
-        [0.5, 0.5, 0.5, 0.5, 0.5, 0.5],  # w.x = -0.25: class 0, labelled 1
-    ]).view(3, 1, 2, 3)  # fmt: skip
+    x = torch.tensor(
+        [
+            [0.5, 0.2, 0.5, 0.5, 0.5, 0.5],  # w.x = 0.35: class 1
+            [1.0, 0.0, 1.0, 1.0, 1.0, 0.0],  # w.x = 2.5: class 1, beyond eps = 0.1
+            [0.5, 0.5, 0.5, 0.5, 0.5, 0.5],  # w.x = -0.25: class 0, labelled 1
+        ]
+    ).view(3, 1, 2, 3)
     y = torch.tensor([1, 1, 1])
     data = ImageData("toy", x, y, x, y, ("no", "yes"))
     return Target("toy", "object", "linear", Linear(), data, tmp_path, None)

@@ -86,9 +86,13 @@ def test_a_folder_that_was_there_stays_with_what_else_it_holds(tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--device", "abacus"], ["--dataset", "mnist", "--data-dir", "/nowhere"],
-     ["--model", "no_such:make"], ["--out", "other", "--device", "abacus"]],
-)  # fmt: skip
+    [
+        ["--device", "abacus"],
+        ["--dataset", "mnist", "--data-dir", "/nowhere"],
+        ["--model", "no_such:make"],
+        ["--out", "other", "--device", "abacus"],
+    ],
+)
 def test_a_command_that_fails_leaves_no_folder(tmp_path, monkeypatch, capsys, arguments):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stopped:
@@ -108,16 +112,44 @@ def test_an_evaluation_that_cannot_start_leaves_no_folder(tmp_path, how):
 
 def test_an_evaluation_of_nothing_leaves_no_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for arguments in (["nowhere"], ["sense.models:SmallCNN", "--dataset", "mnist-sample"],
-                      ["sense.models:SmallCNN", "--dataset", "mnist-sample", "--eps", "0.1",
-                       "--device", "abacus", "--out", "out"]):  # fmt: skip
+    for arguments in (
+        ["nowhere"],
+        ["sense.models:SmallCNN", "--dataset", "mnist-sample"],
+        [
+            "sense.models:SmallCNN",
+            "--dataset",
+            "mnist-sample",
+            "--eps",
+            "0.1",
+            "--device",
+            "abacus",
+            "--out",
+            "out",
+        ],
+    ):
         with pytest.raises(SystemExit):
             evaluate_main(arguments)
         assert os.listdir(tmp_path) == []
 
 
-SLOW = ["--model", "wrn-16-4", "--method", "r-at", "--steps", "500", "--pretrain", "0",
-        "--threads", "1", "--device", "cpu", "--batch-size", "500", "--out", "run"]  # fmt: skip
+SLOW = [
+    "--model",
+    "wrn-16-4",
+    "--method",
+    "r-at",
+    "--steps",
+    "500",
+    "--pretrain",
+    "0",
+    "--threads",
+    "1",
+    "--device",
+    "cpu",
+    "--batch-size",
+    "500",
+    "--out",
+    "run",
+]
 
 
 def test_a_second_ctrl_c_ends_at_once_with_a_line_and_leaves_the_run(start, tmp_path):

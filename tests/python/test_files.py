@@ -63,8 +63,12 @@ def test_what_the_disk_refuses_is_told_and_leaves_nothing(tmp_path, monkeypatch,
         with pytest.raises(InputError, match=f"cannot write {path}: ") as caught:
             write_atomically(path, "new")
     assert isinstance(caught.value, OSError)
-    words = {errno.ENOSPC: "disk is full", errno.EROFS: "read-only", errno.EACCES: "permission",
-             errno.EIO: "see to the disk"}  # fmt: skip
+    words = {
+        errno.ENOSPC: "disk is full",
+        errno.EROFS: "read-only",
+        errno.EACCES: "permission",
+        errno.EIO: "see to the disk",
+    }
     assert words[number] in str(caught.value)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["file"]
@@ -80,9 +84,11 @@ def test_a_real_limit_of_the_system_is_told(tmp_path):
     )
     assert resource.getrlimit(resource.RLIMIT_FSIZE)
     done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "file"], capture_output=True, text=True,
+        [sys.executable, "-c", code, tmp_path / "file"],
+        capture_output=True,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT / "python")},
-    )  # fmt: skip
+    )
     assert "FileError: cannot write" in done.stderr
     assert "larger than is allowed" in done.stderr
     assert os.listdir(tmp_path) == []
@@ -133,8 +139,13 @@ def things_that_are_no_files(folder):
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(folder / "socket"))
     server.close()
-    found = {"fifo": "a FIFO", "link": "a link", "dangling": "a link", "folder": "a folder",
-             "socket": "a socket"}  # fmt: skip
+    found = {
+        "fifo": "a FIFO",
+        "link": "a link",
+        "dangling": "a link",
+        "folder": "a folder",
+        "socket": "a socket",
+    }
     try:
         os.mknod(folder / "device", stat.S_IFCHR | 0o666, os.makedev(1, 5))  # as /dev/zero
         found["device"] = "a device"
@@ -261,13 +272,48 @@ def test_gzip_gives_no_more_than_was_allowed():
 
 # What opens a file to write, or makes or moves one, by any name that Python has for it.
 WRITERS = {
-    "open", "fdopen", "write_text", "write_bytes", "touch", "mkdir", "makedirs", "rename",
-    "link", "symlink", "symlink_to", "hardlink_to", "mkfifo", "mknod", "truncate", "ftruncate",
-    "renames", "copy2", "copyfile", "copyfileobj", "copytree", "move", "make_archive",
-    "unpack_archive", "extractall", "extract", "save_file", "savez", "savez_compressed", "savetxt",
-    "tofile", "to_csv", "mkstemp", "mkdtemp", "NamedTemporaryFile", "TemporaryFile",
-    "TemporaryDirectory", "memmap", "dump", "read_text", "read_bytes",
-}  # fmt: skip
+    "open",
+    "fdopen",
+    "write_text",
+    "write_bytes",
+    "touch",
+    "mkdir",
+    "makedirs",
+    "rename",
+    "link",
+    "symlink",
+    "symlink_to",
+    "hardlink_to",
+    "mkfifo",
+    "mknod",
+    "truncate",
+    "ftruncate",
+    "renames",
+    "copy2",
+    "copyfile",
+    "copyfileobj",
+    "copytree",
+    "move",
+    "make_archive",
+    "unpack_archive",
+    "extractall",
+    "extract",
+    "save_file",
+    "savez",
+    "savez_compressed",
+    "savetxt",
+    "tofile",
+    "to_csv",
+    "mkstemp",
+    "mkdtemp",
+    "NamedTemporaryFile",
+    "TemporaryFile",
+    "TemporaryDirectory",
+    "memmap",
+    "dump",
+    "read_text",
+    "read_bytes",
+}
 # Calls of such names that do something else, or read what the user named.
 ALLOWED = {
     ("cli.py", "os.open"),  # /dev/null, for a reader that has gone

@@ -51,8 +51,18 @@ SAVED = {
     "a state dict": prefixed(""),
     **{
         f"under {key}": {key: prefixed(""), "epoch": 3, "optimizer": OPTIMIZER}
-        for key in ("net", "model", "model_state", "model_state_dict", "state_dict", "weights",
-                    "ema", "params", "network", "teacher")
+        for key in (
+            "net",
+            "model",
+            "model_state",
+            "model_state_dict",
+            "state_dict",
+            "weights",
+            "ema",
+            "params",
+            "network",
+            "teacher",
+        )
     },
     "nested": {"checkpoint": {"ema": {"state_dict": prefixed("")}}, "step": torch.tensor(7)},
     "compiled": prefixed("_orig_mod."),
@@ -75,13 +85,16 @@ SAVED = {
     "without counts of batches": {
         name: value for name, value in prefixed("").items() if "num_batches" not in name
     },
-}  # fmt: skip
+}
 
 
 def same(network, other, but=()):
     own = other.state_dict()
-    return all(torch.equal(value, own[name]) for name, value in network.state_dict().items()
-               if not name.endswith(but))  # fmt: skip
+    return all(
+        torch.equal(value, own[name])
+        for name, value in network.state_dict().items()
+        if not name.endswith(but)
+    )
 
 
 @pytest.mark.parametrize("name", SAVED)

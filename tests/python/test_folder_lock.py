@@ -24,9 +24,12 @@ def hold(tmp_path):
 
     def hold():
         process = subprocess.Popen(
-            [sys.executable, "-c", HOLD, tmp_path], text=True, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT / "python")},
-        )  # fmt: skip
+            [sys.executable, "-c", HOLD, tmp_path],
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "python")},
+        )
         started.append(process)
         assert process.stdout.readline() == "held\n"
         return process

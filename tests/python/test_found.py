@@ -17,9 +17,17 @@ from sense.evaluation.targets import open_run
 
 # One short step: the curve and the course, with starts of their own, break other images too.
 SHORT = Settings(
-    n=120, eps=0.08, steps=2, restarts=1, step_size=0.05, curve=(0.04, 0.08, 0.2), convergence=50,
-    batch=50, judge=False, seed=3,
-)  # fmt: skip
+    n=120,
+    eps=0.08,
+    steps=2,
+    restarts=1,
+    step_size=0.05,
+    curve=(0.04, 0.08, 0.2),
+    convergence=50,
+    batch=50,
+    judge=False,
+    seed=3,
+)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["each", "cascade"])
@@ -42,9 +50,13 @@ def test_the_worst_is_over_the_curve_at_radii_within_the_ball_and_over_the_cours
     assert sum(at[0.2].values()) < sum(at[0.08].values())  # not in the ball
     course = table(target.folder / "convergence_accuracy.csv")[-1]
     worst = [
-        rows["natural"][i] and rows["pgd"][i] and at[0.08][i] and at[0.04][i]
-        and rows["convergence"][i] for i in rows["natural"]
-    ]  # fmt: skip
+        rows["natural"][i]
+        and rows["pgd"][i]
+        and at[0.08][i]
+        and at[0.04][i]
+        and rows["convergence"][i]
+        for i in rows["natural"]
+    ]
     assert content["accuracy"]["worst"]["k"] == sum(worst)
     pgd = [rows["pgd"][i] for i in rows["pgd"]]
     assert sum(worst) < sum(pgd)
@@ -114,8 +126,13 @@ def test_rows_of_no_ball_and_of_larger_radii_are_left_out():
     add_convergence(content, record, [0], Settings(eps=0.0, norm="inf"), pytest.fail)
     assert list(record.predictions) == ["natural"]
     saved = []
-    add_curve(content, record, curve, Settings(eps=0.5, norm="inf"), lambda: saved.append(
-        list(record.predictions)))  # fmt: skip
+    add_curve(
+        content,
+        record,
+        curve,
+        Settings(eps=0.5, norm="inf"),
+        lambda: saved.append(list(record.predictions)),
+    )
     assert record.predictions["curve"] == [0, 0]
     assert saved == [["natural"]]  # evaluation.json tells of it before the rows are there
     assert not content["finished"]

@@ -37,6 +37,7 @@ def test_the_adjustment_is_that_of_r(one):
 def test_the_worst_of_each_image_is_counted_alike():
     rows = [
         Outcome(i, 3, attack, 3 if right else 0, right)
-        for attack, rights in FROZEN["worst"]["right"].items() for i, right in enumerate(rights)
-    ]  # fmt: skip
+        for attack, rights in FROZEN["worst"]["right"].items()
+        for i, right in enumerate(rights)
+    ]
     assert summarise(rows)[WORST].k == sum(FROZEN["worst"]["worst"])

@@ -55,8 +55,9 @@ def plain_small_cnn(model, x):
     parameters = model.state_dict()
 
     def layer(z, at):
-        return F.relu(F.conv2d(z, parameters[f"features.{at}.weight"],
-                               parameters[f"features.{at}.bias"]))  # fmt: skip
+        return F.relu(
+            F.conv2d(z, parameters[f"features.{at}.weight"], parameters[f"features.{at}.bias"])
+        )
 
     z = F.max_pool2d(layer(layer(x, 0), 2), 2)
     z = F.max_pool2d(layer(layer(z, 5), 7), 2).flatten(1)

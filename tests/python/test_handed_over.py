@@ -71,10 +71,26 @@ def test_what_is_wrong_is_said(in_folder, name, message):
 
 def test_a_factory_works_wherever_a_name_does(in_folder, tmp_path, capsys):
     run = tmp_path / "run"
-    train_main([
-        "--model", f"{in_folder}:Own", "--method", "nt", "--pretrain", "0", "--epochs", "1",
-        "--train-size", "500", "--monitor", "16", "--threads", "1", "--out", str(run),
-    ])  # fmt: skip
+    train_main(
+        [
+            "--model",
+            f"{in_folder}:Own",
+            "--method",
+            "nt",
+            "--pretrain",
+            "0",
+            "--epochs",
+            "1",
+            "--train-size",
+            "500",
+            "--monitor",
+            "16",
+            "--threads",
+            "1",
+            "--out",
+            str(run),
+        ]
+    )
     assert json.loads((run / "config.json").read_text())["config"]["model"] == f"{in_folder}:Own"
     name = f"{in_folder}:Own"
     quick = ["--steps", "2", "--restarts", "1", "--n", "50", "--no-judge"]
@@ -88,8 +104,18 @@ class Mine(nn.Sequential):
         super().__init__(nn.Flatten(), nn.Linear(784, 10))
 
 
-QUICK = Config(dataset="arrays", method="r-at", pretrain=0, epochs=2, batch_size=50, steps=2,
-               monitor=16, threads=1, lr=0.05, device="cpu")  # fmt: skip
+QUICK = Config(
+    dataset="arrays",
+    method="r-at",
+    pretrain=0,
+    epochs=2,
+    batch_size=50,
+    steps=2,
+    monitor=16,
+    threads=1,
+    lr=0.05,
+    device="cpu",
+)
 
 
 def test_an_object_is_trained_itself_and_noted_by_its_class(few, tmp_path):

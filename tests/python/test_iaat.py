@@ -8,8 +8,9 @@ from networks import conv_network, images_and_labels
 from sense.config import Config
 from sense.methods import Batch, build_method
 
-CONFIG = Config(method="iaat", eps=0.1, step_size=0.02, steps=4, warmup=2, gamma=0.03,
-                radius_rate=0.2)  # fmt: skip
+CONFIG = Config(
+    method="iaat", eps=0.1, step_size=0.02, steps=4, warmup=2, gamma=0.03, radius_rate=0.2
+)
 
 
 class Threshold(nn.Module):
@@ -32,10 +33,12 @@ def greys(*values):
 
 def after(radii, batch, epoch=2, **change):
     method = build_method(replace(CONFIG, **change), len(radii))
-    method.load_state_dict({
-        "values": torch.tensor(radii, dtype=torch.float64),
-        "updates": torch.zeros(len(radii)).long(),
-    })  # fmt: skip
+    method.load_state_dict(
+        {
+            "values": torch.tensor(radii, dtype=torch.float64),
+            "updates": torch.zeros(len(radii)).long(),
+        }
+    )
     step = method(Threshold(), batch, epoch)
     values = method.state_dict()["values"]
     torch.testing.assert_close(step.means["radius"], values)

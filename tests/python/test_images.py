@@ -49,10 +49,14 @@ def test_hash_sees_every_part(change):
 
 BAD = {
     "flat": ({"train_x": torch.zeros(4, 6)}, r"train images must be n x channels x height x width"),
-    "none": ({"train_x": torch.zeros(0, 1, 2, 3), "train_y": torch.zeros(0, dtype=torch.int64)},
-             "train images: there are none"),
-    "ones for white": ({"train_x": torch.arange(24).view(4, 1, 2, 3).remainder(2).byte()},
-                       "train images are whole numbers, 0 and 1 alone.* pass real numbers"),
+    "none": (
+        {"train_x": torch.zeros(0, 1, 2, 3), "train_y": torch.zeros(0, dtype=torch.int64)},
+        "train images: there are none",
+    ),
+    "ones for white": (
+        {"train_x": torch.arange(24).view(4, 1, 2, 3).remainder(2).byte()},
+        "train images are whole numbers, 0 and 1 alone.* pass real numbers",
+    ),
     "labels alone": ({"test_x": torch.zeros(0, 1, 2, 3)}, "test images: there are none"),
     "whole numbers": ({"train_x": floats().long()}, "must be uint8 or float32, got torch.int64"),
     "nan": ({"train_x": floats(math.nan, (2, 0, 1, 1))}, "NaN or infinite pixel, first in image 2"),
@@ -64,7 +68,7 @@ BAD = {
     "counted from 1": ({"train_y": torch.tensor([1, 2, 3, 1])}, "to 2 for 3 classes, got 1 to 3"),
     "negative label": ({"test_y": torch.tensor([-1, 0])}, "test labels must .* got -1 to 0"),
     "unlike": ({"test_x": torch.zeros(2, 1, 3, 2)}, r"images are \(1, 2, 3\), .*\(1, 3, 2\)"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("change", "message"), BAD.values(), ids=BAD)
@@ -82,8 +86,14 @@ def test_numpy_arrays_are_taken_and_any_whole_numbers_as_labels(dtype, labels):
     assert data.train_y.dtype == torch.int64
     assert data.test_x.shape == (4, 1, 5, 5)  # grey images need no dimension for channels
     assert torch.equal(data.train_x, torch.from_numpy(x.astype("float32")))
-    tensors = ImageData("torch", torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(x),
-                        torch.from_numpy(y), tuple("abcd"))  # fmt: skip
+    tensors = ImageData(
+        "torch",
+        torch.from_numpy(x),
+        torch.from_numpy(y),
+        torch.from_numpy(x),
+        torch.from_numpy(y),
+        tuple("abcd"),
+    )
     assert tensors.sha256 == data.sha256
 
 

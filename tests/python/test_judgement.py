@@ -7,9 +7,17 @@ from sense.evaluation.case import Check
 from sense.evaluation.judgement import CHECKS, Judgement, judge
 
 NAMES = [
-    "chance", "one-class", "randomness", "probabilities", "zero-gradients", "large-eps",
-    "one-step", "gradient-free", "convergence", "stronger-attack",
-]  # fmt: skip
+    "chance",
+    "one-class",
+    "randomness",
+    "probabilities",
+    "zero-gradients",
+    "large-eps",
+    "one-step",
+    "gradient-free",
+    "convergence",
+    "stronger-attack",
+]
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +38,18 @@ def test_every_sign_is_looked_for_once_and_a_defence_is_found_out(honest):
 def test_as_json_has_it():
     verdict = Judgement(5, 0.12345, (Check("randomness", "ok", 0.0, 1e-4, "the same"),))
     assert verdict.plain() == {
-        "images": 5, "seconds": 0.123,
-        "checks": [{"check": "randomness", "verdict": "ok", "value": 0.0, "threshold": 1e-4,
-                    "text": "the same"}],
-    }  # fmt: skip
+        "images": 5,
+        "seconds": 0.123,
+        "checks": [
+            {
+                "check": "randomness",
+                "verdict": "ok",
+                "value": 0.0,
+                "threshold": 1e-4,
+                "text": "the same",
+            }
+        ],
+    }
     assert verdict.warnings == []
 
 
@@ -48,8 +64,11 @@ def test_a_network_that_collapsed_is_named_and_its_attacks_are_not_blamed():
     labels = torch.arange(100) % 10
     right = (labels == 0).tolist()
     constant = told({"natural": right, "pgd": right}, labels, 0 * labels)
-    verdict = judge(constant.__class__(**{**vars(constant), "model": Constant(),
-                                          "images": torch.rand(100, 1, 4, 4)}))  # fmt: skip
+    verdict = judge(
+        constant.__class__(
+            **{**vars(constant), "model": Constant(), "images": torch.rand(100, 1, 4, 4)}
+        )
+    )
     assert [check.check for check in verdict.warnings] == ["chance", "one-class"]
     left = [check for check in verdict.checks if check.verdict == "not judged"]
     assert [check.check for check in left] == NAMES[4:]
@@ -60,9 +79,10 @@ def test_where_nothing_is_right_chance_alone_is_warned_of(honest):
     model, _, y = honest
     some = case(model, honest)
     wrong = vars(some) | {
-        "labels": (y + 1) % 10, "right": {"natural": torch.zeros(len(y), dtype=torch.bool)},
+        "labels": (y + 1) % 10,
+        "right": {"natural": torch.zeros(len(y), dtype=torch.bool)},
         "where": torch.tensor([], dtype=torch.long),
-    }  # fmt: skip
+    }
     verdict = judge(some.__class__(**wrong))
     assert [check.check for check in verdict.warnings] == ["chance"]
     assert verdict.images == 0

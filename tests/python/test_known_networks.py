@@ -74,8 +74,12 @@ def test_a_mistake_is_named():
         }
     }
     assert count_mistakes(result) == {
-        "warnings": 1, "groundless": 2, "false": 1, "expected": 1, "missed": 1,
-    }  # fmt: skip
+        "warnings": 1,
+        "groundless": 2,
+        "false": 1,
+        "expected": 1,
+        "missed": 1,
+    }
     assert as_table(result).splitlines()[2:] == [
         "| natural training | none |  | **false** |",
         "| untrained | right by chance | **missed** | - |",

@@ -10,8 +10,9 @@ ONE, TWO = Sum.of(b"one"), Sum.of(b"twice")
 
 def test_a_sum_is_sha256_and_size():
     assert Sum.of(b"abc").plain() == {
-        "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "bytes": 3,
-    }  # fmt: skip
+        "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+        "bytes": 3,
+    }
 
 
 @pytest.mark.parametrize(
@@ -53,22 +54,41 @@ GOOD = {"sha256": "0" * 64, "bytes": 3}
 @pytest.mark.parametrize(
     "content",
     [
-        "", "{", "[]", "{}", '{"format": 1}', '{"format": 1, "files": []}',
-        '{"format": 2, "files": {}}', '{"format": true, "files": {}}',
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"format": 1}',
+        '{"format": 1, "files": []}',
+        '{"format": 2, "files": {}}',
+        '{"format": true, "files": {}}',
         '{"format": 1, "files": {}, "more": 1}',
         *(
             json.dumps({"format": 1, "files": {"config.json": told}})
             for told in (
-                None, [], "x", {}, {"sha256": "0" * 64}, {"bytes": 3}, GOOD | {"bytes": -1},
-                GOOD | {"bytes": True}, GOOD | {"bytes": 3.5}, GOOD | {"sha256": "0" * 63},
-                GOOD | {"sha256": "G" * 64}, GOOD | {"sha256": 0}, GOOD | {"more": 1},
-                GOOD | {"grows": False}, GOOD | {"grows": 1}, GOOD | {"next": "x"},
-                GOOD | {"next": GOOD | {"next": GOOD}}, {"next": None},
+                None,
+                [],
+                "x",
+                {},
+                {"sha256": "0" * 64},
+                {"bytes": 3},
+                GOOD | {"bytes": -1},
+                GOOD | {"bytes": True},
+                GOOD | {"bytes": 3.5},
+                GOOD | {"sha256": "0" * 63},
+                GOOD | {"sha256": "G" * 64},
+                GOOD | {"sha256": 0},
+                GOOD | {"more": 1},
+                GOOD | {"grows": False},
+                GOOD | {"grows": 1},
+                GOOD | {"next": "x"},
+                GOOD | {"next": GOOD | {"next": GOOD}},
+                {"next": None},
             )
         ),
         '{"format": 1, "files": {"a": {"sha256": "x", "bytes": 1}, "a": {}}}',
     ],
-)  # fmt: skip
+)
 def test_a_manifest_of_another_form_is_refused_with_what_to_do(tmp_path, content):
     (tmp_path / MANIFEST).write_text(content)
     with pytest.raises(InputError, match=rf"{MANIFEST}.*python -m sense.seal"):

@@ -17,8 +17,9 @@ OPTIONS = {"eps": 0.5, "step_size": 0.2, "steps": 5}
 def test_reaches_the_maximum_of_a_linear_model(norm):
     w = torch.tensor([1.0, -2.0, 3.0, 0.5], dtype=torch.float64)
     x, y = torch.rand(5, 4, dtype=torch.float64), torch.zeros(5, dtype=torch.int64)
-    x_adv = margin_pgd(linear_network(w), x, y, eps=0.3, step_size=0.05, steps=60, norm=norm,
-                       bounds=(-9, 9))  # fmt: skip
+    x_adv = margin_pgd(
+        linear_network(w), x, y, eps=0.3, step_size=0.05, steps=60, norm=norm, bounds=(-9, 9)
+    )
     dual = {math.inf: w.abs().sum(), 2: w.norm(), 1: w.abs().max()}[norm]
     torch.testing.assert_close((x_adv - x) @ w, (0.3 * dual).expand(5), rtol=1e-6, atol=0)
 

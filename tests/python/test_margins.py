@@ -17,26 +17,40 @@ def test_known_margins_of_a_linear_network(norm, dual, near):
     of 2.5 eps in all leave a part of the random start in the direction."""
     expected = -(X @ W) / torch.linalg.vector_norm(W, ord=dual)
     points, distance = boundary_points(
-        linear_network(W), X, torch.zeros(2).long(), eps=torch.full((2,), 0.05).double(),
-        farthest=1.0, steps=100, norm=norm, searches=30,
-    )  # fmt: skip
+        linear_network(W),
+        X,
+        torch.zeros(2).long(),
+        eps=torch.full((2,), 0.05).double(),
+        farthest=1.0,
+        steps=100,
+        norm=norm,
+        searches=30,
+    )
     torch.testing.assert_close(distance, expected, rtol=near, atol=0)
     torch.testing.assert_close(points @ W, torch.zeros(2).double(), rtol=0, atol=1e-4)
 
 
 def test_ten_searches_narrow_it_to_a_thousandth():
     _, distance = boundary_points(
-        linear_network(W), X, torch.zeros(2).long(), eps=torch.full((2,), 0.05).double(),
-        farthest=1.0, steps=20,
-    )  # fmt: skip
+        linear_network(W),
+        X,
+        torch.zeros(2).long(),
+        eps=torch.full((2,), 0.05).double(),
+        farthest=1.0,
+        steps=20,
+    )
     assert (distance - -(X @ W) / W.abs().sum()).abs().max() < 2**-9
 
 
 def test_a_boundary_out_of_reach_gives_the_farthest_distance():
     _, distance = boundary_points(
-        linear_network(W), X, torch.zeros(2).long(), eps=torch.full((2,), 0.01).double(),
-        farthest=0.02, steps=5,
-    )  # fmt: skip
+        linear_network(W),
+        X,
+        torch.zeros(2).long(),
+        eps=torch.full((2,), 0.01).double(),
+        farthest=0.02,
+        steps=5,
+    )
     torch.testing.assert_close(distance, torch.full((2,), 0.02).double(), rtol=1e-3, atol=0)
 
 
@@ -50,9 +64,14 @@ def test_points_found_are_unsure_and_the_network_is_left_alone():
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     x, y = x[right], y[right]
     points, distance = boundary_points(
-        network, x, y, eps=torch.full((len(x),), 0.05).double(), farthest=0.3, steps=10,
+        network,
+        x,
+        y,
+        eps=torch.full((len(x),), 0.05).double(),
+        farthest=0.3,
+        steps=10,
         searches=25,
-    )  # fmt: skip
+    )
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
     network.eval()
     inside = (distance < 0.29) & ((points >= 0) & (points <= 1)).flatten(1).all(1)

@@ -24,8 +24,10 @@ def test_the_runner_up_is_never_the_class_itself():
     logits = torch.tensor([[5.0, 1.0, 0.0], [0.0, 5.0, 1.0]]).double()
     boosted, _ = mart_losses(logits, logits, torch.tensor([0, 0]))
     q = logits.softmax(1)
-    expected = [-math.log(q[0, 0]) - math.log(1.0001 - q[0, 1]),
-                -math.log(q[1, 0]) - math.log(1.0001 - q[1, 1])]  # fmt: skip
+    expected = [
+        -math.log(q[0, 0]) - math.log(1.0001 - q[0, 1]),
+        -math.log(q[1, 0]) - math.log(1.0001 - q[1, 1]),
+    ]
     assert boosted.tolist() == pytest.approx(expected, rel=1e-6)
 
 

@@ -42,8 +42,12 @@ def literal_loss(network, x_adv, y):
 
 
 def ball(config):
-    return {"eps": config.eps, "step_size": config.step_size, "steps": config.steps,
-            "norm": config.lp}  # fmt: skip
+    return {
+        "eps": config.eps,
+        "step_size": config.step_size,
+        "steps": config.steps,
+        "norm": config.lp,
+    }
 
 
 @pytest.mark.parametrize("norm", ["inf", "2"])
@@ -126,10 +130,19 @@ def test_where_an_attack_starts_unless_told(network, batch, method, option, star
 def test_options_reach_the_attack():
     attack = build_method(replace(SENSE, norm="2", stage_test="start", random_start=True)).attack
     assert attack.keywords == {
-        "c": 0.6, "eps": 0.03, "step_size": 0.01, "steps": 4, "norm": 2.0,
-        "random_start": True, "stage_test": "start", "boundary": "revert", "bisections": 8,
-        "mode": "evaluation", "compact_every": None, "l2_form": "paper",
-    }  # fmt: skip
+        "c": 0.6,
+        "eps": 0.03,
+        "step_size": 0.01,
+        "steps": 4,
+        "norm": 2.0,
+        "random_start": True,
+        "stage_test": "start",
+        "boundary": "revert",
+        "bisections": 8,
+        "mode": "evaluation",
+        "compact_every": None,
+        "l2_form": "paper",
+    }
     assert build_method(replace(R_AT, norm="inf")).attack.keywords["norm"] == math.inf
 
 

@@ -32,9 +32,11 @@ def test_no_test_image_is_a_training_image(sample):
 
 def write_folder(folder, labels=(0, 11, 3), images=(3, 5, 7), zipped=True):
     arrays = {
-        "train_x": np.full(images, 7), "train_y": np.array(labels),
-        "test_x": np.full((2, *images[1:]), 9), "test_y": np.array([0, 1]),
-    }  # fmt: skip
+        "train_x": np.full(images, 7),
+        "train_y": np.array(labels),
+        "test_x": np.full((2, *images[1:]), 9),
+        "test_y": np.array([0, 1]),
+    }
     for part, name in FILES.items():
         path = folder / f"{name}.gz"
         write_idx(path, arrays[part].astype(np.uint8))

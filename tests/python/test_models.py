@@ -39,13 +39,21 @@ def test_cifar10_networks_have_the_size_of_the_papers(name, parameters):
 def test_authors_wide_resnets_have_their_size():
     """Counted by hand: 3 x 3 convolutions of each block, 1 x 1 shortcuts or none, norms."""
     w = (64, 128, 256)
-    convolutions = 9 * (3 * 16 + 16 * w[0] + 7 * w[0] ** 2 + w[0] * w[1] + 7 * w[1] ** 2
-                        + w[1] * w[2] + 7 * w[2] ** 2)  # fmt: skip
+    convolutions = 9 * (
+        3 * 16
+        + 16 * w[0]
+        + 7 * w[0] ** 2
+        + w[0] * w[1]
+        + 7 * w[1] ** 2
+        + w[1] * w[2]
+        + 7 * w[2] ** 2
+    )
     shortcuts = 16 * w[0] + w[0] * w[1] + w[1] * w[2]
     norms = 2 * (16 + 8 * w[0] + 8 * w[1] + 8 * w[2])
     w = (160, 320, 640)
-    plain = 9 * (3 * w[0] + 10 * w[0] ** 2 + w[0] * w[1] + 9 * w[1] ** 2 + w[1] * w[2]
-                 + 9 * w[2] ** 2)  # fmt: skip
+    plain = 9 * (
+        3 * w[0] + 10 * w[0] ** 2 + w[0] * w[1] + 9 * w[1] ** 2 + w[1] * w[2] + 9 * w[2] ** 2
+    )
     with torch.device("meta"):
         found = size(build_model("wrn-28-4", (3, 32, 32), 10))
         assert found == convolutions + shortcuts + norms + 256 * 10 + 10
@@ -56,8 +64,16 @@ def test_small_cnn_has_the_size_of_tradess():
     assert size(build_model("small-cnn", (1, 28, 28), 10)) == 312_202
 
 
-NETWORKS = ["small-cnn", "capacity-1", "capacity-3", "cifar-cnn-1", "cifar-cnn-2", "resnet20",
-            "wrn-10-2", "iaat-wrn-8-2"]  # fmt: skip
+NETWORKS = [
+    "small-cnn",
+    "capacity-1",
+    "capacity-3",
+    "cifar-cnn-1",
+    "cifar-cnn-2",
+    "resnet20",
+    "wrn-10-2",
+    "iaat-wrn-8-2",
+]
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -72,10 +72,17 @@ def test_held_out_images_are_monitored_and_not_trained_on(few, tiny):
 def test_sorted_images_give_the_accuracy_of_all_classes(tmp_path, sample, tiny):
     """A network that was shown some classes only is right on these alone."""
     order = sample.train_y[:2000].argsort(stable=True)
-    data = ImageData("sorted", sample.train_x[order], sample.train_y[order], sample.test_x[:10],
-                     sample.test_y[:10], sample.classes)  # fmt: skip
-    config = replace(tiny, method="nt", model="capacity-1", validation=400, pretrain=0, epochs=2,
-                     lr=0.05)  # fmt: skip
+    data = ImageData(
+        "sorted",
+        sample.train_x[order],
+        sample.train_y[order],
+        sample.test_x[:10],
+        sample.test_y[:10],
+        sample.classes,
+    )
+    config = replace(
+        tiny, method="nt", model="capacity-1", validation=400, pretrain=0, epochs=2, lr=0.05
+    )
     model = fit(config, tmp_path / "run", data=data)
     x, y = sample.test_x.float() / 255, sample.test_y
     with torch.no_grad():
@@ -92,8 +99,15 @@ def test_the_best_epoch_is_kept_and_a_stopped_run_keeps_it_too(tmp_path, few, ti
     told = lines(tmp_path / "whole")
     count = "natural_correct" if method == "nt" else "robust_correct"
     own = [line for line in told if line["phase"] == "train"]
-    best = max(own, key=lambda line: (line[count], line["natural_correct"], line["robust_correct"],
-                                      line["epoch"]))  # fmt: skip
+    best = max(
+        own,
+        key=lambda line: (
+            line[count],
+            line["natural_correct"],
+            line["robust_correct"],
+            line["epoch"],
+        ),
+    )
     assert told[-1]["kept_epoch"] == best["epoch"]
     short = replace(config, keep="last", epochs=best["epoch"] - config.pretrain)
     fit(short, tmp_path / "short", data=few)
@@ -135,8 +149,9 @@ def test_what_is_held_out_is_no_other_run_resumed(tmp_path, few, tiny):
 def test_data_without_tests_can_be_trained_on_and_not_evaluated(tmp_path, few, tiny):
     from sense.evaluate import evaluate_run
 
-    data = ImageData("untested", few.train_x, few.train_y, few.test_x[:0], few.test_y[:0],
-                     few.classes)  # fmt: skip
+    data = ImageData(
+        "untested", few.train_x, few.train_y, few.test_x[:0], few.test_y[:0], few.classes
+    )
     fit(replace(tiny, method="nt", **HELD), tmp_path / "run", data=data)
     with pytest.raises(InputError, match="untested has no test images to evaluate on"):
         evaluate_run(tmp_path / "run", data=data)

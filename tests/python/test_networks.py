@@ -27,11 +27,22 @@ from sense.train import fit
 
 SIDE, CLASSES = 6, 3
 CONFIG = Config(
-    dataset="arrays", pretrain=0, epochs=1, batch_size=8, lr=0.05, steps=2, step_size=0.05, eps=0.1,
-    c=0.4, monitor=8, threads=1, device="cpu",
-)  # fmt: skip
-SETTINGS = Settings(attacks=("natural", "fgsm", "pgd"), eps=0.05, steps=2, restarts=1, batch=8,
-                    judge=False)  # fmt: skip
+    dataset="arrays",
+    pretrain=0,
+    epochs=1,
+    batch_size=8,
+    lr=0.05,
+    steps=2,
+    step_size=0.05,
+    eps=0.1,
+    c=0.4,
+    monitor=8,
+    threads=1,
+    device="cpu",
+)
+SETTINGS = Settings(
+    attacks=("natural", "fgsm", "pgd"), eps=0.05, steps=2, restarts=1, batch=8, judge=False
+)
 
 
 def data(n=20):
@@ -111,8 +122,9 @@ def in_evaluation_mode():
 
 
 def lazy():
-    return nn.Sequential(nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(),
-                         nn.LazyLinear(CLASSES))  # fmt: skip
+    return nn.Sequential(
+        nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(), nn.LazyLinear(CLASSES)
+    )
 
 
 def parametrised():
@@ -146,10 +158,17 @@ WORK = {
     "dict with logits": lambda: Gives(lambda out: {"logits": out, "loss": None}),
     "more outputs than classes": lambda: layers(last=CLASSES + 2),
     "log probabilities": lambda: Gives(lambda out: out.log_softmax(1)),
-}  # fmt: skip
+}
 # In these it matters which method it is and in which mode the attack sees them.
-QUICK = {"dropout", "batch norm", "batch norm, cumulative", "batch norm of one number", "frozen",
-         "registered twice", "dict with logits"}  # fmt: skip
+QUICK = {
+    "dropout",
+    "batch norm",
+    "batch norm, cumulative",
+    "batch norm of one number",
+    "frozen",
+    "registered twice",
+    "dict with logits",
+}
 QUIETLY = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
 
@@ -175,8 +194,10 @@ def test_each_works_from_training_to_evaluation(tmp_path, name):
     assert found["finished"]
     with torch.no_grad():
         expected, logits = network(images.test_x), fresh(images.test_x)
-    before = [getattr(out, "logits", out["logits"] if isinstance(out, dict) else out)
-              for out in (expected, logits)]  # fmt: skip
+    before = [
+        getattr(out, "logits", out["logits"] if isinstance(out, dict) else out)
+        for out in (expected, logits)
+    ]
     torch.testing.assert_close(*before, rtol=0, atol=1e-6)
     assert found["accuracy"]["natural"]["k"] == int((before[0].argmax(1) == images.test_y).sum())
 
@@ -246,7 +267,7 @@ REFUSED = {
     "no gradients": (lambda: Gives(torch.Tensor.detach), "no gradients with respect to its images"),
     "in place": (Grown, "in place"),
     "on the meta device": (lambda: layers().to("meta"), "on the meta device"),
-}  # fmt: skip
+}
 
 
 def message_of(call):
@@ -300,8 +321,14 @@ def test_a_batch_of_one_image_is_refused_where_batch_norm_cannot_take_it(tmp_pat
 def test_what_the_caller_set_changes_nothing(tmp_path, context):
     images = data()
     config = replace(CONFIG, method="sense", model="capacity-1", dataset="arrays")
-    images = ImageData("big", F.interpolate(images.train_x, 28), images.train_y,
-                       F.interpolate(images.test_x, 28), images.test_y, images.classes)  # fmt: skip
+    images = ImageData(
+        "big",
+        F.interpolate(images.train_x, 28),
+        images.train_y,
+        F.interpolate(images.test_x, 28),
+        images.test_y,
+        images.classes,
+    )
     fit(config, tmp_path / "one", data=images)
     evaluate_run(tmp_path / "one", SETTINGS, data=images)
     contexts = {"inference mode": torch.inference_mode, "no gradients": torch.no_grad}

@@ -28,8 +28,10 @@ def test_rows_are_on_the_disk_as_soon_as_they_are_added(locked, tmp_path):
     assert path.read_bytes().endswith(b"correct\n2,1,natural,1,1\n5,0,natural,1,0\n")
     assert rows.outcomes() == [Outcome(2, 1, "natural", 1, 1), Outcome(5, 0, "natural", 1, 0)]
     assert (rows.done("natural"), rows.complete("natural"), rows.unfinished()) == (
-        2, False, ["natural"],
-    )  # fmt: skip
+        2,
+        False,
+        ["natural"],
+    )
 
 
 def test_cut_at_any_byte_it_goes_on_to_the_same_file(locked, tmp_path):
@@ -81,9 +83,18 @@ def test_another_key_has_its_own_column(locked, tmp_path):
 
 @pytest.mark.parametrize(
     "line",
-    ["3,1,natural,1,1", "2,0,natural,1,0", "2,1,natural,1", "2,1,,1,1", "2,1,pgd,1,0",
-     "2,1,pgd,x,0", "2,1,pgd,-1,0", "2,1,pgd,1.0,0", "rubbish"],
-)  # fmt: skip
+    [
+        "3,1,natural,1,1",
+        "2,0,natural,1,0",
+        "2,1,natural,1",
+        "2,1,,1,1",
+        "2,1,pgd,1,0",
+        "2,1,pgd,x,0",
+        "2,1,pgd,-1,0",
+        "2,1,pgd,1.0,0",
+        "rubbish",
+    ],
+)
 def test_other_images_and_damage_are_refused(locked, line):
     locked.write({OUTCOMES: f"image,label,attack,prediction,correct\n{line}\n"})
     with pytest.raises(ValueError, match=r"other images than these, or is damaged.*--overwrite"):
@@ -112,10 +123,18 @@ HEAD = "image,label,attack,prediction,correct\n"
 
 @pytest.mark.parametrize(
     "text",
-    ["", "image,label,attack\n2,1,pgd\n", HEAD + "2,1,pgd,1\n", HEAD + "2,1,pgd,1,0\n",
-     HEAD + "2,1,pgd,x,0\n", HEAD + "2,1,pgd,1,1,1\n", HEAD + "\n2,1,pgd,1,1\n",
-     HEAD + "99999999999999999999,1,pgd,1,1\n", HEAD + "2,1,\u2028,1,1\n"],
-)  # fmt: skip
+    [
+        "",
+        "image,label,attack\n2,1,pgd\n",
+        HEAD + "2,1,pgd,1\n",
+        HEAD + "2,1,pgd,1,0\n",
+        HEAD + "2,1,pgd,x,0\n",
+        HEAD + "2,1,pgd,1,1,1\n",
+        HEAD + "\n2,1,pgd,1,1\n",
+        HEAD + "99999999999999999999,1,pgd,1,1\n",
+        HEAD + "2,1,\u2028,1,1\n",
+    ],
+)
 def test_rows_that_were_never_written_are_refused_with_the_file(locked, tmp_path, text):
     locked.write({OUTCOMES: text})
     with pytest.raises(ValueError, match=OUTCOMES):

@@ -21,8 +21,17 @@ def test_reaches_the_maximum_of_a_linear_model(norm):
         2: w / w.norm(),
         1: torch.tensor([0.0, 0.0, 1.0, 0.0], dtype=torch.float64),
     }[norm]
-    x_adv = pgd(linear_network(w), x, y, eps=0.3, step_size=0.05, steps=60, norm=norm,
-                random_start=False, bounds=(-9, 9))  # fmt: skip
+    x_adv = pgd(
+        linear_network(w),
+        x,
+        y,
+        eps=0.3,
+        step_size=0.05,
+        steps=60,
+        norm=norm,
+        random_start=False,
+        bounds=(-9, 9),
+    )
     torch.testing.assert_close(x_adv, x + 0.3 * farthest, rtol=0, atol=1e-10)
 
 
@@ -93,8 +102,14 @@ def test_leaves_the_model_and_the_images_as_they_were(attack):
 def test_modes_are_restored_after_an_error():
     network = conv_network()
     with pytest.raises(RuntimeError):
-        pgd(network, torch.rand(2, 5, 8, 8), torch.zeros(2, dtype=torch.int64), eps=0.1,
-            step_size=0.1, steps=1)  # fmt: skip
+        pgd(
+            network,
+            torch.rand(2, 5, 8, 8),
+            torch.zeros(2, dtype=torch.int64),
+            eps=0.1,
+            step_size=0.1,
+            steps=1,
+        )
     assert all(module.training for module in network.modules())
 
 
@@ -132,8 +147,13 @@ def test_eps_zero_gives_the_images_back(norm):
 def test_agrees_with_foolbox_image_by_image(sample, norm, eps):
     model = oracles.trained("nt", torch.float64)
     x, y = sample.test_x[:60].double() / 255, sample.test_y[:60]
-    options = {"eps": eps, "step_size": eps / 4, "steps": 10, "norm": norm,
-               "start": random_point(x, eps, norm, (0, 1))}  # fmt: skip
+    options = {
+        "eps": eps,
+        "step_size": eps / 4,
+        "steps": 10,
+        "norm": norm,
+        "start": random_point(x, eps, norm, (0, 1)),
+    }
     ours, theirs = pgd(model, x, y, **options), oracles.pgd(model, x, y, **options)
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-9)
     verdicts = oracles.broken(model, ours, y)

@@ -26,10 +26,17 @@ def run(trained, tmp_path_factory):
 
 
 OTHER = {
-    "eps": {"eps": 0.2}, "norm": {"norm": "2"}, "seed": {"seed": 1}, "batch": {"batch": 5},
-    "cascade": {"cascade": True}, "n": {"n": 10}, "draw": {"draw": 0},
-    "an attack": {"steps": 2}, "the curve": {"curve": (0.03,)}, "the course": {"convergence": 3},
-}  # fmt: skip
+    "eps": {"eps": 0.2},
+    "norm": {"norm": "2"},
+    "seed": {"seed": 1},
+    "batch": {"batch": 5},
+    "cascade": {"cascade": True},
+    "n": {"n": 10},
+    "draw": {"draw": 0},
+    "an attack": {"steps": 2},
+    "the curve": {"curve": (0.03,)},
+    "the course": {"convergence": 3},
+}
 
 
 @pytest.mark.parametrize("which", OTHER)
@@ -57,8 +64,9 @@ def test_each_goes_on_where_it_lies_and_the_first_is_untouched(run):
     for settings in (second, third, second, third):
         assert evaluate_run(folder, settings, data=data)["options"]["eps"] == settings.eps
     assert sorted(path.name for path in folder.glob("evaluation-*")) == [
-        "evaluation-2", "evaluation-3",
-    ]  # fmt: skip
+        "evaluation-2",
+        "evaluation-3",
+    ]
     assert read_evaluation(folder / "evaluation-2")["options"]["eps"] == 0.2
     assert read_evaluation(folder / "evaluation-3")["options"]["eps"] == 0.3
     assert read_outcomes(folder) == before

@@ -32,20 +32,26 @@ SETTINGS = Settings(attacks=("pgd",), eps=0.05, steps=1, restarts=1, n=10, judge
 
 def state():
     return {
-        "threads": torch.get_num_threads(), "interop": torch.get_num_interop_threads(),
-        "dtype": torch.get_default_dtype(), "gradients": torch.is_grad_enabled(),
+        "threads": torch.get_num_threads(),
+        "interop": torch.get_num_interop_threads(),
+        "dtype": torch.get_default_dtype(),
+        "gradients": torch.is_grad_enabled(),
         "matmul": torch.backends.cuda.matmul.fp32_precision,
         "convolution": torch.backends.cudnn.conv.fp32_precision,
         "benchmark": torch.backends.cudnn.benchmark,
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "recompile": process_settings._recompile_limit(),
-        "random": torch.get_rng_state().tolist(), "numpy": str(np.random.get_state()),
-        "path": list(sys.path), "environment": dict(os.environ), "folder": os.getcwd(),
-        "filters": list(warnings.filters), "tracer": sys.gettrace(),
+        "random": torch.get_rng_state().tolist(),
+        "numpy": str(np.random.get_state()),
+        "path": list(sys.path),
+        "environment": dict(os.environ),
+        "folder": os.getcwd(),
+        "filters": list(warnings.filters),
+        "tracer": sys.gettrace(),
         "signals": [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
         "logs": [logging.getLogger(name).level for name in ("", "pooch", "auto-attack", "torch")],
         "keeping": process_settings._keeping,
-    }  # fmt: skip
+    }
 
 
 class Allocator:
@@ -83,8 +89,11 @@ def calls(trained, few, tiny, tmp_path):
         (folder / "model.safetensors").read_bytes(),
     )
     fast = replace(tiny, method="sense", epochs=1, threads=2, random_start=True)
-    arrays = {"x": np.asarray(few.train_x[:, 0].float() / 255), "y": few.train_y.numpy(),
-              "classes": list(few.classes)}  # fmt: skip
+    arrays = {
+        "x": np.asarray(few.train_x[:, 0].float() / 255),
+        "y": few.train_y.numpy(),
+        "classes": list(few.classes),
+    }
     plain = {"model": "capacity-1", "method": "nt", "epochs": 1.0, "threads": 2.0}
     return {
         "fit": lambda: fit(fast, tmp_path / "run", data=few),
@@ -95,21 +104,27 @@ def calls(trained, few, tiny, tmp_path):
         "evaluate, an error": lambda: evaluate(model, data.test_x[:8], y + 90, SETTINGS),
         "evaluate_run": lambda: evaluate_run(folder, SETTINGS, data=data, out=tmp_path / "one"),
         "evaluate_run, an interrupt": lambda: evaluate_run(
-            folder, SETTINGS, data=data, out=tmp_path / "two", stop=interrupted),
+            folder, SETTINGS, data=data, out=tmp_path / "two", stop=interrupted
+        ),
         "make_examples": lambda: make_examples(open_run(folder, data=data), SETTINGS, n=2),
         "predict": lambda: bridge.predict(text, weights, np.asarray(x[:, 0])),
         "predict, an error": lambda: bridge.predict(text, weights[:-1], np.asarray(x[:, 0])),
         "train": lambda: bridge.train(plain, None, str(tmp_path / "r"), images=arrays),
         "evaluate a fit": lambda: bridge.evaluate(
-            text, weights, str(tmp_path / "three"), {"attacks": ["pgd"], "steps": 1.0, "n": 5.0},
-            images={"x_test": np.asarray(x[:, 0]), "y_test": y.tolist()}, threads=2),
+            text,
+            weights,
+            str(tmp_path / "three"),
+            {"attacks": ["pgd"], "steps": 1.0, "n": 5.0},
+            images={"x_test": np.asarray(x[:, 0]), "y_test": y.tolist()},
+            threads=2,
+        ),
         "compare": lambda: compare({"a": folder, "b": folder}),
         "pgd": lambda: pgd(model, x, y, eps=0.1, step_size=0.1, steps=1, random_start=False),
         "sensible": lambda: sensible(model, x, y, eps=0.1, step_size=0.1, steps=1, c=0.5),
         "square": lambda: square(model, x, y, eps=0.1, queries=3),
         "autoattack": lambda: autoattack(model, x, y, eps=0.1, parts=["apgd-ce"]),
         "autoattack, an error": lambda: autoattack(model, x * torch.nan, y, eps=0.1),
-    }  # fmt: skip
+    }
 
 
 def interrupted():
@@ -199,8 +214,11 @@ with freed_memory_kept():
 def test_the_next_pass_need_not_ask_the_system_for_memory():
     """48 MB are 11,719 pages of 4 KiB."""
     done = subprocess.run(
-        [sys.executable, "-c", PAGES], check=True, capture_output=True, text=True,
+        [sys.executable, "-c", PAGES],
+        check=True,
+        capture_output=True,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT / "python")},
-    )  # fmt: skip
+    )
     before, after = map(int, done.stdout.split())
     assert after < 100 < 5000 < before

@@ -7,8 +7,16 @@ from sense.methods import Step
 from sense.progress import Progress, Tally, epoch_line
 
 NAN = math.nan
-LINE = {"epoch": 3, "phase": "train", "loss": 0.5, "monitored": 200, "monitored_on": "validation",
-        "natural_correct": 100, "robust_correct": 50, "seconds": 1.25}  # fmt: skip
+LINE = {
+    "epoch": 3,
+    "phase": "train",
+    "loss": 0.5,
+    "monitored": 200,
+    "monitored_on": "validation",
+    "natural_correct": 100,
+    "robust_correct": 50,
+    "seconds": 1.25,
+}
 
 
 def test_sums_of_an_epoch():
@@ -30,8 +38,11 @@ def test_sums_over_processes():
     stages, gaps = torch.tensor([0, 2, 1], dtype=torch.uint8), torch.tensor([NAN, NAN, 0.25])
     step = Step(torch.tensor(1.5), stages, {"stage_b_gap": gaps})
     assert Tally.of(step, 3, lambda numbers: [3 * number for number in numbers]) == (
-        13.5, 9, [3, 3, 3], {"stage_b_gap": [0.75, 3]},
-    )  # fmt: skip
+        13.5,
+        9,
+        [3, 3, 3],
+        {"stage_b_gap": [0.75, 3]},
+    )
     assert Tally.of(step, 0) == (0.0, 0, [0, 0, 0], {"stage_b_gap": [0.0, 0]})
 
 

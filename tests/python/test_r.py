@@ -41,9 +41,16 @@ class Logistic(nn.Module):
 def python_points(x, y, w, b, *, eps, step_size, steps, c, norm):
     labels = torch.tensor((y + 1) // 2)
     points = sensible(
-        Logistic(w, b), torch.tensor(x), labels, eps=eps, step_size=step_size, steps=steps, c=c,
-        norm=norm, bounds=(-math.inf, math.inf),
-    )  # fmt: skip
+        Logistic(w, b),
+        torch.tensor(x),
+        labels,
+        eps=eps,
+        step_size=step_size,
+        steps=steps,
+        c=c,
+        norm=norm,
+        bounds=(-math.inf, math.inf),
+    )
     return points.numpy()
 
 
@@ -55,9 +62,17 @@ def test_sensible_step_equals_the_core(in_r, norm, steps, step_size, c):
     clusters = r.three_clusters(400, m=2.0, sigma=0.9, seed=1)
     w, b, eps = [1.5, 0.6], -0.2, 0.6
     frame = r.sensible_step(
-        clusters.x, clusters.y, w, b, eps=eps, c=c, K=steps, step_size=step_size, norm=norm,
+        clusters.x,
+        clusters.y,
+        w,
+        b,
+        eps=eps,
+        c=c,
+        K=steps,
+        step_size=step_size,
+        norm=norm,
         boundary="revert",
-    )  # fmt: skip
+    )
     core = python_points(
         clusters.x, clusters.y, w, b, eps=eps, step_size=step_size, steps=steps, c=c, norm=norm
     )

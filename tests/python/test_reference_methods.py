@@ -18,8 +18,9 @@ ATTACK = {"eps": 0.03, "step_size": 0.01, "steps": 4}
 BASE = Config(**ATTACK, pretrain=0)
 N, TRAINING_SET, SEED = 24, 50, 3
 POSITION = torch.randperm(TRAINING_SET, generator=torch.Generator().manual_seed(1))[:N]
-REMEMBERED = (torch.rand(TRAINING_SET, dtype=torch.float64,
-                         generator=torch.Generator().manual_seed(2)) * 0.05)  # fmt: skip
+REMEMBERED = (
+    torch.rand(TRAINING_SET, dtype=torch.float64, generator=torch.Generator().manual_seed(2)) * 0.05
+)
 MARGINS = {"d_max": 0.05, "eps_min": 0.01}
 
 
@@ -34,28 +35,32 @@ def mean_ce(network, images, y):
 def r_at(network, x, y):
     draw = torch.empty_like(x).uniform_(-0.03, 0.03)
     start = (x + draw).clamp(0, 1)
-    return mean_ce(network, reference.pgd(network, x, y, norm=float("inf"), start=start,
-                                          **ATTACK), y)  # fmt: skip
+    return mean_ce(
+        network, reference.pgd(network, x, y, norm=float("inf"), start=start, **ATTACK), y
+    )
 
 
 def sense(network, x, y):
-    return mean_ce(network, reference.sensible(network, x, y, c=0.6, norm=float("inf"),
-                                               **ATTACK).x_adv, y)  # fmt: skip
+    return mean_ce(
+        network, reference.sensible(network, x, y, c=0.6, norm=float("inf"), **ATTACK).x_adv, y
+    )
 
 
 def mma(norm, eps_scale=1.0, **options):
     def loss(network, x, y):
         sizes = {name: value * eps_scale for name, value in MARGINS.items()}
-        return literal.mma(network, x, y, memory(), steps=4, norm=norm, natural_part=1 / 3,
-                           **sizes, **options)[0]  # fmt: skip
+        return literal.mma(
+            network, x, y, memory(), steps=4, norm=norm, natural_part=1 / 3, **sizes, **options
+        )[0]
 
     return loss
 
 
 def iaat(epoch, **options):
     def loss(network, x, y):
-        return literal.iaat(network, x, y, memory(), epoch, warmup=2, gamma=0.01, rate=0.3,
-                            **ATTACK, **options)[0]  # fmt: skip
+        return literal.iaat(
+            network, x, y, memory(), epoch, warmup=2, gamma=0.01, rate=0.3, **ATTACK, **options
+        )[0]
 
     return loss
 
@@ -65,39 +70,50 @@ CASES = {
     "r-at": (replace(BASE, method="r-at"), 0, r_at),
     "sense": (replace(BASE, method="sense", c=0.6), 0, sense),
     "trades": (
-        replace(BASE, method="trades", beta=6.0), 0,
+        replace(BASE, method="trades", beta=6.0),
+        0,
         lambda *batch: literal.trades(*batch, beta=6.0, norm="inf", **ATTACK),
     ),
     "trades, l2": (
-        replace(BASE, method="trades", beta=6.0, norm="2", eps=0.2), 0,
+        replace(BASE, method="trades", beta=6.0, norm="2", eps=0.2),
+        0,
         lambda *batch: literal.trades(*batch, beta=6.0, norm="2", **{**ATTACK, "eps": 0.2}),
     ),
     "mart": (
-        replace(BASE, method="mart", beta=5.0), 0,
+        replace(BASE, method="mart", beta=5.0),
+        0,
         lambda *batch: literal.mart(*batch, beta=5.0, **ATTACK),
     ),
     "mma": (replace(BASE, method="mma", **MARGINS), 0, mma("inf")),
     "mma, l2": (
-        replace(BASE, method="mma", norm="2", d_max=0.25, eps_min=0.05), 0, mma("2", 5.0),
+        replace(BASE, method="mma", norm="2", d_max=0.25, eps_min=0.05),
+        0,
+        mma("2", 5.0),
     ),
     "mma, as published": (
-        replace(BASE, method="mma", attack_mode="published", **MARGINS), 0,
+        replace(BASE, method="mma", attack_mode="published", **MARGINS),
+        0,
         mma("inf", search_in_training=True),
     ),
     "iaat, warm-up": (
-        replace(BASE, method="iaat", warmup=2, gamma=0.01, radius_rate=0.3), 1, iaat(1),
+        replace(BASE, method="iaat", warmup=2, gamma=0.01, radius_rate=0.3),
+        1,
+        iaat(1),
     ),
     "iaat": (replace(BASE, method="iaat", warmup=2, gamma=0.01, radius_rate=0.3), 2, iaat(2)),
     "iaat, as published": (
-        replace(BASE, method="iaat", warmup=2, gamma=0.01, radius_rate=0.3,
-                attack_mode="published"), 2,
+        replace(
+            BASE, method="iaat", warmup=2, gamma=0.01, radius_rate=0.3, attack_mode="published"
+        ),
+        2,
         iaat(2, in_training=True),
     ),
     "sense-trades": (
-        replace(BASE, method="sense-trades", c=0.6), 0,
+        replace(BASE, method="sense-trades", c=0.6),
+        0,
         lambda *batch: literal.sense_trades(*batch, c=0.6, natural_weight=1.0, **ATTACK),
     ),
-}  # fmt: skip
+}
 
 
 def differences(name):
@@ -117,8 +133,10 @@ def differences(name):
     gradients = torch.autograd.grad(found, list(fast.parameters()))
     literals = torch.autograd.grad(expected, list(slow.parameters()))
     gradient = max(float((a - b).abs().max()) for a, b in zip(gradients, literals, strict=True))
-    buffers = max(float((a - b).abs().max() / b.abs().max().clamp_min(1)) for a, b in
-                  zip(fast.buffers(), slow.buffers(), strict=True))  # fmt: skip
+    buffers = max(
+        float((a - b).abs().max() / b.abs().max().clamp_min(1))
+        for a, b in zip(fast.buffers(), slow.buffers(), strict=True)
+    )
     return (found - expected).abs().item(), gradient, buffers, expected.item()
 
 
@@ -140,11 +158,13 @@ def test_memories_are_the_equations_too(name):
     method(copy.deepcopy(network), Batch(x, y, POSITION), epoch)
     torch.manual_seed(SEED)
     if name == "mma":
-        _, new = literal.mma(network, x, y, memory(), steps=4, norm="inf", natural_part=1 / 3,
-                             **MARGINS)  # fmt: skip
+        _, new = literal.mma(
+            network, x, y, memory(), steps=4, norm="inf", natural_part=1 / 3, **MARGINS
+        )
     else:
-        _, new = literal.iaat(network, x, y, memory(), epoch, warmup=2, gamma=0.01, rate=0.3,
-                              **ATTACK)  # fmt: skip
+        _, new = literal.iaat(
+            network, x, y, memory(), epoch, warmup=2, gamma=0.01, rate=0.3, **ATTACK
+        )
     expected = REMEMBERED.clone()
     expected[POSITION] = torch.tensor(new, dtype=torch.float64)
     torch.testing.assert_close(method.state_dict()["values"], expected, rtol=0, atol=1e-9)

@@ -68,11 +68,25 @@ def test_defaults_follow_the_data(dataset, channels):
 
 # Another value, for one step of a method.
 CHANGES = {
-    "c": 0.9, "stage_test": "start", "boundary": "bisect", "bisections": 1, "l2_form": "published",
-    "warmup": 5, "natural_weight": 0.7, "beta": 2.0, "d_max": 0.2, "eps_min": 0.15, "gamma": 0.2,
-    "radius_rate": 0.9, "radius_max": 0.01, "random_start": True, "attack_mode": "training",
-    "compact_every": 5, "eps_ramp": 9.0, "eps_first": 0.02,
-}  # fmt: skip
+    "c": 0.9,
+    "stage_test": "start",
+    "boundary": "bisect",
+    "bisections": 1,
+    "l2_form": "published",
+    "warmup": 5,
+    "natural_weight": 0.7,
+    "beta": 2.0,
+    "d_max": 0.2,
+    "eps_min": 0.15,
+    "gamma": 0.2,
+    "radius_rate": 0.9,
+    "radius_max": 0.01,
+    "random_start": True,
+    "attack_mode": "training",
+    "compact_every": 5,
+    "eps_ramp": 9.0,
+    "eps_first": 0.02,
+}
 
 
 def loss(config):

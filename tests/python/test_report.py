@@ -62,9 +62,15 @@ def test_the_page_of_a_run(in_r, runs, capsys):
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
     assert len(json.loads((runs[1] / EXAMPLES).read_text())["x"]) == 3
     assert {path.name for path in runs[1].iterdir()} == {
-        "config.json", "metrics.jsonl", "model.safetensors", "manifest.json",
-        "outcomes.csv", "evaluation.json", EXAMPLES, "report.html",
-    }  # fmt: skip
+        "config.json",
+        "metrics.jsonl",
+        "model.safetensors",
+        "manifest.json",
+        "outcomes.csv",
+        "evaluation.json",
+        EXAMPLES,
+        "report.html",
+    }
 
 
 def test_several_runs_side_by_side(in_r, runs, tmp_path):
@@ -141,10 +147,14 @@ def test_an_error_of_rs_own_is_a_fault_and_one_of_the_package_is_told(tmp_path, 
         pytest.skip("needs R")
     code = module.IN_R[module.IN_R.index("options(cli.width") :]
     for call, kind, match in (
-        ('stop(structure(class = c("rlang_error", "error", "condition"), '
-         'list(message = "no such\n run", call = NULL)))', InputError, r"^no such run$"),
+        (
+            'stop(structure(class = c("rlang_error", "error", "condition"), '
+            'list(message = "no such\n run", call = NULL)))',
+            InputError,
+            r"^no such run$",
+        ),
         ("log(-1:2)[[9]]", RuntimeError, r"subscript out of bounds"),
-    ):  # fmt: skip
+    ):
         code_with = code.replace("sense:::check_report_tools()", call)
         monkeypatch.setattr(module, "IN_R", "arguments <- character()\n" + code_with)
         with pytest.raises((InputError, RuntimeError), match=match) as caught:

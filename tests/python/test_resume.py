@@ -152,8 +152,10 @@ def in_another_layout(data):
 
 
 def replace_data(data, **change):
-    own = {key: getattr(data, key) for key in
-           ("name", "train_x", "train_y", "test_x", "test_y", "classes")}  # fmt: skip
+    own = {
+        key: getattr(data, key)
+        for key in ("name", "train_x", "train_y", "test_x", "test_y", "classes")
+    }
     return ImageData(**(own | change))
 
 
@@ -223,11 +225,13 @@ def without(name):
         (other_momentum, "momentum_buffer of its optimizer does not fit"),
         (other_weight_decay, "its optimizer has other options"),
         (other_random_state, "RNG state"),
-        *[(without(name), f"it has no '{name}'")
-          for name in ("model", "optimizer", "scaler", "progress", "random")],
+        *[
+            (without(name), f"it has no '{name}'")
+            for name in ("model", "optimizer", "scaler", "progress", "random")
+        ],
     ],
     ids=lambda value: value.__name__ if callable(value) else None,
-)  # fmt: skip
+)
 def test_a_whole_checkpoint_with_other_content_is_refused(tmp_path, few, tiny, change, message):
     """Its sum is right: somebody wrote it."""
     with pytest.raises(Stopped):
@@ -276,11 +280,27 @@ def test_a_schedule_over_all_epochs_is_followed_by_a_constant_rate_that_is_given
 
 WHERE = {"data_dir", "device", "threads", "compile", "compact_every", "cudnn_benchmark"}
 OTHER = {
-    "data_dir": Path("elsewhere"), "device": "auto", "threads": 2, "compact_every": 3,
-    "method": "nt", "c": 0.9, "eps": 0.1, "seed": 7, "lr": 0.1, "batch_size": 60, "norm": "2",
-    "model": "capacity-1", "epochs": 1, "pretrain": 2, "optimizer": "adam", "train_size": 100,
-    "boundary": "bisect", "l2_form": "published", "precision": "bfloat16", "schedule": "cosine",
-}  # fmt: skip
+    "data_dir": Path("elsewhere"),
+    "device": "auto",
+    "threads": 2,
+    "compact_every": 3,
+    "method": "nt",
+    "c": 0.9,
+    "eps": 0.1,
+    "seed": 7,
+    "lr": 0.1,
+    "batch_size": 60,
+    "norm": "2",
+    "model": "capacity-1",
+    "epochs": 1,
+    "pretrain": 2,
+    "optimizer": "adam",
+    "train_size": 100,
+    "boundary": "bisect",
+    "l2_form": "published",
+    "precision": "bfloat16",
+    "schedule": "cosine",
+}
 
 
 @pytest.mark.parametrize("option", OTHER)

@@ -40,9 +40,11 @@ def act(folder):
 
 
 STATES = {
-    A: {b"{}", None}, B: {b"old", b"new"}, "curve.csv": {None, b"curve"},
+    A: {b"{}", None},
+    B: {b"old", b"new"},
+    "curve.csv": {None, b"curve"},
     "outcomes.csv": {b"rows\nmore\n", b"rows\nmore\nmost\n", b"rows\nmore\nmost\nagain\n"},
-}  # fmt: skip
+}
 
 
 def states(folder):
@@ -208,8 +210,11 @@ def test_a_numbered_folder_is_always_a_new_one(tmp_path):
 
 
 def test_writing_without_the_lock_is_a_fault_of_ours(tmp_path):
-    for write in (lambda run: run.write({A: "{}"}), lambda run: run.remove([A]),
-                  lambda run: run.append(A, b"x")):  # fmt: skip
+    for write in (
+        lambda run: run.write({A: "{}"}),
+        lambda run: run.remove([A]),
+        lambda run: run.append(A, b"x"),
+    ):
         with pytest.raises(AssertionError, match="a folder is locked before"):
             write(RunFolder(tmp_path))
 
@@ -223,9 +228,14 @@ def test_a_file_that_would_be_too_large_to_be_read_is_not_written(locked, monkey
 
 def test_every_file_that_is_written_has_its_limit():
     named = {
-        runs.CONFIG, runs.METRICS, WEIGHTS, *summary.FILES, examples.EXAMPLES, compare.COMPARISON,
+        runs.CONFIG,
+        runs.METRICS,
+        WEIGHTS,
+        *summary.FILES,
+        examples.EXAMPLES,
+        compare.COMPARISON,
         f"{outcomes.OUTCOMES}.gz",
-    }  # fmt: skip
+    }
     assert named == set(LIMITS)
     assert {curve.CURVE, convergence.CONVERGENCE} < named
     assert evaluation.__doc__
@@ -234,5 +244,6 @@ def test_every_file_that_is_written_has_its_limit():
 def test_the_form_that_r_reads_too(locked, tmp_path):
     locked.write({A: "{}"})
     assert json.loads((Path(tmp_path) / MANIFEST).read_text()) == {
-        "format": 1, "files": {A: Sum.of(b"{}").plain()},
-    }  # fmt: skip
+        "format": 1,
+        "files": {A: Sum.of(b"{}").plain()},
+    }

@@ -30,10 +30,14 @@ def test_a_run_tells_what_was_asked_and_of_which_images(tmp_path, tiny, few):
     assert config == tiny
     assert description["config"] == tiny.to_plain()
     assert description["data"] == {
-        "name": "few", "sha256": few.sha256, "test_sha256": few.test_sha256,
-        "shape": [1, 28, 28], "classes": list("0123456789"),
-        "train": 300, "test": 100,
-    }  # fmt: skip
+        "name": "few",
+        "sha256": few.sha256,
+        "test_sha256": few.test_sha256,
+        "shape": [1, 28, 28],
+        "classes": list("0123456789"),
+        "train": 300,
+        "test": 100,
+    }
 
 
 def test_provenance():

@@ -20,9 +20,10 @@ def test_what_was_changed_on_purpose_counts_once_it_is_sealed(locked, tmp_path, 
         RunFolder(tmp_path).read("config.json")
     seal_main([str(tmp_path)])
     assert capsys.readouterr().out.splitlines() == [
-        f"{tmp_path / 'config.json'}: changed", f"{tmp_path / 'curve.csv'}: gone",
+        f"{tmp_path / 'config.json'}: changed",
+        f"{tmp_path / 'curve.csv'}: gone",
         f"{tmp_path / 'outcomes.csv.gz'}: new",
-    ]  # fmt: skip
+    ]
     assert RunFolder(tmp_path).read("config.json") == b'{"a": 1}'
     assert not RunFolder(tmp_path).has("curve.csv")
     seal_main([str(tmp_path)])

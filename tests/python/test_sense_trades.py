@@ -33,9 +33,16 @@ def test_the_divergence_of_no_moved_image_passes_log_1_over_c(network, batch, bo
     network.eval()
     reference = network(batch.x)
     x_adv, stages, gaps = sensible_with_stages(
-        network, batch.x, batch.y, eps=0.05, step_size=0.02, steps=5, c=0.6, boundary=boundary,
+        network,
+        batch.x,
+        batch.y,
+        eps=0.05,
+        step_size=0.02,
+        steps=5,
+        c=0.6,
+        boundary=boundary,
         reference=reference,
-    )  # fmt: skip
+    )
     moved = divergence(reference, network(x_adv))[stages != Stage.A].detach()
     assert (moved <= math.log(1 / 0.6) + 1e-9).all()
     turned = stages == Stage.B

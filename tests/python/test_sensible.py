@@ -143,8 +143,10 @@ def test_only_images_that_move_are_computed(c, revert):
     slow = reference.sensible(network, x, y, c=c, revert=revert, **ball)
     # A pass for each iterate; the last one's is not needed where nothing is turned back.
     tested = c > 0 and revert
-    needed = [len(path) - (stage == reference.C and not tested)
-              for path, stage in zip(slow.iterates, slow.stages, strict=True)]  # fmt: skip
+    needed = [
+        len(path) - (stage == reference.C and not tested)
+        for path, stage in zip(slow.iterates, slow.stages, strict=True)
+    ]
     counter = CountRows(network)
     sensible_with_stages(counter, x, y, c=c, revert=revert, **ball)
     assert counter.rows == sum(needed)
@@ -164,9 +166,16 @@ def test_the_published_l2_form_is_that_of_the_authors_code(boundary):
     slow = reference.published_l2(network, x, y, c=0.6, start=start, **given)
     torch.manual_seed(3)
     fast = sensible_with_stages(
-        network, x, y, c=0.6, random_start=True, stage_test="start", l2_form="published",
-        boundary=boundary, **ball,
-    )  # fmt: skip
+        network,
+        x,
+        y,
+        c=0.6,
+        random_start=True,
+        stage_test="start",
+        l2_form="published",
+        boundary=boundary,
+        **ball,
+    )
     assert set(slow.stages) == {Stage.A, Stage.B, Stage.C}
     assert fast.stages.tolist() == slow.stages
     same = fast.stages != Stage.B if boundary == "bisect" else torch.ones(len(x)).bool()
@@ -174,7 +183,7 @@ def test_the_published_l2_form_is_that_of_the_authors_code(boundary):
     torch.manual_seed(3)
     paper = sensible_with_stages(
         network, x, y, c=0.6, random_start=True, stage_test="start", **ball
-    )  # fmt: skip
+    )
     assert (paper.x_adv != fast.x_adv).flatten(1).any(1).float().mean() > 0.5
 
 

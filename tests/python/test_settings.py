@@ -78,12 +78,26 @@ def test_the_curve_rises():
 
 
 def test_plain_types_of_r_and_json():
-    plain = {"attacks": "fgsm", "steps": 7.0, "norm": float("inf"), "curve": 1, "source": "runs/a",
-             "cascade": True, "n": 100.0, "eps": 0.25}  # fmt: skip
+    plain = {
+        "attacks": "fgsm",
+        "steps": 7.0,
+        "norm": float("inf"),
+        "curve": 1,
+        "source": "runs/a",
+        "cascade": True,
+        "n": 100.0,
+        "eps": 0.25,
+    }
     assert settings_from_plain(plain) == Settings(
-        attacks=("fgsm",), steps=7, norm="inf", curve=(1.0,), source=Path("runs/a"), cascade=True,
-        n=100, eps=0.25,
-    )  # fmt: skip
+        attacks=("fgsm",),
+        steps=7,
+        norm="inf",
+        curve=(1.0,),
+        source=Path("runs/a"),
+        cascade=True,
+        n=100,
+        eps=0.25,
+    )
     assert settings_from_plain({"attacks": ["pgd", "square"], "norm": 2}).norm == "2"
     assert settings_from_plain({}) == Settings()
     with pytest.raises(ValueError, match="steps must be a whole number"):

@@ -16,10 +16,23 @@ from sense.runs import CONFIG
 from sense.train import fit
 from test_resume import outcome
 
-OPTIONS = {"dataset": "mnist", "model": "capacity-2", "method": "sense", "random_start": True,
-           "lr": 0.05, "c": 0.2, "eps": 0.15, "step_size": 0.08, "steps": 2,
-           "pretrain": 0, "epochs": 3, "monitor": 32, "batch_size": 20,
-           "threads": 1, "device": "cpu"}  # fmt: skip
+OPTIONS = {
+    "dataset": "mnist",
+    "model": "capacity-2",
+    "method": "sense",
+    "random_start": True,
+    "lr": 0.05,
+    "c": 0.2,
+    "eps": 0.15,
+    "step_size": 0.08,
+    "steps": 2,
+    "pretrain": 0,
+    "epochs": 3,
+    "monitor": 32,
+    "batch_size": 20,
+    "threads": 1,
+    "device": "cpu",
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +59,11 @@ def unstopped(tmp_path_factory, folder):
 def begin(start, folder):
     def begin(run):
         options = {**OPTIONS, "data_dir": folder}
-        arguments = [text for name, value in options.items()
-                     for text in (f"--{name.replace('_', '-')}", value)]  # fmt: skip
+        arguments = [
+            text
+            for name, value in options.items()
+            for text in (f"--{name.replace('_', '-')}", value)
+        ]
         return start("sense.train", *arguments, "--out", run)
 
     return begin

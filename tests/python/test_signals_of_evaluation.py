@@ -19,11 +19,35 @@ FILES = (OUTCOMES, CURVE_OUTCOMES, CURVE)
 def options(trained, out):
     """Two attacks and two radii on 400 images in 20 batches each."""
     folder, _ = trained
-    return [str(option) for option in (
-        folder / "model.safetensors", "--dataset", "mnist-sample", "--n", 400, "--batch", 20,
-        "--attacks", "fgsm", "pgd", "--steps", 4, "--restarts", 2, "--curve", 0.04, 0.08,
-        "--no-judge", "--threads", 1, "--device", "cpu", "--out", out,
-    )]  # fmt: skip
+    return [
+        str(option)
+        for option in (
+            folder / "model.safetensors",
+            "--dataset",
+            "mnist-sample",
+            "--n",
+            400,
+            "--batch",
+            20,
+            "--attacks",
+            "fgsm",
+            "pgd",
+            "--steps",
+            4,
+            "--restarts",
+            2,
+            "--curve",
+            0.04,
+            0.08,
+            "--no-judge",
+            "--threads",
+            1,
+            "--device",
+            "cpu",
+            "--out",
+            out,
+        )
+    ]
 
 
 @pytest.fixture

@@ -110,19 +110,27 @@ def test_the_thresholds_shown_are_those_used():
     text = (ROOT / "docs/evaluation.md").read_text()
     shown = re.findall(r"^\| `([a-z-]+)` \| .* \| ([\d.]+) \|$", text, re.MULTILINE)
     assert {name: float(value) for name, value in shown} == {
-        "chance": pytest.approx(signs.CHANCE), "one-class": signs.ONE_CLASS,
-        "randomness": signs.LOGITS_DIFFER, "probabilities": signs.PROBABLE,
-        "zero-gradients": signs.FLAT, "large-eps": signs.RIGHT_AT_LARGE_EPS,
+        "chance": pytest.approx(signs.CHANCE),
+        "one-class": signs.ONE_CLASS,
+        "randomness": signs.LOGITS_DIFFER,
+        "probabilities": signs.PROBABLE,
+        "zero-gradients": signs.FLAT,
+        "large-eps": signs.RIGHT_AT_LARGE_EPS,
         "one-step": attack_signs.ONE_STEP_BETTER,
         "gradient-free": attack_signs.NO_GRADIENT_BETTER,
-        "convergence": attack_signs.RISING, "stronger-attack": attack_signs.STRONGER_BETTER,
-    }  # fmt: skip
+        "convergence": attack_signs.RISING,
+        "stronger-attack": attack_signs.STRONGER_BETTER,
+    }
     words = " ".join(text.split())
     for said in (
-        f"first {IMAGES} images that are naturally right", f"fewer than {FEWEST} images",
-        f"{signs.PASSES} passes", f"{signs.STEPS} steps of PGD (`large-eps`)",
-        f"{attack_signs.QUERIES:,} queries", f"{attack_signs.TARGET_STEPS} steps towards",
-        f"at most {attack_signs.BEYOND} images", f"rises by more than {attack_signs.LOSS_RISES}",
-    ):  # fmt: skip
+        f"first {IMAGES} images that are naturally right",
+        f"fewer than {FEWEST} images",
+        f"{signs.PASSES} passes",
+        f"{signs.STEPS} steps of PGD (`large-eps`)",
+        f"{attack_signs.QUERIES:,} queries",
+        f"{attack_signs.TARGET_STEPS} steps towards",
+        f"at most {attack_signs.BEYOND} images",
+        f"rises by more than {attack_signs.LOSS_RISES}",
+    ):
         assert said in words, said
     assert N >= FEWEST

@@ -31,8 +31,9 @@ def test_is_the_package_s_own_to_the_bit():
     y = network(x).argmax(1)
     from pyautoattack.square import SquareAttack
 
-    plain = SquareAttack(network, n_queries=20, eps=0.1, seed=7, resc_schedule=False,
-                         device="cpu").perturb(x, y)  # fmt: skip
+    plain = SquareAttack(
+        network, n_queries=20, eps=0.1, seed=7, resc_schedule=False, device="cpu"
+    ).perturb(x, y)
     ours = square(network, x, y, eps=0.1, queries=20, seed=7)
     assert torch.equal(ours, plain)
     assert not torch.equal(ours, square(network, x, y, eps=0.1, queries=20, seed=8))

@@ -19,10 +19,12 @@ def test_an_image_stays_goes_back_or_goes_on():
     """Image 0 stays at x; 1 is turned back by the first step, 2 by the second; 3 never."""
     state = start().tested(points(0.0, 0, 0, 0), torch.tensor([9.0, 1, 1, 1]), bools(1, 0, 0, 0), 3)
     assert state.stage.tolist() == [Stage.A, Stage.C, Stage.C, Stage.C]
-    state = state.tested(points(0.1, 0.1, 0.1, 0.1), torch.tensor([0.0, 8, 2, 2]),
-                         bools(0, 1, 0, 0), 2)  # fmt: skip
-    state = state.tested(points(0.2, 0.2, 0.2, 0.2), torch.tensor([0.0, 0, 7, 3]),
-                         bools(0, 0, 1, 0), 1)  # fmt: skip
+    state = state.tested(
+        points(0.1, 0.1, 0.1, 0.1), torch.tensor([0.0, 8, 2, 2]), bools(0, 1, 0, 0), 2
+    )
+    state = state.tested(
+        points(0.2, 0.2, 0.2, 0.2), torch.tensor([0.0, 0, 7, 3]), bools(0, 0, 1, 0), 1
+    )
     assert state.stage.tolist() == [Stage.A, Stage.B, Stage.B, Stage.C]
     assert state.stage.dtype == torch.uint8
     assert state.alive.tolist() == [False, False, False, True]
@@ -44,9 +46,10 @@ def test_part_of_a_batch_goes_on_and_is_written_back():
 
 def test_crossings_are_in_the_order_of_their_steps_then_of_the_batch():
     state = start(5)._replace(
-        stage=torch.tensor([1, 0, 1, 2, 1], dtype=torch.uint8), left=torch.tensor([2, 9, 3, 9, 3]),
+        stage=torch.tensor([1, 0, 1, 2, 1], dtype=torch.uint8),
+        left=torch.tensor([2, 9, 3, 9, 3]),
         inside=points(0.0, 1, 2, 3, 4),
-    )  # fmt: skip
+    )
     crossing = state.crossing()
     assert crossing.images.tolist() == [2, 4, 0]
     assert crossing.left.tolist() == [3, 3, 2]

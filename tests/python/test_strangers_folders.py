@@ -52,8 +52,9 @@ def theirs(tmp_path, monkeypatch):
         write_idx(place / f"{file}.gz", getattr(data, part).numpy().astype("uint8").squeeze())
     data = load_folder(place, "mnist")
     options = {"dataset": "mnist", "data_dir": str(place), "model": f"{name}:make"}
-    config = type(TINY)(**{**TINY.to_plain(), **options, "data_dir": place, "milestones": (),
-                           "rates": ()})  # fmt: skip
+    config = type(TINY)(
+        **{**TINY.to_plain(), **options, "data_dir": place, "milestones": (), "rates": ()}
+    )
     with pytest.raises(Stopped):
         fit(config, tmp_path / "run", data=data, stop=lambda: 2)
     fit(config, tmp_path / "run", data=data, resume=True, model=f"{name}:make")
@@ -92,19 +93,32 @@ READERS = {
     ),
     "evaluate": lambda run, data, model: evaluate_run(run, QUICK, data=data, model=model),
     "transfer": lambda run, data, model: evaluate_run(
-        run, Settings(attacks=("transfer",), source=run, source_model=model, steps=1, restarts=1,
-                      n=10, judge=False),
-        data=data, out=run.with_name("out"), model=build_model("capacity-1", (1, 28, 28), 10)
-        if model is None else model,
+        run,
+        Settings(
+            attacks=("transfer",),
+            source=run,
+            source_model=model,
+            steps=1,
+            restarts=1,
+            n=10,
+            judge=False,
+        ),
+        data=data,
+        out=run.with_name("out"),
+        model=build_model("capacity-1", (1, 28, 28), 10) if model is None else model,
     ),
     "resume": lambda run, data, model: fit(
         read_run(run)[0], run, data=data, resume=True, model=model
     ),
-    "predict": lambda run, data, model: bridge.predict(*kept(run), pixels(data)["x_test"],
-                                                      model=model),
+    "predict": lambda run, data, model: bridge.predict(
+        *kept(run), pixels(data)["x_test"], model=model
+    ),
     "R's evaluate": lambda run, data, model: bridge.evaluate(
-        *kept(run), str(run.with_name("r")), {"attacks": "fgsm", "n": 10, "judge": False},
-        pixels(data), model=model,
+        *kept(run),
+        str(run.with_name("r")),
+        {"attacks": "fgsm", "n": 10, "judge": False},
+        pixels(data),
+        model=model,
     ),
     "R's examples": lambda run, data, model: bridge.adversarial_examples(
         *kept(run), {"attacks": "fgsm"}, 2, pixels(data), model=model
@@ -112,7 +126,7 @@ READERS = {
     "R's resume": lambda run, data, model: bridge.train(
         {}, None, str(run), resume=True, model=model
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -132,17 +146,30 @@ def test_a_factory_that_a_folder_names_is_not_even_imported(theirs, reader, tmp_
 COMMANDS = {
     "evaluate": (evaluate_main, ["run", "--attacks", "fgsm", "--n", "10", "--no-judge"], "--model"),
     "evaluate weights": (
-        evaluate_main, [f"run/{WEIGHTS}", "--attacks", "fgsm", "--n", "10", "--no-judge"],
+        evaluate_main,
+        [f"run/{WEIGHTS}", "--attacks", "fgsm", "--n", "10", "--no-judge"],
         "--model",
     ),
     "transfer": (
         evaluate_main,
-        ["other", "--attacks", "transfer", "--source", "run", "--steps", "1", "--restarts", "1",
-         "--n", "10", "--no-judge"],
+        [
+            "other",
+            "--attacks",
+            "transfer",
+            "--source",
+            "run",
+            "--steps",
+            "1",
+            "--restarts",
+            "1",
+            "--n",
+            "10",
+            "--no-judge",
+        ],
         "--source-model",
     ),
     "resume": (train_main, ["--resume", "run"], "--model"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("given", COMMANDS)
@@ -210,9 +237,12 @@ def test_a_command_imports_nothing_from_the_folder_it_is_started_in(tmp_path, mo
     for name in ("numpy", "torch", "safetensors", "tyro", "tqdm", "json", "pooch"):
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / MARK)!r}, 'w')\n")
     done = subprocess.run(
-        [sys.executable, "-m", f"sense.{module}", "--help"], cwd=tmp_path, capture_output=True,
-        text=True, env={**os.environ, "PYTHONPATH": str(ROOT / "python")},
-    )  # fmt: skip
+        [sys.executable, "-m", f"sense.{module}", "--help"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "python")},
+    )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / MARK).exists()
 

@@ -26,8 +26,9 @@ SETTINGS = Settings(eps=0.1, steps=3, restarts=2, step_size=0.04, queries=300, l
 @pytest.fixture
 def network():
     torch.manual_seed(3)
-    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 20), torch.nn.Tanh(),
-                               torch.nn.Linear(20, 5)).eval()  # fmt: skip
+    return torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(64, 20), torch.nn.Tanh(), torch.nn.Linear(20, 5)
+    ).eval()
 
 
 @pytest.fixture
@@ -68,8 +69,14 @@ def test_a_restart_is_the_attack_itself(network, images, name, function):
 
 def test_what_is_told_of_an_attack(network):
     told = build_attack("pgd", SETTINGS).plain()
-    assert told == {"label": "PGD-3 x 2", "steps": 3, "step_size": 0.04, "restarts": 2, "eps": 0.1,
-                    "norm": "inf"}  # fmt: skip
+    assert told == {
+        "label": "PGD-3 x 2",
+        "steps": 3,
+        "step_size": 0.04,
+        "restarts": 2,
+        "eps": 0.1,
+        "norm": "inf",
+    }
     assert NATURAL.plain() == {"label": "natural"}
     told = build_attack("transfer", SETTINGS, source=network).plain()
     assert len(told["source_sha256"]) == 64
@@ -128,8 +135,9 @@ def test_predictions_are_made_in_evaluation_mode_whatever_an_attack_left(images)
 
 def test_nan_is_no_prediction(images):
     with pytest.raises(FloatingPointError, match="gives a logit of nan, first for image 0"):
-        predict(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3)),
-                images[0] * torch.nan)  # fmt: skip
+        predict(
+            torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3)), images[0] * torch.nan
+        )
 
 
 def test_a_network_that_cannot_be_evaluated_is_refused_before_time_is_spent(network, images):

@@ -27,8 +27,11 @@ def rows(attack, *correct):
 def test_the_worst_is_of_each_image_not_of_the_means():
     outcomes = rows("natural", 1, 1, 1, 0) + rows("pgd", 1, 0, 1, 0) + rows("square", 0, 1, 1, 0)
     assert summarise(outcomes) == {
-        "natural": wilson(3, 4), "pgd": wilson(2, 4), "square": wilson(2, 4), "worst": wilson(1, 4),
-    }  # fmt: skip
+        "natural": wilson(3, 4),
+        "pgd": wilson(2, 4),
+        "square": wilson(2, 4),
+        "worst": wilson(1, 4),
+    }
 
 
 def test_an_attack_in_another_ball_does_not_enter_the_worst():
@@ -71,10 +74,20 @@ def test_what_is_written_before_anything_is_known(start_in, trained):
     assert content["target"]["model"] == "capacity-1"
     assert content["target"]["config"]["method"] == "nt"
     data = trained[1]
-    assert content["data"] == {"name": "some", "sha256": data.sha256, "n": 6, "of": 600,
-                               "draw": None}  # fmt: skip
-    assert content["options"] == {"eps": 0.08, "norm": "inf", "seed": 0, "batch": 3,
-                                  "cascade": False}  # fmt: skip
+    assert content["data"] == {
+        "name": "some",
+        "sha256": data.sha256,
+        "n": 6,
+        "of": 600,
+        "draw": None,
+    }
+    assert content["options"] == {
+        "eps": 0.08,
+        "norm": "inf",
+        "seed": 0,
+        "batch": 3,
+        "cascade": False,
+    }
     assert list(content["attacks"]) == ["natural", "pgd"]
     assert not content["finished"]
     assert content["provenance"]["command"] == "mine"

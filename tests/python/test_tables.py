@@ -16,18 +16,25 @@ def content():
         "options": {"eps": 0.3, "norm": "inf", "cascade": False},
         "attacks": {
             "natural": {"label": "natural", "attacked": 0, "seconds": 0.24},
-            "pgd": {"label": "PGD-100 x 5", "eps": 0.3, "norm": "inf", "attacked": 97,
-                    "seconds": 12.0},
+            "pgd": {
+                "label": "PGD-100 x 5",
+                "eps": 0.3,
+                "norm": "inf",
+                "attacked": 97,
+                "seconds": 12.0,
+            },
         },
         "accuracy": {name: plain_accuracy(p) for name, p in accuracy.items()},
         "judgement": {
-            "images": 64, "seconds": 1.25, "checks": [
+            "images": 64,
+            "seconds": 1.25,
+            "checks": [
                 {"check": "randomness", "verdict": "ok", "text": "the same"},
                 {"check": "one-step", "verdict": "warning", "text": "one step is better"},
                 {"check": "convergence", "verdict": "not judged", "text": "no PGD"},
             ],
         },
-    }  # fmt: skip
+    }
 
 
 def test_the_head_says_what_is_evaluated_on_what(content):
@@ -74,11 +81,25 @@ def test_what_was_not_judged_is_said():
 
 
 def test_a_comparison_in_lines():
-    pair = {"attack": "pgd", "first": "nt", "second": "sense", "n": 100, "both": 1,
-            "only_first": 2, "only_second": 30, "neither": 67, "p": 1.2e-7,
-            "p_holm": 2.4e-7}  # fmt: skip
-    seeds = {"group": "sense, capacity-1", "attack": "pgd", "models": ["a", "b"], "mean": 0.5,
-             "sd": 0.01}  # fmt: skip
+    pair = {
+        "attack": "pgd",
+        "first": "nt",
+        "second": "sense",
+        "n": 100,
+        "both": 1,
+        "only_first": 2,
+        "only_second": 30,
+        "neither": 67,
+        "p": 1.2e-7,
+        "p_holm": 2.4e-7,
+    }
+    seeds = {
+        "group": "sense, capacity-1",
+        "attack": "pgd",
+        "models": ["a", "b"],
+        "mean": 0.5,
+        "sd": 0.01,
+    }
     _, row, spread = comparison_lines({"pairs": [pair], "seeds": [seeds], "apart": []})
     assert re.sub(" +", " ", row) == "nt - sense pgd 1 2 30 67 1.2e-07, 2.4e-07"
     assert "50.0 % +- 1.0 (sd of 2 seeds)" in spread

@@ -39,8 +39,9 @@ def test_more_targets_break_no_less_and_leave_no_lower_margin(norm, loss):
     x, y = images_and_labels(network, 40, 1, 8, 8)
     worst = []
     for targets in (1, 2, None):
-        x_adv = targeted_pgd(network, x, y, targets=targets, loss=loss, norm=norm,
-                             random_start=False, **OPTIONS)  # fmt: skip
+        x_adv = targeted_pgd(
+            network, x, y, targets=targets, loss=loss, norm=norm, random_start=False, **OPTIONS
+        )
         network.eval()
         worst.append(margin(network(x_adv), y))
     assert (worst[0] >= margin(network(x), y)).all()

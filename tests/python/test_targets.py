@@ -65,8 +65,9 @@ def test_a_file_in_a_run_has_the_runs_options(trained, name):
 def test_weights_of_a_named_network(trained, tmp_path):
     folder, _ = trained
     shutil.copy(folder / WEIGHTS, tmp_path / "mine.safetensors")
-    target = open_target(str(tmp_path / "mine.safetensors"), model="capacity-1",
-                         dataset="mnist-sample")  # fmt: skip
+    target = open_target(
+        str(tmp_path / "mine.safetensors"), model="capacity-1", dataset="mnist-sample"
+    )
     assert (target.name, target.eps, target.norm, target.config) == ("mine", None, None, None)
     assert len(target.data.test_x) == 2000
     with pytest.raises(ValueError, match="does not say of which network it is: --model NAME"):

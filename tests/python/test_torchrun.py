@@ -15,10 +15,23 @@ from sense.train import fit
 from test_resume import outcome
 from test_signals import wait_for
 
-OPTIONS = {"model": "spy:network", "method": "sense", "random-start": True, "train-size": 1000,
-           "lr": 0.05, "c": 0.2, "eps": 0.15, "step-size": 0.08, "steps": 2, "pretrain": 0,
-           "epochs": 4, "monitored": 32, "batch-size": 20, "threads": 1,
-           "device": "cpu"}  # fmt: skip
+OPTIONS = {
+    "model": "spy:network",
+    "method": "sense",
+    "random-start": True,
+    "train-size": 1000,
+    "lr": 0.05,
+    "c": 0.2,
+    "eps": 0.15,
+    "step-size": 0.08,
+    "steps": 2,
+    "pretrain": 0,
+    "epochs": 4,
+    "monitored": 32,
+    "batch-size": 20,
+    "threads": 1,
+    "device": "cpu",
+}
 SPY = """
 import os
 from pathlib import Path
@@ -134,8 +147,16 @@ def test_two_agents_as_on_two_machines(tmp_path, torchrun, unstopped, meeting):
         port = free.getsockname()[1]
     agents = []
     for rank in range(2):
-        meet = ("--rdzv-id", "test", "--rdzv-backend", "c10d", "--rdzv-endpoint",
-                f"127.0.0.1:{port}", "--local-addr", "127.0.0.1")  # fmt: skip
+        meet = (
+            "--rdzv-id",
+            "test",
+            "--rdzv-backend",
+            "c10d",
+            "--rdzv-endpoint",
+            f"127.0.0.1:{port}",
+            "--local-addr",
+            "127.0.0.1",
+        )
         if meeting == "static":
             meet = ("--node-rank", rank, "--master-addr", "127.0.0.1", "--master-port", port)
         agent = ("--nnodes", 2, "--nproc-per-node", 1, *meet)

@@ -17,8 +17,15 @@ from tests.torture.guided import present
 from tests.torture.mutations import compare_reading, names_a_file
 from tests.torture.readers import Refusal
 
-PARTS = {"kills": 2, "evaluation": 2, "mutations": 10, "together": 2, "disks": 3, "fuzz": 3,
-         "guided": int(present())}  # fmt: skip
+PARTS = {
+    "kills": 2,
+    "evaluation": 2,
+    "mutations": 10,
+    "together": 2,
+    "disks": 3,
+    "fuzz": 3,
+    "guided": int(present()),
+}
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +74,11 @@ def test_a_trial_that_fails_is_kept_with_its_command(tmp_path, monkeypatch, caps
             raise Failure("a promise was broken")
 
     tally = frame.run_part("kills", trial, frame.Room(tmp_path), 0, 5, 20)
-    expected = [seed for seed in range(5, 25)
-                if (draw := random.Random(seed)).random() >= 0 and draw.random() < 0.5]  # fmt: skip
+    expected = [
+        seed
+        for seed in range(5, 25)
+        if (draw := random.Random(seed)).random() >= 0 and draw.random() < 0.5
+    ]
     assert (tally.trials, tally.failed) == (20, expected)
     kept = tmp_path / "kept" / f"kills-{expected[0]}"
     told = (kept / "found.txt").read_text()

@@ -36,9 +36,16 @@ def lines(folder):
 def test_learns_the_sample(tmp_path, sample, change, natural, robust):
     """An epoch or two of a small network; chance is 0.1. What is asked is far below what came."""
     config = Config(
-        model="capacity-2", epochs=1, lr=0.05, eps=0.1, step_size=0.05, steps=3, c=0.5,
-        monitor=1000, threads=1,
-    )  # fmt: skip
+        model="capacity-2",
+        epochs=1,
+        lr=0.05,
+        eps=0.1,
+        step_size=0.05,
+        steps=3,
+        c=0.5,
+        monitor=1000,
+        threads=1,
+    )
     fit(replace(config, **change), tmp_path, data=sample)
     last = lines(tmp_path)[-1]
     assert last["natural_correct"] / last["monitored"] > natural
@@ -67,8 +74,13 @@ def test_a_run_folder_and_what_its_metrics_say(tmp_path, few, tiny):
     heard = []
     model = fit(tiny, tmp_path, data=few, on_epoch=heard.append)
     assert {path.name for path in tmp_path.iterdir()} == {
-        CONFIG, METRICS, CHECKPOINT, PREVIOUS, WEIGHTS, MANIFEST,
-    }  # fmt: skip
+        CONFIG,
+        METRICS,
+        CHECKPOINT,
+        PREVIOUS,
+        WEIGHTS,
+        MANIFEST,
+    }
     assert lines(tmp_path) == heard
     assert [line["epoch"] for line in heard] == [1, 2, 3]
     assert [line["phase"] for line in heard] == ["pretrain", "train", "train"]

@@ -26,8 +26,15 @@ PARTS: dict[str, Trial] = {
     "fuzz": fuzz,
     "guided": guide,
 }
-SHORT = {"kills": 2, "evaluation": 2, "mutations": 10, "together": 2, "disks": 3, "fuzz": 3,
-         "guided": 1}  # fmt: skip
+SHORT = {
+    "kills": 2,
+    "evaluation": 2,
+    "mutations": 10,
+    "together": 2,
+    "disks": 3,
+    "fuzz": 3,
+    "guided": 1,
+}
 
 
 def main() -> int:

@@ -13,9 +13,21 @@ from sense.data.mnist import FILES, load_sample
 from .children import Failure, run
 
 TRAIN, TEST = 150, 40  # images
-BASE = {"dataset": "mnist", "model": "capacity-1", "epochs": 2, "pretrain": 0, "batch-size": 30,
-        "steps": 2, "step-size": 0.08, "eps": 0.15, "c": 0.2, "lr": 0.05, "monitor": 16,
-        "threads": 1, "device": "cpu"}  # fmt: skip
+BASE = {
+    "dataset": "mnist",
+    "model": "capacity-1",
+    "epochs": 2,
+    "pretrain": 0,
+    "batch-size": 30,
+    "steps": 2,
+    "step-size": 0.08,
+    "eps": 0.15,
+    "c": 0.2,
+    "lr": 0.05,
+    "monitor": 16,
+    "threads": 1,
+    "device": "cpu",
+}
 # Methods that keep something of each image, that draw, or that have two phases.
 RUNS: dict[str, dict[str, object]] = {
     "sense": {"method": "sense", "random-start": True},
@@ -24,9 +36,29 @@ RUNS: dict[str, dict[str, object]] = {
     "mma": {"method": "mma"},
     "crops": {"method": "trades", "augment": "reflect"},
 }
-EVALUATION = ["--attacks", "fgsm", "pgd", "--steps", "3", "--restarts", "2", "--n", str(TEST),
-              "--batch", "10", "--curve", "0", "0.05", "0.1", "--convergence", "8",
-              "--threads", "1", "--device", "cpu"]  # fmt: skip
+EVALUATION = [
+    "--attacks",
+    "fgsm",
+    "pgd",
+    "--steps",
+    "3",
+    "--restarts",
+    "2",
+    "--n",
+    str(TEST),
+    "--batch",
+    "10",
+    "--curve",
+    "0",
+    "0.05",
+    "0.1",
+    "--convergence",
+    "8",
+    "--threads",
+    "1",
+    "--device",
+    "cpu",
+]
 SEEDS = (0, 1, 2)
 CLOCKS = {"seconds", "images_per_second"}
 
@@ -37,8 +69,10 @@ def write_data(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for part, name in FILES.items():
         array = getattr(sample, part)[: TRAIN if "train" in part else TEST].numpy().astype("uint8")
-        write_idx(folder / f"{name}.gz", array.reshape(len(array), 28, 28)
-                  if part.endswith("x") else array)  # fmt: skip
+        write_idx(
+            folder / f"{name}.gz",
+            array.reshape(len(array), 28, 28) if part.endswith("x") else array,
+        )
     return folder
 
 
@@ -74,9 +108,11 @@ def undisturbed(work: Callable[[], None], log: Path) -> None:
 def trained(run: Path) -> dict[str, Any]:
     """All that two trainings must have alike: weights as bytes, metrics but for the time taken."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return {"weights": (run / "model.safetensors").read_bytes(),
-            "metrics": [_without_clocks(line) for line in lines],
-            "config": json.loads((run / "config.json").read_text())["config"]}  # fmt: skip
+    return {
+        "weights": (run / "model.safetensors").read_bytes(),
+        "metrics": [_without_clocks(line) for line in lines],
+        "config": json.loads((run / "config.json").read_text())["config"],
+    }
 
 
 def evaluated(folder: Path) -> dict[str, Any]:
@@ -107,6 +143,7 @@ def same(found: dict[str, Any], whole: dict[str, Any]) -> None:
 
 def _without_clocks(content: Any) -> Any:
     if isinstance(content, dict):
-        return {name: _without_clocks(value) for name, value in content.items()
-                if name not in CLOCKS}  # fmt: skip
+        return {
+            name: _without_clocks(value) for name, value in content.items() if name not in CLOCKS
+        }
     return [_without_clocks(item) for item in content] if isinstance(content, list) else content

@@ -13,9 +13,31 @@ from typing import Any
 Damage = Callable[[random.Random, Path, list[Path]], None]
 HUGE = 2**36  # bytes of a file that has no more than holes
 ODD: list[Any] = [
-    None, True, -1, 0, 2**31, 2**63, 2**64, 10**400, 1e308, -0.0, 0.5, "", "x", "inf", "../x", "\0",
-    "os:abort", [], [1], [[]], {}, {"x": 1}, [None] * 1000, "9" * 5000,
-]  # fmt: skip
+    None,
+    True,
+    -1,
+    0,
+    2**31,
+    2**63,
+    2**64,
+    10**400,
+    1e308,
+    -0.0,
+    0.5,
+    "",
+    "x",
+    "inf",
+    "../x",
+    "\0",
+    "os:abort",
+    [],
+    [1],
+    [[]],
+    {},
+    {"x": 1},
+    [None] * 1000,
+    "9" * 5000,
+]
 
 
 def flip_a_bit(draw: random.Random, path: Path, others: list[Path]) -> None:
@@ -68,16 +90,24 @@ def change_lines(draw: random.Random, path: Path, others: list[Path]) -> None:
 
 def encode_otherwise(draw: random.Random, path: Path, others: list[Path]) -> None:
     content = path.read_bytes()
-    ways = [b"\xef\xbb\xbf" + content, content.replace(b"\n", b"\r\n"), b"\xff\xfe" + content,
-            content.replace(b",", b";"), content.replace(b'"', b"'"), content.upper()]  # fmt: skip
+    ways = [
+        b"\xef\xbb\xbf" + content,
+        content.replace(b"\n", b"\r\n"),
+        b"\xff\xfe" + content,
+        content.replace(b",", b";"),
+        content.replace(b'"', b"'"),
+        content.upper(),
+    ]
     path.write_bytes(draw.choice(ways))
 
 
 def change_json(draw: random.Random, path: Path, others: list[Path]) -> None:
     """Values replaced, removed or added in one document, or in one of the lines."""
-    lines = path.read_text(errors="replace").splitlines() if path.suffix == ".jsonl" else [
-        path.read_text(errors="replace")
-    ]  # fmt: skip
+    lines = (
+        path.read_text(errors="replace").splitlines()
+        if path.suffix == ".jsonl"
+        else [path.read_text(errors="replace")]
+    )
     i = draw.randrange(len(lines))
     try:
         content = json.loads(lines[i])
@@ -138,8 +168,16 @@ def swap(draw: random.Random, path: Path, others: list[Path]) -> None:
 def link(draw: random.Random, path: Path, others: list[Path]) -> None:
     """A link to itself, to the same content elsewhere, to another file, a device or a folder."""
     moved = path.parent.with_name(f"moved-{path.name}")
-    targets = [path, moved, draw.choice(others), Path("/dev/zero"), Path("/dev/stdin"),
-               path.parent, Path("/nowhere"), Path("/proc/self/mem")]  # fmt: skip
+    targets = [
+        path,
+        moved,
+        draw.choice(others),
+        Path("/dev/zero"),
+        Path("/dev/stdin"),
+        path.parent,
+        Path("/nowhere"),
+        Path("/proc/self/mem"),
+    ]
     path.rename(moved)
     path.symlink_to(draw.choice(targets))
 
@@ -159,9 +197,23 @@ def make_huge(draw: random.Random, path: Path, others: list[Path]) -> None:
 
 
 EVERY: list[Damage] = [
-    flip_a_bit, change_a_digit, change_a_digit, change_bytes, cut, behead, lengthen, change_lines,
-    encode_otherwise, remove, take_from_another, swap, link, make_a_fifo, make_a_folder, make_huge,
-]  # fmt: skip
+    flip_a_bit,
+    change_a_digit,
+    change_a_digit,
+    change_bytes,
+    cut,
+    behead,
+    lengthen,
+    change_lines,
+    encode_otherwise,
+    remove,
+    take_from_another,
+    swap,
+    link,
+    make_a_fifo,
+    make_a_folder,
+    make_huge,
+]
 
 
 def damage(draw: random.Random, path: Path, others: list[Path]) -> str:

@@ -21,8 +21,9 @@ ROOM = 2**26  # bytes: enough
 def fill(draw: random.Random, room: Room, folder: Path) -> None:
     """Training or evaluation on a disk, or under a limit of a file's size, that is too small."""
     room.once("runs", lambda: make_runs(room.folder))
-    mounted = room.once("mounted", lambda: _mount(room.folder / "try", PAGE) and
-                        _unmount(room.folder / "try"))  # fmt: skip
+    mounted = room.once(
+        "mounted", lambda: _mount(room.folder / "try", PAGE) and _unmount(room.folder / "try")
+    )
     disk = folder / "disk"
     if mounted and draw.random() < 0.7:
         _mount(disk, ROOM)
@@ -36,13 +37,16 @@ def fill(draw: random.Random, room: Room, folder: Path) -> None:
 
 
 def _fill(
-    draw: random.Random, shared: Path, folder: Path, disk: Path,
+    draw: random.Random,
+    shared: Path,
+    folder: Path,
+    disk: Path,
     resize: Callable[[int], object] | None,
-) -> None:  # fmt: skip
+) -> None:
     out, trains = disk / "0", draw.random() < 0.6
-    whole, found = (shared / "trained" / "0", trained) if trains else (
-        shared / "evaluated" / "0", evaluated
-    )  # fmt: skip
+    whole, found = (
+        (shared / "trained" / "0", trained) if trains else (shared / "evaluated" / "0", evaluated)
+    )
     if not trains:
         shutil.copytree(shared / "trained" / "0", out)
 

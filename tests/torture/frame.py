@@ -52,8 +52,9 @@ class Tally:
         inputs = f"{self.inputs} inputs" if self.inputs else ""
         failed = f"seeds {' '.join(map(str, self.failed))}" if self.failed else ""
         told = "; ".join(filter(None, (self.skipped, inputs, failed)))
-        return (f"{self.part:<12}{self.trials:>8}{len(self.failed):>10}{self.seconds:>9.0f} s  "
-                f"{told}").rstrip()  # fmt: skip
+        return (
+            f"{self.part:<12}{self.trials:>8}{len(self.failed):>10}{self.seconds:>9.0f} s  {told}"
+        ).rstrip()
 
 
 HEAD = f"{'part':<12}{'trials':>8}{'failures':>10}{'time':>11}"

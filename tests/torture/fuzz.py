@@ -28,8 +28,9 @@ def fuzz(draw: random.Random, room: Room, folder: Path) -> int:
     room.once("runs", lambda: make_runs(room.folder))
     name = draw.choice(list(INPUTS))
     (folder / "place").mkdir()
-    ended = run(lambda: _search(name, draw.randrange(2**32), folder / "place", room.folder),
-                folder / "log")  # fmt: skip
+    ended = run(
+        lambda: _search(name, draw.randrange(2**32), folder / "place", room.folder), folder / "log"
+    )
     if ended.code:
         raise Failure(f"{name}: {ended.error()}")
     return EXAMPLES
@@ -40,9 +41,13 @@ def _search(name: str, number: int, place: Path, runs: Path) -> None:
 
     @seed(number)
     @settings(
-        max_examples=EXAMPLES, deadline=None, database=None, print_blob=False,
-        suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink],
-    )  # fmt: skip
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        print_blob=False,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+    )
     @given(contents(name, example))
     def check(content: bytes) -> None:
         (place / "input").write_bytes(content)
@@ -77,18 +82,22 @@ def spliced(example: bytes) -> st.SearchStrategy[bytes]:
     places = st.integers(0, len(example))
     return st.builds(
         lambda begin, n, new: example[:begin] + new + example[begin + n :],
-        places, st.one_of(st.integers(0, 8), places), st.binary(max_size=30),
-    )  # fmt: skip
+        places,
+        st.one_of(st.integers(0, 8), places),
+        st.binary(max_size=30),
+    )
 
 
 def lines(example: bytes) -> st.SearchStrategy[bytes]:
     """Lines of the example, and others."""
     known = example.splitlines()
     other = st.one_of(
-        st.sampled_from(known), st.binary(max_size=30),
-        st.lists(st.sampled_from([b"0", b"1", b"pgd", b"-1", b"", b"1e9", b"9" * 5000]), max_size=6)
-        .map(b",".join),
-    )  # fmt: skip
+        st.sampled_from(known),
+        st.binary(max_size=30),
+        st.lists(
+            st.sampled_from([b"0", b"1", b"pgd", b"-1", b"", b"1e9", b"9" * 5000]), max_size=6
+        ).map(b",".join),
+    )
     return st.lists(other, max_size=10).map(lambda some: b"\n".join([known[0], *some, b""]))
 
 
@@ -106,31 +115,59 @@ def headers() -> st.SearchStrategy[bytes]:
     """IDX files of any sizes."""
     sizes = st.lists(st.one_of(st.integers(0, 5), st.integers(0, 2**32 - 1)), max_size=5)
     return st.builds(
-        lambda kind, many, body: bytes([0, 0, kind, len(many)])
-        + b"".join(size.to_bytes(4, "big") for size in many) + body,
-        st.sampled_from([8, 8, 8, 9, 13]), sizes, st.binary(max_size=130),
-    )  # fmt: skip
+        lambda kind, many, body: (
+            bytes([0, 0, kind, len(many)])
+            + b"".join(size.to_bytes(4, "big") for size in many)
+            + body
+        ),
+        st.sampled_from([8, 8, 8, 9, 13]),
+        sizes,
+        st.binary(max_size=130),
+    )
 
 
 def tensors() -> st.SearchStrategy[bytes]:
     """What torch can save, under the names that weights are looked for, and others."""
     names = st.one_of(
-        st.sampled_from(["state_dict", "model", "net", "model_state_dict", "weight", "module.x",
-                         "progress", "optimizer", "method", "layers.0.weight", "_orig_mod.x"]),
-        st.text(max_size=4), st.integers(0, 3),
-    )  # fmt: skip
+        st.sampled_from(
+            [
+                "state_dict",
+                "model",
+                "net",
+                "model_state_dict",
+                "weight",
+                "module.x",
+                "progress",
+                "optimizer",
+                "method",
+                "layers.0.weight",
+                "_orig_mod.x",
+            ]
+        ),
+        st.text(max_size=4),
+        st.integers(0, 3),
+    )
     values = st.recursive(
         st.one_of(
-            st.none(), st.integers(), st.floats(), st.text(max_size=5),
+            st.none(),
+            st.integers(),
+            st.floats(),
+            st.text(max_size=5),
             st.lists(st.integers(0, 4), max_size=3).map(torch.zeros),
-            st.sampled_from([torch.tensor(1), torch.zeros(2, dtype=torch.complex64),
-                             torch.zeros(2, 2).to_sparse(), torch.full((2,), float("nan"))]),
+            st.sampled_from(
+                [
+                    torch.tensor(1),
+                    torch.zeros(2, dtype=torch.complex64),
+                    torch.zeros(2, 2).to_sparse(),
+                    torch.full((2,), float("nan")),
+                ]
+            ),
         ),
         lambda inside: st.one_of(
             st.dictionaries(names, inside, max_size=4), st.lists(inside, max_size=3)
         ),
         max_leaves=8,
-    )  # fmt: skip
+    )
     return values.map(_saved)
 
 

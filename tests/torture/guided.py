@@ -39,13 +39,26 @@ def guide(draw: random.Random, room: Room, folder: Path, session: int = SESSION)
     (corpus / "example").write_bytes(INPUTS[name].example(room.folder))
     done = subprocess.run(
         [
-            sys.executable, "-m", "tests.torture.guided", name, room.folder, place, corpus,
-            f"-seed={draw.randrange(1, 2**31)}", f"-max_total_time={session}", "-timeout=20",
-            f"-max_len={LONGEST}", f"-artifact_prefix={folder}/", "-print_final_stats=1",
+            sys.executable,
+            "-m",
+            "tests.torture.guided",
+            name,
+            room.folder,
+            place,
+            corpus,
+            f"-seed={draw.randrange(1, 2**31)}",
+            f"-max_total_time={session}",
+            "-timeout=20",
+            f"-max_len={LONGEST}",
+            f"-artifact_prefix={folder}/",
+            "-print_final_stats=1",
             "-rss_limit_mb=0",
         ],
-        capture_output=True, text=True, errors="replace", timeout=session + 120,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=session + 120,
+    )
     (folder / "printed.txt").write_text(done.stdout + done.stderr)
     if done.returncode:
         printed = done.stdout + done.stderr

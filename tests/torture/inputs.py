@@ -155,16 +155,18 @@ INPUTS: dict[str, Input] = {
     "pt": Input(_weights("w.pt"), _a_pt),
     "config.json": _of_a_run("config.json", lambda run, other: open_run(run)),
     "evaluation.json": _of_a_run(
-        "evaluation.json", lambda run, other: read_evaluation(run),
+        "evaluation.json",
+        lambda run, other: read_evaluation(run),
         lambda run, other: compare({"one": run, "other": other}),
     ),
     "outcomes.csv": _of_a_run(
-        "outcomes.csv", lambda run, other: read_outcomes(run),
+        "outcomes.csv",
+        lambda run, other: read_outcomes(run),
         lambda run, other: compare({"one": run, "other": other}),
     ),
     "manifest.json": _of_a_run("manifest.json", lambda run, other: read_run(run), sealed=False),
     "checkpoint.pt": Input(_checkpoint, _pickled),
-}  # fmt: skip
+}
 
 
 def _data(runs: Path) -> bytes:

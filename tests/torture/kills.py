@@ -59,9 +59,11 @@ def kill_evaluation(draw: random.Random, room: Room, folder: Path) -> None:
 
 
 def reference(
-    room: Room, name: str, begin: Callable[[Path], Callable[[], None]],
+    room: Room,
+    name: str,
+    begin: Callable[[Path], Callable[[], None]],
     found: Callable[[Path], dict[str, Any]],
-) -> tuple[dict[str, Any], int, float]:  # fmt: skip
+) -> tuple[dict[str, Any], int, float]:
     """What an undisturbed process leaves in room/NAME, how often it writes, and how long it
     takes."""
 
@@ -87,9 +89,11 @@ def at_each_write(act: Callable[[int], object]) -> "count[int]":
     seen, flush = count(1), os.fsync
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        opened = event == "open" and isinstance(arguments[2], int) and arguments[2] & (
-            os.O_WRONLY | os.O_RDWR
-        )  # fmt: skip
+        opened = (
+            event == "open"
+            and isinstance(arguments[2], int)
+            and arguments[2] & (os.O_WRONLY | os.O_RDWR)
+        )
         if opened or event in WRITES:
             act(next(seen))
 
@@ -103,9 +107,12 @@ def at_each_write(act: Callable[[int], object]) -> "count[int]":
 
 
 def _kill_and_go_on(
-    draw: random.Random, command: Callable[[], Callable[[], None]], log: Path, writes: int,
+    draw: random.Random,
+    command: Callable[[], Callable[[], None]],
+    log: Path,
+    writes: int,
     seconds: float,
-) -> None:  # fmt: skip
+) -> None:
     for _ in range(draw.randint(1, MOST)):
         if _interrupted(draw, command(), log, writes, seconds).code == 0:
             break

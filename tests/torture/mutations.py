@@ -31,9 +31,10 @@ def mutate(draw: random.Random, room: Room, folder: Path) -> None:
     def check() -> None:
         with within(SECONDS):
             compare_reading(
-                read_all(run_folder, other), [read_all(whole, other), read_all(older, other)],
+                read_all(run_folder, other),
+                [read_all(whole, other), read_all(older, other)],
                 run_folder,
-            )  # fmt: skip
+            )
 
     ended = run(check, folder / "log")
     if ended.code:
@@ -48,7 +49,7 @@ def mutate(draw: random.Random, room: Room, folder: Path) -> None:
 
 def compare_reading(
     found: dict[str, object], wholes: list[dict[str, object]], run_folder: Path
-) -> None:  # fmt: skip
+) -> None:
     """Raise `Failure` where a reader neither refuses nor finds what it does in a whole folder."""
     for name, now in found.items():
         before = [whole[name] for whole in wholes]

@@ -27,11 +27,25 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 NORMS = (math.inf, 2.0, 1.0)
-CHOICES = {"boundary": Boundary, "l2_form": L2Form, "loss": MarginLoss, "mode": Mode,
-           "stage_test": StageTest}  # fmt: skip
+CHOICES = {
+    "boundary": Boundary,
+    "l2_form": L2Form,
+    "loss": MarginLoss,
+    "mode": Mode,
+    "stage_test": StageTest,
+}
 # Whole numbers, and the least of each.
-WHOLE = {"steps": 1, "targets": 1, "queries": 1, "batch_size": 1, "searches": 1, "bisections": 0,
-         "candidates": 2, "compact_every": 1, "seed": 0}  # fmt: skip
+WHOLE = {
+    "steps": 1,
+    "targets": 1,
+    "queries": 1,
+    "batch_size": 1,
+    "searches": 1,
+    "bisections": 0,
+    "candidates": 2,
+    "compact_every": 1,
+    "seed": 0,
+}
 FLAGS = ("random_start", "revert")
 FARTHER = 1e-6  # than the corners of the box, relative: a radius that was computed in floats
 
@@ -260,9 +274,11 @@ def _check_like(name: str, value: Any, x: Tensor) -> None:
     whole = isinstance(value, Tensor) and value.is_floating_point() and value.device == x.device
     fits = whole and (value.shape == x.shape if name == "start" else len(value) == len(x))
     if not fits:
-        got = f"{value.dtype} of shape {tuple(value.shape)} on {value.device}" if isinstance(
-            value, Tensor
-        ) else _kind(value)  # fmt: skip
+        got = (
+            f"{value.dtype} of shape {tuple(value.shape)} on {value.device}"
+            if isinstance(value, Tensor)
+            else _kind(value)
+        )
         shape = tuple(x.shape) if name == "start" else f"({len(x)}, classes)"
         raise InputError(f"{name} must be floating point of shape {shape} on {x.device}, got {got}")
     if not trusts_values() and not torch.isfinite(value).all():

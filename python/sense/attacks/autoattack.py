@@ -69,9 +69,16 @@ def autoattack(
         Where pyautoattack is not installed.
     """
     return autoattack_with_verdicts(
-        model, x, y, eps=eps, norm=norm, parts=parts, batch_size=batch_size, seed=seed,
+        model,
+        x,
+        y,
+        eps=eps,
+        norm=norm,
+        parts=parts,
+        batch_size=batch_size,
+        seed=seed,
         bounds=bounds,
-    ).x_adv  # fmt: skip
+    ).x_adv
 
 
 @public()
@@ -99,8 +106,14 @@ def autoattack_with_verdicts(
     check_classes(parts, classes)
     adapted = Rescaled(model, x, bounds)
     with guest(model) as flags, torch.no_grad():
-        attack = runner(adapted, norm=NAMES[norm], eps=eps / (bounds[1] - bounds[0]), seed=seed,
-                        version="standard", device=x.device)  # fmt: skip
+        attack = runner(
+            adapted,
+            norm=NAMES[norm],
+            eps=eps / (bounds[1] - bounds[0]),
+            seed=seed,
+            version="standard",
+            device=x.device,
+        )
         limit_targets(attack, classes)
         verdicts = Verdicts(x_adv, list(broken_by), flags)
         record(verdicts, model, y, torch.arange(len(x), device=x.device), "natural", batch_size)

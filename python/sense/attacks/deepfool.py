@@ -55,9 +55,15 @@ def deepfool(
     The adversarial images: shape, type and device of x.
     """
     found = deepfool_points(
-        model, x, y, norm=norm, steps=steps, candidates=candidates, overshoot=overshoot,
+        model,
+        x,
+        y,
+        norm=norm,
+        steps=steps,
+        candidates=candidates,
+        overshoot=overshoot,
         bounds=bounds,
-    )  # fmt: skip
+    )
     return torch.where(broadcast(found.distances <= eps, x), found.points, x)
 
 

@@ -35,6 +35,12 @@ def fgsm(
     """
     with attack_mode(model, "evaluation"):
         return ascend(
-            lambda z: F.cross_entropy(model(z), y, reduction="sum"), x, x,
-            eps=eps, step_size=eps, steps=1, norm=norm, bounds=bounds,
-        )  # fmt: skip
+            lambda z: F.cross_entropy(model(z), y, reduction="sum"),
+            x,
+            x,
+            eps=eps,
+            step_size=eps,
+            steps=1,
+            norm=norm,
+            bounds=bounds,
+        )

@@ -47,6 +47,12 @@ def margin_pgd(
         start = random_point(x, eps, norm, bounds) if random_start else x
     with attack_mode(model, "evaluation"):
         return ascend(
-            lambda z: LOSSES[loss](model(z), y).sum(), start, x,
-            eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds,
-        )  # fmt: skip
+            lambda z: LOSSES[loss](model(z), y).sum(),
+            start,
+            x,
+            eps=eps,
+            step_size=step_size,
+            steps=steps,
+            norm=norm,
+            bounds=bounds,
+        )

@@ -63,9 +63,15 @@ def pgd(
         if start is None:
             start = random_point(x, eps, norm, bounds) if random_start else x
         return ascend(
-            lambda z: F.cross_entropy(network(z), y, reduction="sum"), start, x,
-            eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds,
-        )  # fmt: skip
+            lambda z: F.cross_entropy(network(z), y, reduction="sum"),
+            start,
+            x,
+            eps=eps,
+            step_size=step_size,
+            steps=steps,
+            norm=norm,
+            bounds=bounds,
+        )
 
 
 def ascend(

@@ -89,10 +89,20 @@ def sensible(
     The adversarial images: shape, type and device of x.
     """
     return sensible_with_stages(
-        model, x, y, eps=eps, step_size=step_size, steps=steps, c=c, norm=norm,
-        random_start=random_start, stage_test=stage_test, boundary=boundary, l2_form=l2_form,
+        model,
+        x,
+        y,
+        eps=eps,
+        step_size=step_size,
+        steps=steps,
+        c=c,
+        norm=norm,
+        random_start=random_start,
+        stage_test=stage_test,
+        boundary=boundary,
+        l2_form=l2_form,
         bounds=bounds,
-    ).x_adv  # fmt: skip
+    ).x_adv
 
 
 @public()

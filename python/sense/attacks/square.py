@@ -49,8 +49,14 @@ def square(
         return x.clone()
     with guest(model), torch.no_grad():
         found = attack(
-            Rescaled(model, x, bounds), norm=NAMES[norm], n_queries=queries, p_init=0.8,
-            n_restarts=1, eps=eps / (bounds[1] - bounds[0]), seed=seed, resc_schedule=False,
+            Rescaled(model, x, bounds),
+            norm=NAMES[norm],
+            n_queries=queries,
+            p_init=0.8,
+            n_restarts=1,
+            eps=eps / (bounds[1] - bounds[0]),
+            seed=seed,
+            resc_schedule=False,
             device=x.device,
-        ).perturb(to_unit(x, bounds), y)  # fmt: skip
+        ).perturb(to_unit(x, bounds), y)
     return put_back(found, x, eps, norm, bounds)

@@ -62,9 +62,14 @@ def targeted_pgd(
             origin, label = x[standing], y[standing]
             z = ascend(
                 towards(target[standing], model, label, loss),
-                random_point(origin, eps, norm, bounds) if random_start else origin, origin,
-                eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds,
-            )  # fmt: skip
+                random_point(origin, eps, norm, bounds) if random_start else origin,
+                origin,
+                eps=eps,
+                step_size=step_size,
+                steps=steps,
+                norm=norm,
+                bounds=bounds,
+            )
             with torch.no_grad():
                 reached = margin(model(z), label)
             better = reached > best[standing]

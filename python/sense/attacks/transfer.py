@@ -39,5 +39,14 @@ def transfer(
     -------
     The adversarial images: shape, type and device of x.
     """
-    return pgd(source, x, y, eps=eps, step_size=step_size, steps=steps, norm=norm,
-               random_start=random_start, bounds=bounds)  # fmt: skip
+    return pgd(
+        source,
+        x,
+        y,
+        eps=eps,
+        step_size=step_size,
+        steps=steps,
+        norm=norm,
+        random_start=random_start,
+        bounds=bounds,
+    )

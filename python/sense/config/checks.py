@@ -12,8 +12,13 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from ..errors import InputError
 
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text",
-          Path: "a pathlib.Path"}  # fmt: skip
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    Path: "a pathlib.Path",
+}
 
 
 def option_from_plain(value: Any, hint: Any) -> Any:
@@ -49,9 +54,10 @@ def float_options(hints: Mapping[str, Any]) -> set[str]:
     """The options that are numbers, or lists of numbers, which may be written as fractions."""
     kinds = {name: _without_none(hint)[0] for name, hint in hints.items()}
     return {
-        name for name, kind in kinds.items()
+        name
+        for name, kind in kinds.items()
         if kind is float or (get_origin(kind) is tuple and get_args(kind)[0] is float)
-    }  # fmt: skip
+    }
 
 
 def check_type(name: str, value: Any, hint: Any) -> None:

@@ -57,27 +57,33 @@ class Config:
     ] = "mnist-sample"
     data_dir: Annotated[
         Path | None,
-        Help(help="folder of the four IDX files of mnist, of the binary files of cifar10, or your "
-             "own like them"),
+        Help(
+            help="folder of the four IDX files of mnist, of the binary files of cifar10, or your "
+            "own like them"
+        ),
         RUNTIME,
-    ] = None  # fmt: skip
+    ] = None
     train_size: Annotated[
         int | None, Help(help="train on so many of the first training images; all unless given")
     ] = None
     augment: Annotated[
         Augment,
-        Help(help="pad training images by 4 pixels, reflected or zero, crop and flip them at "
-             "random; shift them by at most a pixel each way, as digits; or take them as they are"),
-    ] = "none"  # fmt: skip
+        Help(
+            help="pad training images by 4 pixels, reflected or zero, crop and flip them at "
+            "random; shift them by at most a pixel each way, as digits; or take them as they are"
+        ),
+    ] = "none"
     model: Annotated[
         str, Help(help="; ".join(f"{name}: {text}" for name, text in MODELS.items()))
     ] = "small-cnn"
     method: Annotated[
         MethodName,
-        Help(help="nt: natural training; r-at: regular adversarial; sense: sensible adversarial; "
-             "trades, mart, mma, iaat: as their authors' code; sense-trades: the divergence "
-             "variant in SENSE-AT's original code"),
-    ] = "sense"  # fmt: skip
+        Help(
+            help="nt: natural training; r-at: regular adversarial; sense: sensible adversarial; "
+            "trades, mart, mma, iaat: as their authors' code; sense-trades: the divergence "
+            "variant in SENSE-AT's original code"
+        ),
+    ] = "sense"
 
     # The attack of training
     eps: Annotated[float, Help(help="radius of the ball, in pixels of 0 to 1")] = 0.3
@@ -86,10 +92,12 @@ class Config:
     norm: Annotated[NormName, Help(help="norm of the ball")] = "inf"
     eps_ramp: Annotated[
         float,
-        Help(help="first epochs of the method in which radius and step grow to their full length; "
-             "not with mma and iaat, which find radii of their own"),
+        Help(
+            help="first epochs of the method in which radius and step grow to their full length; "
+            "not with mma and iaat, which find radii of their own"
+        ),
         Used("r-at", "sense", "sense-trades", "trades", "mart"),
-    ] = 0.0  # fmt: skip
+    ] = 0.0
     eps_first: Annotated[
         float | None,
         Help(help="radius that --eps-ramp begins with; a third of eps"),
@@ -97,17 +105,21 @@ class Config:
     ] = None
     random_start: Annotated[
         bool | None,
-        Help(help="start in the ball, not at x; by default r-at does, sense and sense-trades do "
-             "not, the others start as their authors'"),
+        Help(
+            help="start in the ball, not at x; by default r-at does, sense and sense-trades do "
+            "not, the others start as their authors'"
+        ),
         Used("r-at", "sense", "sense-trades"),
-    ] = None  # fmt: skip
+    ] = None
     attack_mode: Annotated[
         AttackMode,
-        Help(help="batch norm and dropout in the attack: as in evaluation; as in training, without "
-             "updating running statistics; or as published (r-at, iaat and the search of mma in "
-             "training mode, running statistics updated; the others in evaluation mode)"),
+        Help(
+            help="batch norm and dropout in the attack: as in evaluation; as in training, without "
+            "updating running statistics; or as published (r-at, iaat and the search of mma in "
+            "training mode, running statistics updated; the others in evaluation mode)"
+        ),
         Used("r-at", "sense", "sense-trades", "trades", "mart", "mma", "iaat"),
-    ] = "evaluation"  # fmt: skip
+    ] = "evaluation"
 
     # sense and sense-trades
     c: Annotated[
@@ -122,30 +134,38 @@ class Config:
     ] = "natural"
     boundary: Annotated[
         Boundary,
-        Help(help="an image whose step went too far: revert it (Algorithm 1), go on from there "
-             "with noise (end of section 4.1), or bisect the step, to end at p_y = c (eq. 13)"),
+        Help(
+            help="an image whose step went too far: revert it (Algorithm 1), go on from there "
+            "with noise (end of section 4.1), or bisect the step, to end at p_y = c (eq. 13)"
+        ),
         SENSE,
-    ] = "revert"  # fmt: skip
+    ] = "revert"
     l2_form: Annotated[
         L2Form,
-        Help(help="for --norm 2: steps of full length from a uniform start in the ball, or both as "
-             "published: shorter steps where the gradient is small, from an image of uniform "
-             "pixels pulled into the ball"),
+        Help(
+            help="for --norm 2: steps of full length from a uniform start in the ball, or both as "
+            "published: shorter steps where the gradient is small, from an image of uniform "
+            "pixels pulled into the ball"
+        ),
         SENSE,
-    ] = "paper"  # fmt: skip
+    ] = "paper"
     bisections: Annotated[int, Help(help="forward passes of --boundary bisect"), SENSE] = 8
     warmup: Annotated[
         int | None,
-        Help(help="first epochs of sense and sense-trades without reversion, full PGD where an "
-             "image may move; of iaat with radius eps; 0, and 10 of iaat, unless given"),
+        Help(
+            help="first epochs of sense and sense-trades without reversion, full PGD where an "
+            "image may move; of iaat with radius eps; 0, and 10 of iaat, unless given"
+        ),
         Used("sense", "sense-trades", "iaat"),
-    ] = None  # fmt: skip
+    ] = None
     natural_weight: Annotated[
         float | None,
-        Help(help="weight of an added natural cross-entropy in r-at, sense and sense-trades, 0, "
-             "and 1 of sense-trades, unless given; mma gives its part by it, 1/3 unless given"),
+        Help(
+            help="weight of an added natural cross-entropy in r-at, sense and sense-trades, 0, "
+            "and 1 of sense-trades, unless given; mma gives its part by it, 1/3 unless given"
+        ),
         Used("r-at", "sense", "sense-trades", "mma"),
-    ] = None  # fmt: skip
+    ] = None
 
     # The other methods
     beta: Annotated[
@@ -206,24 +226,30 @@ class Config:
     ] = None
     precision: Annotated[
         Precision | None,
-        Help(help="of the passes in training; weights, losses and evaluation are float32 always. "
-             "Unless given tf32, as torch has convolutions, on cuda, which it needs, and float32 "
-             "elsewhere"),
-    ] = None  # fmt: skip
+        Help(
+            help="of the passes in training; weights, losses and evaluation are float32 always. "
+            "Unless given tf32, as torch has convolutions, on cuda, which it needs, and float32 "
+            "elsewhere"
+        ),
+    ] = None
     compile: Annotated[
         Compile,
-        Help(help="have torch.compile make code of the network, which takes a minute or so when a "
-             "mode or a batch size first comes up; cuda-graphs needs cuda and, for sense, "
-             "--compact-every above --steps + 1"),
+        Help(
+            help="have torch.compile make code of the network, which takes a minute or so when a "
+            "mode or a batch size first comes up; cuda-graphs needs cuda and, for sense, "
+            "--compact-every above --steps + 1"
+        ),
         RUNTIME,
-    ] = "none"  # fmt: skip
+    ] = "none"
     compact_every: Annotated[
         int | None,
-        Help(help="sense and sense-trades leave finished images out of the batch before each so "
-             "manyth pass, and wait for an accelerator to count them; before each unless given"),
+        Help(
+            help="sense and sense-trades leave finished images out of the batch before each so "
+            "manyth pass, and wait for an accelerator to count them; before each unless given"
+        ),
         RUNTIME,
         SENSE,
-    ] = None  # fmt: skip
+    ] = None
     cudnn_benchmark: Annotated[
         bool,
         Help(help="try cuDNN's algorithms; a resumed run may then differ in the last bits"),
@@ -231,21 +257,27 @@ class Config:
     ] = False
     validation: Annotated[
         int,
-        Help(help="training images held out, drawn with the seed, the same part of each class; "
-             "each epoch's natural and PGD accuracy is taken on them"),
-    ] = 0  # fmt: skip
+        Help(
+            help="training images held out, drawn with the seed, the same part of each class; "
+            "each epoch's natural and PGD accuracy is taken on them"
+        ),
+    ] = 0
     keep: Annotated[
         Keep,
-        Help(help="which weights the run keeps: those of the last epoch, as in the paper, or of "
-             "the epoch with the most validation images right under PGD (for nt, as they are)"),
-    ] = "last"  # fmt: skip
+        Help(
+            help="which weights the run keeps: those of the last epoch, as in the paper, or of "
+            "the epoch with the most validation images right under PGD (for nt, as they are)"
+        ),
+    ] = "last"
     monitor: Annotated[
         int,
         # torchrun takes the first name for an abbreviation of options of its own.
-        Help(help="training images that each epoch's accuracy is taken on where none are held out",
-             aliases=("--monitored",)),
+        Help(
+            help="training images that each epoch's accuracy is taken on where none are held out",
+            aliases=("--monitored",),
+        ),
         RUNTIME,
-    ] = 256  # fmt: skip
+    ] = 256
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "norm", option_from_plain(self.norm, option_types()["norm"]))

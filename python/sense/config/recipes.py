@@ -15,24 +15,51 @@ from .options import Config, option_types
 # Table 1 of the paper, column by column. Batch sizes are the authors' code's, which trains the
 # ResNets for 300 epochs and takes steps of 1.5/255.
 _CIFAR10 = Config(
-    dataset="cifar10", augment="reflect", pretrain=0, eps=8 / 255, step_size=2 / 255, steps=10,
-)  # fmt: skip
+    dataset="cifar10",
+    augment="reflect",
+    pretrain=0,
+    eps=8 / 255,
+    step_size=2 / 255,
+    steps=10,
+)
 _WRN = replace(
-    _CIFAR10, model="wrn-34-10", c=0.5, lr=0.1, schedule="step", milestones=(70, 90, 100),
-    decay=0.2, weight_decay=5e-4, epochs=300, warmup=10, batch_size=256,
-)  # fmt: skip
+    _CIFAR10,
+    model="wrn-34-10",
+    c=0.5,
+    lr=0.1,
+    schedule="step",
+    milestones=(70, 90, 100),
+    decay=0.2,
+    weight_decay=5e-4,
+    epochs=300,
+    warmup=10,
+    batch_size=256,
+)
 _RESNET = replace(
-    _CIFAR10, model="resnet20", c=0.7, lr=0.1, schedule="step", milestones=(80, 140, 170),
-    decay=0.1, weight_decay=2e-4, epochs=200, warmup=5,
-)  # fmt: skip
+    _CIFAR10,
+    model="resnet20",
+    c=0.7,
+    lr=0.1,
+    schedule="step",
+    milestones=(80, 140, 170),
+    decay=0.1,
+    weight_decay=2e-4,
+    epochs=200,
+    warmup=5,
+)
 _CNN = replace(_RESNET, model="cifar-cnn-2", c=0.7, lr=0.01, epochs=150)
 
 # eps and step size of TRADES and MART on CIFAR10. Their epochs are counted from 1: what changes
 # "at 75" changes here after 74.
 _TRADES_CIFAR10 = replace(
-    _CIFAR10, augment="zero", model="wrn-34-10", eps=0.031, step_size=0.007, lr=0.1,
+    _CIFAR10,
+    augment="zero",
+    model="wrn-34-10",
+    eps=0.031,
+    step_size=0.007,
+    lr=0.1,
     decay=0.1,
-)  # fmt: skip
+)
 
 RECIPES: dict[str, Config] = {
     # Minutes on two cores: a small network on the sample, by a schedule that is quick; the learning
@@ -42,9 +69,24 @@ RECIPES: dict[str, Config] = {
     # cores: few and long steps, in a ball that grows to a little more than 0.3; c below the paper's
     # 0.7, at which AutoAttack leaves fewer images.
     "mnist-fast": Config(
-        dataset="mnist", augment="shift", c=0.5, eps=0.34, step_size=0.1, steps=5,
-        random_start=True, eps_ramp=2, eps_first=0.1, boundary="bisect", bisections=3, pretrain=1,
-        epochs=20, batch_size=64, lr=0.04, nesterov=True, weight_decay=5e-4, schedule="one-cycle",
+        dataset="mnist",
+        augment="shift",
+        c=0.5,
+        eps=0.34,
+        step_size=0.1,
+        steps=5,
+        random_start=True,
+        eps_ramp=2,
+        eps_first=0.1,
+        boundary="bisect",
+        bisections=3,
+        pretrain=1,
+        epochs=20,
+        batch_size=64,
+        lr=0.04,
+        nesterov=True,
+        weight_decay=5e-4,
+        schedule="one-cycle",
     ),
     # Section 5.2.1.
     "mnist": Config(dataset="mnist"),
@@ -53,45 +95,106 @@ RECIPES: dict[str, Config] = {
     "cifar10-cnn": _CNN,
     # Minutes on a core: the tutorial network on a fifth of the images, without augmentation.
     "cifar10-demo": replace(
-        _CNN, train_size=10_000, augment="none", pretrain=4, epochs=12, batch_size=64, lr=0.03,
-        warmup=2, schedule="one-cycle", milestones=(), c=0.5,
+        _CNN,
+        train_size=10_000,
+        augment="none",
+        pretrain=4,
+        epochs=12,
+        batch_size=64,
+        lr=0.03,
+        warmup=2,
+        schedule="one-cycle",
+        milestones=(),
+        c=0.5,
     ),
     # Madry et al.: 100,000 steps of 50 images are 83 epochs.
     "r-at-mnist": Config(
-        dataset="mnist", method="r-at", model="capacity-6", pretrain=0, epochs=83, batch_size=50,
-        optimizer="adam", lr=1e-4, steps=40, step_size=0.01,
+        dataset="mnist",
+        method="r-at",
+        model="capacity-6",
+        pretrain=0,
+        epochs=83,
+        batch_size=50,
+        optimizer="adam",
+        lr=1e-4,
+        steps=40,
+        step_size=0.01,
     ),
     # The code has beta = 1 for MNIST.
     "trades-mnist": Config(
-        dataset="mnist", method="trades", pretrain=0, epochs=100, lr=0.01, steps=40,
-        step_size=0.01, beta=1.0, schedule="step", milestones=(54, 74, 89),
+        dataset="mnist",
+        method="trades",
+        pretrain=0,
+        epochs=100,
+        lr=0.01,
+        steps=40,
+        step_size=0.01,
+        beta=1.0,
+        schedule="step",
+        milestones=(54, 74, 89),
     ),
     "trades-cifar10": replace(
-        _TRADES_CIFAR10, method="trades", beta=6.0, weight_decay=2e-4, epochs=76, schedule="step",
+        _TRADES_CIFAR10,
+        method="trades",
+        beta=6.0,
+        weight_decay=2e-4,
+        epochs=76,
+        schedule="step",
         milestones=(74,),
     ),
     "mart-cifar10": replace(
-        _TRADES_CIFAR10, method="mart", beta=6.0, weight_decay=7e-4, epochs=90,
-        schedule="step", milestones=(74, 89),
+        _TRADES_CIFAR10,
+        method="mart",
+        beta=6.0,
+        weight_decay=7e-4,
+        epochs=90,
+        schedule="step",
+        milestones=(74, 89),
     ),
     # Adam, 100,000 steps of 50 of 55,000 images: as many passes over 60,000 are 83 epochs.
     "mma-mnist": Config(
-        dataset="mnist", method="mma", model="capacity-6", pretrain=0, epochs=83, batch_size=50,
-        optimizer="adam", lr=1e-4, steps=40, d_max=0.45, eps_min=0.1,
+        dataset="mnist",
+        method="mma",
+        model="capacity-6",
+        pretrain=0,
+        epochs=83,
+        batch_size=50,
+        optimizer="adam",
+        lr=1e-4,
+        steps=40,
+        d_max=0.45,
+        eps_min=0.1,
     ),
     # MMA-12, which the paper compares. 50,000 steps of 128 images are 128 epochs of 50,000 images;
     # the learning rate changes at 20,000, 30,000 and 40,000 steps.
     "mma-cifar10": replace(
-        _CIFAR10, method="mma", model="wrn-28-4", d_max=12 / 255, eps_min=0.005, lr=0.3,
-        weight_decay=2e-4, epochs=128, schedule="step", milestones=(51, 77, 102),
+        _CIFAR10,
+        method="mma",
+        model="wrn-28-4",
+        d_max=12 / 255,
+        eps_min=0.005,
+        lr=0.3,
+        weight_decay=2e-4,
+        epochs=128,
+        schedule="step",
+        milestones=(51, 77, 102),
         rates=(0.09, 0.03, 0.009),
     ),
     "iaat-cifar10": replace(
-        _CIFAR10, method="iaat", model="iaat-wrn-32-10", lr=0.1, weight_decay=5e-4,
-        batch_size=256, epochs=110, schedule="step", milestones=(70, 90, 100), decay=0.2, warmup=10,
+        _CIFAR10,
+        method="iaat",
+        model="iaat-wrn-32-10",
+        lr=0.1,
+        weight_decay=5e-4,
+        batch_size=256,
+        epochs=110,
+        schedule="step",
+        milestones=(70, 90, 100),
+        decay=0.2,
+        warmup=10,
         gamma=1.9 / 255,
     ),
-}  # fmt: skip
+}
 DEFAULT_RECIPE = "mnist-demo"
 
 

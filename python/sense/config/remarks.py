@@ -39,9 +39,10 @@ def _ignored(config: Config) -> list[str]:
     """Options that differ from their defaults and that nothing looks at."""
     set_here = {f.name for f in fields(Config) if getattr(config, f.name) != f.default}
     reasons = {
-        name: f"method {config.method}" for name in set_here
+        name: f"method {config.method}"
+        for name in set_here
         if used_by(name) is not None and config.method not in (used_by(name) or ())
-    }  # fmt: skip
+    }
     without = {
         "bisections": (config.boundary != "bisect", f"boundary {config.boundary}"),
         "l2_form": (config.norm != "2", f"norm {config.norm}"),

@@ -23,8 +23,17 @@ TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
 TEST = ("test_batch.bin",)
 RECORD = 1 + 3 * 32 * 32  # a label, then the red, green and blue planes, each row by row
 CLASSES = (
-    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
-)  # fmt: skip
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
 ARCHIVE = "cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"  # as the data set's page states
 SOURCES = ("https://www.cs.toronto.edu/~kriz/",)
@@ -56,9 +65,13 @@ def from_files(files: dict[str, bytes], where: str) -> ImageData:
     train_x, train_y = _join([parse(files[name], f"{name} in {where}") for name in train])
     test_x, test_y = parse(files[TEST[0]], f"{TEST[0]} in {where}")
     return ImageData(
-        name="cifar10", train_x=train_x, train_y=train_y, test_x=test_x, test_y=test_y,
+        name="cifar10",
+        train_x=train_x,
+        train_y=train_y,
+        test_x=test_x,
+        test_y=test_y,
         classes=CLASSES,
-    )  # fmt: skip
+    )
 
 
 def parse(content: bytes, what: str) -> tuple[Tensor, Tensor]:

@@ -63,8 +63,10 @@ def _sizes(content: bytes, path: Path) -> tuple[int, tuple[int, ...]]:
         raise InputError(f"{path} is cut short: no room for the sizes of {dimensions} dimensions")
     shape = struct.unpack(f">{dimensions}I", content[4:start])
     if math.prod(shape) > LARGEST:
-        raise InputError(f"{path} should hold {math.prod(shape):,} bytes for its shape {shape}: no "
-                         f"file of images has so many, at most {LARGEST:,} are read")  # fmt: skip
+        raise InputError(
+            f"{path} should hold {math.prod(shape):,} bytes for its shape {shape}: no "
+            f"file of images has so many, at most {LARGEST:,} are read"
+        )
     return start, shape
 
 

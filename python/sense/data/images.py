@@ -54,9 +54,11 @@ class ImageData:
                 continue  # it may be without
             check_images(getattr(self, f"{part}_x"), f"{self.name}: {part} images")
             check_labels(
-                getattr(self, f"{part}_y"), getattr(self, f"{part}_x"), len(self.classes),
+                getattr(self, f"{part}_y"),
+                getattr(self, f"{part}_x"),
+                len(self.classes),
                 f"{self.name}: {part} labels",
-            )  # fmt: skip
+            )
         if self.train_x.shape[1:] != self.test_x.shape[1:]:
             raise InputError(
                 f"{self.name}: training images are {tuple(self.train_x.shape[1:])}, "

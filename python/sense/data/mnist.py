@@ -144,9 +144,11 @@ def _find(folder: Path, file: str) -> Path:
     spellings = (file, f"{file}.gz", dotted, f"{dotted}.gz")
     if folder.is_dir():
         found = [
-            path for spelling in spellings for path in sorted(folder.iterdir())
+            path
+            for spelling in spellings
+            for path in sorted(folder.iterdir())
             if path.name.lower() == spelling and os.path.isfile(path)
-        ]  # fmt: skip
+        ]
         for other in found[1:]:
             if not np.array_equal(read_idx(found[0]), read_idx(other)):
                 raise InputError(

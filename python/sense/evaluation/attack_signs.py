@@ -53,11 +53,14 @@ def one_step(case: Case) -> Check:
         f"steps, {looked.points(broken)}"
     )
     return judge_share(
-        "one-step", broken, looked, ONE_STEP_BETTER,
+        "one-step",
+        broken,
+        looked,
+        ONE_STEP_BETTER,
         f"{found}: the loss is rough or masked, or the steps are too few, and the accuracy under "
         "attacks of many steps is too high",
         found,
-    )  # fmt: skip
+    )
 
 
 def gradient_free(case: Case) -> Check:
@@ -83,11 +86,14 @@ def gradient_free(case: Case) -> Check:
     if len(images):
         broken += f", AutoAttack's APGD and FAB all but {beyond} of these"
     return judge_share(
-        "gradient-free", beyond, looked, NO_GRADIENT_BETTER,
+        "gradient-free",
+        beyond,
+        looked,
+        NO_GRADIENT_BETTER,
         f"{broken}, {looked.points(beyond)}: the gradients mislead (masking), and robust accuracy "
         "is lower than shown",
         broken,
-    )  # fmt: skip
+    )
 
 
 def convergence(case: Case) -> Check:
@@ -117,9 +123,13 @@ def convergence(case: Case) -> Check:
         f"when {settings.steps} steps become {2 * settings.steps}, and {broken} of them fall"
     )
     return judge_share(
-        "convergence", rising, Looked(len(x), 1.0), RISING,
-        f"PGD has not converged: {both}; take more steps", both,
-    )  # fmt: skip
+        "convergence",
+        rising,
+        Looked(len(x), 1.0),
+        RISING,
+        f"PGD has not converged: {both}; take more steps",
+        both,
+    )
 
 
 def stronger_attack(case: Case) -> Check:
@@ -150,15 +160,21 @@ def judge_stronger(
     found = f"{broken} of {standing} images that stand under PGD fall to {what}"
     hint = "" if "autoattack" in tried else "; see what AutoAttack says"
     return judge_share(
-        "stronger-attack", broken, looked, STRONGER_BETTER,
+        "stronger-attack",
+        broken,
+        looked,
+        STRONGER_BETTER,
         f"{found}: PGD overstates robust accuracy by {looked.points(broken)}, or more{hint}",
         f"{found}, {looked.points(broken)}",
-    )  # fmt: skip
+    )
 
 
 OF_ATTACK: tuple[Callable[[Case], Check], ...] = (
-    one_step, gradient_free, convergence, stronger_attack,
-)  # fmt: skip
+    one_step,
+    gradient_free,
+    convergence,
+    stronger_attack,
+)
 
 
 def _broken_by_square(
@@ -204,7 +220,13 @@ def _broken_by_parts(case: Case, images: Tensor, parts: tuple[Part, ...]) -> int
         classes = case.model(x[:1]).shape[1]
     parts = tuple(part for part in parts if classes >= FEWEST_CLASSES.get(part, 0))
     found = autoattack_with_verdicts(
-        case.model, x, y, eps=case.settings.radius, norm=case.settings.lp, parts=parts,
-        batch_size=case.settings.batch, seed=case.settings.seed,
-    )  # fmt: skip
+        case.model,
+        x,
+        y,
+        eps=case.settings.radius,
+        norm=case.settings.lp,
+        parts=parts,
+        batch_size=case.settings.batch,
+        seed=case.settings.seed,
+    )
     return sum(name is not None for name in found.broken_by)

@@ -49,9 +49,11 @@ def compare(folders: Mapping[str, Path]) -> dict[str, Any]:
         row["p_holm"] = p
     groups = _trainings(told)
     return {
-        "pairs": pairs, "seeds": _seeds(told, groups), "apart": _apart(told, groups),
+        "pairs": pairs,
+        "seeds": _seeds(told, groups),
+        "apart": _apart(told, groups),
         "provenance": provenance(),
-    }  # fmt: skip
+    }
 
 
 def write_comparison(folder: Path, comparison: dict[str, Any]) -> Path:
@@ -73,9 +75,10 @@ def _right(outcomes: Sequence[Outcome], content: dict[str, Any]) -> Rights:
         found.setdefault(row.attack, {})[row.image, row.label] = bool(row.correct)
     ball = [content["options"][name] for name in ("eps", "norm")]
     inside = [
-        rows for name, rows in found.items()
+        rows
+        for name, rows in found.items()
         if name == "natural" or [content["attacks"][name][key] for key in ("eps", "norm")] == ball
-    ]  # fmt: skip
+    ]
     if len(inside) > 2:  # the worst of one attack is that attack, which needs no second test
         found[WORST] = {image: all(rows[image] for rows in inside) for image in inside[0]}
     return found
@@ -94,9 +97,10 @@ def _pair(
             f"{first} and {second} were evaluated with other options: {', '.join(other)}"
         )
     attacks = [
-        name for name in right[first]
+        name
+        for name in right[first]
         if name in right[second] and not is_part(told[first]["attacks"].get(name, {}))
-    ]  # fmt: skip
+    ]
     if right[first].keys() != right[second].keys() and WORST in attacks:
         attacks.remove(WORST)  # the worst of other attacks
     rows = []
@@ -104,12 +108,19 @@ def _pair(
         one, two = right[first][attack], right[second][attack]
         both = sum(one[image] and two[image] for image in one)
         only_first, only_second = sum(one.values()) - both, sum(two.values()) - both
-        rows.append({
-            "attack": attack, "first": first, "second": second, "n": len(one), "both": both,
-            "only_first": only_first, "only_second": only_second,
-            "neither": len(one) - both - only_first - only_second,
-            "p": mcnemar(only_first, only_second),
-        })  # fmt: skip
+        rows.append(
+            {
+                "attack": attack,
+                "first": first,
+                "second": second,
+                "n": len(one),
+                "both": both,
+                "only_first": only_first,
+                "only_second": only_second,
+                "neither": len(one) - both - only_first - only_second,
+                "p": mcnemar(only_first, only_second),
+            }
+        )
     return rows
 
 
@@ -144,10 +155,15 @@ def _seeds(told: dict[str, dict[str, Any]], groups: list[list[str]]) -> list[dic
             if None in found:
                 continue
             spread = over_seeds([accuracy["k"] / accuracy["n"] for accuracy in found])
-            rows.append({
-                "group": f"{config['method']}, {config['model']}", "attack": attack,
-                "models": names, "mean": spread.mean, "sd": spread.sd,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "group": f"{config['method']}, {config['model']}",
+                    "attack": attack,
+                    "models": names,
+                    "mean": spread.mean,
+                    "sd": spread.sd,
+                }
+            )
     return rows
 
 
@@ -161,7 +177,8 @@ def _apart(told: dict[str, dict[str, Any]], groups: list[list[str]]) -> list[dic
             continue
         differ = {
             name: [one.get(name), two.get(name)]
-            for name in sorted(one.keys() | two.keys()) if one.get(name) != two.get(name)
-        }  # fmt: skip
+            for name in sorted(one.keys() | two.keys())
+            if one.get(name) != two.get(name)
+        }
         rows.append({"first": first, "second": second, "options": differ})
     return rows

@@ -74,13 +74,16 @@ def make_examples(
         "classes": list(target.data.classes),
         "shape": list(target.data.shape),
         "images": {
-            "image": batch.images, "label": batch.y.tolist(),
-            "prediction": before[0], "probability": before[1],
-            "attacked": after[0], "attacked_probability": after[1],
+            "image": batch.images,
+            "label": batch.y.tolist(),
+            "prediction": before[0],
+            "probability": before[1],
+            "attacked": after[0],
+            "attacked_probability": after[1],
         },
         "x": pixels(batch.x),
         "x_adv": pixels(x_adv),
-    }  # fmt: skip
+    }
 
 
 @torch.no_grad()
@@ -105,6 +108,8 @@ def settings_of(content: dict[str, Any]) -> Settings:
     options, pgd = content["options"], content["attacks"].get("pgd", {})
     own = {name: pgd[name] for name in ("steps", "restarts", "step_size") if name in pgd}
     return replace(
-        Settings(attacks=("pgd",), **own), eps=options["eps"], norm=options["norm"],
+        Settings(attacks=("pgd",), **own),
+        eps=options["eps"],
+        norm=options["norm"],
         seed=options["seed"],
-    )  # fmt: skip
+    )

@@ -42,7 +42,10 @@ def _norm(value: Any) -> bool:
 BALL: dict[str, Any] = {"eps": _number, "norm": _norm}
 FORM: dict[str, Any] = {
     "target": {
-        "name": _text, "kind": _text, "model": _text, "weights_sha256": _or_none(_text),
+        "name": _text,
+        "kind": _text,
+        "model": _text,
+        "weights_sha256": _or_none(_text),
         "config": _or_none(lambda value: isinstance(value, dict)),
     },
     "data": {"name": _text, "sha256": _text, "n": _count, "of": _count, "draw": _or_none(_count)},
@@ -50,14 +53,19 @@ FORM: dict[str, Any] = {
     "attacks": {"*": {"label": _text, "attacked": _count, "seconds": _or_none(_number)}},
     "accuracy": {
         "*": {
-            "k": _count, "n": _count, "level": _number, "lower": _number, "upper": _number,
-            "exact_lower": _number, "exact_upper": _number,
+            "k": _count,
+            "n": _count,
+            "level": _number,
+            "lower": _number,
+            "upper": _number,
+            "exact_lower": _number,
+            "exact_upper": _number,
         }
     },
     "curve": _or_none(lambda value: isinstance(value, dict)),
     "convergence": _or_none(lambda value: isinstance(value, dict)),
     "finished": _truth,
-}  # fmt: skip
+}
 CONFIG: dict[str, Any] = {"method": _text, "model": _text, "seed": _count}
 CHECK: dict[str, Any] = {"check": _text, "verdict": _text, "text": _text}
 
@@ -68,15 +76,18 @@ def check_form(content: dict[str, Any], where: Path) -> None:
     if not wrong:
         balls = {name: BALL for name in content["attacks"] if name != "natural"}
         wrong = _wrong(content["attacks"], balls, "attacks.")
-        wrong += _wrong(content["target"], {"config": CONFIG}, "target.") if (
-            content["target"]["config"] is not None
-        ) else []  # fmt: skip
+        wrong += (
+            _wrong(content["target"], {"config": CONFIG}, "target.")
+            if (content["target"]["config"] is not None)
+            else []
+        )
         check_runtime_options(content["target"].get("runtime_options"), where)
         wrong += _wrong_judgement(content.get("judgement"))
         wrong += [
-            f"accuracy.{name}.k" for name, told in content["accuracy"].items()
+            f"accuracy.{name}.k"
+            for name, told in content["accuracy"].items()
             if not 0 <= told["k"] <= told["n"] or told["n"] == 0
-        ]  # fmt: skip
+        ]
     if wrong:
         raise InputError(
             f"{where} is damaged, or of another version of sense: see its {', '.join(wrong[:5])}. "

@@ -66,9 +66,13 @@ def _add(
     ]
     attacked = sum(record.standing(["natural"])[: told.get("images")])
     content["attacks"][name] = {
-        **told, **settings.plain_pgd(), "eps": settings.radius, "norm": settings.norm,
-        "attacked": attacked, "seconds": None,
-    }  # fmt: skip
+        **told,
+        **settings.plain_pgd(),
+        "eps": settings.radius,
+        "norm": settings.norm,
+        "attacked": attacked,
+        "seconds": None,
+    }
     content["finished"] = False
     save()
     record.add(name, kept)

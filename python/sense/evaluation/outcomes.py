@@ -85,9 +85,7 @@ class Record:
     def standing(self, keys: Sequence[str]) -> list[bool]:
         """Which images are right under every one of the keys."""
         rows = [self.predictions[key] for key in keys]
-        return [
-            all(row[i] == label for row in rows) for i, label in enumerate(self.labels)
-        ]  # fmt: skip
+        return [all(row[i] == label for row in rows) for i, label in enumerate(self.labels)]
 
     def outcomes(self) -> list[Outcome]:
         """All rows, as the file has them."""

@@ -12,9 +12,17 @@ from ..config.options import NormName
 from ..errors import InputError
 
 AttackName = Literal[
-    "natural", "fgsm", "pgd", "margin-pgd", "targeted-pgd", "deepfool", "deepfool-l2",
-    "autoattack", "square", "transfer",
-]  # fmt: skip
+    "natural",
+    "fgsm",
+    "pgd",
+    "margin-pgd",
+    "targeted-pgd",
+    "deepfool",
+    "deepfool-l2",
+    "autoattack",
+    "square",
+    "transfer",
+]
 ATTACKS = get_args(AttackName)
 Help = tyro.conf.arg
 
@@ -47,9 +55,9 @@ class Settings:
     l2_eps: Annotated[
         float | None, Help(help="radius of deepfool-l2 where norm is not 2: a ball of its own")
     ] = None
-    source: Annotated[
-        Path | None, Help(help="run whose network transfer makes its images on")
-    ] = None  # fmt: skip
+    source: Annotated[Path | None, Help(help="run whose network transfer makes its images on")] = (
+        None
+    )
     source_model: Annotated[
         str | None, Help(help="network of that run, where it is a MODULE:FACTORY")
     ] = None
@@ -104,10 +112,12 @@ class Settings:
         if self.eps is None and eps is None:
             raise InputError("eps is not known from the target: give it, such as --eps 0.3")
         full = replace(
-            self, attacks=("natural", *(name for name in self.attacks if name != "natural")),
-            eps=eps if self.eps is None else self.eps, norm=self.norm or norm or "inf",
+            self,
+            attacks=("natural", *(name for name in self.attacks if name != "natural")),
+            eps=eps if self.eps is None else self.eps,
+            norm=self.norm or norm or "inf",
             curve=tuple(sorted(set(self.curve))),
-        )  # fmt: skip
+        )
         if full.norm == "inf":
             for value in (full.radius, *full.curve):
                 expected = f"at most 1 for norm inf: pixels go to 1{of_255(value)}"
@@ -139,9 +149,12 @@ class Settings:
     def plain(self) -> dict[str, Any]:
         """What evaluation.json says of the options that all attacks share."""
         return {
-            "eps": self.eps, "norm": self.norm, "seed": self.seed, "batch": self.batch,
+            "eps": self.eps,
+            "norm": self.norm,
+            "seed": self.seed,
+            "batch": self.batch,
             "cascade": self.cascade,
-        }  # fmt: skip
+        }
 
     def plain_parts(self) -> dict[str, dict[str, Any] | None]:
         """What it says of the curve and of the convergence; None where they are not asked for."""

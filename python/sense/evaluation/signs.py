@@ -39,11 +39,13 @@ def chance(case: Case) -> Check:
         return not_judged("chance", "all images have the same label")
     found = f"{k} of {n} images are right, {share * n:.0f} by the most frequent label for all"
     return judge_value(
-        "chance", at_least(k, n, share), CHANCE,
+        "chance",
+        at_least(k, n, share),
+        CHANCE,
         f"the network is not better than chance: {found}; there is no accuracy that an attack "
         "could lower",
         f"the network is better than chance: {found}",
-    )  # fmt: skip
+    )
 
 
 def one_class(case: Case) -> Check:
@@ -56,11 +58,14 @@ def one_class(case: Case) -> Check:
     which = int(case.guesses.mode().values)
     found = f"class {which} is predicted for {most} of {n} images"
     return judge_share(
-        "one-class", most, case.everything, ONE_CLASS,
+        "one-class",
+        most,
+        case.everything,
+        ONE_CLASS,
         f"the network has collapsed: {found}, and {int((case.labels == which).sum())} of them are "
         "of it; what stands under attack says nothing of robustness. Train it again",
         f"no class is predicted for nearly all images: {found}",
-    )  # fmt: skip
+    )
 
 
 @torch.no_grad()
@@ -69,12 +74,14 @@ def randomness(case: Case) -> Check:
     passes = torch.stack([case.model(case.sample) for _ in range(PASSES)])
     value = float((passes.amax(0) - passes.amin(0)).max() / passes.abs().max().clamp_min(1e-12))
     return judge_value(
-        "randomness", value, LOGITS_DIFFER,
+        "randomness",
+        value,
+        LOGITS_DIFFER,
         f"the network is random: its logits differ by {value:.1e} of the largest between "
         f"{PASSES} passes of the same images, so an attack aims at another network than the one "
         "that judges it; attack the average over many passes",
         f"logits are the same in {PASSES} passes",
-    )  # fmt: skip
+    )
 
 
 @torch.no_grad()
@@ -82,15 +89,18 @@ def probabilities(case: Case) -> Check:
     """Are the outputs probabilities, whose cross-entropy hardly climbs?"""
     out = case.model(case.sample)
     alike = (
-        (out >= -SUM_IS_ONE).all(1) & (out <= 1 + SUM_IS_ONE).all(1)
+        (out >= -SUM_IS_ONE).all(1)
+        & (out <= 1 + SUM_IS_ONE).all(1)
         & ((out.sum(1) - 1).abs() < SUM_IS_ONE)
-    )  # fmt: skip
+    )
     return judge_value(
-        "probabilities", float(alike.float().mean()), PROBABLE,
+        "probabilities",
+        float(alike.float().mean()),
+        PROBABLE,
         "the network gives probabilities, not logits: attacks take them through another softmax, "
         "which flattens the loss; evaluate it without its last softmax",
         "the network gives logits",
-    )  # fmt: skip
+    )
 
 
 def zero_gradients(case: Case) -> Check:
@@ -99,19 +109,24 @@ def zero_gradients(case: Case) -> Check:
     loss = F.cross_entropy(case.model(x), case.y, reduction="sum")
     if not loss.requires_grad:
         return Check(
-            "zero-gradients", "warning", 1.0, FLAT,
+            "zero-gradients",
+            "warning",
+            1.0,
+            FLAT,
             "the network gives no gradients at all: only attacks without them could be tried",
-        )  # fmt: skip
+        )
     (gradient,) = torch.autograd.grad(loss, x)
     flat = int((~gradient.flatten(1).any(1)).sum())
     if len(x) < FEWEST:
         return too_few("zero-gradients", len(x))
     return judge_value(
-        "zero-gradients", flat / len(x), FLAT,
+        "zero-gradients",
+        flat / len(x),
+        FLAT,
         f"the gradient is exactly zero on {flat} of {len(x)} images: attacks by "
         "gradient have nothing to follow there, and their accuracy says little",
         f"the gradient is zero on none of {len(x)} images",
-    )  # fmt: skip
+    )
 
 
 def large_eps(case: Case) -> Check:
@@ -127,10 +142,13 @@ def large_eps(case: Case) -> Check:
     right = int((attack_images(climb, case.model, x, y, y, 0) == y).sum())
     found = f"{right} of {len(x)} images stand under PGD-{STEPS} with eps = {eps:g}"
     return judge_share(
-        "large-eps", right, case.some._replace(part=1.0), RIGHT_AT_LARGE_EPS,
+        "large-eps",
+        right,
+        case.some._replace(part=1.0),
+        RIGHT_AT_LARGE_EPS,
         f"{found}, where the ball holds images of every class: the attack fails, not the network",
         found,
-    )  # fmt: skip
+    )
 
 
 # The first two say whether there is an accuracy at all that an attack could lower.

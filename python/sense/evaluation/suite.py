@@ -112,17 +112,21 @@ def build_attack(name: str, settings: Settings, source: nn.Module | None = None)
         label = f"Square, {settings.queries} queries"
         return Attack(name, label, square, eps, norm, queries, seeded=True, options=queries)
     return Attack(
-        name, "AutoAttack", autoattack, eps, norm, {"batch_size": settings.batch}, seeded=True,
+        name,
+        "AutoAttack",
+        autoattack,
+        eps,
+        norm,
+        {"batch_size": settings.batch},
+        seeded=True,
         options={"version": "standard"},
-    )  # fmt: skip
+    )
 
 
 def _stepped(name: str, settings: Settings, source: nn.Module | None) -> Attack:
     """PGD and its kin: steps, a step size and restarts."""
     label, function = STEPPED[name]
-    steps, restarts, step_size = (
-        settings.steps, settings.restarts, settings.step(settings.radius)
-    )  # fmt: skip
+    steps, restarts, step_size = (settings.steps, settings.restarts, settings.step(settings.radius))
     keywords: dict[str, Any] = {"steps": steps, "step_size": step_size}
     options = keywords | {"restarts": restarts}
     if name == "transfer":
@@ -130,9 +134,15 @@ def _stepped(name: str, settings: Settings, source: nn.Module | None) -> Attack:
         keywords["source"] = source
         options |= {"source": str(settings.source), "source_sha256": weights_sha256(source)}
     return Attack(
-        name, f"{label}-{steps} x {restarts}", function, settings.radius, settings.lp, keywords,
-        restarts, options=options,
-    )  # fmt: skip
+        name,
+        f"{label}-{steps} x {restarts}",
+        function,
+        settings.radius,
+        settings.lp,
+        keywords,
+        restarts,
+        options=options,
+    )
 
 
 def has_pyautoattack() -> bool:

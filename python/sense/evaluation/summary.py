@@ -107,9 +107,10 @@ def count(content: dict[str, Any], record: Record, settings: Settings) -> None:
     ball = (settings.radius, settings.norm)
     attacks = content["attacks"]
     outside = [
-        name for name, told in attacks.items()
+        name
+        for name, told in attacks.items()
         if name != NATURAL.name and (told["eps"], told["norm"]) != ball
-    ]  # fmt: skip
+    ]
     whole = [row for row in record.outcomes() if record.complete(row.attack)]
     part = [name for name, told in attacks.items() if is_part(told)]
     found = summarise(whole, outside, part)
@@ -161,7 +162,10 @@ def describe(
     return {
         "target": target.plain(),
         "data": {
-            "name": data.name, "sha256": data.sha256, "n": n, "of": len(data.test_x),
+            "name": data.name,
+            "sha256": data.sha256,
+            "n": n,
+            "of": len(data.test_x),
             "draw": settings.draw,
         },
         "options": settings.plain(),
@@ -175,7 +179,7 @@ def describe(
         "convergence": None,
         "finished": False,
         "provenance": provenance(command),
-    }  # fmt: skip
+    }
 
 
 def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:

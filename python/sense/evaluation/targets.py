@@ -63,10 +63,13 @@ class Target:
     def plain(self) -> dict[str, Any]:
         """What evaluation.json says of it."""
         return {
-            "name": self.name, "kind": self.kind, "model": self.model_name,
-            "weights_sha256": weights_sha256(self.model), "config": self.config,
+            "name": self.name,
+            "kind": self.kind,
+            "model": self.model_name,
+            "weights_sha256": weights_sha256(self.model),
+            "config": self.config,
             "runtime_options": None if self.config is None else list(runtime_options()),
-        }  # fmt: skip
+        }
 
 
 def open_target(
@@ -132,10 +135,14 @@ def open_run(
     else:
         check_same_data(folder, description, data)
     return Target(
-        name=folder.resolve().name, kind="run", model_name=config.model,
-        model=load_model(folder, model), data=data, folder=Path(out or folder),
+        name=folder.resolve().name,
+        kind="run",
+        model_name=config.model,
+        model=load_model(folder, model),
+        data=data,
+        folder=Path(out or folder),
         config=description["config"],
-    )  # fmt: skip
+    )
 
 
 def _open_weights(
@@ -164,9 +171,14 @@ def _open_weights(
     network, name = _network(model, data)
     short = path.stem if config is None else f"{path.resolve().parent.name}-{path.stem}"
     return Target(
-        name=short, kind="weights", model_name=name, data=data, folder=out or PLACE / short,
-        model=put_weights(network, read_weights(path), path), config=config,
-    )  # fmt: skip
+        name=short,
+        kind="weights",
+        model_name=name,
+        data=data,
+        folder=out or PLACE / short,
+        model=put_weights(network, read_weights(path), path),
+        config=config,
+    )
 
 
 def _open_factory(
@@ -184,9 +196,13 @@ def _open_factory(
         put_weights(network, read_weights(weights), weights)
     short = re.sub(r"\W+", "-", name) if weights is None else weights.stem
     return Target(
-        name=short, kind="factory", model_name=name, model=network.eval(), data=data,
+        name=short,
+        kind="factory",
+        model_name=name,
+        model=network.eval(),
+        data=data,
         folder=out or PLACE / short,
-    )  # fmt: skip
+    )
 
 
 def _data(

@@ -41,32 +41,57 @@ def _build(config: Config, n: int) -> Method:
     random_start = config.method == "r-at" if config.random_start is None else config.random_start
     if config.method == "r-at":
         return RegularAdversarialTraining(
-            eps=eps, step_size=step_size, steps=steps, norm=norm, random_start=random_start,
-            natural_weight=_given(config.natural_weight, 0.0), mode=mode,
-        )  # fmt: skip
+            eps=eps,
+            step_size=step_size,
+            steps=steps,
+            norm=norm,
+            random_start=random_start,
+            natural_weight=_given(config.natural_weight, 0.0),
+            mode=mode,
+        )
     if config.method in ("sense", "sense-trades"):
         plain = config.method == "sense"
         sense = SensibleAdversarialTraining if plain else SenseTRADES
         return sense(
-            c=config.c, eps=eps, step_size=step_size, steps=steps, norm=norm,
-            random_start=random_start, stage_test=config.stage_test, boundary=config.boundary,
-            bisections=config.bisections, warmup=config.warmup or 0,
-            natural_weight=_given(config.natural_weight, 0.0 if plain else 1.0), mode=mode,
-            compact_every=config.compact_every, l2_form=config.l2_form,
-        )  # fmt: skip
+            c=config.c,
+            eps=eps,
+            step_size=step_size,
+            steps=steps,
+            norm=norm,
+            random_start=random_start,
+            stage_test=config.stage_test,
+            boundary=config.boundary,
+            bisections=config.bisections,
+            warmup=config.warmup or 0,
+            natural_weight=_given(config.natural_weight, 0.0 if plain else 1.0),
+            mode=mode,
+            compact_every=config.compact_every,
+            l2_form=config.l2_form,
+        )
     if config.method == "mma":
         d_max, eps_min = config.margins
         return MaxMargin(
-            n, d_max=d_max, eps_min=eps_min, steps=steps, norm=norm,
-            natural=_given(config.natural_weight, 1 / 3), mode=mode,
-        )  # fmt: skip
+            n,
+            d_max=d_max,
+            eps_min=eps_min,
+            steps=steps,
+            norm=norm,
+            natural=_given(config.natural_weight, 1 / 3),
+            mode=mode,
+        )
     if config.method == "iaat":
         return InstanceAdaptive(
-            n, eps=eps, step_size=step_size, steps=steps, norm=norm,
+            n,
+            eps=eps,
+            step_size=step_size,
+            steps=steps,
+            norm=norm,
             warmup=10 if config.warmup is None else config.warmup,
-            gamma=_given(config.gamma, 1.9 / 8 * eps), rate=config.radius_rate,
-            eps_max=config.radius_max, mode=mode,
-        )  # fmt: skip
+            gamma=_given(config.gamma, 1.9 / 8 * eps),
+            rate=config.radius_rate,
+            eps_max=config.radius_max,
+            mode=mode,
+        )
     build = TRADES if config.method == "trades" else MART
     return build(beta=config.beta, eps=eps, step_size=step_size, steps=steps, norm=norm, mode=mode)
 

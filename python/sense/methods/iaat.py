@@ -26,9 +26,19 @@ class InstanceAdaptive:
     """
 
     def __init__(
-        self, n: int, *, eps: float, step_size: float, steps: int, norm: float, warmup: int,
-        gamma: float, rate: float, eps_max: float | None, mode: Mode,
-    ) -> None:  # fmt: skip
+        self,
+        n: int,
+        *,
+        eps: float,
+        step_size: float,
+        steps: int,
+        norm: float,
+        warmup: int,
+        gamma: float,
+        rate: float,
+        eps_max: float | None,
+        mode: Mode,
+    ) -> None:
         self.radii = Memory(n)
         self.eps, self.step_size, self.steps, self.norm = eps, step_size, steps, norm
         self.warmup, self.gamma, self.rate, self.eps_max = warmup, gamma, rate, eps_max
@@ -61,9 +71,16 @@ class InstanceAdaptive:
         step_size = (radii / (0.5 * self.steps)).clamp_min(self.step_size)
         start = random_point(x, radii, self.norm, (-math.inf, math.inf))
         return pgd(
-            model, x, y, eps=radii, step_size=step_size, steps=self.steps, norm=self.norm,
-            start=start, mode=self.mode,
-        )  # fmt: skip
+            model,
+            x,
+            y,
+            eps=radii,
+            step_size=step_size,
+            steps=self.steps,
+            norm=self.norm,
+            start=start,
+            mode=self.mode,
+        )
 
     def correct(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         """1 where the network is right, 0 where not; float, shape (n,)."""

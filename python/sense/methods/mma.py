@@ -26,9 +26,17 @@ class MaxMargin:
     """
 
     def __init__(
-        self, n: int, *, d_max: float, eps_min: float, steps: int, norm: float, natural: float,
-        mode: Mode, searches: int = 10,
-    ) -> None:  # fmt: skip
+        self,
+        n: int,
+        *,
+        d_max: float,
+        eps_min: float,
+        steps: int,
+        norm: float,
+        natural: float,
+        mode: Mode,
+        searches: int = 10,
+    ) -> None:
         self.margins = Memory(n)
         self.d_max, self.eps_min, self.natural = d_max, eps_min, natural
         self.steps, self.norm, self.searches = steps, norm, searches
@@ -46,10 +54,17 @@ class MaxMargin:
         start = random_start(x, eps, self.norm)
         if right.any():
             images[right], distance = boundary_points(
-                model, x[right], y[right], eps=eps[right], farthest=REACH * self.d_max,
-                steps=self.steps, norm=self.norm, searches=self.searches, start=start[right],
+                model,
+                x[right],
+                y[right],
+                eps=eps[right],
+                farthest=REACH * self.d_max,
+                steps=self.steps,
+                norm=self.norm,
+                searches=self.searches,
+                start=start[right],
                 mode=self.mode,
-            )  # fmt: skip
+            )
             counted[right] = distance < self.d_max
             margins[right] = distance
         losses = F.cross_entropy(model(images), y, reduction="none")

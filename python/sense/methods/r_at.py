@@ -15,13 +15,25 @@ class RegularAdversarialTraining:
     the natural cross-entropy may be added, as the authors' code of SENSE-AT can."""
 
     def __init__(
-        self, *, eps: float, step_size: float, steps: int, norm: float, random_start: bool,
-        natural_weight: float = 0.0, mode: Mode = "evaluation",
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        eps: float,
+        step_size: float,
+        steps: int,
+        norm: float,
+        random_start: bool,
+        natural_weight: float = 0.0,
+        mode: Mode = "evaluation",
+    ) -> None:
         self.attack = partial(
-            pgd, eps=eps, step_size=step_size, steps=steps, norm=norm, random_start=random_start,
+            pgd,
+            eps=eps,
+            step_size=step_size,
+            steps=steps,
+            norm=norm,
+            random_start=random_start,
             mode=mode,
-        )  # fmt: skip
+        )
         self.natural_weight = natural_weight
 
     def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:

@@ -23,17 +23,38 @@ class SensibleAdversarialTraining:
     """
 
     def __init__(
-        self, *, c: float, eps: float, step_size: float, steps: int, norm: float,
-        random_start: bool, stage_test: StageTest, warmup: int, boundary: Boundary = "revert",
-        bisections: int = 8, natural_weight: float = 0.0, mode: Mode = "evaluation",
-        compact_every: int | None = None, l2_form: L2Form = "paper",
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        c: float,
+        eps: float,
+        step_size: float,
+        steps: int,
+        norm: float,
+        random_start: bool,
+        stage_test: StageTest,
+        warmup: int,
+        boundary: Boundary = "revert",
+        bisections: int = 8,
+        natural_weight: float = 0.0,
+        mode: Mode = "evaluation",
+        compact_every: int | None = None,
+        l2_form: L2Form = "paper",
+    ) -> None:
         self.attack = partial(
-            sensible_with_stages, c=c, eps=eps, step_size=step_size, steps=steps, norm=norm,
-            random_start=random_start, stage_test=stage_test, boundary=boundary,
-            bisections=bisections, mode=mode, compact_every=compact_every,
+            sensible_with_stages,
+            c=c,
+            eps=eps,
+            step_size=step_size,
+            steps=steps,
+            norm=norm,
+            random_start=random_start,
+            stage_test=stage_test,
+            boundary=boundary,
+            bisections=bisections,
+            mode=mode,
+            compact_every=compact_every,
             l2_form=l2_form,
-        )  # fmt: skip
+        )
         self.warmup, self.natural_weight = warmup, natural_weight
 
     def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:

@@ -23,12 +23,17 @@ class CapacityCNN(nn.Module):
         kernels, units = 2**capacity, 2 ** (capacity + 4)
         # ReLU after max-pooling gives the same as before it, from a quarter of the values.
         self.layers = nn.Sequential(
-            GreyConv2d(channels, kernels // 2, 5, padding=2), nn.MaxPool2d(2), nn.ReLU(),
-            nn.Conv2d(kernels // 2, kernels, 5, padding=2), nn.MaxPool2d(2), nn.ReLU(),
+            GreyConv2d(channels, kernels // 2, 5, padding=2),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Conv2d(kernels // 2, kernels, 5, padding=2),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
             nn.Flatten(),
-            nn.Linear(kernels * (height // 4) * (width // 4), units), nn.ReLU(),
+            nn.Linear(kernels * (height // 4) * (width // 4), units),
+            nn.ReLU(),
             nn.Linear(units, classes),
-        )  # fmt: skip
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)

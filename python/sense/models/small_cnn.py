@@ -25,11 +25,17 @@ class SmallCNN(nn.Module):
             raise InputError(f"small-cnn needs images of 16 x 16 or more, got {height} x {width}")
         # ReLU after max-pooling gives the same as before it, from a quarter of the values.
         self.features = nn.Sequential(
-            GreyConv2d(channels, 32, 3), nn.ReLU(),
-            nn.Conv2d(32, 32, 3), nn.MaxPool2d(2), nn.ReLU(),
-            nn.Conv2d(32, 64, 3), nn.ReLU(),
-            nn.Conv2d(64, 64, 3), nn.MaxPool2d(2), nn.ReLU(),
-        )  # fmt: skip
+            GreyConv2d(channels, 32, 3),
+            nn.ReLU(),
+            nn.Conv2d(32, 32, 3),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+            nn.Conv2d(32, 64, 3),
+            nn.ReLU(),
+            nn.Conv2d(64, 64, 3),
+            nn.MaxPool2d(2),
+            nn.ReLU(),
+        )
         self.hidden1 = nn.Linear(flat, 200)
         self.hidden2 = nn.Linear(200, 200)
         self.output = nn.Linear(200, classes)
