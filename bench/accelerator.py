@@ -25,7 +25,7 @@ import torch
 
 from sense.config import Config, recipe
 from sense.config.options import MethodName
-from sense.devices import choose_device, place, tune
+from sense.devices import choose_device, configure_backend, to_device
 from sense.methods import Batch, NaturalTraining, build_method
 from sense.models import build_model
 from sense.precision import Descent, prepare
@@ -80,7 +80,7 @@ class Variant:
         self.stages = ""
 
     def tune(self) -> None:
-        tune(
+        configure_backend(
             self.device,
             precision=self.config.precision,
             code=self.config.compile,
@@ -125,7 +125,7 @@ def sure_network(
     """A network that is sure of most images, moved ones too, and such images: after natural
     training alone each image would soon be in stage B."""
     x, y = pictures(8 * batch, size, device)
-    model = place(build_model(name, (3, size, size), 10), device).train()
+    model = to_device(build_model(name, (3, size, size), 10), device).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     sense = build_method(replace(options("sense"), steps=2, step_size=4 / 255))
     for epoch in range(10):

@@ -19,7 +19,8 @@ def run(settings: Settings) -> Section:
         "clusters",
         (
             Comparison(
-                f"R-AT and SENSE-AT, n = {found['n']}, {found['iterations']} iterations, {found['r']}",
+                f"R-AT and SENSE-AT, n = {found['n']}, {found['iterations']} iterations, "
+                f"{found['r']}",
                 times,
                 "package",
                 same=dict.fromkeys(list(times)[1:], "the same coefficients"),

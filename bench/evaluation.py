@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import sense.attacks
 from sense.data import ImageData, load_data, to_float
-from sense.evaluate import evaluate
+from sense.evaluation.evaluate import evaluate
 from sense.evaluation.settings import Settings as Evaluation
 from sense.evaluation.summary import summarise
 from sense.runs import load_model

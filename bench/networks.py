@@ -12,7 +12,7 @@ from torch import nn
 
 from sense.config import Config, recipe
 from sense.data import ImageData, load_data
-from sense.devices import place
+from sense.devices import to_device
 from sense.models import build_model
 from sense.runs import load_model, read_run
 from sense.train import fit
@@ -115,7 +115,7 @@ def untrained(settings: Settings, config: Config) -> Network:
     data = load_data(config.dataset, settings.cifar10 if config.dataset == "cifar10" else None)
     torch.manual_seed(config.seed)
     model = build_model(config.model, data.shape, len(data.classes))
-    return Network(place(model, torch.device("cpu")), data, config, None)
+    return Network(to_device(model, torch.device("cpu")), data, config, None)
 
 
 def trained(settings: Settings, config: Config) -> Network:
@@ -140,7 +140,7 @@ def is_finished(folder: Path, config: Config) -> bool:
 
 def finished(folder: Path, data: ImageData) -> Network:
     """The network of a run."""
-    model = place(load_model(folder), torch.device("cpu"))
+    model = to_device(load_model(folder), torch.device("cpu"))
     return Network(model, data, read_run(folder)[0], metrics(folder)[-1])
 
 

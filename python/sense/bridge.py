@@ -10,31 +10,30 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from .attacks.watch import check_logits
+from .attacks.output_checks import check_logits
 from .checkpoint import unpack_weights
 from .config import Config, default_recipe, from_plain, recipe, remarks
 from .data import ImageData, load_data, to_float
 from .data.images import check_images
 from .description import parse_description
-from .devices import check_threads, choose_device, place_to_evaluate
+from .devices import check_threads, choose_device, to_device_for_evaluation
 from .errors import InputError
-from .evaluate import Stopped as EvaluationStopped
-from .evaluate import evaluate_target
 from .evaluation.compare import compare as compare_evaluations
+from .evaluation.evaluate import EvaluationStopped, evaluate_target
 from .evaluation.examples import make_examples
-from .evaluation.place import beside_others
+from .evaluation.output_folder import beside_others
 from .evaluation.settings import settings_from_plain
 from .evaluation.targets import Target
-from .fitting import put_weights
 from .interrupts import noted_signals
 from .models import build_to_fill
-from .models.handed_over import repeated
+from .models.custom import repeated
 from .monitor import training_part
 from .networks import as_logits, plain_torch
 from .process_settings import restored_settings
 from .progress import epoch_line
 from .runs import check_same_data, load_tests_of, read_run
-from .train import Stopped, fit
+from .train import TrainingStopped, fit
+from .weights import put_weights
 
 PREDICT_BATCH = 500
 HELD_OUT = 6  # of images that come without test images every sixth, drawn, is for validation
@@ -115,7 +114,7 @@ def train(
                 command=command,
                 model=model,
             )
-        except Stopped:
+        except TrainingStopped:
             return {"stopped": True, "folder": str(folder)}
     held = training_part(data, config)[1].tolist()
     return {"stopped": False, "folder": str(folder), "validation": held}
@@ -135,7 +134,7 @@ def predict(
     config, run = parse_description(description, FIT)
     images = as_images(x, tuple(run["data"]["shape"]))
     where = choose_device(device)
-    network = place_to_evaluate(_network(config, run, weights, model, FIT), where)
+    network = to_device_for_evaluation(_network(config, run, weights, model, FIT), where)
     network = as_logits(network, to_float(images[:1].to(where)))
     parts = []
     with torch.no_grad():

@@ -22,10 +22,10 @@ from torch import Tensor
 
 from .errors import InputError, MissingFileError
 from .files import read_file, write_atomically
-from .fitting import state_dicts
 from .manifest import MANIFEST
 from .networks import saved_form
 from .run_folder import CHECKPOINT, CHECKPOINT_LIMIT, LIMITS, PREVIOUS, RunFolder
+from .weights import state_dicts
 
 WEIGHTS = "model.safetensors"
 

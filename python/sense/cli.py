@@ -19,11 +19,10 @@ from .config.options import option_types
 from .devices import check_threads
 from .distributed import AgreedError, join
 from .errors import InputError, NotFiniteError
-from .evaluate import Stopped as EvaluationStopped
-from .evaluate import evaluate_target
 from .evaluation.compare import compare, write_comparison
+from .evaluation.evaluate import EvaluationStopped, evaluate_target
 from .evaluation.outcomes import OUTCOMES
-from .evaluation.place import beside_others
+from .evaluation.output_folder import beside_others
 from .evaluation.settings import Settings
 from .evaluation.tables import comparison_lines
 from .evaluation.targets import Target, open_target, told_apart
@@ -31,7 +30,7 @@ from .interrupts import noted_signals
 from .process_settings import freed_memory_kept
 from .run_folder import RunFolder
 from .runs import read_run
-from .train import Stopped, fit
+from .train import TrainingStopped, fit
 
 LEADER_SPEAKS = 5.0  # seconds that the leading process has to say what is wrong
 
@@ -63,7 +62,7 @@ def train_main(argv: list[str] | None = None) -> None:
         with noted_signals() as stop, freed_memory_kept():
             try:
                 fit(config, out, model=model, resume=resume, stop=stop, show=True)
-            except Stopped as stopped:
+            except TrainingStopped as stopped:
                 if ranks.leads:
                     print(stopped, file=sys.stderr, flush=True)
                 sys.exit(128 + stopped.reason)

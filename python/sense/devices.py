@@ -38,7 +38,7 @@ def check_threads(threads: int) -> int:
     return threads
 
 
-def place(model: nn.Module, device: torch.device) -> nn.Module:
+def to_device(model: nn.Module, device: torch.device) -> nn.Module:
     """The model on the device, its convolutions in channels-last order, which is faster there and
     on processors (about 1.3 times for the small networks here)."""
     for name, value in [*model.named_parameters(), *model.named_buffers()]:
@@ -47,7 +47,9 @@ def place(model: nn.Module, device: torch.device) -> nn.Module:
     return model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def tune(device: torch.device, *, precision: str | None, code: str, cudnn_benchmark: bool) -> None:
+def configure_backend(
+    device: torch.device, *, precision: str | None, code: str, cudnn_benchmark: bool
+) -> None:
     """Set what torch knows for the whole process: TF32, also where no precision is asked for, and
     the choice of convolution algorithms.
 
@@ -67,7 +69,7 @@ def tune(device: torch.device, *, precision: str | None, code: str, cudnn_benchm
         torch.backends.cudnn.benchmark = cudnn_benchmark
 
 
-def place_to_evaluate(model: nn.Module, device: torch.device) -> nn.Module:
+def to_device_for_evaluation(model: nn.Module, device: torch.device) -> nn.Module:
     """The model on the device in evaluation mode, and from here on float32 without TF32."""
-    tune(device, precision="float32", code="none", cudnn_benchmark=False)
-    return place(model, device).eval()
+    configure_backend(device, precision="float32", code="none", cudnn_benchmark=False)
+    return to_device(model, device).eval()

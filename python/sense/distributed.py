@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from .batch_norm import whole_batch_statistics
 from .devices import check_threads, choose_device
-from .draws import Share, Streams, global_state, set_global_state, sharing
 from .errors import InputError, LostProcessError
+from .random_numbers import Share, Streams, global_state, set_global_state, sharing
 
 # Of a process that hangs, or a machine that is cut off; one that ends is noticed at once.
 TIMEOUT = timedelta(minutes=10)

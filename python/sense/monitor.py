@@ -11,7 +11,7 @@ from .attacks import pgd
 from .config import Config
 from .data import ImageData, to_float
 from .data.split import hold_out, stratified
-from .draws import kept_random_state
+from .random_numbers import preserved_random_state
 
 SEED = 0  # of the random starts, and of which training images are looked at: the same in each run
 
@@ -40,7 +40,7 @@ class Monitor:
         """How many of the images are right as they are, and under PGD with the training's eps, step
         size and steps and one random start."""
         model.eval()
-        with kept_random_state():
+        with preserved_random_state():
             torch.manual_seed(SEED)
             x_adv = pgd(
                 model,

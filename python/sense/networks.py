@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from .attacks.modes import attack_mode
-from .attacks.watch import check_logits, logits_of
-from .draws import kept_random_state
+from .attacks.output_checks import check_logits, logits_of
 from .errors import InputError, NotFiniteError
+from .random_numbers import preserved_random_state
 
 SUM_IS_ONE = 1e-5  # of probabilities
 LOOKED_AT = 2  # images
@@ -34,7 +34,7 @@ class GivesLogits(nn.Module):
 def as_logits(network: nn.Module, x: Tensor) -> nn.Module:
     """The network, or where its output is an object with `.logits` one that gives these. Takes a
     pass on the first image, in evaluation mode."""
-    with attack_mode(network, "evaluation"), kept_random_state():
+    with attack_mode(network, "evaluation"), preserved_random_state():
         output = network(x[:1])
     return network if isinstance(output, Tensor) else GivesLogits(network)
 
@@ -72,7 +72,7 @@ def check_network(
     _check_weights_can_be_used(network)
     needed = max(classes, int(y.max()) + 1 if len(y) else 0)
     x = x[:LOOKED_AT].clone()
-    with attack_mode(network, "evaluation"), kept_random_state():
+    with attack_mode(network, "evaluation"), preserved_random_state():
         passed = x.clone()
         version = passed._version
         check_logits(_first_pass(network, passed), len(x), needed)
@@ -99,7 +99,7 @@ def check_trainable(
     )
     if not any(parameter.requires_grad for parameter in network.parameters()):
         raise InputError("the network has no parameter that can be trained (requires_grad)")
-    with attack_mode(network, "evaluation"), kept_random_state(), torch.no_grad():
+    with attack_mode(network, "evaluation"), preserved_random_state(), torch.no_grad():
         logits = logits_of(network(x))
     if are_probabilities(logits).all():
         raise InputError(
@@ -107,7 +107,7 @@ def check_trainable(
             "softmax; train it without its last softmax"
         )
     n = min(smallest_batch, len(x))
-    with attack_mode(network, "training"), kept_random_state():
+    with attack_mode(network, "training"), preserved_random_state():
         network.train()
         _check_training_pass(network, x[:n], y[:n])
 
@@ -209,7 +209,7 @@ def make_lazy_modules(network: nn.Module, x: Tensor) -> None:
     """Give lazy modules, if there are any, their weights, by a pass of these images."""
     lazy = (UninitializedParameter, UninitializedBuffer)
     if any(isinstance(value, lazy) for value in [*network.parameters(), *network.buffers()]):
-        with kept_random_state(), torch.no_grad():
+        with preserved_random_state(), torch.no_grad():
             network.eval()(x)
 
 

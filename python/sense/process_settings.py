@@ -11,7 +11,7 @@ from typing import Any
 import pooch
 import torch
 
-from .draws import kept_random_state
+from .random_numbers import preserved_random_state
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of glibc's <malloc.h>
 GLIBC_DEFAULT = 128 * 1024  # bytes, of both
@@ -30,7 +30,7 @@ def restored_settings() -> Iterator[None]:
     formats = matmul.fp32_precision, convolution.fp32_precision
     benchmark = torch.backends.cudnn.benchmark
     try:
-        with kept_random_state():
+        with preserved_random_state():
             yield
     finally:
         torch.set_num_threads(threads)

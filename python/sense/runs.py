@@ -29,10 +29,10 @@ from .config.options import runtime_options
 from .data import ImageData, load_data, load_tests
 from .description import parse_description
 from .errors import InputError, MissingFileError
-from .fitting import put_weights
 from .models import build_to_fill
-from .models.handed_over import repeated
+from .models.custom import repeated
 from .run_folder import RunFolder
+from .weights import put_weights
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"

@@ -21,19 +21,19 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .attacks.watch import trusted
+from .attacks.output_checks import trusted_values
 from .checkpoint import WEIGHTS, has_checkpoint, load_checkpoint, pack_weights, save_checkpoint
 from .config import Config, remarks
 from .data import ImageData, load_data, to_float
 from .data.augment import augment
-from .data.feed import Feed
-from .devices import place, tune
+from .data.loader import BatchLoader
+from .devices import configure_backend, to_device
 from .distributed import Processes, join
 from .errors import NotFiniteError
 from .methods import Batch, Method, NaturalTraining, Remembering, build_method
-from .methods.memory import merge
+from .methods.per_example_state import merge
 from .models import build_model
-from .models.handed_over import instance_name, repeated
+from .models.custom import instance_name, repeated
 from .monitor import Best, Monitor, training_part
 from .networks import (
     LOOKED_AT,
@@ -57,7 +57,7 @@ from .schedules import learning_rate
 FIRST = torch.arange(1)
 
 
-class Stopped(Exception):  # noqa: N818  nothing went wrong
+class TrainingStopped(Exception):  # noqa: N818  nothing went wrong
     """Training was asked to stop; the run's folder holds a checkpoint to go on from."""
 
     def __init__(self, folder: Path, reason: int) -> None:
@@ -96,8 +96,8 @@ def fit(
     on_epoch
         Called with each epoch's line of metrics, by the first process alone.
     stop
-        Asked after each step; a value other than None stops training by raising `Stopped`, with
-        a checkpoint written. A resumed run gives the same weights, bit for bit, as one never
+        Asked after each step; a value other than None stops training by raising
+        `TrainingStopped`, with a checkpoint written. A resumed run gives the same weights, bit for bit, as one never
         stopped, with the same number of threads and processes.
     show
         A progress bar on a terminal, and a line an epoch.
@@ -144,7 +144,7 @@ def _fit(
     ranks.set_threads(config.threads)
     device = ranks.each(lambda: ranks.device(config.device))
     ranks.each(
-        lambda: tune(
+        lambda: configure_backend(
             device,
             precision=config.precision,
             code=config.compile,
@@ -168,15 +168,15 @@ def _fit(
         name = name or config.model
         model = ranks.each(lambda: build_model(name, images.shape, len(images.classes)))
     make_lazy_modules(model, to_float(images.train_x[:LOOKED_AT]))
-    model = place(model, device).train()
+    model = to_device(model, device).train()
     kept, held = ranks.each(lambda: training_part(images, config))
     n = len(kept)
     which = kept if len(held) else slice(n)  # a part of the same memory where none are held out
-    feed = Feed(images.train_x[which], images.train_y[which], device)
+    loader = BatchLoader(images.train_x[which], images.train_y[which], device)
     monitor, best = Monitor.of(images, held, config, device), Best()
-    ranks.each(lambda: check_start(model, feed, config, n, len(images.classes)))
+    ranks.each(lambda: check_start(model, loader, config, n, len(images.classes)))
     ranks.start_alike(model, config.seed, device)
-    gives_logits = as_logits(model, feed.take(FIRST)[0])
+    gives_logits = as_logits(model, loader.take(FIRST)[0])
     called = prepare(gives_logits, config.precision, config.compile).train()
     descent = Descent(build_optimizer(config, model), config.precision, device)
     method, pretraining = build_method(config, n), NaturalTraining()
@@ -213,9 +213,9 @@ def _fit(
             for group in descent.optimizer.param_groups:
                 group["lr"] = learning_rate(config, position)
             part = ranks.part(index)
-            x, y = feed.take(part.index)
+            x, y = loader.take(part.index)
             use: Method = pretraining if pretrain else method
-            with ranks.at_work(part, model), trusted():
+            with ranks.at_work(part, model), trusted_values():
                 batch = Batch(augment(x, config.augment), y, part.index)
                 step = use(called, batch, position - config.pretrain)
             tally = Tally.of(step, part.images, ranks.sum)
@@ -238,7 +238,7 @@ def _fit(
             if reason is not None and progress.step < len(order):
                 check_finite_weights(model, after(config, position))
                 save(run, model, descent, method, progress, ranks, best)
-                raise Stopped(run.path, reason)
+                raise TrainingStopped(run.path, reason)
         bar.close()
         check_finite_weights(model, after(config, progress.epoch + 1))
 
@@ -263,16 +263,18 @@ def _fit(
         if on_epoch is not None and ranks.leads:
             on_epoch(line)
         if (reason := ranks.agree(stop())) is not None and progress.epoch < epochs:
-            raise Stopped(run.path, reason)
+            raise TrainingStopped(run.path, reason)
     if best.weights:
         model.load_state_dict(best.weights)
     return model.eval()
 
 
-def check_start(model: nn.Module, feed: Feed, config: Config, n: int, classes: int) -> None:
+def check_start(
+    model: nn.Module, loader: BatchLoader, config: Config, n: int, classes: int
+) -> None:
     """Raise ValueError for a network that could not be trained to the end, or not be saved."""
     smallest = min(len(batch) for batch in batches(config, n, 0))
-    x, y = feed.take(torch.arange(min(n, max(2, smallest), LOOKED_AT)))
+    x, y = loader.take(torch.arange(min(n, max(2, smallest), LOOKED_AT)))
     check_trainable(
         model, x, y, classes=classes, smallest_batch=smallest, attacked=config.method != "nt"
     )

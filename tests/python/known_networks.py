@@ -1,5 +1,5 @@
 """Networks, and evaluations, of which it is known what is wrong with them: on these the signs of an
-evaluation are calibrated (tools/calibrate_signs), and tested."""
+evaluation are calibrated (tools/calibrate_diagnostics), and tested."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -12,7 +12,7 @@ from torch import nn
 from defences import Noisy, Quantised, Rippled, Saturated, Shuffled, Softmax, Stepped
 from sense.config import recipe
 from sense.data import ImageData
-from sense.evaluate import evaluate_target
+from sense.evaluation.evaluate import evaluate_target
 from sense.evaluation.settings import Settings
 from sense.evaluation.targets import Target
 from sense.models import build_model
@@ -138,7 +138,7 @@ def mistakes(name: str, found: set[str]) -> tuple[list[str], list[str]]:
 
 
 def as_table(result: dict[str, Any]) -> str:
-    """What tools/calibrate_signs stored, as docs/evaluation.md shows it: a row a network."""
+    """What tools/calibrate_diagnostics stored, as docs/evaluation.md shows it: a row a network."""
     signs = list(next(iter(result["networks"].values()))["checks"])
     lines = [
         f"| network | fault | {' | '.join(f'`{sign}`' for sign in signs)} |",

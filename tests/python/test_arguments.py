@@ -13,7 +13,7 @@ from networks import conv_network, images_and_labels
 from sense.attacks.arguments import CHOICES, FLAGS, WHOLE, as_norm, one_of
 from sense.attacks.divergence import divergence_pgd
 from sense.attacks.margins import boundary_points
-from sense.attacks.watch import trusted
+from sense.attacks.output_checks import trusted_values
 from sense.errors import InputError, NotFiniteError
 
 NOT_ATTACKS = {"Stage", "Verdicts"}
@@ -258,7 +258,7 @@ def test_in_training_a_nan_stays_a_nan_for_the_loss_to_show(name, norm):
     if norm == 1 and name in OF_INF_AND_2:
         pytest.skip("not for this norm")
     images = images_and_labels(conv_network(classes=CLASSES), N, 1, 8, 8)
-    with trusted():
+    with trusted_values():
         x_adv = call(name, Broken("gradient"), images, norm=norm)
     assert x_adv.isnan().any()
 

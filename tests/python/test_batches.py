@@ -4,8 +4,8 @@ import torch
 from networks import linear_network
 from sense.evaluation.batches import attack_batches, broken_before, choose_images, cut
 from sense.evaluation.outcomes import OUTCOMES, Record
+from sense.evaluation.runner import NATURAL, build_attack
 from sense.evaluation.settings import Settings
-from sense.evaluation.suite import NATURAL, build_attack
 
 
 def test_the_first_n_or_a_draw(few):

@@ -11,7 +11,7 @@ from conftest import ROOT
 from sense import bridge
 from sense.checkpoint import WEIGHTS, load_weights
 from sense.config import recipe
-from sense.evaluate import evaluate_run
+from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.examples import NUMBER
 from sense.evaluation.settings import settings_from_plain
 from sense.runs import CONFIG, load_model, read_run

@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from judged import told
+from diagnosed import told
 from sense.evaluation.batches import attack_batches, cut
 from sense.evaluation.case import FEWEST, IMAGES, Case, Looked, judge_share, judge_value
 from sense.evaluation.outcomes import Record
+from sense.evaluation.runner import NATURAL, build_suite
 from sense.evaluation.settings import Settings
-from sense.evaluation.suite import NATURAL, build_suite
 from sense.runs import load_model
 from sense.statistics import at_least, clopper_pearson
 

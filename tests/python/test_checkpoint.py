@@ -18,7 +18,7 @@ from sense.checkpoint import (
     seal,
     unpack_weights,
 )
-from sense.fitting import state_dicts
+from sense.weights import state_dicts
 
 OLD = {"epoch": 1, "weight": torch.arange(50.0), "list": [1, 2.5, None, "text"]}
 NEW = {"epoch": 2, "weight": torch.arange(50.0) + 1, "list": []}

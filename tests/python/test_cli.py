@@ -18,7 +18,7 @@ from sense.data.idx import write_idx
 from sense.data.mnist import FILES, load_folder
 from sense.evaluation.settings import Settings
 from sense.runs import read_run
-from sense.train import Stopped, fit
+from sense.train import TrainingStopped, fit
 from test_errors import KINDS
 
 TINY = [
@@ -143,7 +143,7 @@ def test_a_broken_loss_ends_in_one_line(capsys, tmp_path):
 
 
 def test_a_run_folder_is_not_overwritten(capsys, tmp_path, few, tiny):
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStopped):
         fit(tiny, tmp_path, data=few, stop=lambda: 2)
     assert f"go on with it by --resume {tmp_path}" in fails(
         capsys, train_main, *TINY, "--out", tmp_path

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from networks import CountRows, conv_network, images_and_labels
 from sense.attacks import Stage, pgd, sensible_with_stages
 from sense.attacks.compaction import granule, survivors
-from sense.attacks.watch import trusted
+from sense.attacks.output_checks import trusted_values
 from sense.methods import Batch, build_method
 from sense.models import build_model
 
@@ -125,7 +125,7 @@ class Waits(TorchDispatchMode):
 
 
 def waits(attack):
-    with Waits() as counter, trusted():
+    with Waits() as counter, trusted_values():
         attack()
     return len(counter.seen)
 
@@ -146,7 +146,7 @@ def test_each_compaction_waits_once_and_the_other_boundary_rules_once_or_twice_a
             lambda: sensible_with_stages(
                 network, x, y, c=0.6, boundary=rule, compact_every=every, **ball
             )
-        )  # noqa: B023
+        )
         for rule in ("revert", "bisect", "noise")
         for every in (3, NEVER)
     }

@@ -12,13 +12,13 @@ from sense.checkpoint import load_weights
 from sense.config import Config
 from sense.data import ImageData
 from sense.errors import TakenError
-from sense.evaluate import evaluate_run
+from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.outcomes import OUTCOMES
 from sense.evaluation.settings import Settings
 from sense.run_folder import RunFolder
 from sense.runs import read_run
 from sense.seal import seal_folder
-from sense.train import Stopped, fit
+from sense.train import TrainingStopped, fit
 from test_resume import outcome
 
 TINY = Config(
@@ -149,7 +149,7 @@ def test_a_folder_is_resumed_and_evaluated_by_one_process(together, tmp_path, wo
     folder = tmp_path / "run"
     whole = alone(tmp_path, TINY.seed)
     evaluate_run(whole, QUICK, data=images())
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStopped):
         fit(TINY, folder, data=images(), stop=lambda: 2)
     won, refused = together(work, folder, 4)
     assert len(won) == 1

@@ -13,11 +13,11 @@ import torch
 from networks import conv_network, images_and_labels
 from sense.attacks import deepfool, fgsm, pgd, sensible_with_stages
 from sense.checkpoint import load_weights
-from sense.evaluate import evaluate
+from sense.evaluation.evaluate import evaluate
 from sense.evaluation.settings import Settings
 from sense.evaluation.summary import summarise
 from sense.runs import METRICS, read_run
-from sense.train import Stopped, fit
+from sense.train import TrainingStopped, fit
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 ATTACKS = {
@@ -115,7 +115,7 @@ def natural(folder):
 def test_a_stopped_run_goes_on(tmp_path, few, config):
     whole = fit(config, tmp_path / "whole", data=few)
     calls = iter(range(100))
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStopped):
         fit(config, tmp_path / "part", data=few, stop=lambda: 15 if next(calls) == 8 else None)
     resumed = fit(config, tmp_path / "part", data=few, resume=True)
     for mine, other in zip(resumed.parameters(), whole.parameters(), strict=True):

@@ -14,8 +14,8 @@ from sense import report as report_module
 from sense import runs
 from sense.checkpoint import WEIGHTS, pack_weights
 from sense.errors import InputError
-from sense.evaluate import evaluate_run
 from sense.evaluation.compare import compare
+from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.examples import EXAMPLES, make_examples, write_examples
 from sense.evaluation.settings import Settings
 from sense.evaluation.summary import EVALUATION

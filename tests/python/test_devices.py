@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sense import bridge
-from sense.devices import check_threads, choose_device, place, tune
+from sense.devices import check_threads, choose_device, configure_backend, to_device
 from sense.errors import InputError
 from sense.models import build_model
 from sense.train import fit
@@ -26,7 +26,7 @@ def test_a_device_that_is_not_there_is_named_in_one_line(name):
 def test_placing_a_model_changes_the_order_in_memory_alone():
     model = build_model("capacity-2", (1, 28, 28), 10)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    placed = place(model, torch.device("cpu"))
+    placed = to_device(model, torch.device("cpu"))
     assert placed.layers[3].weight.is_contiguous(memory_format=torch.channels_last)
     assert all(torch.equal(value, before[name]) for name, value in placed.state_dict().items())
 
@@ -41,9 +41,9 @@ def test_placing_a_model_changes_the_order_in_memory_alone():
 )
 def test_what_only_cuda_has_is_refused_elsewhere(option, name):
     plain = {"precision": "float32", "code": "none", "cudnn_benchmark": False}
-    tune(torch.device("cpu"), **plain)
+    configure_backend(torch.device("cpu"), **plain)
     with pytest.raises(ValueError, match=f"{name} needs a device of type cuda, got cpu"):
-        tune(torch.device("cpu"), **{**plain, **option})
+        configure_backend(torch.device("cpu"), **{**plain, **option})
 
 
 @pytest.mark.parametrize("threads", [0, -1, 100_000, 10**9])

@@ -18,7 +18,7 @@ from sense.data.mnist import load_sample
 from sense.distributed import AgreedError, Processes, join
 from sense.errors import InputError
 from sense.methods import NaturalTraining
-from sense.train import Stopped, fit
+from sense.train import TrainingStopped, fit
 from test_resume import after, outcome
 
 TINY = Config(
@@ -145,7 +145,7 @@ def stop_and_go_on(rank, folder):
     fit(options, folder / "whole", data=data, model=network("dropout"))
     for piece, steps in enumerate((2, 7)):
         stop = after(steps) if rank == 1 else lambda: None
-        with pytest.raises(Stopped) as caught:
+        with pytest.raises(TrainingStopped) as caught:
             fit(
                 options,
                 folder / "pieces",

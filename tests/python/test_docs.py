@@ -14,9 +14,9 @@ from sense.data import load_data, to_float
 from sense.evaluation.outcomes import read_outcomes
 from sense.evaluation.settings import ATTACKS
 from sense.evaluation.summary import plain_accuracy, summarise
-from sense.evaluation.weights import weights_sha256
 from sense.runs import load_model
 from sense.statistics import wilson
+from sense.weights import weights_sha256
 
 STORED = ROOT / "inst/extdata/methods"
 RUNS = sorted(path.parent for path in STORED.glob("*/*/config.json"))

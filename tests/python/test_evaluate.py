@@ -12,9 +12,9 @@ from kills import killed_at_each_change
 from networks import linear_network
 from sense import files, runs
 from sense.data import to_float
-from sense.evaluate import Stopped, evaluate, evaluate_run, evaluate_target
 from sense.evaluation.convergence import CONVERGENCE, CONVERGENCE_ACCURACY
 from sense.evaluation.curve import CURVE, CURVE_OUTCOMES
+from sense.evaluation.evaluate import EvaluationStopped, evaluate, evaluate_run, evaluate_target
 from sense.evaluation.outcomes import OUTCOMES, read_outcomes
 from sense.evaluation.settings import Settings
 from sense.evaluation.summary import EVALUATION
@@ -154,7 +154,7 @@ def test_stopped_after_each_batch_it_ends_as_if_never_stopped(run, tmp_path, cas
     whole = run(settings)
     for _ in range(3 * 3 + 2 * 3):  # three attacks, two radii, three batches each
         torch.rand(3)
-        with pytest.raises(Stopped) as stopped:
+        with pytest.raises(EvaluationStopped) as stopped:
             run(settings, out="pieces", stop=lambda: 15)
         assert stopped.value.reason == 15
     content = run(settings, out="pieces", stop=lambda: 15)

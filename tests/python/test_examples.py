@@ -8,8 +8,8 @@ from torch import nn
 
 from sense.data import ImageData
 from sense.evaluation.examples import EXAMPLES, make_examples, settings_of, write_examples
+from sense.evaluation.runner import build_attack, worst_images
 from sense.evaluation.settings import Settings
-from sense.evaluation.suite import build_attack, worst_images
 from sense.evaluation.targets import Target
 
 W = torch.tensor([[1.0, -2.0, 0.5, 1.0, 0.0, -1.0]])

@@ -12,7 +12,7 @@ from torch import nn
 from sense import train
 from sense.cli import evaluate_main, train_main
 from sense.errors import InputError, TakenError
-from sense.evaluate import evaluate_target
+from sense.evaluation.evaluate import evaluate_target
 from sense.evaluation.settings import Settings
 from sense.evaluation.targets import Target
 from sense.methods import Step

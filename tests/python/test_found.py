@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from sense.evaluate import evaluate_target
 from sense.evaluation.compare import compare
 from sense.evaluation.convergence import follow_batches
+from sense.evaluation.evaluate import evaluate_target
 from sense.evaluation.found import add_convergence, add_curve, is_part
 from sense.evaluation.outcomes import Record, read_outcomes
 from sense.evaluation.settings import Settings

@@ -18,9 +18,9 @@ from known_networks import (
     train_known,
     warned,
 )
-from sense.evaluation.judgement import CHECKS
+from sense.evaluation.diagnostic_report import CHECKS
 
-STORED = sorted((ROOT / "inst/extdata/signs").glob("*.json"))
+STORED = sorted((ROOT / "inst/extdata/diagnostics").glob("*.json"))
 NAMES = [sign.__name__.replace("_", "-") for sign in CHECKS]
 QUICK = ("natural training", "untrained", "softmaxed", "stochastic", "saturated", "short steps")
 

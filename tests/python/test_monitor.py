@@ -12,7 +12,7 @@ from sense.data import ImageData
 from sense.errors import InputError
 from sense.monitor import Best, Monitor, training_part
 from sense.runs import METRICS
-from sense.train import Stopped, fit
+from sense.train import TrainingStopped, fit
 from test_resume import after, outcome
 
 HELD = {"validation": 60}
@@ -114,7 +114,7 @@ def test_the_best_epoch_is_kept_and_a_stopped_run_keeps_it_too(tmp_path, few, ti
     expected = load_weights(tmp_path / "short")
     for weights in (load_weights(tmp_path / "whole"), whole.state_dict()):
         assert all(torch.equal(value, expected[name]) for name, value in weights.items())
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStopped):
         fit(config, tmp_path / "run", data=few, stop=after(13))
     fit(config, tmp_path / "run", data=few, resume=True)
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
@@ -139,7 +139,7 @@ def test_the_best_of_no_images_is_refused(tiny):
 
 
 def test_what_is_held_out_is_no_other_run_resumed(tmp_path, few, tiny):
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStopped):
         fit(replace(tiny, **HELD), tmp_path / "run", data=few, stop=after(2))
     for change in ({"validation": 30}, {"validation": 0}, {"keep": "best"}):
         with pytest.raises(InputError, match="begun with other options"):
@@ -147,7 +147,7 @@ def test_what_is_held_out_is_no_other_run_resumed(tmp_path, few, tiny):
 
 
 def test_data_without_tests_can_be_trained_on_and_not_evaluated(tmp_path, few, tiny):
-    from sense.evaluate import evaluate_run
+    from sense.evaluation.evaluate import evaluate_run
 
     data = ImageData(
         "untested", few.train_x, few.train_y, few.test_x[:0], few.test_y[:0], few.classes

@@ -14,7 +14,7 @@ from sense.checkpoint import load_weights
 from sense.config import Config
 from sense.data import ImageData
 from sense.errors import InputError, NotFiniteError
-from sense.evaluate import evaluate, evaluate_run
+from sense.evaluation.evaluate import evaluate, evaluate_run
 from sense.evaluation.settings import Settings
 from sense.networks import (
     are_probabilities,

@@ -16,7 +16,7 @@ from sense.checkpoint import load_checkpoint, load_weights
 from sense.models import build_model
 from sense.precision import GRADIENT_SCALE, Computed, Descent, prepare
 from sense.runs import METRICS, load_model
-from sense.train import Stopped, fit
+from sense.train import TrainingStopped, fit
 
 HALF = pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 BALL = {"eps": 0.2, "step_size": 0.05, "steps": 4}
@@ -142,7 +142,7 @@ def test_a_float16_run_goes_on_bit_for_bit_with_its_scale(tmp_path, few, tiny):
     config = replace(tiny, precision="float16", epochs=1)
     whole = fit(config, tmp_path / "whole", data=few)
     calls = iter(range(100))
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStopped):
         fit(config, tmp_path / "part", data=few, stop=lambda: 15 if next(calls) == 8 else None)
     assert load_checkpoint(tmp_path / "part")["scaler"]["scale"] > 1
     resumed = fit(config, tmp_path / "part", data=few, resume=True)

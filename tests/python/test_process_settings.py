@@ -18,8 +18,8 @@ from conftest import ROOT
 from sense import bridge, cli, process_settings
 from sense.attacks import autoattack, pgd, sensible, square
 from sense.errors import InputError
-from sense.evaluate import evaluate, evaluate_run
 from sense.evaluation.compare import compare
+from sense.evaluation.evaluate import evaluate, evaluate_run
 from sense.evaluation.examples import make_examples
 from sense.evaluation.settings import Settings
 from sense.evaluation.targets import open_run

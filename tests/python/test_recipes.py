@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sense.config import recipe
-from sense.evaluate import evaluate_run
+from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.settings import Settings
 from sense.train import fit
 

@@ -12,7 +12,7 @@ from conftest import ROOT
 from sense import report as module
 from sense.checkpoint import WEIGHTS, pack_weights
 from sense.errors import InputError
-from sense.evaluate import evaluate_run
+from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.examples import EXAMPLES
 from sense.evaluation.settings import Settings
 from sense.report import report, report_main

@@ -13,7 +13,7 @@ from sense.checkpoint import CHECKPOINT, WEIGHTS, load_checkpoint, load_weights,
 from sense.data import ImageData
 from sense.errors import InputError
 from sense.runs import METRICS
-from sense.train import Stopped, fit
+from sense.train import TrainingStopped, fit
 
 CLOCKS = {"seconds", "images_per_second"}
 
@@ -35,7 +35,7 @@ def after(steps):
 def fit_in_pieces(config, folder, data, steps):
     """Stop after so many steps, resume, stop again ...; the last piece runs to the end."""
     for piece, length in enumerate(steps):
-        with pytest.raises(Stopped):
+        with pytest.raises(TrainingStopped):
             fit(config, folder, data=data, resume=piece > 0, stop=after(length))
         torch.rand(9)  # a new process would begin elsewhere in the stream
     fit(config, folder, data=data, resume=True)
@@ -124,14 +124,14 @@ def test_a_finished_run_may_be_resumed(tmp_path, few, tiny):
 
 
 def test_other_data_are_refused(tmp_path, few, tiny, sample):
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStopped):
         fit(tiny, tmp_path, data=few, stop=lambda: 2)
     with pytest.raises(ValueError, match=f"made with other data: SHA-256 {few.sha256}"):
         fit(tiny, tmp_path, data=sample, resume=True)
 
 
 def test_other_options_are_refused(tmp_path, few, tiny):
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStopped):
         fit(tiny, tmp_path, data=few, stop=lambda: 2)
     with pytest.raises(ValueError, match=r"begun with other options: c \(0.15, not 0.9\)"):
         fit(replace(tiny, c=0.9), tmp_path, data=few, resume=True)
@@ -168,7 +168,7 @@ def test_images_in_another_layout_train_and_resume_to_the_same_bits(
     assert other.sha256 == few.sha256
     config = replace(tiny, method=method, norm=norm, steps=2, epochs=1, random_start=True)
     fit(config, tmp_path / "one", data=few)
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStopped):
         fit(config, tmp_path / "two", data=other, stop=after(4))
     fit(config, tmp_path / "two", data=few, resume=True)
     assert outcome(tmp_path / "one") == outcome(tmp_path / "two")
@@ -234,7 +234,7 @@ def without(name):
 )
 def test_a_whole_checkpoint_with_other_content_is_refused(tmp_path, few, tiny, change, message):
     """Its sum is right: somebody wrote it."""
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStopped):
         fit(tiny, tmp_path, data=few, stop=after(7))
     state = load_checkpoint(tmp_path)
     change(state)
@@ -306,10 +306,10 @@ OTHER = {
 @pytest.mark.parametrize("option", OTHER)
 def test_what_says_where_it_runs_may_change_and_nothing_else(tmp_path, few, tiny, option):
     run, now = tmp_path / "run", replace(tiny, **{option: OTHER[option]})
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStopped):
         fit(tiny, run, data=few, stop=after(2))
     if option in WHERE:
-        with pytest.raises(Stopped):
+        with pytest.raises(TrainingStopped):
             fit(now, run, data=few, resume=True, stop=after(2))
         description = json.loads((run / "config.json").read_text())
         assert description["config"][option] == now.to_plain()[option]

@@ -7,7 +7,7 @@ from processes import together
 from sense.config import Config
 from sense.distributed import join
 from sense.methods import Batch, build_method
-from sense.methods.memory import merge
+from sense.methods.per_example_state import merge
 from test_iaat import Threshold, greys
 
 GREYS = torch.linspace(0.02, 0.6, 24).tolist()

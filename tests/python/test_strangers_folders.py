@@ -18,13 +18,13 @@ from sense.cli import evaluate_main, train_main
 from sense.data.idx import write_idx
 from sense.data.mnist import FILES, load_folder
 from sense.errors import InputError
-from sense.evaluate import evaluate_run
+from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.settings import Settings
 from sense.evaluation.targets import open_run, open_source, open_target
 from sense.models import build_model
 from sense.runs import CONFIG, load_model, read_run
 from sense.seal import seal_folder
-from sense.train import Stopped, fit
+from sense.train import TrainingStopped, fit
 from test_concurrent_folders import TINY, images
 
 MARK = "it ran"
@@ -55,7 +55,7 @@ def theirs(tmp_path, monkeypatch):
     config = type(TINY)(
         **{**TINY.to_plain(), **options, "data_dir": place, "milestones": (), "rates": ()}
     )
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStopped):
         fit(config, tmp_path / "run", data=data, stop=lambda: 2)
     fit(config, tmp_path / "run", data=data, resume=True, model=f"{name}:make")
     evaluate_run(tmp_path / "run", QUICK, model=f"{name}:make")

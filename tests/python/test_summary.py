@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from sense.evaluation.outcomes import OUTCOMES, Outcome
+from sense.evaluation.runner import build_suite
 from sense.evaluation.settings import Settings
-from sense.evaluation.suite import build_suite
 from sense.evaluation.summary import (
     EVALUATION,
     begin,

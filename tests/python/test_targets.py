@@ -10,9 +10,9 @@ from safetensors.torch import save_file
 from sense.checkpoint import WEIGHTS, load_weights
 from sense.evaluation.settings import Settings
 from sense.evaluation.targets import Target, open_run, open_source, open_target, told_apart
-from sense.evaluation.weights import weights_sha256
 from sense.models import build_model
 from sense.runs import CONFIG, load_model
+from sense.weights import weights_sha256
 
 OWN = """
 import torch

@@ -19,11 +19,11 @@ from sense.evaluation.compare import compare
 from sense.evaluation.outcomes import read_outcomes
 from sense.evaluation.summary import read_evaluation
 from sense.evaluation.targets import open_run
-from sense.fitting import put_weights
 from sense.models import build_model
 from sense.runs import read_run
 from sense.seal import seal_folder
 from sense.train import fit
+from sense.weights import put_weights
 
 
 @dataclass(frozen=True)

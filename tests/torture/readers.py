@@ -14,8 +14,8 @@ from sense.evaluation.compare import compare
 from sense.evaluation.outcomes import read_outcomes
 from sense.evaluation.summary import read_evaluation
 from sense.evaluation.targets import open_run, open_target
-from sense.evaluation.weights import weights_sha256
 from sense.runs import load_model, read_run
+from sense.weights import weights_sha256
 
 from .children import Failure
 

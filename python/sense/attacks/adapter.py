@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..draws import kept_random_state
 from ..errors import InputError, MissingPackageError
+from ..random_numbers import preserved_random_state
 from .geometry import Bounds, broadcast, project
 from .modes import attack_mode
-from .watch import check_gradient
+from .output_checks import check_gradient
 
 NAMES = {math.inf: "Linf", 2.0: "L2", 1.0: "L1"}  # of the norms, as pyautoattack has them
 
@@ -88,7 +88,7 @@ def guest(model: nn.Module) -> Iterator[list[str]]:
         torch.set_default_dtype(torch.float32)  # of the package's own numbers
         for parameter in wanted:
             parameter.requires_grad_(False)
-        with attack_mode(model, "evaluation"), kept_random_state():
+        with attack_mode(model, "evaluation"), preserved_random_state():
             yield flags.messages
     finally:
         for parameter in wanted:

@@ -20,8 +20,8 @@ from .boundary import Boundary
 from .geometry import Bounds, L2Form
 from .losses import MarginLoss
 from .modes import Mode
+from .output_checks import CheckedNetwork, trusts_values
 from .state import StageTest
-from .watch import Watched, trusts_values
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -122,7 +122,7 @@ def check_arguments(given: dict[str, Any], norms: Sequence[float] = NORMS) -> No
         classes = int(given["y"].max()) + 1
     for name in ("model", "source"):
         if name in given:
-            given[name] = Watched(given[name], classes)
+            given[name] = CheckedNetwork(given[name], classes)
 
 
 def check_model(name: str, model: Any, x: Tensor) -> None:

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from .. import draws
+from .. import random_numbers
 from .geometry import broadcast, random_point
 
 Boundary = Literal["revert", "noise", "bisect"]
@@ -91,7 +91,7 @@ def keep_on(
     current, rejected = turned.inside, torch.ones_like(turned.loss, dtype=torch.bool)
     gradient = torch.zeros_like(current)
     for done in range(int(turned.left.max())):
-        with draws.sharing(None):
+        with random_numbers.sharing(None):
             noisy = random_point(current, step_size, norm, (-torch.inf, torch.inf))
         climbed = current + step_size * direction(gradient)
         z = torch.where(broadcast(rejected, current), noisy, climbed)

@@ -10,7 +10,7 @@ from .arguments import public
 from .geometry import Bounds, Radius, ascent_direction, broadcast, per_image_norm
 from .losses import others, pick
 from .modes import attack_mode
-from .watch import check_gradient
+from .output_checks import check_gradient
 
 NORMS = (math.inf, 2.0)
 FARTHER = 1e-4  # added to each step, in the units of x, as in the authors' code

@@ -5,13 +5,13 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .. import draws
+from .. import random_numbers
 from .arguments import public
 from .geometry import Bounds, broadcast, clip_then_shrink, near_point, per_image_norm
 from .losses import divergence
 from .modes import Mode, attack_mode
+from .output_checks import check_gradient
 from .pgd import ascend
-from .watch import check_gradient
 
 
 @public((math.inf, 2.0))
@@ -70,6 +70,6 @@ def _unit(gradient: Tensor) -> Tensor:
     length = per_image_norm(gradient, 2)
     unit, flat = gradient / broadcast(length, gradient), length == 0
     if flat.any():
-        with draws.sharing(None):
-            unit[flat] = draws.normal(unit[flat])
+        with random_numbers.sharing(None):
+            unit[flat] = random_numbers.normal(unit[flat])
     return unit

@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .. import draws
-from .watch import check_gradient
+from .. import random_numbers
+from .output_checks import check_gradient
 
 Bounds = tuple[float, float]
 Radius = float | Tensor  # a Tensor has one number per image, shape (n,)
@@ -77,14 +77,14 @@ def random_point(x: Tensor, eps: Radius, norm: float, bounds: Bounds) -> Tensor:
     """A point drawn uniformly from the lp ball around each image, then clipped to the bounds."""
     if norm == math.inf:
         if isinstance(eps, Tensor):
-            noise = draws.uniform(x, -1, 1) * broadcast(eps, x)
+            noise = random_numbers.uniform(x, -1, 1) * broadcast(eps, x)
         else:
-            noise = draws.uniform(x, -eps, eps)
+            noise = random_numbers.uniform(x, -eps, eps)
     else:
         # A generalised normal draw over its norm is uniform on the sphere (in the cone measure);
         # the radius U^(1/dimension) fills the ball.
-        noise = draws.normal(x) if norm == 2 else _laplace_like(x)
-        radius = draws.uniform(x.new_empty(len(x))) ** (1 / x[0].numel())
+        noise = random_numbers.normal(x) if norm == 2 else _laplace_like(x)
+        radius = random_numbers.uniform(x.new_empty(len(x))) ** (1 / x[0].numel())
         noise = noise * broadcast(eps * radius / per_image_norm(noise, norm), x)
     return project(x + noise, x, eps, norm, bounds)
 
@@ -93,7 +93,7 @@ def pulled_image(x: Tensor, eps: Radius, bounds: Bounds) -> Tensor:
     """The random l2 start of the authors' code: an image of uniform pixels, pulled into the ball
     around each image. In high dimensions nearly all of these lie at the distance eps."""
     low, high = bounds
-    return project(low + (high - low) * draws.uniform(x), x, eps, 2, bounds)
+    return project(low + (high - low) * random_numbers.uniform(x), x, eps, 2, bounds)
 
 
 def per_image_norm(delta: Tensor, norm: float) -> Tensor:
@@ -113,14 +113,14 @@ def _project_l1(delta: Tensor, eps: Radius) -> Tensor:
 
 
 def _laplace_like(x: Tensor) -> Tensor:
-    exponential = draws.exponential(x)
-    return exponential * (draws.uniform(x) < 0.5).to(x.dtype).mul(2).sub(1)
+    exponential = random_numbers.exponential(x)
+    return exponential * (random_numbers.uniform(x) < 0.5).to(x.dtype).mul(2).sub(1)
 
 
 def near_point(x: Tensor) -> Tensor:
     """Each image with a little normal noise, where TRADES and MART start; neither in the ball nor
     in the bounds by force, since the first step brings it there."""
-    return x + 0.001 * draws.normal(x)
+    return x + 0.001 * random_numbers.normal(x)
 
 
 def spread(eps: Radius, x: Tensor) -> Radius:

@@ -6,7 +6,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .. import draws
+from .. import random_numbers
 from .arguments import public
 from .geometry import (
     Bounds,
@@ -89,7 +89,7 @@ def random_start(x: Tensor, eps: Tensor, norm: float, bounds: Bounds = (0, 1)) -
     if norm == math.inf:
         return random_point(x, eps, norm, bounds)
     low, high = bounds
-    return clip_then_shrink(low + (high - low) * draws.uniform(x), x, eps, bounds)
+    return clip_then_shrink(low + (high - low) * random_numbers.uniform(x), x, eps, bounds)
 
 
 def _put_back(z: Tensor, x: Tensor, eps: Tensor, norm: float, bounds: Bounds) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .. import draws
+from .. import random_numbers
 from .arguments import public
 from .boundary import Boundary, settle
 from .compaction import granule, survivors
@@ -150,7 +150,7 @@ def sensible_with_stages(
             return logits, divergence(reference[images].detach(), logits)
         return logits, F.cross_entropy(logits, y[images], reduction="none")
 
-    published, batch_size = l2_form == "published" and norm == 2, draws.whole_batch(len(x))
+    published, batch_size = l2_form == "published" and norm == 2, random_numbers.whole_batch(len(x))
 
     def direction(gradient: Tensor) -> Tensor:
         if published:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .. import draws
+from .. import random_numbers
 
 Augment = Literal["none", "reflect", "zero", "shift"]
 _PADS = {"reflect": 4, "zero": 4, "shift": 1}
@@ -24,8 +24,12 @@ def augment(x: Tensor, how: Augment) -> Tensor:
         return x
     n, channels, height, width = x.shape
     pad = _PADS[how]
-    corners = draws.integers(torch.empty(2, n, dtype=torch.int64), 2 * pad + 1, images=1)
-    chance = torch.ones(n) if how == "shift" else draws.uniform(torch.empty(n, dtype=torch.float32))
+    corners = random_numbers.integers(torch.empty(2, n, dtype=torch.int64), 2 * pad + 1, images=1)
+    chance = (
+        torch.ones(n)
+        if how == "shift"
+        else random_numbers.uniform(torch.empty(n, dtype=torch.float32))
+    )
     (top, left), flip = (draw.to(x.device, non_blocking=True) for draw in (corners, chance < 0.5))
     padded = F.pad(x, (pad,) * 4, mode="reflect" if how == "reflect" else "constant")
     down, across = (torch.arange(size, device=x.device) for size in (height, width))

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from ..data import ImageData, to_float
 from ..errors import InputError
 from .outcomes import Record
+from .runner import NATURAL, Attack, attack_images, predict
 from .settings import Settings
-from .suite import NATURAL, Attack, attack_images, predict
 
 
 class Batch(NamedTuple):

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from ..statistics import clopper_pearson
 from .batches import Batch
 from .outcomes import Record
+from .runner import attack_images, build_attack
 from .settings import Settings
-from .suite import attack_images, build_attack
 
 IMAGES = 128  # naturally right, on which the extra passes are made
 FEWEST = 30  # images; 0 of 30 leaves a share of up to 11.6 % possible

@@ -12,9 +12,9 @@ from ..errors import InputError
 from ..run_folder import RunFolder
 from ..runs import json_text, provenance
 from ..statistics import holm, mcnemar, over_seeds
-from .form import check_rows
 from .found import is_part
 from .outcomes import Outcome, read_outcomes
+from .schema import check_rows
 from .summary import WORST, differences, read_evaluation
 
 COMPARISON = "comparison.json"

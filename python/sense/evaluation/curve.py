@@ -12,8 +12,8 @@ from ..run_folder import RunFolder
 from ..statistics import wilson
 from .batches import Batch, batch_seed, broken_before
 from .outcomes import Record
+from .runner import attack_images, build_attack, predict
 from .settings import Settings
-from .suite import attack_images, build_attack, predict
 
 CURVE_OUTCOMES = "curve_outcomes.csv"
 CURVE = "curve.csv"

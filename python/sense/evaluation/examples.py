@@ -7,17 +7,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..devices import choose_device, place_to_evaluate
-from ..draws import kept_random_state
+from ..devices import choose_device, to_device_for_evaluation
 from ..errors import InputError
 from ..networks import plain_torch
 from ..process_settings import restored_settings
+from ..random_numbers import preserved_random_state
 from ..run_folder import RunFolder
+from ..weights import weights_sha256
 from .batches import batch_seed, choose_images, cut
+from .runner import attackable, build_attack, predict, worst_images
 from .settings import Settings
-from .suite import attackable, build_attack, predict, worst_images
 from .targets import Target, open_source
-from .weights import weights_sha256
 
 EXAMPLES = "examples.json"
 NUMBER = 5
@@ -59,10 +59,10 @@ def make_examples(
         raise InputError(f"n must be from 1 to {len(target.data.test_x)}, the test images, got {n}")
     where = choose_device(device)
     attack = build_attack(names[0], settings, open_source(settings, where))
-    model = place_to_evaluate(target.model, where)
+    model = to_device_for_evaluation(target.model, where)
     (batch,) = cut(range(n), target.data.test_x, target.data.test_y, n, where)
     model = attackable(model, batch.x, batch.y, [attack])
-    with kept_random_state():
+    with preserved_random_state():
         torch.manual_seed(batch_seed(settings.seed, batch))
         known = predict(model, batch.x)
         x_adv, _ = worst_images(attack, model, batch.x, batch.y, known, settings.seed)

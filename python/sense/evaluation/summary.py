@@ -10,11 +10,11 @@ from ..runs import json_text, provenance
 from ..statistics import Proportion, clopper_pearson, wilson
 from .convergence import CONVERGENCE, CONVERGENCE_ACCURACY
 from .curve import CURVE, CURVE_OUTCOMES
-from .form import check_form
 from .found import FOUND, is_part
 from .outcomes import OUTCOMES, Outcome, Record
+from .runner import NATURAL, Attack
+from .schema import check_form
 from .settings import Settings
-from .suite import NATURAL, Attack
 from .targets import Target
 
 EVALUATION = "evaluation.json"

@@ -12,16 +12,15 @@ from torch import nn
 from ..checkpoint import read_weights
 from ..config.options import NormName, runtime_options
 from ..data import ImageData, load_data, load_tests
-from ..devices import place_to_evaluate
+from ..devices import to_device_for_evaluation
 from ..errors import InputError, MissingFileError
-from ..fitting import put_weights
 from ..manifest import MANIFEST
 from ..models import build_to_fill
-from ..models.handed_over import FACTORY, repeated
+from ..models.custom import FACTORY, repeated
 from ..run_folder import RunFolder
 from ..runs import CONFIG, check_same_data, load_model, load_tests_of, read_run
+from ..weights import put_weights, weights_sha256
 from .settings import Settings
-from .weights import weights_sha256
 
 PLACE = Path("evaluations")
 
@@ -236,7 +235,7 @@ def open_source(settings: Settings, device: torch.device) -> nn.Module | None:
     if settings.source is None:
         return None
     model = load_model(settings.source, settings.source_model, option="source_model")
-    return place_to_evaluate(model, device)
+    return to_device_for_evaluation(model, device)
 
 
 def told_apart(targets: list[Target]) -> list[Target]:

@@ -12,7 +12,7 @@ from ..attacks import pgd
 from ..attacks.geometry import random_point
 from ..attacks.modes import Mode, attack_mode
 from .base import Batch, Step
-from .memory import Memory
+from .per_example_state import PerExampleState
 
 
 class InstanceAdaptive:
@@ -39,7 +39,7 @@ class InstanceAdaptive:
         eps_max: float | None,
         mode: Mode,
     ) -> None:
-        self.radii = Memory(n)
+        self.radii = PerExampleState(n)
         self.eps, self.step_size, self.steps, self.norm = eps, step_size, steps, norm
         self.warmup, self.gamma, self.rate, self.eps_max = warmup, gamma, rate, eps_max
         self.mode: Mode = mode

@@ -11,7 +11,7 @@ from ..attacks.losses import soft_margin
 from ..attacks.margins import boundary_points, random_start
 from ..attacks.modes import Mode
 from .base import Batch, Step
-from .memory import Memory
+from .per_example_state import PerExampleState
 
 REACH = 1.05  # margins are searched up to this times d_max
 
@@ -37,7 +37,7 @@ class MaxMargin:
         mode: Mode,
         searches: int = 10,
     ) -> None:
-        self.margins = Memory(n)
+        self.margins = PerExampleState(n)
         self.d_max, self.eps_min, self.natural = d_max, eps_min, natural
         self.steps, self.norm, self.searches = steps, norm, searches
         self.mode: Mode = mode

@@ -7,12 +7,12 @@ from functools import partial
 import torch
 from torch import nn
 
-from ..draws import kept_random_state
 from ..errors import InputError
 from ..networks import plain_torch
+from ..random_numbers import preserved_random_state
 from .capacity_cnn import CapacityCNN
 from .cifar_cnn import CifarCNN
-from .handed_over import FACTORY, INSTANCE, build_from_factory, refuse_instance
+from .custom import FACTORY, INSTANCE, build_from_factory, refuse_instance
 from .iaat_wide_resnet import IaatWideResNet
 from .resnet import ResNet
 from .small_cnn import Shape, SmallCNN
@@ -80,7 +80,7 @@ def check_size(name: str, build: Callable[[], nn.Module], shape: Shape) -> None:
     """Raise ValueError, before memory is taken, for a network of more than `MOST_PARAMETERS`, or
     one that cannot be laid out at all."""
     try:
-        with kept_random_state(), torch.device("meta"):
+        with preserved_random_state(), torch.device("meta"):
             count = sum(parameter.numel() for parameter in build().parameters())
     except (MemoryError, OverflowError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
@@ -95,7 +95,7 @@ def check_size(name: str, build: Callable[[], nn.Module], shape: Shape) -> None:
 def build_to_fill(name: str, shape: Shape, classes: int) -> nn.Module:
     """`build_model` for weights from elsewhere: its own are drawn in vain, so torch's random state
     is left as it was."""
-    with kept_random_state():
+    with preserved_random_state():
         return build_model(name, shape, classes)
 
 

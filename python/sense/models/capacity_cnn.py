@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .grey import GreyConv2d
+from .greyscale import GreyConv2d
 from .small_cnn import Shape
 
 

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .grey import GreyConv2d
+from .greyscale import GreyConv2d
 
 Shape = tuple[int, int, int]
 

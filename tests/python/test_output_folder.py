@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from sense.evaluate import evaluate_run
+from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.outcomes import read_outcomes
-from sense.evaluation.place import beside_others
+from sense.evaluation.output_folder import beside_others
 from sense.evaluation.settings import Settings
 from sense.evaluation.summary import read_evaluation
 from sense.evaluation.targets import open_run

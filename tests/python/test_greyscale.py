@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sense.models import build_model
-from sense.models.grey import LEAST_KERNELS, GreyConv2d
+from sense.models.greyscale import LEAST_KERNELS, GreyConv2d
 
 
 def gradients(layer, x, weights):

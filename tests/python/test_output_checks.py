@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from sense.attacks.watch import Watched, check_gradient, check_logits, trusted, trusts_values
+from sense.attacks.output_checks import (
+    CheckedNetwork,
+    check_gradient,
+    check_logits,
+    trusted_values,
+    trusts_values,
+)
 from sense.errors import InputError, NotFiniteError
 
 
@@ -36,12 +42,12 @@ LOGITS = torch.zeros(3, 4)
 )
 def test_an_output_that_is_no_logits_is_named(output, message):
     with pytest.raises(InputError, match=message):
-        Watched(Gives(output), classes=4)(torch.zeros(3, 1, 2, 2))
+        CheckedNetwork(Gives(output), classes=4)(torch.zeros(3, 1, 2, 2))
 
 
 def test_logits_pass_as_they_are_and_the_network_keeps_its_modes():
     network = nn.Sequential(nn.Dropout(0.5), Gives(LOGITS)).eval()
-    watched = Watched(network, classes=4)
+    watched = CheckedNetwork(network, classes=4)
     assert not watched.training
     assert watched(torch.zeros(3, 1, 2, 2)) is LOGITS
     check_logits(LOGITS, 3, 0)
@@ -53,7 +59,7 @@ def test_a_gradient_that_is_not_finite_is_named_unless_values_are_trusted():
     gradient[2, 0, 1, 1] = torch.inf
     with pytest.raises(NotFiniteError, match="gradient with respect to image 2 of 4"):
         check_gradient(gradient)
-    with trusted():
+    with trusted_values():
         assert trusts_values()
         check_gradient(gradient)
     assert not trusts_values()

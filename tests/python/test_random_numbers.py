@@ -6,7 +6,7 @@ import torch
 from sense.attacks.geometry import near_point, random_point
 from sense.attacks.margins import random_start
 from sense.data.augment import augment
-from sense.draws import (
+from sense.random_numbers import (
     Share,
     Streams,
     exponential,

@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from sense.methods.memory import Memory, merge
+from sense.methods.per_example_state import PerExampleState, merge
 
 
 def test_numbers_are_kept_by_image_whatever_the_order():
-    memory = Memory(10, 0.5)
+    memory = PerExampleState(10, 0.5)
     memory.write(torch.tensor([7, 2, 4]), torch.tensor([0.7, 0.2, 0.4]))
     read = memory.read(torch.tensor([2, 4, 7, 0]), torch.zeros(1))
     torch.testing.assert_close(read, torch.tensor([0.2, 0.4, 0.7, 0.5]))
@@ -13,7 +13,7 @@ def test_numbers_are_kept_by_image_whatever_the_order():
 
 
 def test_state_goes_there_and_back_and_is_a_copy():
-    memory, other = Memory(5), Memory(5)
+    memory, other = PerExampleState(5), PerExampleState(5)
     memory.write(torch.tensor([1]), torch.tensor([0.3]))
     state = memory.state_dict()
     memory.write(torch.tensor([1]), torch.tensor([0.9]))
@@ -24,11 +24,11 @@ def test_state_goes_there_and_back_and_is_a_copy():
 
 def test_the_memory_of_other_images_is_refused():
     with pytest.raises(ValueError, match="remembers 4 training images, there are 5"):
-        Memory(5).load_state_dict(Memory(4).state_dict())
+        PerExampleState(5).load_state_dict(PerExampleState(4).state_dict())
 
 
 def test_processes_that_saw_different_images_merge_to_what_one_would_have():
-    one, ranks = Memory(12), [Memory(12) for _ in range(3)]
+    one, ranks = PerExampleState(12), [PerExampleState(12) for _ in range(3)]
     for epoch in range(3):
         for rank, part in enumerate(torch.randperm(12).chunk(3)):
             values = part.double() / 10 + epoch

@@ -14,7 +14,7 @@ from ..attacks import autoattack_with_verdicts, pgd
 from ..attacks.autoattack import FEWEST_CLASSES, Part
 from ..attacks.geometry import random_point
 from .case import FEWEST, Case, Check, Looked, judge_share, not_judged, too_few
-from .suite import build_attack, has_pyautoattack
+from .runner import build_attack, has_pyautoattack
 
 QUERIES = 1000  # of Square an image, for gradient-free
 TARGET_STEPS = 20  # of PGD towards each other class, for stronger-attack without pyautoattack

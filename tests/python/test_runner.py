@@ -9,8 +9,7 @@ from defences import Blocked
 from networks import CountRows, linear_network
 from sense import attacks
 from sense.evaluation import suite as module
-from sense.evaluation.settings import ATTACKS, Settings
-from sense.evaluation.suite import (
+from sense.evaluation.runner import (
     NATURAL,
     Attack,
     attack_images,
@@ -19,6 +18,7 @@ from sense.evaluation.suite import (
     build_suite,
     predict,
 )
+from sense.evaluation.settings import ATTACKS, Settings
 
 SETTINGS = Settings(eps=0.1, steps=3, restarts=2, step_size=0.04, queries=300, l2_eps=0.5)
 

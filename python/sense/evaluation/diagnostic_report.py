@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .attack_signs import OF_ATTACK
+from .attack_diagnostics import OF_ATTACK
 from .case import Case, Check, not_judged
-from .signs import OF_ACCURACY, OF_GRADIENT, OF_OUTPUT
+from .diagnostics import OF_ACCURACY, OF_GRADIENT, OF_OUTPUT
 
 CHECKS = (*OF_ACCURACY, *OF_OUTPUT, *OF_GRADIENT, *OF_ATTACK)
 

@@ -10,8 +10,8 @@ import torch
 
 from ..run_folder import RunFolder
 from .batches import choose_images
+from .runner import build_suite
 from .settings import Settings
-from .suite import build_suite
 from .summary import ALIKE, EVALUATION, describe, differences, read_evaluation
 from .targets import Target, open_source
 

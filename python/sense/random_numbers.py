@@ -109,7 +109,7 @@ def whole_batch(images: int) -> int:
 
 
 @contextmanager
-def kept_random_state() -> Iterator[None]:
+def preserved_random_state() -> Iterator[None]:
     """Inside, torch's random numbers may be seeded and drawn; outside they go on as if nothing had
     been. All devices are named, since a seed is one for all, and torch warns where none is."""
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []

@@ -8,7 +8,7 @@ from torch import Tensor
 from ..errors import InputError
 
 
-class Memory:
+class PerExampleState:
     """Numbers by position in the training set, and how often each was set.
 
     The counts make it right with several processes: each holds a memory of the whole set and sets

@@ -9,7 +9,7 @@ from torch import nn
 
 from sense.cli import evaluate_main, train_main
 from sense.config import Config
-from sense.evaluate import evaluate_run
+from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.settings import Settings
 from sense.models import build_model
 from sense.runs import load_model
@@ -149,7 +149,7 @@ def test_another_network_is_refused(few, tmp_path):
 
 
 def test_resuming_an_object_gives_the_same_end(few, tmp_path):
-    from sense.train import Stopped
+    from sense.train import TrainingStopped
 
     asked = []
 
@@ -160,7 +160,7 @@ def test_resuming_an_object_gives_the_same_end(few, tmp_path):
     torch.manual_seed(1)
     whole = fit(QUICK, tmp_path / "whole", data=few, model=Mine())
     torch.manual_seed(1)
-    with pytest.raises(Stopped):
+    with pytest.raises(TrainingStopped):
         fit(QUICK, tmp_path / "pieces", data=few, model=Mine(), stop=stop)
     with pytest.raises(ValueError, match=r"other options: model \(an instance of Mine, not"):
         fit(replace(QUICK, model="capacity-1"), tmp_path / "pieces", data=few, resume=True)

@@ -7,10 +7,10 @@ import torch
 
 from conftest import ROOT
 from defences import Blocked, Noisy, Quantised, Saturated, Softmax, Stepped
-from judged import N, case, honest_network, told
+from diagnosed import N, case, honest_network, told
 from sense.evaluation import attack_signs, signs
 from sense.evaluation.case import FEWEST, IMAGES
-from sense.evaluation.suite import predict
+from sense.evaluation.runner import predict
 
 
 @pytest.fixture(scope="module")

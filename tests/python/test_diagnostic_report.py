@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from defences import Noisy, Saturated
-from judged import FEW, case, honest_network, told
+from diagnosed import FEW, case, honest_network, told
 from sense.evaluation.case import Check
-from sense.evaluation.judgement import CHECKS, Judgement, judge
+from sense.evaluation.diagnostic_report import CHECKS, Judgement, judge
 
 NAMES = [
     "chance",

@@ -20,11 +20,11 @@ from ..attacks import (
     transfer,
 )
 from ..attacks.checks import check_adversarial
-from ..attacks.watch import check_logits, logits_of
+from ..attacks.output_checks import check_logits, logits_of
 from ..errors import InputError, MissingPackageError
 from ..networks import as_logits, check_network
+from ..weights import weights_sha256
 from .settings import Settings
-from .weights import weights_sha256
 
 BY_GRADIENT = ("fgsm", "pgd", "margin-pgd", "targeted-pgd", "deepfool", "deepfool-l2", "autoattack")
 FROM_PYAUTOATTACK = ("autoattack", "square")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from defences import Quantised, Rippled, Saturated
-from judged import FEW, N, case, honest_network, told
+from diagnosed import FEW, N, case, honest_network, told
 from sense.attacks import autoattack_with_verdicts
 from sense.evaluation import attack_signs as signs
 from sense.evaluation.case import FEWEST

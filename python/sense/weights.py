@@ -5,6 +5,7 @@ DataParallel and trainers put a word before each name. What fits the network, na
 by shape, is taken, and nothing that does not.
 """
 
+import hashlib
 import logging
 import re
 from collections.abc import Iterator, Mapping
@@ -128,3 +129,14 @@ def _is_count(name: str) -> bool:
 def _few(names: list[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """A hash of all parameters and buffers, by name: of what is computed with, not of a file."""
+    digest = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        if isinstance(value, Tensor):
+            plain = value.detach().cpu().contiguous()
+            digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}".encode())
+            digest.update(plain.view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

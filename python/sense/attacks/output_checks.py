@@ -1,7 +1,7 @@
 """What a network gives in an attack: logits and gradients, looked at in each pass.
 
 Training looks at its images and labels once, when they are loaded, and at the loss of each step.
-Inside `trusted` an attack does not look at values again: Python would have to wait for an
+Inside `trusted_values` an attack does not look at values again: Python would have to wait for an
 accelerator. A NaN then stays a NaN up to the loss.
 """
 
@@ -19,7 +19,7 @@ _trusted: ContextVar[bool] = ContextVar("values are trusted", default=False)
 
 
 @contextmanager
-def trusted() -> Iterator[None]:
+def trusted_values() -> Iterator[None]:
     """Inside, attacks take the values of images, labels, logits and gradients as they are."""
     token = _trusted.set(True)
     try:
@@ -29,11 +29,11 @@ def trusted() -> Iterator[None]:
 
 
 def trusts_values() -> bool:
-    """Whether this is inside `trusted`."""
+    """Whether this is inside `trusted_values`."""
     return _trusted.get()
 
 
-class Watched(nn.Module):
+class CheckedNetwork(nn.Module):
     """A network whose output is looked at in each pass."""
 
     def __init__(self, network: nn.Module, classes: int) -> None:

@@ -2,27 +2,29 @@ import pytest
 import torch
 
 from sense.data import to_float
-from sense.data.feed import Feed
+from sense.data.loader import BatchLoader
 
 
 def test_a_batch_is_the_images_at_its_positions(few):
     index = torch.tensor([7, 0, 299])
-    x, y = Feed(few.train_x, few.train_y, torch.device("cpu")).take(index)
+    x, y = BatchLoader(few.train_x, few.train_y, torch.device("cpu")).take(index)
     assert torch.equal(x, few.train_x[index].float() / 255)
     assert x.dtype == torch.float32
     assert torch.equal(y, few.train_y[index])
 
 
 def test_images_that_fit_are_kept_on_the_device_as_bytes(few):
-    feed = Feed(few.train_x, few.train_y, torch.device("meta"))
-    assert (feed.x.device.type, feed.x.dtype) == ("meta", torch.uint8)
-    x, y = feed.take(torch.tensor([1, 2]))
+    loader = BatchLoader(few.train_x, few.train_y, torch.device("meta"))
+    assert (loader.x.device.type, loader.x.dtype) == ("meta", torch.uint8)
+    x, y = loader.take(torch.tensor([1, 2]))
     assert (x.device.type, x.shape, y.device.type) == ("meta", (2, 1, 28, 28), "meta")
 
 
 def test_those_that_do_not_stay_in_memory(few):
     assert (
-        Feed(few.train_x, few.train_y, torch.device("meta"), resident=few.train_x.numel() - 1).x
+        BatchLoader(
+            few.train_x, few.train_y, torch.device("meta"), resident=few.train_x.numel() - 1
+        ).x
         is few.train_x
     )
 
@@ -31,6 +33,6 @@ def test_those_that_do_not_stay_in_memory(few):
 @pytest.mark.parametrize("resident", [0, 2**32])
 def test_both_ways_on_a_gpu(few, resident):
     index = torch.tensor([7, 0, 299])
-    x, y = Feed(few.train_x, few.train_y, torch.device("cuda"), resident).take(index)
+    x, y = BatchLoader(few.train_x, few.train_y, torch.device("cuda"), resident).take(index)
     assert torch.equal(x.cpu(), to_float(few.train_x[index]))
     assert torch.equal(y.cpu(), few.train_y[index])

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT
-from sense.evaluation.form import FORM, check_form, check_rows
 from sense.evaluation.outcomes import Outcome
+from sense.evaluation.schema import FORM, check_form, check_rows
 
 STORED = sorted((ROOT / "inst" / "extdata").rglob("evaluation.json"))
 FLOATS = ("eps", "seconds", "lower", "upper", "exact_lower", "exact_upper", "level")

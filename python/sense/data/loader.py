@@ -8,7 +8,7 @@ from .images import to_float
 RESIDENT = 2**32  # bytes of images that an accelerator keeps; MNIST has 47 MB, CIFAR10 154 MB
 
 
-class Feed:
+class BatchLoader:
     """The training images, kept on an accelerator as they are (bytes, mostly) where they fit, else
     sent a batch at a time from pinned memory, which does not make Python wait."""
 

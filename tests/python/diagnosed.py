@@ -4,8 +4,8 @@ import torch
 
 from sense.data import to_float
 from sense.evaluation.case import Case
+from sense.evaluation.runner import attack_images, build_attack
 from sense.evaluation.settings import Settings
-from sense.evaluation.suite import attack_images, build_attack
 from sense.runs import load_model
 
 N = 60

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from ..statistics import at_least
 from .case import FEWEST, Case, Check, judge_share, judge_value, not_judged, too_few
-from .suite import attack_images, build_attack
+from .runner import attack_images, build_attack
 
 PASSES = 5  # of the same images, for randomness
 STEPS = 50  # of PGD, for large-eps
