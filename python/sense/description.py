@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from .config import Config, from_plain
+from .config import Config, from_stored
 from .config.options import option_types, runtime_options
 from .errors import InputError
 from .files import parse_json
@@ -27,7 +27,7 @@ def parse_description(content: bytes | str, where: Path | str) -> tuple[Config, 
     _check_data(description["data"], where)
     check_runtime_options(description.get("runtime_options"), where)
     try:
-        return from_plain(description["config"]), description
+        return from_stored(description["config"]), description
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     except (ArithmeticError, TypeError, ValueError) as error:

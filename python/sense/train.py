@@ -97,8 +97,8 @@ def fit(
         Called with each epoch's line of metrics, by the first process alone.
     stop
         Asked after each step; a value other than None stops training by raising
-        `TrainingStopped`, with a checkpoint written. A resumed run gives the same weights, bit for bit, as one never
-        stopped, with the same number of threads and processes.
+        `TrainingStopped`, with a checkpoint written. A resumed run gives the same weights, bit for
+        bit, as one never stopped, with the same number of threads and processes.
     show
         A progress bar on a terminal, and a line an epoch.
     command

@@ -8,7 +8,7 @@ import pytest
 from defences import Quantised, Rippled, Saturated
 from diagnosed import FEW, N, case, honest_network, told
 from sense.attacks import autoattack_with_verdicts
-from sense.evaluation import attack_signs as signs
+from sense.evaluation import attack_diagnostics as signs
 from sense.evaluation.case import FEWEST
 
 DESERVED = {

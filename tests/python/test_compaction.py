@@ -136,14 +136,14 @@ def test_pgd_and_the_sensible_attack_make_python_wait_for_nothing(norm):
     assert waits(lambda: pgd(network, x, y, **ball)) == 0
     for change in ({}, {"revert": False}, {"random_start": True}):
         options = {"c": 0.6, "compact_every": NEVER, **ball, **change}
-        assert waits(lambda: sensible_with_stages(network, x, y, **options)) == 0  # noqa: B023
+        assert waits(lambda options=options: sensible_with_stages(network, x, y, **options)) == 0
 
 
 def test_each_compaction_waits_once_and_the_other_boundary_rules_once_or_twice_at_the_end():
     network, x, y, ball = case()
     count = {
         (rule, every): waits(
-            lambda: sensible_with_stages(
+            lambda rule=rule, every=every: sensible_with_stages(
                 network, x, y, c=0.6, boundary=rule, compact_every=every, **ball
             )
         )

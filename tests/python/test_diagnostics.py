@@ -8,7 +8,8 @@ import torch
 from conftest import ROOT
 from defences import Blocked, Noisy, Quantised, Saturated, Softmax, Stepped
 from diagnosed import N, case, honest_network, told
-from sense.evaluation import attack_signs, signs
+from sense.evaluation import attack_diagnostics as attack_signs
+from sense.evaluation import diagnostics as signs
 from sense.evaluation.case import FEWEST, IMAGES
 from sense.evaluation.runner import predict
 

@@ -7,6 +7,7 @@ comes from a named recipe, which is a `Config` too.
 from .options import Config
 from .recipes import DEFAULT_RECIPE, RECIPES, default_recipe, from_plain, recipe
 from .remarks import remarks
+from .stored import from_stored
 
 __all__ = [
     "DEFAULT_RECIPE",
@@ -14,6 +15,7 @@ __all__ = [
     "Config",
     "default_recipe",
     "from_plain",
+    "from_stored",
     "recipe",
     "remarks",
 ]

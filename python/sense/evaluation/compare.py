@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..config import from_plain
+from ..config import from_stored
 from ..config.options import runtime_options
 from ..errors import InputError
 from ..run_folder import RunFolder
@@ -129,7 +129,7 @@ def _training(content: dict[str, Any]) -> dict[str, Any]:
     Options that are newer than the run have their defaults."""
     target = content["target"]
     known = target.get("runtime_options") or runtime_options()
-    config = from_plain(target["config"]).to_plain()
+    config = from_stored(target["config"]).to_plain()
     return {name: value for name, value in config.items() if name not in {*known, "seed"}}
 
 
