@@ -31,23 +31,6 @@ def test_commands_of_the_package_exist():
         assert callable(getattr(__import__(module, fromlist=[name]), name))
 
 
-def test_each_source_file_has_a_test():
-    sources = {path for path in (ROOT / "python" / "sense").rglob("*.py")}
-    concepts = {path.stem if path.stem != "__init__" else path.parent.name for path in sources} - {
-        "sense",
-        "attacks",
-        "data",
-        "evaluation",
-    }
-    in_one_file = {"base", "nt", "r_at"}  # test_methods
-    in_one_file |= {"capacity_cnn", "small_cnn", "cifar_cnn", "resnet"}  # test_models
-    in_one_file |= {"wide_resnet", "iaat_wide_resnet"}
-    in_one_file |= {"options", "recipes"}  # test_config
-    in_one_file |= {"__main__"}  # test_cli
-    tested = {path.stem.removeprefix("test_") for path in (ROOT / "tests/python").glob("test_*.py")}
-    assert concepts - in_one_file <= tested
-
-
 def test_the_wheel_holds_all_that_runs(tmp_path):
     source = tmp_path / "source"
     shutil.copytree(ROOT / "python", source / "python", ignore=shutil.ignore_patterns("*.egg-info"))
