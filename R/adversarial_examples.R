@@ -27,7 +27,7 @@
 #' @export
 adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y = NULL,
                                  data_dir = NULL, model = NULL, device = NULL, threads = NULL) {
-  check_path(data_dir, "data_dir")
+  check_path(data_dir)
   options <- evaluation_options(attacks = attack, ...)
   asked <- !is.null(n) || length(options) || !is.null(x)
   if (!asked && is_string(fit) && run_has(fit, "examples.json")) {
@@ -39,9 +39,9 @@ adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y 
   fit <- as_fit(fit)
   as_examples(call_evaluation(
     "adversarial_examples", fit, options,
-    images = test_images(fit, x, y), data_dir = data_dir, n = check_whole(n, "n", 1),
-    model = check_name(model, "model"), device = check_name(device, "device"),
-    threads = check_whole(threads, "threads", 1)
+    images = test_images(fit, x, y), data_dir = data_dir, n = check_count(n, allow_null = TRUE),
+    model = check_string(model, allow_null = TRUE), device = check_string(device, allow_null = TRUE),
+    threads = check_count(threads, allow_null = TRUE)
   ))
 }
 

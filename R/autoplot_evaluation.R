@@ -19,7 +19,7 @@
 #' @export
 autoplot.sense_evaluation <- function(object, type = c("accuracy", "curve", "loss", "worst-case"),
                                       ...) {
-  type <- assert_choice(type, "type", c("accuracy", "curve", "loss", "worst-case"))
+  type <- check_choice(type, c("accuracy", "curve", "loss", "worst-case"))
   switch(type,
     accuracy = plot_attacks(object),
     curve = plot_curves(stats::setNames(list(object), object$target$method)),

@@ -6,7 +6,7 @@
 #'
 #' @inheritParams three_clusters
 #' @return `bayes_rule()`: a classifier of class `bayes_rule`, for [predict()],
-#'   [boundary_distance()] and [risk_monte_carlo()].
+#'   [boundary_distance()] and [simulate_risk()].
 #' @source Kim and Wang, equation (18).
 #' @examples
 #' rule <- bayes_rule(p = 0.55, m = 7, sigma = 0.2)
@@ -14,7 +14,7 @@
 #' predict(rule, c(0, 3.5), type = "prob")
 #' @export
 bayes_rule <- function(p = 0.55, m = 7, sigma = 0.2) {
-  structure(assert_law(p, m, sigma), class = "bayes_rule")
+  structure(check_law(p, m, sigma), class = "bayes_rule")
 }
 
 #' @describeIn bayes_rule Labels, or the posterior P(Y = +1 | x).
@@ -24,7 +24,7 @@ bayes_rule <- function(p = 0.55, m = 7, sigma = 0.2) {
 #' @param ... Not used.
 #' @export
 predict.bayes_rule <- function(object, newdata, type = c("class", "prob"), ...) {
-  type <- assert_choice(type, "type", c("class", "prob"))
+  type <- check_choice(type, c("class", "prob"))
   log_odds <- bayes_log_odds(as_points(newdata, "newdata"), object)
   if (type == "class") ifelse(log_odds > 0, 1, -1) else stats::plogis(log_odds)
 }
@@ -47,12 +47,8 @@ bayes_log_odds <- function(x, law) {
 #' @param x2 Heights, any length.
 #' @export
 bayes_boundary <- function(object, x2) {
-  if (!inherits(object, "bayes_rule")) {
-    cli::cli_abort(c("{.arg object} must be a {.cls bayes_rule}.",
-                     "x" = "You gave {describe(object)}.",
-                     "i" = "Make one with {.fn bayes_rule}."))
-  }
-  boundary_height(assert_numbers(x2, "x2"), object)
+  check_class(object, "bayes_rule", "bayes_rule")
+  boundary_height(check_numbers(x2), object)
 }
 
 # h(x2) = top - (sigma^2 / 2) log cosh(m (x2 - axis) / sigma^2). It is symmetric

@@ -21,11 +21,11 @@
 boundary_distance <- function(classifier, x, norm = 2, ...) UseMethod("boundary_distance")
 
 #' @export
-boundary_distance.default <- function(classifier, x, norm = 2, ...) assert_classifier(classifier)
+boundary_distance.default <- function(classifier, x, norm = 2, ...) check_classifier(classifier)
 
 #' @export
 boundary_distance.linear_classifier <- function(classifier, x, norm = 2, ...) {
-  norm <- assert_norm(norm)
+  norm <- check_norm(norm)
   score <- abs(linear_score(classifier, as_points(x)))
   length_w <- dual_norm(classifier$w, norm)
   if (length_w == 0) rep(Inf, length(score)) else score / length_w
@@ -33,7 +33,7 @@ boundary_distance.linear_classifier <- function(classifier, x, norm = 2, ...) {
 
 #' @export
 boundary_distance.bayes_rule <- function(classifier, x, norm = 2, ...) {
-  norm <- assert_norm(norm)
+  norm <- check_norm(norm)
   x <- as_points(x)
   # The boundary is symmetric about its axis, so the nearest point lies on the same
   # side as x: one side is enough.
@@ -82,9 +82,9 @@ bisect <- function(f, lower, upper) {
 #' @rdname boundary_distance
 #' @export
 boundary_distance.function <- function(classifier, x, norm = 2, reach = 10, directions = 64, ...) {
-  norm <- assert_norm(norm)
-  reach <- assert_number(reach, "reach", 0, open_lower = TRUE, open_upper = TRUE)
-  directions <- assert_count(directions, "directions")
+  norm <- check_norm(norm)
+  reach <- check_number(reach, above = 0)
+  directions <- check_count(directions)
   x <- as_points(x)
   label <- label_points(classifier, x)
   nearest <- rep(Inf, nrow(x))

@@ -14,13 +14,12 @@
 #' boundary_type(two_cluster_line())
 #' @export
 boundary_type <- function(path, m = 7) {
-  m <- assert_number(m, "m", 0, Inf, TRUE, TRUE)
+  m <- check_number(m, above = 0)
   if (inherits(path, "linear_classifier")) path <- matrix(c(path$b, path$w), 1)
   columns <- c("(Intercept)", "x1", "x2")
   if (is.matrix(path) && setequal(colnames(path), columns)) path <- path[, columns, drop = FALSE]
   if (!is.matrix(path) || !plain_numbers(path) || ncol(path) != 3 || !nrow(path) || !all(is.finite(path))) {
-    cli::cli_abort(c("{.arg path} must be a matrix of finite numbers with 3 columns: intercept, w1, w2.",
-                     "x" = "You gave {describe(path)}."))
+    refuse(path, "path", "a matrix of finite numbers with 3 columns: intercept, w1, w2")
   }
   right <- path %*% rbind(1, t(cluster_centres(m))) > 0
   right[, 3] <- !right[, 3]
@@ -56,8 +55,8 @@ boundary_angle <- function(path) atan2(path[, 3], path[, 2]) * 180 / pi
 #' boundary_motion(fit)
 #' @export
 boundary_motion <- function(fit, window = 100) {
-  assert_fit(fit, "fit")
-  window <- assert_count(window, "window")
+  check_class(fit, "linear_at", "fit_linear_at")
+  window <- check_count(window)
   path <- fit$path[seq(max(1, nrow(fit$path) - window), nrow(fit$path)), , drop = FALSE]
   type <- boundary_type(path, height_of(fit))
   from <- type[-length(type)]

@@ -1,8 +1,16 @@
-# Argument checks of the pure-R half. Each says what was expected, what came and
-# what to do, and blames the function that the user called.
+# Checks of arguments. Each returns the argument in plain form, or stops in the name of the function
+# that the user called, and says what was expected and what was received. The functions of checkmate
+# take dates, differences of times and 64-bit integers for numbers, know no open intervals, and do
+# not show what they received.
 
-# Numbers as R has them. What has a class of its own (a factor, a date, a difference of times, a
-# 64-bit integer) holds numbers that mean something else.
+refuse <- function(x, arg, expected, hint = NULL, call = parent.frame()) {
+  cli::cli_abort(
+    c("{.arg {arg}} must be {expected}.", x = "You gave {describe(x)}.", i = hint), call = call
+  )
+}
+
+# Numbers without a class: a factor, a date, a difference of times and a 64-bit integer hold numbers
+# that mean something else.
 plain_numbers <- function(x) is.numeric(x) && !is.object(x)
 
 is_number <- function(x) plain_numbers(x) && is.null(dim(x)) && length(x) == 1 && !is.na(x)
@@ -11,174 +19,154 @@ is_string <- function(x) {
   is.character(x) && !is.object(x) && length(x) == 1 && !is.na(x) && nzchar(x) && validEnc(x)
 }
 
-# A vector, from a matrix of one column or one row too.
+# A matrix of one row or one column as a vector.
 as_vector <- function(x) if (is.matrix(x) && 1 %in% dim(x)) as.vector(x) else x
 
-assert_number <- function(x, name, lower = -Inf, upper = Inf, open_lower = FALSE,
-                          open_upper = FALSE, call = parent.frame()) {
-  if (!is_number(x) || !in_range(x, lower, upper, open_lower, open_upper)) {
-    cli::cli_abort(c(
-      "{.arg {name}} must be one number in {range_words(lower, upper, open_lower, open_upper)}.",
-      "x" = "You gave {describe(x)}."
-    ), call = call)
+# Finite numbers, `least` or more of them.
+check_numbers <- function(x, min = -Inf, max = Inf, above = -Inf, below = Inf, whole = FALSE,
+                          least = 1, arg = caller_arg(x), call = parent.frame()) {
+  values <- as_vector(x)
+  if (!in_range(values, min, max, above, below, whole) || length(values) < least) {
+    number <- if (least > 1) paste(least, "or more numbers") else "one or more numbers"
+    refuse(x, arg, range_words(number, min, max, above, below, whole), call = call)
+  }
+  if (whole) as.integer(values) else as.numeric(values)
+}
+
+check_number <- function(x, min = -Inf, max = Inf, above = -Inf, below = Inf,
+                         arg = caller_arg(x), call = parent.frame()) {
+  if (length(x) != 1 || !in_range(x, min, max, above, below)) {
+    refuse(x, arg, range_words("one number", min, max, above, below), call = call)
   }
   as.numeric(x)
 }
 
-# One number or more.
-assert_numbers <- function(x, name, lower = -Inf, upper = Inf, open_lower = TRUE,
-                           open_upper = TRUE, least = 1, call = parent.frame()) {
-  x <- as_vector(x)
-  if (!plain_numbers(x) || !is.null(dim(x)) || length(x) < least || anyNA(x) ||
-        !all(in_range(x, lower, upper, open_lower, open_upper))) {
-    cli::cli_abort(c(
-      "{.arg {name}} must hold {if (least > 1) paste(least, 'or more ')}numbers in {range_words(lower, upper, open_lower, open_upper)}.",
-      "x" = "You gave {describe(x)}."
-    ), call = call)
+# A whole number, as R's integer where it is one; a larger one stays a double, which Python reads too.
+check_count <- function(x, min = 1, max = .Machine$integer.max, allow_null = FALSE,
+                        arg = caller_arg(x), call = parent.frame()) {
+  if (is.null(x) && allow_null) {
+    return(NULL)
   }
-  as.numeric(x)
-}
-
-in_range <- function(x, lower, upper, open_lower, open_upper) {
-  (if (open_lower) x > lower else x >= lower) & (if (open_upper) x < upper else x <= upper)
-}
-
-range_words <- function(lower, upper, open_lower, open_upper) {
-  paste0(if (open_lower) "(" else "[", lower, ", ", upper, if (open_upper) ")" else "]")
-}
-
-# R's integers end at 2^31 - 1, and so do its seeds.
-assert_count <- function(x, name, lower = 1, call = parent.frame()) {
-  if (!is_number(x) || !are_counts(x, lower)) {
-    cli::cli_abort(c(
-      "{.arg {name}} must be one whole number, {lower} or more, and at most {(.Machine$integer.max)}.",
-      "x" = "You gave {describe(x)}."
-    ), call = call)
+  if (length(x) != 1 || !in_range(x, min, max, whole = TRUE)) {
+    refuse(x, arg, range_words("one number", min, max, whole = TRUE), call = call)
   }
-  as.integer(x)
+  if (x > .Machine$integer.max) as.numeric(x) else as.integer(x)
 }
 
-assert_counts <- function(x, name, lower = 1, call = parent.frame()) {
-  x <- as_vector(x)
-  if (!plain_numbers(x) || !is.null(dim(x)) || !length(x) || anyNA(x) || !all(are_counts(x, lower))) {
-    cli::cli_abort(c(
-      "{.arg {name}} must hold whole numbers, {lower} or more, and at most {(.Machine$integer.max)}.",
-      "x" = "You gave {describe(x)}."
-    ), call = call)
-  }
-  as.integer(x)
+in_range <- function(x, min, max, above = -Inf, below = Inf, whole = FALSE) {
+  plain_numbers(x) && is.null(dim(x)) && all(is.finite(x)) && all(x >= min, x <= max) &&
+    all(x > above, x < below) && (!whole || all(x == round(x)))
 }
 
-are_counts <- function(x, lower) is.finite(x) & x == round(x) & x >= lower & x <= .Machine$integer.max
-
-assert_seed <- function(seed, call = parent.frame()) {
-  if (is.null(seed)) NULL else assert_count(seed, "seed", lower = 0, call = call)
+# "one whole number, at least 1 and at most 10"
+range_words <- function(number, min, max, above = -Inf, below = Inf, whole = FALSE) {
+  ends <- c("at least" = min, "greater than" = above, "at most" = max, "less than" = below)
+  ends <- ends[is.finite(ends)]
+  kind <- if (whole) "whole number" else if (length(ends)) "number" else "finite number"
+  ends <- paste(names(ends), format(ends, scientific = FALSE, trim = TRUE, drop0trailing = TRUE))
+  paste(c(sub("number", kind, number), if (length(ends)) paste(ends, collapse = " and ")), collapse = ", ")
 }
 
-check_flag <- function(x, arg, call = parent.frame()) {
-  if (!isTRUE(x) && !isFALSE(x)) {
-    cli::cli_abort(c("{.arg {arg}} must be TRUE or FALSE.", "x" = "You gave {describe(x)}."), call = call)
-  }
+check_flag <- function(x, arg = caller_arg(x), call = parent.frame()) {
+  if (!isTRUE(x) && !isFALSE(x)) refuse(x, arg, "TRUE or FALSE", call = call)
   isTRUE(x)
 }
 
-# NULL, or a string.
-check_name <- function(x, arg, call = parent.frame()) {
-  if (!is.null(x) && !is_string(x)) {
-    cli::cli_abort(
-      c("{.arg {arg}} must be a single string.", "x" = "You gave {describe(x)}."), call = call
-    )
-  }
+check_string <- function(x, allow_null = FALSE, expected = "a single string", arg = caller_arg(x),
+                         call = parent.frame()) {
+  if (!(is.null(x) && allow_null) && !is_string(x)) refuse(x, arg, expected, call = call)
   as.vector(x)
 }
 
-assert_choice <- function(x, name, choices, call = parent.frame()) {
+# NULL, or a path.
+check_path <- function(x, arg = caller_arg(x), call = parent.frame()) {
+  check_string(x, TRUE, "the path of a folder or a file, a single string", arg, call)
+}
+
+check_choice <- function(x, choices, arg = caller_arg(x), call = parent.frame()) {
   if (identical(x, choices)) return(choices[1])
   if (!is_string(x) || !x %in% choices) {
-    cli::cli_abort(c("{.arg {name}} must be one of {.val {choices}}.",
-                     "x" = "You gave {describe(x)}."), call = call)
+    refuse(x, arg, cli::format_inline("one of {.val {choices}}"), call = call)
   }
   as.vector(x)
 }
 
-assert_norm <- function(norm, call = parent.frame()) {
+check_class <- function(x, class, made_by, arg = caller_arg(x), call = parent.frame()) {
+  if (!inherits(x, class)) {
+    refuse(x, arg, cli::format_inline("a {.cls {class[1]}}"),
+           cli::format_inline("{.fn {made_by}} makes one."), call = call)
+  }
+  x
+}
+
+check_norm <- function(norm, call = parent.frame()) {
   if (!is_number(norm) || !norm %in% c(2, Inf)) {
-    cli::cli_abort(c("{.arg norm} must be 2 or Inf.",
-                     "x" = "You gave {describe(norm)}.",
-                     "i" = "2 is the Euclidean norm, Inf the largest coordinate."), call = call)
+    refuse(norm, "norm", "2 or Inf", "2 is the Euclidean norm, Inf the largest coordinate.", call)
   }
   as.numeric(norm)
 }
 
-assert_law <- function(p, m, sigma, call = parent.frame()) {
+check_level <- function(level, call = parent.frame()) {
+  check_number(level, above = 0, below = 1, call = call)
+}
+
+check_law <- function(p, m, sigma, call = parent.frame()) {
   list(
-    p = assert_number(p, "p", 0, 1, TRUE, TRUE, call = call),
-    m = assert_number(m, "m", 0, Inf, TRUE, TRUE, call = call),
-    sigma = assert_number(sigma, "sigma", 0, Inf, TRUE, TRUE, call = call)
+    p = check_number(p, above = 0, below = 1, call = call),
+    m = check_number(m, above = 0, call = call),
+    sigma = check_number(sigma, above = 0, call = call)
   )
 }
 
-# Points in the plane, as an n x 2 matrix. Where columns have the names x1 and x2, these say which
-# is which, in any order and among others.
-as_points <- function(x, name = "x", call = parent.frame()) {
-  given <- x
-  if (plain_numbers(x) && is.null(dim(x)) && length(x) == 2) x <- t(x)
+# Points in the plane, as an n x 2 matrix. Columns named x1 and x2 may be in any order and among
+# others.
+as_points <- function(x, arg = "x", call = parent.frame()) {
+  points <- x
+  if (plain_numbers(x) && is.null(dim(x)) && length(x) == 2) points <- t(x)
   if (is.data.frame(x)) {
-    x <- if (all(c("x1", "x2") %in% names(x)) && all(vapply(x[c("x1", "x2")], plain_numbers, TRUE))) {
+    points <- if (all(c("x1", "x2") %in% names(x)) && all(vapply(x[c("x1", "x2")], plain_numbers, TRUE))) {
       cbind(x1 = as.numeric(x[["x1"]]), x2 = as.numeric(x[["x2"]]))
     }
   } else if (is.matrix(x) && any(c("x1", "x2") %in% colnames(x))) {
-    x <- if (all(c("x1", "x2") %in% colnames(x))) x[, c("x1", "x2"), drop = FALSE]
+    points <- if (all(c("x1", "x2") %in% colnames(x))) x[, c("x1", "x2"), drop = FALSE]
   }
-  if (!is.matrix(x) || !plain_numbers(x) || ncol(x) != 2 || nrow(x) == 0) {
-    cli::cli_abort(c("{.arg {name}} must hold points in the plane, one or more.",
-                     "x" = "You gave {describe(given)}.",
-                     "i" = "Give an n x 2 matrix, or a data frame with numeric columns x1 and x2."),
-                   call = call)
+  if (!is.matrix(points) || !plain_numbers(points) || ncol(points) != 2 || nrow(points) == 0) {
+    refuse(x, arg, "one or more points in the plane",
+           "Give an n x 2 matrix, or a data frame with numeric columns x1 and x2.", call)
   }
-  if (!all(is.finite(x))) {
-    bad <- which(!is.finite(rowSums(x)))[1]
-    cli::cli_abort(c("{.arg {name}} must hold finite coordinates.",
-                     "x" = "Row {bad} has {.val {unname(x[bad, ])}}.",
+  if (!all(is.finite(points))) {
+    bad <- which(!is.finite(rowSums(points)))[1]
+    cli::cli_abort(c("{.arg {arg}} must hold finite coordinates.",
+                     "x" = "Row {bad} has {.val {unname(points[bad, ])}}.",
                      "i" = "Remove or repair that row."), call = call)
   }
-  storage.mode(x) <- "double"
-  unname(x)
+  storage.mode(points) <- "double"
+  unname(points)
 }
 
-# The labels themselves, also those of a factor, whose codes mean nothing.
-as_labels <- function(y, n, name = "y", call = parent.frame()) {
+# Labels by their values: the codes of a factor mean nothing.
+as_labels <- function(y, n, arg = "y", call = parent.frame()) {
   labels <- as_vector(if (is.factor(y)) as.character(y) else y)
   known <- (is.character(labels) || plain_numbers(labels)) && is.null(dim(labels))
   if (known && is.character(labels)) labels <- suppressWarnings(as.numeric(labels))
   if (!known || length(labels) != n || !all(labels %in% c(-1, 1))) {
-    cli::cli_abort(c("{.arg {name}} must hold {n} label{?s}, each -1 or +1.",
-                     "x" = "You gave {describe(y)}.",
-                     "i" = "Recode 0/1 labels with {.code 2 * y - 1}."), call = call)
+    refuse(y, arg, cli::format_inline("{n} label{?s}, each -1 or +1"),
+           "Recode 0/1 labels with `2 * y - 1`.", call)
   }
   as.numeric(labels)
 }
 
-# Numbers whose names, where they are those expected, say which is which.
+# Numbers in the order of `expected`, where they have these names.
 in_order <- function(x, expected) {
   if (!is.null(names(x)) && setequal(names(x), expected)) x <- x[expected]
   as.numeric(x)
 }
 
-assert_classifier <- function(classifier, call = parent.frame()) {
+check_classifier <- function(classifier, call = parent.frame()) {
   if (!is.function(classifier) && !inherits(classifier, c("linear_classifier", "bayes_rule"))) {
-    cli::cli_abort(c("{.arg classifier} must be a linear classifier, a Bayes rule or a function.",
-                     "x" = "You gave {describe(classifier)}."), call = call)
+    refuse(classifier, "classifier", "a linear classifier, a Bayes rule or a function", call = call)
   }
   classifier
-}
-
-assert_fit <- function(fit, name, call = parent.frame()) {
-  if (!inherits(fit, "linear_at")) {
-    cli::cli_abort(c("{.arg {name}} must be a fit of {.fn fit_linear_at}.",
-                     "x" = "You gave {describe(fit)}."), call = call)
-  }
-  fit
 }
 
 describe <- function(x) {
@@ -190,22 +178,22 @@ describe <- function(x) {
     return(paste0("a ", nrow(x), " x ", ncol(x), " ", typeof(x), " matrix"))
   }
   if (is.function(x)) return("a function")
-  if (!is.atomic(x) || is.array(x) || !length(x)) return(paste0(if (length(x)) "an object of class " else "nothing, of class ", class(x)[1]))
+  if (!length(x)) return(paste("an empty object of class", class(x)[1]))
+  if (!is.atomic(x) || is.array(x)) return(paste("an object of class", class(x)[1]))
   shown <- utils::head(x, 3)
   shown <- if (is.character(x)) dQuote(shown, FALSE) else format(shown, trim = TRUE)
   more <- if (length(x) > 3) paste0(", ... (", length(x), " values)") else ""
   paste0(class(x)[1], " ", paste(shown, collapse = ", "), more)
 }
 
-# Runs `code` from a seed, with fixed generators, and leaves the session's own
-# random stream as it was. Without a seed the session's stream is used.
+# Evaluate `code` from a seed with fixed generators, and restore the session's random stream.
+# Without a seed the session's stream is used.
 with_seed <- function(seed, code) {
-  if (is.null(seed)) return(code)
-  global <- globalenv()
-  old <- if (exists(".Random.seed", global, inherits = FALSE)) get(".Random.seed", global)
-  on.exit(if (is.null(old)) rm(".Random.seed", envir = global)
-          else assign(".Random.seed", old, envir = global))
-  set.seed(seed, kind = "Mersenne-Twister", normal.kind = "Inversion",
-           sample.kind = "Rejection")
-  code
+  if (is.null(seed)) {
+    return(code)
+  }
+  withr::with_seed(
+    seed, code, .rng_kind = "Mersenne-Twister", .rng_normal_kind = "Inversion",
+    .rng_sample_kind = "Rejection"
+  )
 }

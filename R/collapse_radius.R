@@ -14,6 +14,6 @@
 #' collapse_radius(p = 0.55)
 #' @export
 collapse_radius <- function(p = 0.55, m = 7) {
-  assert_law(p, m, 1)
+  check_law(p, m, 1)
   sqrt(1 + (m * (2 * p - 1) / 2)^2)
 }

@@ -47,7 +47,7 @@ as.data.frame.sense_comparison <- function(x, row.names = NULL, optional = FALSE
 #' @rdname compare_sense
 #' @export
 autoplot.sense_comparison <- function(object, type = c("difference", "accuracy", "curve"), ...) {
-  type <- assert_choice(type, "type", c("difference", "accuracy", "curve"))
+  type <- check_choice(type, c("difference", "accuracy", "curve"))
   switch(type,
     difference = plot_differences(object),
     accuracy = autoplot(accuracies(object$evaluations, object$level)),

@@ -22,21 +22,21 @@
 #' @export
 sense_control <- function(out = NULL, resume = NULL, device = NULL, threads = NULL,
                           seed = NULL, monitor = NULL, quiet = FALSE) {
-  check_path(out, "out")
-  check_path(resume, "resume")
+  check_path(out)
+  check_path(resume)
   if (!is.null(out) && !is.null(resume)) {
     cli::cli_abort("Give {.arg out} for a new run or {.arg resume} for an old one, not both.")
   }
-  device <- check_name(device, "device")
-  quiet <- check_flag(quiet, "quiet")
+  device <- check_string(device, allow_null = TRUE)
+  quiet <- check_flag(quiet)
   structure(
     list(
       out = out, resume = resume, quiet = quiet,
       options = drop_null(list(
         device = device,
-        threads = check_whole(threads, "threads", 1),
-        seed = check_whole(seed, "seed", 0, 2^32 - 1),
-        monitor = check_whole(monitor, "monitor", 1)
+        threads = check_count(threads, allow_null = TRUE),
+        seed = check_count(seed, min = 0, max = 2^32 - 1, allow_null = TRUE),
+        monitor = check_count(monitor, allow_null = TRUE)
       ))
     ),
     class = "sense_control"
@@ -49,26 +49,6 @@ print.sense_control <- function(x, ...) {
   cat("<sense_control>", if (length(set)) "" else " all by default", "\n", sep = "")
   for (name in names(set)) cat("  ", name, ": ", format(set[[name]]), "\n", sep = "")
   invisible(x)
-}
-
-check_path <- function(path, arg, call = parent.frame()) {
-  if (!is.null(path) && !is_string(path)) {
-    cli::cli_abort("{.arg {arg}} must be the path of a folder, a single string, not {describe(path)}.", call = call)
-  }
-}
-
-# NULL, or a whole number: R's integer where it is one, else a double, which Python takes too.
-check_whole <- function(x, arg, least, most = .Machine$integer.max, call = parent.frame()) {
-  if (is.null(x)) {
-    return(NULL)
-  }
-  if (!is_number(x) || x != round(x) || x < least || x > most) {
-    cli::cli_abort(
-      "{.arg {arg}} must be a whole number >= {least} and at most {format(most, scientific = FALSE)}, not {describe(x)}.",
-      call = call
-    )
-  }
-  if (x > .Machine$integer.max) as.numeric(x) else as.integer(x)
 }
 
 drop_null <- function(x) x[!vapply(x, is.null, logical(1))]

@@ -17,8 +17,8 @@
 #' paper_errata()[, c("id", "printed_value", "correct_value", "reference", "holds")]
 #' @export
 paper_errata <- function(n = 1e5, seed = 1) {
-  n <- assert_count(n, "n", lower = 1000)
-  seed <- assert_count(seed, "seed", lower = 0)
+  n <- check_count(n, min = 1000)
+  seed <- check_count(seed, min = 0)
   rows <- lapply(errata_list(), function(e) {
     value <- e$run(n, seed)
     data.frame(place = e$place, printed = e$printed, correct = e$correct, check = e$check,

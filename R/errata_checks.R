@@ -10,7 +10,7 @@ simulation_tolerance <- function(estimate, n) 4 * sqrt(estimate * (1 - estimate)
 
 # The arguments after the dots take part in no partial matching: p stays p.
 against_simulation <- function(classifier, kind, ..., printed, correct, n, seed) {
-  found <- risk_monte_carlo(classifier, ..., kind = kind, n = n, seed = seed)$estimate
+  found <- simulate_risk(classifier, ..., kind = kind, n = n, seed = seed)$estimate
   checked(printed, correct, found, simulation_tolerance(found, n))
 }
 
@@ -37,7 +37,7 @@ check_pgd_gradient <- function(n, seed) {
 check_strict_limit <- function(n, seed) {
   f <- linear_classifier(c(1, 0))
   x <- cbind(c(0.25, 0.5, 0.75), 0)
-  example <- sensible_step(x, c(1, 1, 1), f, eps = 1, c = 0.5)
+  example <- sensible_examples(x, c(1, 1, 1), f, eps = 1, c = 0.5)
   p <- predict.linear_classifier(f, example, "prob")
   checked(mean(p > 0.5), mean(p >= 0.5), 1, 0)
 }
@@ -49,7 +49,7 @@ stage_b_points <- function() {
 
 check_sign_of_constant <- function(n, seed) {
   b <- stage_b_points()
-  example <- sensible_step(b$x, b$y, b$f, b$eps, b$c)
+  example <- sensible_examples(b$x, b$y, b$f, b$eps, b$c)
   checked(-log(1 / b$c), log(1 / b$c), mean(-log(predict.linear_classifier(b$f, example, "prob"))), 1e-12)
 }
 
@@ -61,7 +61,7 @@ check_empty_set <- function(n, seed) {
     ball <- cbind(x[i, 1] + 0.5 * cos(angles), x[i, 2] + 0.5 * sin(angles))
     any(predict.linear_classifier(f, ball, "prob") > 0.9)
   }, TRUE)
-  stays <- sensible_step(x, c(1, 1, 1), f, 0.5, 0.9)$stage == "A"
+  stays <- sensible_examples(x, c(1, 1, 1), f, 0.5, 0.9)$stage == "A"
   # Correct: a point at distance d < eps from p_y = c has neighbours beyond it.
   checked(0, mean(stays & (stats::qlogis(0.9) / 2 - x[, 1] < 0.5)), mean(holds), 0)
 }
@@ -93,14 +93,14 @@ check_c_zero <- function(n, seed) {
   x <- as_points(data)
   wrong <- predict.linear_classifier(f, x) != data$y
   # PGD moves every point; the sensible step at c = 0 is the correction.
-  step <- sensible_step(x, data$y, f, eps = 0.5, c = 0)
+  step <- sensible_examples(x, data$y, f, eps = 0.5, c = 0)
   reference <- moved_by_algorithm(x[wrong, ], data$y[wrong], f, 0.5, 0) > 0
   checked(1, mean(step$moved[wrong] > 0), mean(reference), 0)
 }
 
 check_one_step <- function(n, seed) {
   b <- stage_b_points()
-  moved <- function(boundary) mean(sensible_step(b$x, b$y, b$f, b$eps, b$c, boundary = boundary)$moved)
+  moved <- function(boundary) mean(sensible_examples(b$x, b$y, b$f, b$eps, b$c, boundary = boundary)$moved)
   checked(moved("project"), moved("revert"),
           mean(moved_by_algorithm(b$x, b$y, b$f, b$eps, b$c)), 1e-12)
 }
@@ -156,7 +156,7 @@ check_best_linear <- function(n, seed) {
 
 check_bound_of_gain <- function(n, seed) {
   robust <- function(f) {
-    risk_monte_carlo(f, p = 0.95, eps = 1.6, kind = "robust", n = n, seed = seed)$estimate
+    simulate_risk(f, p = 0.95, eps = 1.6, kind = "robust", n = n, seed = seed)$estimate
   }
   gain <- robust(vertical_line()) - robust(two_cluster_line(0.95))
   # The bound is not reached: the vertical line keeps a robust accuracy of Phi(-3).
@@ -173,19 +173,19 @@ check_strip_of_robust <- function(n, seed) {
   eps <- 1 / 24
   points <- with_seed(seed, example_points(n, 0.7))
   near <- distance_to_squares(as_points(points), Inf) <= eps
-  found <- mean(near & worst_classifier(points, "robust", eps) != points$y)
+  found <- mean(near & example2_classifier(points, "robust", eps) != points$y)
   side <- 3 * (1 / 6 + 2 * eps) * 0.3
   checked(side * 2 * eps / 0.5, side * eps / 0.5, found, simulation_tolerance(found, n))
 }
 
 check_cancelled_gain <- function(n, seed) {
-  risk <- function(which) worst_risk_simulate(which, 1 / 24, 0.7, n = n, seed = seed)$estimate
+  risk <- function(which) simulate_example2(which, 1 / 24, 0.7, n = n, seed = seed)$estimate
   gain <- risk("natural") - risk("robust")
-  checked(0, 3 / 4 - worst_risk("robust", 1 / 24, 0.7), gain, simulation_tolerance(gain, n))
+  checked(0, 3 / 4 - example2_risk("robust", 1 / 24, 0.7), gain, simulation_tolerance(gain, n))
 }
 
 check_norm_of_example <- function(n, seed) {
-  found <- worst_risk_simulate("sensible", 1 / 24, 0.7, norm = 2, n = n, seed = seed)$estimate
-  checked(worst_risk("sensible", 1 / 24, 0.7, Inf), worst_risk("sensible", 1 / 24, 0.7, 2), found,
+  found <- simulate_example2("sensible", 1 / 24, 0.7, norm = 2, n = n, seed = seed)$estimate
+  checked(example2_risk("sensible", 1 / 24, 0.7, Inf), example2_risk("sensible", 1 / 24, 0.7, 2), found,
           simulation_tolerance(found, n))
 }

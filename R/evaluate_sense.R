@@ -53,16 +53,16 @@ evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
                            x = NULL, y = NULL, data_dir = NULL, out = NULL, overwrite = FALSE,
                            model = NULL, device = NULL, threads = NULL, quiet = FALSE) {
   fit <- as_fit(fit)
-  check_path(out, "out")
-  check_path(data_dir, "data_dir")
+  check_path(out)
+  check_path(data_dir)
   options <- evaluation_options(attacks = attacks, eps = eps, n = n, ...)
   folder <- out %||% own_folder(fit) %||% tempfile("sense-evaluation-")
   done <- call_evaluation(
     "evaluate", fit, options,
     images = test_images(fit, x, y), data_dir = data_dir, out = path.expand(folder),
-    beside = is.null(out), overwrite = check_flag(overwrite, "overwrite"), model = check_name(model, "model"),
-    device = check_name(device, "device"), threads = check_whole(threads, "threads", 1),
-    on_line = if (!check_flag(quiet, "quiet")) function(line) message(r_words(line)),
+    beside = is.null(out), overwrite = check_flag(overwrite), model = check_string(model, allow_null = TRUE),
+    device = check_string(device, allow_null = TRUE), threads = check_count(threads, allow_null = TRUE),
+    on_line = if (!check_flag(quiet)) function(line) message(r_words(line)),
     command = paste(deparse(sys.call()), collapse = " ")
   )
   if (done$stopped) {

@@ -12,23 +12,23 @@
 #' @source Kim and Wang, Example 1 and appendix B.1.
 #' @examples
 #' example1_risks(p = 0.7, eps = 0.1)
-#' example1_simulate(p = 0.7, eps = 0.1, n = 2000, seed = 1)
+#' simulate_example1(p = 0.7, eps = 0.1, n = 2000, seed = 1)
 #' @export
 example1_risks <- function(p, eps) {
-  assert_example(p, eps)
+  check_example(p, eps)
   data.frame(classifier = c("bayes", "bayes", "robust", "robust"),
              kind = c("standard", "robust", "standard", "robust"),
              risk = c(0, 2 * eps, 2 * (1 - p) * eps, 4 * (1 - p) * eps))
 }
 
 #' @describeIn example1_risks The same risks counted in a simulation, with intervals.
-#' @inheritParams risk_monte_carlo
+#' @inheritParams simulate_risk
 #' @export
-example1_simulate <- function(p, eps, n = 1e5, level = 0.95, seed = NULL) {
-  assert_example(p, eps)
-  n <- assert_count(n, "n")
+simulate_example1 <- function(p, eps, n = 1e5, level = 0.95, seed = NULL) {
+  check_example(p, eps)
+  n <- check_count(n)
   check_level(level)
-  seed <- assert_seed(seed)
+  seed <- check_count(seed, min = 0, allow_null = TRUE)
   points <- with_seed(seed, example_points(n, p))
   out <- example1_risks(p, eps)
   boundary <- c(bayes = 0.5, robust = 0.5 - eps)[out$classifier]
@@ -40,9 +40,9 @@ example1_simulate <- function(p, eps, n = 1e5, level = 0.95, seed = NULL) {
   cbind(out, interval_of(unname(errors), n, level))
 }
 
-assert_example <- function(p, eps, call = parent.frame()) {
-  p <- assert_number(p, "p", 0.5, 1, TRUE, TRUE, call = call)
-  eps <- assert_number(eps, "eps", 0, 0.25, TRUE, TRUE, call = call)
+check_example <- function(p, eps, call = parent.frame()) {
+  check_number(p, above = 0.5, below = 1, call = call)
+  check_number(eps, above = 0, below = 0.25, call = call)
 }
 
 # The law of Examples 1 and 2 on the whole square.
@@ -61,27 +61,26 @@ example_points <- function(n, p) {
 #' @param which `"natural"` (figure 2b), `"robust"` (2c) or `"sensible"` (2d).
 #' @param eps Radius of the ball; in (0, 1/24\] for `"robust"`, up to 1/12 else.
 #' @param norm `Inf`, for which the paper's formulas hold, or 2.
-#' @return `worst_classifier()`: labels 0 and 1.
+#' @return `example2_classifier()`: labels 0 and 1.
 #' @source Kim and Wang, Example 2 and appendix B.2.
 #' @examples
-#' worst_classifier(rbind(c(0.2, 0.2), c(0.01, 0.01)), "natural")
-#' worst_risk("sensible", eps = 0.03, p = 0.7)
+#' example2_classifier(rbind(c(0.2, 0.2), c(0.01, 0.01)), "natural")
+#' example2_risk("sensible", eps = 0.03, p = 0.7)
 #' @export
-worst_classifier <- function(x, which = c("natural", "robust", "sensible"), eps = 1 / 24,
+example2_classifier <- function(x, which = c("natural", "robust", "sensible"), eps = 1 / 24,
                              norm = Inf) {
-  which <- assert_choice(which, "which", c("natural", "robust", "sensible"))
+  which <- check_choice(which, c("natural", "robust", "sensible"))
   x <- as_points(x)
-  assert_radius(eps, which)
-  norm <- assert_norm(norm)
+  check_radius(eps, which)
+  norm <- check_norm(norm)
   known <- distance_to_squares(x, norm) <= (if (which == "natural") 0 else eps)
   boundary <- if (which == "robust") 0.5 - eps else 0.5
   truth <- as.integer(x[, 1] > 0.5)
   ifelse(known, as.integer(x[, 1] > boundary), 1L - truth)
 }
 
-assert_radius <- function(eps, which, call = parent.frame()) {
-  eps <- assert_number(eps, "eps", 0, if (which == "robust") 1 / 24 else 1 / 12, open_lower = TRUE,
-                call = call)
+check_radius <- function(eps, which, call = parent.frame()) {
+  check_number(eps, above = 0, max = if (which == "robust") 1 / 24 else 1 / 12, call = call)
 }
 
 # Distance to the nearest of the nine squares, 0 inside. Each coordinate has its own
@@ -93,18 +92,18 @@ distance_to_squares <- function(x, norm) {
   if (norm == 2) sqrt(d1^2 + d2^2) else pmax(d1, d2)
 }
 
-#' @describeIn worst_classifier The standard risk on the whole square in closed form.
+#' @describeIn example2_classifier The standard risk on the whole square in closed form.
 #'   With squares of side a = 1/6: natural, 1 - 9 a^2 = 3/4; sensible,
 #'   3/4 - 9 (4 eps^2 + 2 eps / 3), or with pi eps^2 for 4 eps^2 under norm 2; robust,
 #'   the same plus what its shifted boundary costs, 6 (1 - p) eps (a + 2 eps).
 #' @param p Probability of class 1, in (1/2, 1).
 #' @export
-worst_risk <- function(which = c("natural", "robust", "sensible"), eps = 1 / 24, p = 0.7,
+example2_risk <- function(which = c("natural", "robust", "sensible"), eps = 1 / 24, p = 0.7,
                        norm = Inf) {
-  which <- assert_choice(which, "which", c("natural", "robust", "sensible"))
-  assert_radius(eps, which)
-  p <- assert_number(p, "p", 0.5, 1, TRUE, TRUE)
-  norm <- assert_norm(norm)
+  which <- check_choice(which, c("natural", "robust", "sensible"))
+  check_radius(eps, which)
+  p <- check_number(p, above = 0.5, below = 1)
+  norm <- check_norm(norm)
   if (which == "natural") return(3 / 4)
   corner <- if (norm == 2) pi else 4
   outside <- 3 / 4 - 9 * (corner * eps^2 + 2 / 3 * eps)
@@ -116,26 +115,26 @@ worst_risk <- function(which = c("natural", "robust", "sensible"), eps = 1 / 24,
 # both sides, so the rounded corners of norm 2 do not touch it.
 shifted_strip_risk <- function(eps, p, norm) 6 * (1 - p) * eps * (1 / 6 + 2 * eps)
 
-#' @describeIn worst_classifier The standard risk counted in a simulation, a data frame
+#' @describeIn example2_classifier The standard risk counted in a simulation, a data frame
 #'   with `estimate`, `lower` and `upper`; on the nine squares only with
 #'   `support = "squares"`.
-#' @inheritParams risk_monte_carlo
+#' @inheritParams simulate_risk
 #' @param support `"square"`, the whole unit square, or `"squares"`, the nine that the
 #'   data show.
 #' @export
-worst_risk_simulate <- function(which = c("natural", "robust", "sensible"), eps = 1 / 24,
+simulate_example2 <- function(which = c("natural", "robust", "sensible"), eps = 1 / 24,
                                 p = 0.7, norm = Inf, n = 1e5, level = 0.95, seed = NULL,
                                 support = c("square", "squares")) {
-  support <- assert_choice(support, "support", c("square", "squares"))
-  which <- assert_choice(which, "which", c("natural", "robust", "sensible"))
-  assert_radius(eps, which)
-  norm <- assert_norm(norm)
-  n <- assert_count(n, "n")
+  support <- check_choice(support, c("square", "squares"))
+  which <- check_choice(which, c("natural", "robust", "sensible"))
+  check_radius(eps, which)
+  norm <- check_norm(norm)
+  n <- check_count(n)
   check_level(level)
-  seed <- assert_seed(seed)
-  p <- assert_number(p, "p", 0.5, 1, TRUE, TRUE)
+  seed <- check_count(seed, min = 0, allow_null = TRUE)
+  p <- check_number(p, above = 0.5, below = 1)
   points <- with_seed(seed, example_points(n, p))
   if (support == "squares") points <- points[distance_to_squares(as_points(points), norm) == 0, ]
-  wrong <- worst_classifier(points, which, eps, norm) != points$y
+  wrong <- example2_classifier(points, which, eps, norm) != points$y
   interval_of(sum(wrong), length(wrong), level)
 }

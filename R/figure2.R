@@ -1,6 +1,6 @@
 #' Figure 2: the worst optimal classifiers of Example 2
 #'
-#' Panel (a) is what the data show; (b), (c) and (d) are [worst_classifier()]s evaluated
+#' Panel (a) is what the data show; (b), (c) and (d) are [example2_classifier()]s evaluated
 #' on a grid. Dark is class 1, light is class 0; outlined squares are the data's support.
 #'
 #' @param eps Radius of the ball, in (0, 1/24\].
@@ -13,18 +13,18 @@
 #' figure2(cells = 60)
 #' @export
 figure2 <- function(eps = 1 / 24, p = 0.7, norm = Inf, cells = 240) {
-  assert_radius(eps, "robust")
-  cells <- assert_count(cells, "cells", lower = 10)
+  check_radius(eps, "robust")
+  cells <- check_count(cells, min = 10)
   middle <- (seq_len(cells) - 0.5) / cells
   grid <- expand.grid(x1 = middle, x2 = middle)
-  risk <- function(which) worst_risk(which, eps, p, norm)
+  risk <- function(which) example2_risk(which, eps, p, norm)
   panels <- c("(a) the law: Bayes rule, risk 0",
               sprintf("(b) worst natural optimum, risk %.3f", risk("natural")),
               sprintf("(c) worst robust optimum, risk %.3f", risk("robust")),
               sprintf("(d) worst sensible optimum, risk %.3f", risk("sensible")))
-  label <- list(as.integer(grid$x1 > 0.5), worst_classifier(grid, "natural"),
-                worst_classifier(grid, "robust", eps, norm),
-                worst_classifier(grid, "sensible", eps, norm))
+  label <- list(as.integer(grid$x1 > 0.5), example2_classifier(grid, "natural"),
+                example2_classifier(grid, "robust", eps, norm),
+                example2_classifier(grid, "sensible", eps, norm))
   tiles <- do.call(rbind, Map(function(panel, y) cbind(grid, panel = panel, class = y),
                               panels, label))
   corner <- c(1, 5, 9) / 12

@@ -12,7 +12,7 @@
 #' figure3(0.7)
 #' @export
 figure3 <- function(c = 0.7) {
-  c <- assert_number(c, "c", 0, 1, TRUE, TRUE)
+  c <- check_number(c, above = 0, below = 1)
   panels <- c("natural loss, truncated\nagainst p at x",
               "adversarial loss, truncated\nagainst p at the worst point",
               "sensible loss, their sum\nagainst p at the sensible example")
@@ -22,7 +22,7 @@ figure3 <- function(c = 0.7) {
   f <- linear_classifier(c(1, 0))
   x <- cbind(seq(-3, 6, length.out = 37), 0)
   y <- rep(1, nrow(x))
-  example <- sensible_step(x, y, f, eps = 1, c = c, misclassified = "move")
+  example <- sensible_examples(x, y, f, eps = 1, c = c, misclassified = "move")
   dots <- data.frame(p = predict.linear_classifier(f, example, "prob"), stage = example$stage,
                      loss = sensible_loss(x, y, f, 1, c, "truncated"),
                      panel = factor(panels[3], panels))

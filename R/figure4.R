@@ -16,12 +16,12 @@
 #' @export
 figure4 <- function(p = 0.95, m = 7, sigma = 0.2, gamma = 8, p_lines = c(0.5, 0.75, 0.95),
                     n = 20000, seed = 1) {
-  law <- assert_law(p, m, sigma)
-  gamma <- assert_number(gamma, "gamma", 0, open_upper = TRUE)
+  law <- check_law(p, m, sigma)
+  gamma <- check_number(gamma, min = 0)
   eps <- gamma * sigma
-  p_lines <- assert_numbers(p_lines, "p_lines", 0, 1)
+  p_lines <- check_numbers(p_lines, above = 0, below = 1)
   limit <- m + 1.5
-  bayes <- risk_monte_carlo(bayes_rule(p, m, sigma), p, m, sigma, eps, kind = "robust", n = n, seed = seed)
+  bayes <- simulate_risk(bayes_rule(p, m, sigma), p, m, sigma, eps, kind = "robust", n = n, seed = seed)
   vertical <- linear_risk_value(vertical_line(), law, eps, 2)
   ignoring <- linear_risk_value(two_cluster_line(p, m, sigma), law, eps, 2)
   panels <- c(sprintf("(a) Bayes rule\nrobust risk in [%.4f, %.4f]", bayes$lower, bayes$upper),

@@ -1,7 +1,7 @@
 #' Figure 5: the robust risk of sign(x1) against sigma
 #'
 #' Phi(gamma - 1 / sigma), with `gamma * sigma` the radius of the adversary, from
-#' [risk_linear()].
+#' [linear_risk()].
 #'
 #' @param gamma Radii in units of `sigma`; 0 is the standard risk.
 #' @param sigma Standard deviations, positive, increasing.
@@ -11,8 +11,8 @@
 #' figure5()
 #' @export
 figure5 <- function(gamma = 0:6, sigma = seq(0.05, 1, by = 0.005)) {
-  sigma <- assert_numbers(sigma, "sigma", 0, least = 2)
-  gamma <- assert_numbers(gamma, "gamma", 0, open_lower = FALSE)
+  sigma <- check_numbers(sigma, above = 0, least = 2)
+  gamma <- check_numbers(gamma, min = 0)
   curves <- expand.grid(sigma = sigma, gamma = gamma)
   # The height and the weight of the clusters do not matter to a vertical line.
   curves$risk <- mapply(function(s, g) linear_risk_value(vertical_line(), list(p = 0.5, m = 1, sigma = s), g * s, 2),

@@ -15,7 +15,7 @@
 #' @export
 figure6 <- function(iterations = c(0, 100, 299, 300), setting = "large-step", p = 0.55, m = 7,
                     sigma = 0.2, gamma = 8, c = 0.9, n = 5000, seed = 1) {
-  gamma <- assert_number(gamma, "gamma", 0, open_upper = TRUE)
+  gamma <- check_number(gamma, min = 0)
   data <- three_clusters(n, p, m, sigma, seed)
   fits <- lapply(c("r-at", "sense"), function(method) {
     fit_linear_at(data, method, c = c, eps = gamma * sigma, setting = setting)

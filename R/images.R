@@ -83,11 +83,7 @@ plain_classes <- function(y, arg, call = parent.frame()) {
   y <- as_vector(y)
   kind <- !is.object(y) && is.null(dim(y)) && (is.character(y) || is.logical(y) || is.numeric(y))
   if (!kind || !length(y)) {
-    cli::cli_abort(
-      c("{.arg {arg}} must hold the classes of the images: a factor, words or whole numbers.",
-        x = "You gave {describe(y)}."),
-      call = call
-    )
+    refuse(y, arg, "the classes of the images: a factor, strings or whole numbers", call = call)
   }
   values <- unique(y[!is.na(y)])
   fractions <- is.numeric(y) && any(!is.finite(values) | values != round(values))

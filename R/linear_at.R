@@ -27,7 +27,7 @@
 #' @param setting `"paper"`, `"script"` or `"large-step"`.
 #' @param learning_rate,iterations,gradient,renew_every Replace single numbers of the
 #'   setting. `gradient` is `"mean"` or `"sum"`.
-#' @param boundary What happens to a point that meets p_y = c: see [sensible_step()].
+#' @param boundary What happens to a point that meets p_y = c: see [sensible_examples()].
 #' @param norm 2 or `Inf`.
 #' @param start Three starting coefficients, intercept first; the logistic regression
 #'   by default.
@@ -46,17 +46,17 @@ fit_linear_at <- function(data, method = c("sense", "r-at", "nt"), c = 0.9, eps 
                           learning_rate = NULL, iterations = NULL, gradient = NULL,
                           renew_every = NULL, boundary = c("project", "revert"),
                           norm = 2, start = NULL) {
-  method <- assert_choice(method, "method", c("sense", "r-at", "nt"))
-  c <- assert_number(c, "c", 0, 1)
-  eps <- assert_number(eps, "eps", 0, open_upper = TRUE)
-  K <- assert_count(K, "K")
-  boundary <- assert_choice(boundary, "boundary", c("project", "revert"))
-  norm <- assert_norm(norm)
-  setting <- assert_choice(setting, "setting", names(linear_at_settings()))
+  method <- check_choice(method, c("sense", "r-at", "nt"))
+  c <- check_number(c, min = 0, max = 1)
+  eps <- check_number(eps, min = 0)
+  K <- check_count(K)
+  boundary <- check_choice(boundary, c("project", "revert"))
+  norm <- check_norm(norm)
+  setting <- check_choice(setting, names(linear_at_settings()))
   options <- training_options(setting, learning_rate, iterations, gradient, renew_every)
   x <- as_points(data, "data")
   y <- as_labels(if (is.data.frame(data)) data[["y"]], nrow(x), "data$y")
-  start <- if (is.null(start)) logistic_start(x, y) else assert_start(start)
+  start <- if (is.null(start)) logistic_start(x, y) else check_start(start)
   adversary <- choose_adversary(method, c, eps, K, boundary, norm)
   path <- descend(x, y, start, adversary, options)
   last <- path[nrow(path), ]
@@ -83,23 +83,22 @@ training_options <- function(setting, learning_rate, iterations, gradient, renew
                              call = parent.frame()) {
   options <- linear_at_settings()[[setting]]
   if (!is.null(learning_rate)) {
-    options$learning_rate <- assert_number(learning_rate, "learning_rate", 0, Inf, TRUE, TRUE,
+    options$learning_rate <- check_number(learning_rate, above = 0,
                                            call = call)
   }
-  if (!is.null(iterations)) options$iterations <- assert_count(iterations, "iterations", call = call)
+  if (!is.null(iterations)) options$iterations <- check_count(iterations, call = call)
   if (!is.null(gradient)) {
-    options$gradient <- assert_choice(gradient, "gradient", c("mean", "sum"), call = call)
+    options$gradient <- check_choice(gradient, c("mean", "sum"), call = call)
   }
   if (!is.null(renew_every)) {
-    options$renew_every <- assert_count(renew_every, "renew_every", call = call)
+    options$renew_every <- check_count(renew_every, call = call)
   }
   options
 }
 
-assert_start <- function(start, call = parent.frame()) {
+check_start <- function(start, call = parent.frame()) {
   if (!plain_numbers(start) || length(start) != 3 || !all(is.finite(start))) {
-    cli::cli_abort(c("{.arg start} must be three finite numbers: intercept and two weights.",
-                     "x" = "You gave {describe(start)}."), call = call)
+    refuse(start, "start", "three finite numbers: the intercept and two weights", call = call)
   }
   in_order(start, c("(Intercept)", "x1", "x2"))
 }
@@ -117,7 +116,7 @@ logistic_start <- function(x, y, call = parent.frame()) {
         invokeRestart("muffleWarning")
       }
     })
-  assert_start(unname(fit$coefficients), call = call)
+  check_start(unname(fit$coefficients), call = call)
 }
 
 # A function that says by how much the adversary lowers each margin, given the slope of

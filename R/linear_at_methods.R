@@ -59,7 +59,7 @@ print.summary.linear_at <- function(x, ...) {
 #' @exportS3Method generics::tidy
 #' @export tidy.linear_at
 tidy.linear_at <- function(x, ...) {
-  assert_fit(x, "x")
+  check_class(x, "linear_at", "fit_linear_at")
   data.frame(term = colnames(x$path), estimate = unname(c(x$b, x$w)),
              start = unname(x$path[1, ]))
 }
@@ -68,8 +68,8 @@ tidy.linear_at <- function(x, ...) {
 #' @exportS3Method generics::glance
 #' @export glance.linear_at
 glance.linear_at <- function(x, window = 100, ...) {
-  assert_fit(x, "x")
-  window <- assert_count(window, "window")
+  check_class(x, "linear_at", "fit_linear_at")
+  window <- check_count(window)
   risk <- function(eps) {
     if (is.null(x$law)) NA_real_ else linear_risk_value(x, x$law, eps, x$norm)
   }
@@ -95,7 +95,7 @@ glance.linear_at <- function(x, window = 100, ...) {
 #' autoplot(fit)
 #' @export
 autoplot.linear_at <- function(object, data = NULL, type = c("path", "boundary"), ...) {
-  type <- assert_choice(type, "type", c("path", "boundary"))
+  type <- check_choice(type, c("path", "boundary"))
   if (type == "path") return(plot_path(list(object)))
   if (is.null(data)) {
     cli::cli_abort(c("{.arg data} is needed to draw the boundary among its points.",

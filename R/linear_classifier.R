@@ -9,14 +9,14 @@
 #' @examples
 #' f_std <- linear_classifier(c(1, 0))
 #' predict(f_std, rbind(c(1, 7), c(-1, 0)))
-#' risk_linear(f_std, p = 0.95, m = 7, sigma = 0.2, eps = 1.6)
+#' linear_risk(f_std, p = 0.95, m = 7, sigma = 0.2, eps = 1.6)
 #' @export
 linear_classifier <- function(w, b = 0) {
   if (!plain_numbers(w) || length(w) != 2 || !all(is.finite(w))) {
-    cli::cli_abort(c("{.arg w} must be two finite numbers.", "x" = "You gave {describe(w)}."))
+    refuse(w, "w", "two finite numbers")
   }
   w <- in_order(w, c("x1", "x2"))
-  b <- assert_number(b, "b", open_lower = TRUE, open_upper = TRUE)
+  b <- check_number(b)
   structure(list(w = w, b = b), class = "linear_classifier")
 }
 
@@ -28,7 +28,7 @@ linear_classifier <- function(w, b = 0) {
 #' @param ... Not used.
 #' @export
 predict.linear_classifier <- function(object, newdata, type = c("class", "prob", "score"), ...) {
-  type <- assert_choice(type, "type", c("class", "prob", "score"))
+  type <- check_choice(type, c("class", "prob", "score"))
   score <- linear_score(object, as_points(newdata, "newdata"))
   switch(type, class = ifelse(score > 0, 1, -1), prob = stats::plogis(score), score = score)
 }
@@ -43,13 +43,3 @@ linear_score <- function(f, x) f$w[1] * x[, 1] + f$w[2] * x[, 2] + f$b
 
 # Moving a point by eps changes the score by at most eps times the dual norm of w.
 dual_norm <- function(w, norm) if (norm == 2) sqrt(sum(w^2)) else sum(abs(w))
-
-assert_linear <- function(f, name = "classifier", call = parent.frame()) {
-  if (!inherits(f, "linear_classifier")) {
-    cli::cli_abort(c("{.arg {name}} must be a {.cls linear_classifier}.",
-                     "x" = "You gave {describe(f)}.",
-                     "i" = "Make one with {.fn linear_classifier} or {.fn fit_linear_at}."),
-                   call = call)
-  }
-  f
-}

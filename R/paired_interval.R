@@ -29,12 +29,12 @@ paired_interval <- function(only_first, only_second, n, level = 0.95) {
 }
 
 check_pairs <- function(only_first, only_second, n, call = parent.frame()) {
-  good <- function(x) plain_numbers(x) && length(x) && all(is.finite(x)) && all(x == round(x), x >= 0)
+  good <- function(x) length(x) && in_range(x, 0, Inf, whole = TRUE)
   lengths <- unique(c(length(only_first), length(only_second), length(n)))
   if (!good(only_first) || !good(only_second) || !good(n) || length(setdiff(lengths, 1)) > 1 ||
         any(n < 1) || any(as.numeric(only_first) + as.numeric(only_second) > n)) {
     cli::cli_abort(
-      "{.arg only_first} and {.arg only_second} must be whole numbers, 0 or more, whose sum is at most {.arg n}, as many of each, or one.",
+      "{.arg only_first} and {.arg only_second} must be whole numbers of at least 0, whose sum is at most {.arg n}; all three must have the same length, or length 1.",
       call = call
     )
   }

@@ -33,11 +33,9 @@ sense_available <- function() is.null(python_problem())
 #' }
 #' @export
 install_sense <- function(envname = "r-sense", python = NULL, constraints = NULL) {
-  if (!is_string(envname)) {
-    cli::cli_abort(c("{.arg envname} must be a single string.", x = "You gave {describe(envname)}."))
-  }
-  check_name(python, "python")
-  check_name(constraints, "constraints")
+  check_string(envname)
+  check_string(python, allow_null = TRUE)
+  check_string(constraints, allow_null = TRUE)
   if (!is.null(constraints) && !file.exists(constraints)) {
     cli::cli_abort("{.arg constraints}: there is no file {.file {constraints}}.")
   }
@@ -134,15 +132,7 @@ prefer_own_environment <- function() {
 
 # reticulate would offer to install Miniconda; install_sense() is our way.
 quietly_start_python <- function() {
-  old <- Sys.getenv("RETICULATE_MINICONDA_ENABLED", unset = NA)
-  Sys.setenv(RETICULATE_MINICONDA_ENABLED = "FALSE")
-  on.exit(
-    if (is.na(old)) {
-      Sys.unsetenv("RETICULATE_MINICONDA_ENABLED")
-    } else {
-      Sys.setenv(RETICULATE_MINICONDA_ENABLED = old)
-    }
-  )
+  withr::local_envvar(RETICULATE_MINICONDA_ENABLED = "FALSE")
   tryCatch(
     suppressWarnings(reticulate::py_available(initialize = TRUE)),
     error = function(e) FALSE

@@ -18,17 +18,17 @@ vertical_line <- function() linear_classifier(c(1, 0), 0)
 #' @rdname vertical_line
 #' @export
 two_cluster_line <- function(p = 0.55, m = 7, sigma = 0.2) {
-  assert_law(p, m, sigma)
+  check_law(p, m, sigma)
   linear_classifier(c(2, m), sigma^2 * log(p) - m^2 / 2)
 }
 
 #' @rdname vertical_line
-#' @inheritParams risk_linear
+#' @inheritParams linear_risk
 #' @export
 best_line <- function(p = 0.55, m = 7, sigma = 0.2, eps = 0, norm = 2) {
-  law <- assert_law(p, m, sigma)
-  eps <- assert_number(eps, "eps", 0, open_upper = TRUE)
-  norm <- assert_norm(norm)
+  law <- check_law(p, m, sigma)
+  eps <- check_number(eps, min = 0)
+  norm <- check_norm(norm)
   line <- function(v) linear_classifier(c(cos(v[1]), sin(v[1])), v[2])
   risk <- function(v) linear_risk_value(line(v), law, eps, norm)
   # The risk is flat far from the data, so it is searched from the lines that

@@ -14,13 +14,13 @@
 #' @source Equation (2) for this law. For sign(x1) it is Phi(eps / sigma - 1 / sigma); the
 #'   paper prints 1 / sigma^2, see [paper_errata()].
 #' @examples
-#' risk_linear(vertical_line(), p = 0.55, m = 7, sigma = 0.2, eps = 1.6)
+#' linear_risk(vertical_line(), p = 0.55, m = 7, sigma = 0.2, eps = 1.6)
 #' @export
-risk_linear <- function(classifier, p = 0.55, m = 7, sigma = 0.2, eps = 0, norm = 2) {
-  assert_linear(classifier)
-  law <- assert_law(p, m, sigma)
-  eps <- assert_number(eps, "eps", 0, open_upper = TRUE)
-  norm <- assert_norm(norm)
+linear_risk <- function(classifier, p = 0.55, m = 7, sigma = 0.2, eps = 0, norm = 2) {
+  check_class(classifier, "linear_classifier", "linear_classifier")
+  law <- check_law(p, m, sigma)
+  eps <- check_number(eps, min = 0)
+  norm <- check_norm(norm)
   linear_risk_value(classifier, law, eps, norm)
 }
 
@@ -45,7 +45,7 @@ linear_risk_value <- function(f, law, eps, norm) {
 #'
 #' @param classifier A [linear_classifier()], a [fit_linear_at()], a [bayes_rule()], or a
 #'   function from an n x 2 matrix to labels -1 and 1.
-#' @inheritParams risk_linear
+#' @inheritParams linear_risk
 #' @param kind Which risks: any of `"standard"`, `"robust"`, `"sensible"`.
 #' @param n Number of draws.
 #' @param level Level of the Wilson interval. It covers sampling error only.
@@ -54,19 +54,18 @@ linear_risk_value <- function(f, law, eps, norm) {
 #'   `errors`, `n` and `bound` (`"exact"` or `"lower bound"`).
 #' @source Equations (2) and (6).
 #' @examples
-#' risk_monte_carlo(bayes_rule(), eps = 1.6, n = 2000, seed = 1)
+#' simulate_risk(bayes_rule(), eps = 1.6, n = 2000, seed = 1)
 #' @export
-risk_monte_carlo <- function(classifier, p = 0.55, m = 7, sigma = 0.2, eps = 0, norm = 2,
+simulate_risk <- function(classifier, p = 0.55, m = 7, sigma = 0.2, eps = 0, norm = 2,
                              kind = c("standard", "robust", "sensible"), n = 1e5,
                              level = 0.95, seed = NULL) {
-  law <- assert_law(p, m, sigma)
-  eps <- assert_number(eps, "eps", 0, open_upper = TRUE)
-  norm <- assert_norm(norm)
-  assert_classifier(classifier)
+  law <- check_law(p, m, sigma)
+  eps <- check_number(eps, min = 0)
+  norm <- check_norm(norm)
+  check_classifier(classifier)
   check_level(level)
   if (!is.character(kind) || !all(kind %in% c("standard", "robust", "sensible")) || length(kind) == 0) {
-    cli::cli_abort(c("{.arg kind} must hold {.val standard}, {.val robust} or {.val sensible}.",
-                     "x" = "You gave {describe(kind)}."))
+    refuse(kind, "kind", "any of \"standard\", \"robust\" and \"sensible\"")
   }
   sample <- three_clusters(n, p, m, sigma, seed)
   x <- as_points(sample)

@@ -16,12 +16,7 @@ run_limits <- function() {
 }
 
 check_folder <- function(folder, arg = "folder", call = parent.frame()) {
-  if (!is_string(folder)) {
-    cli::cli_abort(
-      c("{.arg {arg}} must be the path of a folder, a single string.", x = "You gave {describe(folder)}."),
-      call = call
-    )
-  }
+  check_string(folder, expected = "the path of a folder, a single string", arg = arg, call = call)
   if (!dir.exists(folder)) {
     cli::cli_abort(
       c(

@@ -1,2 +1,3 @@
 #' @keywords internal
+#' @importFrom rlang %||% caller_arg
 "_PACKAGE"

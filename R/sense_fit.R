@@ -114,7 +114,7 @@ print.summary.sense_fit <- function(x, ...) {
 #' @export
 predict.sense_fit <- function(object, newdata, type = c("class", "prob"), device = NULL,
                               model = NULL, ...) {
-  type <- assert_choice(type, "type", c("class", "prob"))
+  type <- check_choice(type, c("class", "prob"))
   if (missing(newdata)) {
     cli::cli_abort("Give the images to classify as {.arg newdata}.")
   }
@@ -122,7 +122,7 @@ predict.sense_fit <- function(object, newdata, type = c("class", "prob"), device
   check_sums(object, "object")
   probabilities <- call_python("predict", drop_null(list(
     description = object$description, weights = object$weights, x = images,
-    device = check_name(device, "device"), model = check_name(model, "model")
+    device = check_string(device, allow_null = TRUE), model = check_string(model, allow_null = TRUE)
   )))
   colnames(probabilities) <- object$data$classes
   if (type == "prob") {

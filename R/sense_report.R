@@ -20,7 +20,7 @@
 #' }
 #' @export
 sense_report <- function(folders, out = NULL, level = 0.95) {
-  check_path(out, "out")
+  check_path(out)
   check_level(level)
   check_report_tools()
   evaluations <- as_evaluations(folders, level)

@@ -6,8 +6,8 @@
 #' point and at its regular adversarial example; `sensible_loss()` also makes the
 #' example for a linear model, so that the three can be compared.
 #'
-#' @inheritParams sensible_step
-#' @param writing `"truncated"` (10), `"partition"` (11) or `"example"` (14).
+#' @inheritParams sensible_examples
+#' @param form `"truncated"` (10), `"partition"` (11) or `"example"` (14).
 #' @return `sensible_loss()`: n losses in nats. With `c = 1` they are the natural
 #'   loss; as `c` goes to 0 they become the loss at the regular adversarial example.
 #' @source Kim and Wang, section 4.2 and appendix B.3, with p_y >= c in Definition 3.
@@ -15,23 +15,23 @@
 #' f <- linear_classifier(c(2, 0))
 #' x <- rbind(c(0.5, 0), c(2, 0), c(4, 0))
 #' sapply(c("truncated", "partition", "example"), function(w)
-#'   sensible_loss(x, c(1, 1, 1), f, eps = 1, c = 0.9, writing = w))
+#'   sensible_loss(x, c(1, 1, 1), f, eps = 1, c = 0.9, form = w))
 #' @export
 sensible_loss <- function(x, y, classifier, eps, c,
-                          writing = c("truncated", "partition", "example"), norm = 2) {
-  writing <- assert_choice(writing, "writing", c("truncated", "partition", "example"))
-  assert_linear(classifier)
-  eps <- assert_number(eps, "eps", 0, open_upper = TRUE)
-  c <- assert_number(c, "c", 0, 1)
-  norm <- assert_norm(norm)
+                          form = c("truncated", "partition", "example"), norm = 2) {
+  form <- check_choice(form, c("truncated", "partition", "example"))
+  check_class(classifier, "linear_classifier", "linear_classifier")
+  eps <- check_number(eps, min = 0)
+  c <- check_number(c, min = 0, max = 1)
+  norm <- check_norm(norm)
   x <- as_points(x)
   y <- as_labels(y, nrow(x))
   margin <- y * linear_score(classifier, x)
   worst <- margin - eps * dual_norm(classifier$w, norm)
-  if (writing != "example") {
-    return(sensible_loss_from(stats::plogis(margin), stats::plogis(worst), c, writing))
+  if (form != "example") {
+    return(sensible_loss_from_probabilities(stats::plogis(margin), stats::plogis(worst), c, form))
   }
-  example <- sensible_step(x, y, classifier, eps, c, misclassified = "move", norm = norm)
+  example <- sensible_examples(x, y, classifier, eps, c, misclassified = "move", norm = norm)
   -stats::plogis(y * linear_score(classifier, as_points(example)), log.p = TRUE)
 }
 
@@ -39,12 +39,12 @@ sensible_loss <- function(x, y, classifier, eps, c,
 #' @param p_natural Probability of the label at the point, n values in \[0, 1\].
 #' @param p_adversarial The same at the regular adversarial example; never larger.
 #' @export
-sensible_loss_from <- function(p_natural, p_adversarial, c,
-                               writing = c("truncated", "partition")) {
-  writing <- assert_choice(writing, "writing", c("truncated", "partition"))
-  c <- assert_number(c, "c", 0, 1)
+sensible_loss_from_probabilities <- function(p_natural, p_adversarial, c,
+                               form = c("truncated", "partition")) {
+  form <- check_choice(form, c("truncated", "partition"))
+  c <- check_number(c, min = 0, max = 1)
   stage <- sensible_stage(p_natural, p_adversarial, c)
-  if (writing == "truncated") {
+  if (form == "truncated") {
     return(truncated_natural_loss(p_natural, c) + truncated_adversarial_loss(p_adversarial, c))
   }
   ifelse(stage == "A", -log(p_natural), ifelse(stage == "B", -log(c), -log(p_adversarial)))
@@ -53,9 +53,9 @@ sensible_loss_from <- function(p_natural, p_adversarial, c,
 #' @describeIn sensible_loss The stages A, B and C, a factor.
 #' @export
 sensible_stage <- function(p_natural, p_adversarial, c) {
-  c <- assert_number(c, "c", 0, 1)
-  p_natural <- assert_probabilities(p_natural, "p_natural")
-  p_adversarial <- assert_probabilities(p_adversarial, "p_adversarial")
+  c <- check_number(c, min = 0, max = 1)
+  p_natural <- check_numbers(p_natural, min = 0, max = 1)
+  p_adversarial <- check_numbers(p_adversarial, min = 0, max = 1)
   if (length(p_natural) != length(p_adversarial)) {
     cli::cli_abort(c("{.arg p_adversarial} must hold as many probabilities as {.arg p_natural}.",
                      "x" = "They hold {length(p_adversarial)} and {length(p_natural)}."))
@@ -74,8 +74,8 @@ sensible_stage <- function(p_natural, p_adversarial, c) {
 #' @param p Probabilities in \[0, 1\].
 #' @export
 truncated_natural_loss <- function(p, c) {
-  p <- assert_probabilities(p, "p")
-  c <- assert_number(c, "c", 0, 1)
+  p <- check_numbers(p, min = 0, max = 1)
+  c <- check_number(c, min = 0, max = 1)
   # The limit at c = 0: no probability lies below it.
   if (c == 0) return(numeric(length(p)))
   pmax(0, log(c) - log(p))
@@ -84,16 +84,7 @@ truncated_natural_loss <- function(p, c) {
 #' @describeIn sensible_loss min(-log p, log(1/c)): constant where p <= c.
 #' @export
 truncated_adversarial_loss <- function(p, c) {
-  p <- assert_probabilities(p, "p")
-  c <- assert_number(c, "c", 0, 1)
+  p <- check_numbers(p, min = 0, max = 1)
+  c <- check_number(c, min = 0, max = 1)
   pmin(-log(p), -log(c))
-}
-
-assert_probabilities <- function(p, name, call = parent.frame()) {
-  p <- as_vector(p)
-  if (!plain_numbers(p) || !is.null(dim(p)) || !length(p) || anyNA(p) || any(p < 0 | p > 1)) {
-    cli::cli_abort(c("{.arg {name}} must hold probabilities in [0, 1].",
-                     "x" = "You gave {describe(p)}."), call = call)
-  }
-  p
 }

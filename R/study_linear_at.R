@@ -23,14 +23,13 @@
 study_linear_at <- function(grid, seeds = 1:100, n = 5000, m = 7, sigma = 0.2, window = 100) {
   needed <- c("method", "setting", "p", "gamma", "c")
   if (!is.data.frame(grid) || !all(needed %in% names(grid)) || nrow(grid) == 0) {
-    cli::cli_abort(c("{.arg grid} must be a data frame with columns {.val {needed}}.",
-                     "x" = "You gave {describe(grid)}."))
+    refuse(grid, "grid", cli::format_inline("a data frame with columns {.val {needed}}"))
   }
   grid <- complete_grid(check_grid(grid))
-  seeds <- assert_counts(seeds, "seeds", lower = 0)
-  n <- assert_count(n, "n")
-  law <- assert_law(0.5, m, sigma)
-  window <- assert_count(window, "window")
+  seeds <- check_numbers(seeds, min = 0, max = .Machine$integer.max, whole = TRUE)
+  n <- check_count(n)
+  law <- check_law(0.5, m, sigma)
+  window <- check_count(window)
   runs <- list()
   for (seed in seeds) {
     for (p in unique(grid$p)) {
@@ -58,11 +57,11 @@ check_grid <- function(grid, call = parent.frame()) {
                      "x" = "It has {describe(grid[[bad]])}."), call = call)
   }
   for (i in seq_len(nrow(grid))) {
-    assert_choice(grid$method[i], "grid$method", c("sense", "r-at", "nt"), call = call)
-    assert_choice(grid$setting[i], "grid$setting", names(linear_at_settings()), call = call)
-    assert_number(grid$p[i], "grid$p", 0, 1, TRUE, TRUE, call = call)
-    assert_number(grid$gamma[i], "grid$gamma", 0, open_upper = TRUE, call = call)
-    assert_number(grid$c[i], "grid$c", 0, 1, call = call)
+    check_choice(grid$method[i], c("sense", "r-at", "nt"), arg = "grid$method", call = call)
+    check_choice(grid$setting[i], names(linear_at_settings()), arg = "grid$setting", call = call)
+    check_number(grid$p[i], above = 0, below = 1, call = call)
+    check_number(grid$gamma[i], min = 0, call = call)
+    check_number(grid$c[i], min = 0, max = 1, call = call)
   }
   grid
 }
@@ -108,10 +107,9 @@ study_row <- function(data, row, start, seed, window) {
 summarise_study <- function(runs, level = 0.95) {
   needed <- c(study_keys(), "alternates", "settles", "standard_risk", "robust_risk", "turn", "between", "type")
   if (!is.data.frame(runs) || !all(needed %in% names(runs)) || !nrow(runs)) {
-    cli::cli_abort(c("{.arg runs} must come from {.fn study_linear_at}.",
-                     "x" = "You gave {describe(runs)}."))
+    refuse(runs, "runs", "the result of `study_linear_at()`")
   }
-  level <- assert_number(level, "level", 0, 1, TRUE, TRUE)
+  check_level(level)
   keys <- study_keys()
   groups <- split(runs, factor(do.call(paste, runs[keys]), unique(do.call(paste, runs[keys]))))
   out <- do.call(rbind, lapply(groups, function(g) {

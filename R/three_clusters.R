@@ -20,9 +20,9 @@
 #' three_clusters(6, seed = 1)
 #' @export
 three_clusters <- function(n = 5000, p = 0.55, m = 7, sigma = 0.2, seed = NULL) {
-  n <- assert_count(n, "n")
-  law <- assert_law(p, m, sigma)
-  seed <- assert_seed(seed)
+  n <- check_count(n)
+  law <- check_law(p, m, sigma)
+  seed <- check_count(seed, min = 0, allow_null = TRUE)
   data <- with_seed(seed, draw_clusters(n, law))
   structure(data, class = c("three_clusters", "data.frame"), law = law, seed = seed)
 }

@@ -75,10 +75,8 @@ train_sense <- function(data = "mnist-sample", method = "sense", model = NULL,
   } else if (!missing(data) && !is.null(x)) {
     cli::cli_abort("Give either {.arg data}, a name, or images as {.arg x}, not both.")
   }
-  if (!inherits(control, "sense_control")) {
-    cli::cli_abort("{.arg control} must be what {.fun sense_control} gives.")
-  }
-  recipe <- check_name(recipe, "recipe")
+  check_class(control, "sense_control", "sense_control")
+  recipe <- check_string(recipe, allow_null = TRUE)
   images <- if (!is.null(x)) as_images(x, y, x_test, y_test)
   set <- drop_null(list(
     dataset = if (!is.null(x)) "arrays" else if (!missing(data)) data,
@@ -139,12 +137,6 @@ check_option <- function(value, name, call = parent.frame()) {
   plain <- is.null(dim(value)) && !is.object(value) && length(value) &&
     (is.character(value) || is.numeric(value) || is.logical(value))
   if (!plain || anyNA(value)) {
-    cli::cli_abort(
-      c("{.arg {name}} must be a number, a string, TRUE or FALSE, or several of them.",
-        x = "You gave {describe(value)}."),
-      call = call
-    )
+    refuse(value, name, "a number, a string, TRUE or FALSE, or several of them", call = call)
   }
 }
-
-`%||%` <- function(x, y) if (is.null(x)) y else x

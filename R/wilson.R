@@ -31,25 +31,13 @@ wilson_interval <- function(k, n, level = 0.95) {
 }
 
 check_counts <- function(k, n, call = parent.frame()) {
-  good <- plain_numbers(k) && plain_numbers(n) && length(k) && length(n) &&
-    all(is.finite(k), is.finite(n)) && all(k == round(k), n == round(n)) &&
-    (length(k) == length(n) || length(n) == 1 || length(k) == 1) &&
-    all(n >= 1) && all(k >= 0) && all(k <= n)
+  good <- length(k) && length(n) && in_range(k, 0, Inf, whole = TRUE) &&
+    in_range(n, 1, Inf, whole = TRUE) &&
+    (length(k) == length(n) || length(n) == 1 || length(k) == 1) && all(k <= n)
   if (!good) {
     cli::cli_abort(
-      "{.arg k} of {.arg n} must be whole numbers with n >= 1 and 0 <= k <= n, as many of one as of the other, or one.",
+      "{.arg k} and {.arg n} must be whole numbers with n >= 1 and 0 <= k <= n, of the same length, or one of them of length 1.",
       call = call
     )
   }
 }
-
-check_level <- function(level, call = parent.frame()) {
-  if (!is_number(level) || level <= 0 || level >= 1) {
-    cli::cli_abort(
-      "{.arg level} must be a number between 0 and 1, not {describe(level)}.",
-      call = call
-    )
-  }
-}
-
-

@@ -99,21 +99,21 @@ def risks(
     first two (nan for the third), under the law that the fit was trained on."""
     law: dict[str, Any] = dict(fit.law)
     frame = _frame(
-        _call("risk_monte_carlo", fit.in_r, eps=eps, norm=norm, n=n, level=level, seed=seed, **law)
+        _call("simulate_risk", fit.in_r, eps=eps, norm=norm, n=n, level=level, seed=seed, **law)
     )
-    exact = [_call("risk_linear", fit.in_r, eps=e, norm=norm, **law)[0] for e in (0.0, eps)]
+    exact = [_call("linear_risk", fit.in_r, eps=e, norm=norm, **law)[0] for e in (0.0, eps)]
     frame["closed_form"] = np.array([*exact, np.nan])
     return frame
 
 
-def sensible_step(
+def sensible_examples(
     x: ArrayLike, y: ArrayLike, w: ArrayLike, b: float, *, eps: float, c: float, **options: Any
 ) -> Frame:
     """Sensible adversarial examples of sign(w.x + b): columns x1, x2, stage and moved; options:
     K, step_size, boundary, misclassified, norm."""
     model = _call("linear_classifier", w=_vector(w), b=float(b))
     points = _matrix(x)
-    return _frame(_call("sensible_step", points, _vector(y), model, eps=eps, c=c, **options))
+    return _frame(_call("sensible_examples", points, _vector(y), model, eps=eps, c=c, **options))
 
 
 def study(seeds: int = 10, n: int = 1000, **grid: Any) -> Frame:

@@ -61,7 +61,7 @@ def python_points(x, y, w, b, *, eps, step_size, steps, c, norm):
 def test_sensible_step_equals_the_core(in_r, norm, steps, step_size, c):
     clusters = r.three_clusters(400, m=2.0, sigma=0.9, seed=1)
     w, b, eps = [1.5, 0.6], -0.2, 0.6
-    frame = r.sensible_step(
+    frame = r.sensible_examples(
         clusters.x,
         clusters.y,
         w,
@@ -80,7 +80,7 @@ def test_sensible_step_equals_the_core(in_r, norm, steps, step_size, c):
     assert set(frame["stage"]) == {"A", "B", "C"}
     np.testing.assert_allclose(ours, core, rtol=0, atol=1e-8)
     # Projection instead of reversion moves stage B, and stage B only.
-    projected = r.sensible_step(
+    projected = r.sensible_examples(
         clusters.x, clusters.y, w, b, eps=eps, c=c, K=steps, step_size=step_size, norm=norm
     )
     there = np.column_stack([projected["x1"], projected["x2"]])
@@ -139,7 +139,7 @@ def test_errors_of_r_keep_their_words(in_r):
     with pytest.raises(ValueError, match=r"`p` must be one number in \(0, 1\)"):
         r.three_clusters(10, p=2.0)
     with pytest.raises(ValueError, match="shape"):
-        r.sensible_step([1.0, 2.0], [1], [1, 0], 0, eps=1, c=0.9)
+        r.sensible_examples([1.0, 2.0], [1], [1, 0], 0, eps=1, c=0.9)
 
 
 def test_without_rpy2_one_line_says_what_to_install(monkeypatch):

@@ -23,7 +23,7 @@ calls <- list(
   evaluate_sense = list(fit = fit, attacks = "pgd", eps = 0.1, n = 1, x = array(0, c(2, 28, 28)), y = c("1", "2"), data_dir = "x", out = tempfile(), overwrite = TRUE, model = "a", device = "cpu", threads = 1, quiet = TRUE),
   exact_interval = list(k = 3, n = 10, level = 0.9),
   example1_risks = list(p = 0.7, eps = 0.1),
-  example1_simulate = list(p = 0.7, eps = 0.1, n = 100, level = 0.9, seed = 1),
+  simulate_example1 = list(p = 0.7, eps = 0.1, n = 100, level = 0.9, seed = 1),
   figure2 = list(eps = 0.03, p = 0.7, norm = 2, cells = 12),
   figure3 = list(c = 0.7),
   figure4 = c(law, list(gamma = 8, p_lines = 0.5, n = 100, seed = 1)),
@@ -39,16 +39,16 @@ calls <- list(
   plot_path = list(fits = list(trained)),
   read_sense_evaluation = list(folder = stored, level = 0.9),
   read_sense_fit = list(folder = stored),
-  risk_linear = c(list(classifier = line), law, eps = 1, norm = 2),
-  risk_monte_carlo = c(list(classifier = line), law, list(eps = 1, norm = 2, kind = "robust", n = 100, level = 0.9, seed = 1)),
+  linear_risk = c(list(classifier = line), law, eps = 1, norm = 2),
+  simulate_risk = c(list(classifier = line), law, list(eps = 1, norm = 2, kind = "robust", n = 100, level = 0.9, seed = 1)),
   seal_run = list(folder = tempfile()),
   sense_available = list(),
   sense_control = list(out = "x", device = "cpu", threads = 1, seed = 1, monitor = 1, quiet = TRUE),
   sense_report = list(folders = stored, out = "x", level = 0.9),
-  sensible_loss = list(x = data, y = data$y, classifier = line, eps = 1, c = 0.9, writing = "example", norm = 2),
-  sensible_loss_from = list(p_natural = 0.9, p_adversarial = 0.5, c = 0.7, writing = "truncated"),
+  sensible_loss = list(x = data, y = data$y, classifier = line, eps = 1, c = 0.9, form = "example", norm = 2),
+  sensible_loss_from_probabilities = list(p_natural = 0.9, p_adversarial = 0.5, c = 0.7, form = "truncated"),
   sensible_stage = list(p_natural = 0.9, p_adversarial = 0.5, c = 0.7),
-  sensible_step = list(x = data, y = data$y, classifier = line, eps = 1, c = 0.9, K = 2, step_size = 0.5, boundary = "revert", misclassified = "stay", norm = 2),
+  sensible_examples = list(x = data, y = data$y, classifier = line, eps = 1, c = 0.9, K = 2, step_size = 0.5, boundary = "revert", misclassified = "stay", norm = 2),
   stored_study = list(),
   study_linear_at = list(grid = grid, seeds = 1, n = 100, m = 7, sigma = 0.2, window = 10),
   summarise_study = list(runs = runs, level = 0.9),
@@ -60,9 +60,9 @@ calls <- list(
   two_cluster_line = law,
   vertical_line = list(),
   wilson_interval = list(k = 3, n = 10, level = 0.9),
-  worst_classifier = list(x = cbind(0.2, 0.2), which = "robust", eps = 0.03, norm = 2),
-  worst_risk = list(which = "robust", eps = 0.03, p = 0.7, norm = 2),
-  worst_risk_simulate = list(which = "robust", eps = 0.03, p = 0.7, norm = 2, n = 100, level = 0.9, seed = 1, support = "square")
+  example2_classifier = list(x = cbind(0.2, 0.2), which = "robust", eps = 0.03, norm = 2),
+  example2_risk = list(which = "robust", eps = 0.03, p = 0.7, norm = 2),
+  simulate_example2 = list(which = "robust", eps = 0.03, p = 0.7, norm = 2, n = 100, level = 0.9, seed = 1, support = "square")
 )
 
 # No argument of any function has one of these for a value.
@@ -118,8 +118,8 @@ test_that("a value that is none is refused by the name of the argument", {
 
 test_that("whole numbers beyond R's integers are refused, or passed on as they are", {
   for (call in list(
-    quote(three_clusters(5, seed = 2^31)), quote(three_clusters(2^31)), quote(sensible_step(data, data$y, line, 1, 0.9, K = 2^40)),
-    quote(study_linear_at(grid, seeds = 2^31)), quote(risk_monte_carlo(line, n = 2^33)), quote(fit_linear_at(data, K = 3e9))
+    quote(three_clusters(5, seed = 2^31)), quote(three_clusters(2^31)), quote(sensible_examples(data, data$y, line, 1, 0.9, K = 2^40)),
+    quote(study_linear_at(grid, seeds = 2^31)), quote(simulate_risk(line, n = 2^33)), quote(fit_linear_at(data, K = 3e9))
   )) expect_error(eval(call), "at most 2147483647")
   expect_identical(sense_control(seed = 2^32 - 1)$options$seed, 2^32 - 1)
   expect_error(sense_control(seed = 2^32), "seed.*at most 4294967295")
@@ -127,9 +127,9 @@ test_that("whole numbers beyond R's integers are refused, or passed on as they a
 })
 
 test_that("labels, points, weights and law mean what their values and names say", {
-  truth <- sensible_step(data, data$y, line, eps = 1, c = 0.9)
+  truth <- sensible_examples(data, data$y, line, eps = 1, c = 0.9)
   for (y in list(factor(data$y), factor(data$y, levels = c(1, -1)), as.character(data$y), matrix(data$y), as.numeric(data$y), data$y)) {
-    expect_equal(sensible_step(data, y, line, 1, 0.9), truth)
+    expect_equal(sensible_examples(data, y, line, 1, 0.9), truth)
     expect_equal(sensible_loss(data, y, line, 1, 0.9), sensible_loss(data, data$y, line, 1, 0.9))
     own <- data
     own$y <- as.vector(y)
@@ -152,7 +152,7 @@ test_that("labels, points, weights and law mean what their values and names say"
     boundary_distance(function(x) ifelse(x[, 1] > 0, 1, -1), cbind(0.5, 0), reach = 2)
   )
   expect_equal(wilson_interval(90L, 100000L)$lower, wilson_interval(90, 1e5)$lower)
-  expect_equal(risk_linear(line, p = c(a = 0.5), eps = 1L), risk_linear(line, p = 0.5, eps = 1))
+  expect_equal(linear_risk(line, p = c(a = 0.5), eps = 1L), linear_risk(line, p = 0.5, eps = 1))
   words <- transform(grid, method = factor(method), setting = factor(setting, c("script", "large-step")))
   expect_equal(study_linear_at(words, seeds = 1, n = 200)$robust_risk, runs$robust_risk)
 })

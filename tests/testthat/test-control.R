@@ -10,7 +10,7 @@ test_that("whole numbers become R's integers, which Python reads as such", {
 })
 
 test_that("bad settings are refused, in the caller's name", {
-  expect_error(sense_control(threads = 0), "threads.*>= 1.*0")
+  expect_error(sense_control(threads = 0), "threads.*at least 1.*0")
   expect_error(sense_control(seed = 1.5), "seed.*whole number")
   expect_error(sense_control(monitor = "all"), "monitor.*whole number")
   expect_error(sense_control(quiet = NA), "TRUE or FALSE")

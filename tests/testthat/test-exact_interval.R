@@ -11,5 +11,5 @@ test_that("the interval is that of binom.test, ends included", {
 
 test_that("counts and levels that are none are refused", {
   expect_error(exact_interval(3, 2), "0 <= k <= n")
-  expect_error(exact_interval(1, 2, 1), "level.* between 0 and 1")
+  expect_error(exact_interval(1, 2, 1), "level.* greater than 0 and less than 1")
 })

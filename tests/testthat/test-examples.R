@@ -1,6 +1,6 @@
 test_that("Example 1: closed forms and simulation agree over a grid", {
   for (p in c(0.55, 0.8)) for (eps in c(0.05, 0.2)) {
-    found <- example1_simulate(p, eps, n = 20000, level = 0.9999, seed = 1)
+    found <- simulate_example1(p, eps, n = 20000, level = 0.9999, seed = 1)
     expect_true(all(found$lower <= found$risk & found$risk <= found$upper))
     r <- found$risk
     expect_equal(r[3] - r[1], 2 * (1 - p) * eps)
@@ -30,28 +30,28 @@ test_that("Example 1: no shift of the boundary is more robust than eps", {
 
 test_that("Example 2: closed forms and simulation agree, in both norms", {
   for (norm in c(2, Inf)) for (eps in c(0.01, 1 / 24)) for (w in c("natural", "robust", "sensible")) {
-    found <- worst_risk_simulate(w, eps, 0.6, norm, n = 20000, level = 0.9999, seed = 2)
-    exact <- worst_risk(w, eps, 0.6, norm)
+    found <- simulate_example2(w, eps, 0.6, norm, n = 20000, level = 0.9999, seed = 2)
+    exact <- example2_risk(w, eps, 0.6, norm)
     expect_true(found$lower <= exact && exact <= found$upper)
   }
-  expect_equal(worst_risk("sensible", 1 / 12), 0)
+  expect_equal(example2_risk("sensible", 1 / 12), 0)
 })
 
 test_that("Example 2: each classifier is optimal for its own risk on the squares", {
-  seen <- function(w) worst_risk_simulate(w, 1 / 24, 0.7, n = 20000, seed = 1, support = "squares")$estimate
+  seen <- function(w) simulate_example2(w, 1 / 24, 0.7, n = 20000, seed = 1, support = "squares")$estimate
   expect_identical(seen("natural"), 0)
   expect_identical(seen("sensible"), 0)
   expect_gt(seen("robust"), 0)
   # On the squares' balls the sensible optimum is the Bayes rule, so is right there.
   x <- with_seed(3, example_points(5000, 0.7))
   near <- distance_to_squares(as_points(x), Inf) <= 0.03
-  expect_identical(worst_classifier(x, "sensible", 0.03)[near], x$y[near])
-  expect_true(all(worst_classifier(x, "sensible", 0.03)[!near] != x$y[!near]))
+  expect_identical(example2_classifier(x, "sensible", 0.03)[near], x$y[near])
+  expect_true(all(example2_classifier(x, "sensible", 0.03)[!near] != x$y[!near]))
 })
 
 test_that("bad input is named", {
   expect_error(example1_risks(0.4, 0.1), "`p`")
   expect_error(example1_risks(0.6, 0.3), "`eps`")
-  expect_error(worst_classifier(c(0.5, 0.5), "robust", 0.06), "`eps`")
-  expect_error(worst_risk("best"), "natural.*robust.*sensible")
+  expect_error(example2_classifier(c(0.5, 0.5), "robust", 0.06), "`eps`")
+  expect_error(example2_risk("best"), "natural.*robust.*sensible")
 })

@@ -98,7 +98,7 @@ test_that("settings are the paper's and the script's numbers", {
 test_that("bad input is named, with what was expected", {
   data <- three_clusters(50, seed = 1)
   expect_error(fit_linear_at(data, "madry"), "sense.*r-at.*nt")
-  expect_error(fit_linear_at(data, c = 2), "`c` must be one number in \\[0, 1\\]")
+  expect_error(fit_linear_at(data, c = 2), "`c` must be one number, at least 0 and at most 1")
   expect_error(fit_linear_at(data, eps = -1), "`eps`")
   expect_error(fit_linear_at(data.frame(a = 1)), "columns x1 and x2")
   expect_error(fit_linear_at(transform(as.data.frame(data), y = (y + 1) / 2)), "-1 or \\+1")

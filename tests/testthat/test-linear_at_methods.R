@@ -5,8 +5,8 @@ test_that("print, summary, tidy, glance, predict", {
   expect_output(print(summary(fit)), "settled.*risk in closed form")
   expect_identical(tidy.linear_at(fit)$estimate, c(fit$b, fit$w))
   row <- glance.linear_at(fit)
-  expect_equal(row$robust_risk, risk_linear(fit, eps = 1.6))
-  expect_equal(row$standard_risk, risk_linear(fit))
+  expect_equal(row$robust_risk, linear_risk(fit, eps = 1.6))
+  expect_equal(row$standard_risk, linear_risk(fit))
   expect_identical(predict(fit, c(1, 7)), 1)
 })
 
@@ -27,7 +27,7 @@ test_that("autoplot draws a path or a boundary", {
   data <- three_clusters(200, seed = 1)
   expect_s3_class(ggplot2::autoplot(fit), "ggplot")
   built <- ggplot2::ggplot_build(ggplot2::autoplot(fit, data, type = "boundary"))
-  moved <- sensible_step(data, data$y, fit, 1.6, 0.9)
+  moved <- sensible_examples(data, data$y, fit, 1.6, 0.9)
   points <- built$data[[3]]
   expect_equal(points$x, moved$x1, tolerance = 1e-10)
   expect_error(ggplot2::autoplot(fit, type = "boundary"), "`data` is needed")

@@ -20,7 +20,7 @@ test_that("the best line beats a fine grid of lines, standard and robust", {
 })
 
 test_that("sign(x1) is best only for p = 1/2", {
-  at <- function(p) risk_linear(vertical_line(), p, sigma = 0.5) - attr(best_line(p, sigma = 0.5), "risk")
+  at <- function(p) linear_risk(vertical_line(), p, sigma = 0.5) - attr(best_line(p, sigma = 0.5), "risk")
   expect_lt(abs(at(0.5)), 1e-9)
   expect_gt(at(0.6), 1e-4)
 })

@@ -6,10 +6,10 @@ test_that("closed form and simulation agree over a grid, in both norms", {
   missed <- 0
   for (i in seq_len(nrow(grid))) for (f in lines) for (norm in c(2, Inf)) {
     g <- grid[i, ]
-    exact <- risk_linear(f, g$p, g$m, g$sigma, g$gamma * g$sigma, norm)
+    exact <- linear_risk(f, g$p, g$m, g$sigma, g$gamma * g$sigma, norm)
     # Level 0.9999: of 96 true statements one fails by chance in a hundred runs; the
     # seed is fixed, so the test does not flicker.
-    found <- risk_monte_carlo(f, g$p, g$m, g$sigma, g$gamma * g$sigma, norm,
+    found <- simulate_risk(f, g$p, g$m, g$sigma, g$gamma * g$sigma, norm,
                               if (g$gamma > 0) "robust" else "standard", n = 4000,
                               level = 0.9999, seed = i)
     expect_identical(found$bound, "exact")
@@ -20,10 +20,10 @@ test_that("closed form and simulation agree over a grid, in both norms", {
 
 test_that("the closed form is the paper's with 1/sigma", {
   for (sigma in c(0.2, 0.5, 1)) for (gamma in c(0, 2, 8)) {
-    expect_equal(risk_linear(vertical_line(), 0.95, 7, sigma, gamma * sigma),
+    expect_equal(linear_risk(vertical_line(), 0.95, 7, sigma, gamma * sigma),
                  pnorm(gamma - 1 / sigma), tolerance = 1e-12)
   }
-  expect_identical(risk_linear(linear_classifier(c(0, 0), 1), eps = 3), 0.5)
+  expect_identical(linear_risk(linear_classifier(c(0, 0), 1), eps = 3), 0.5)
 })
 
 # The region robustly labelled y is bounded by the graph h moved by the ball; the risk
@@ -46,7 +46,7 @@ test_that("the Bayes rule's simulated risks agree with quadrature over a grid", 
   for (i in seq_len(nrow(grid))) for (norm in c(2, Inf)) {
     g <- grid[i, ]
     eps <- g$gamma * g$sigma
-    found <- risk_monte_carlo(bayes_rule(g$p, g$m, g$sigma), g$p, g$m, g$sigma, eps, norm,
+    found <- simulate_risk(bayes_rule(g$p, g$m, g$sigma), g$p, g$m, g$sigma, eps, norm,
                               n = 10000, level = 0.9999, seed = i)
     expect_true(inside(found[1, ], bayes_risk_by_quadrature(g$p, g$m, g$sigma, 0, norm)))
     expect_true(inside(found[2, ], bayes_risk_by_quadrature(g$p, g$m, g$sigma, eps, norm)))
@@ -57,8 +57,8 @@ test_that("the Bayes rule's simulated risks agree with quadrature over a grid", 
 
 test_that("a classifier given as a function is counted as a lower bound", {
   f <- vertical_line()
-  exact <- risk_monte_carlo(f, 0.7, 3, 0.8, 0.6, n = 1000, seed = 1)
-  found <- risk_monte_carlo(function(x) predict(f, x), 0.7, 3, 0.8, 0.6, n = 1000, seed = 1)
+  exact <- simulate_risk(f, 0.7, 3, 0.8, 0.6, n = 1000, seed = 1)
+  found <- simulate_risk(function(x) predict(f, x), 0.7, 3, 0.8, 0.6, n = 1000, seed = 1)
   expect_identical(found$bound, c("exact", "lower bound", "lower bound"))
   expect_identical(found$errors[1], exact$errors[1])
   expect_true(all(found$errors <= exact$errors))
@@ -66,7 +66,7 @@ test_that("a classifier given as a function is counted as a lower bound", {
 })
 
 test_that("bad input is named", {
-  expect_error(risk_linear(bayes_rule()), "linear_classifier")
-  expect_error(risk_linear(vertical_line(), eps = -1), "`eps`")
-  expect_error(risk_monte_carlo(vertical_line(), kind = "natural"), "standard.*robust.*sensible")
+  expect_error(linear_risk(bayes_rule()), "linear_classifier")
+  expect_error(linear_risk(vertical_line(), eps = -1), "`eps`")
+  expect_error(simulate_risk(vertical_line(), kind = "natural"), "standard.*robust.*sensible")
 })

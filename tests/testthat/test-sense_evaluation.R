@@ -88,5 +88,5 @@ test_that("what is no evaluation, not finished, or other than its level, is refu
   expect_error(read_sense_evaluation(tempdir()), "no .*evaluation.json.*python -m sense.evaluate")
   expect_error(read_sense_evaluation(c("a", "b")), "a single string")
   expect_error(read_sense_evaluation(mixed(finished = FALSE)), "not finished.*python -m sense.evaluate toy")
-  expect_error(read_sense_evaluation(mixed(), level = 95), "between 0 and 1")
+  expect_error(read_sense_evaluation(mixed(), level = 95), "greater than 0 and less than 1")
 })

@@ -29,8 +29,8 @@ test_that("for a model that is not linear, the loss is the largest over Definiti
     p <- p_label(ball, data$y[i])
     natural <- p_label(x, data$y[i])
     brute <- -log(min(natural, p[p >= c]))
-    for (writing in c("truncated", "partition")) {
-      expect_equal(sensible_loss_from(natural, min(natural, p), c, writing), brute, tolerance = 0.02)
+    for (form in c("truncated", "partition")) {
+      expect_equal(sensible_loss_from_probabilities(natural, min(natural, p), c, form), brute, tolerance = 0.02)
     }
     stages <- c(stages, as.character(sensible_stage(natural, min(natural, p), c)))
   }
@@ -40,14 +40,14 @@ test_that("for a model that is not linear, the loss is the largest over Definiti
 test_that("limits: c = 1 is the natural loss, c -> 0 the regular adversarial loss", {
   natural <- c(0.2, 0.6, 0.95)
   adversarial <- c(0.1, 0.3, 0.9)
-  expect_equal(sensible_loss_from(natural, adversarial, 1), -log(natural))
-  expect_equal(sensible_loss_from(natural, adversarial, 0), -log(adversarial))
-  gap <- vapply(10^-(1:6), function(c) max(sensible_loss_from(natural, adversarial, c) + log(adversarial)), 0)
+  expect_equal(sensible_loss_from_probabilities(natural, adversarial, 1), -log(natural))
+  expect_equal(sensible_loss_from_probabilities(natural, adversarial, 0), -log(adversarial))
+  gap <- vapply(10^-(1:6), function(c) max(sensible_loss_from_probabilities(natural, adversarial, c) + log(adversarial)), 0)
   expect_identical(gap[2:6], numeric(5))
 })
 
 test_that("bad input is named", {
-  expect_error(sensible_loss_from(0.5, 0.6, 0.9), "must not exceed")
-  expect_error(sensible_loss_from(1.5, 0.6, 0.9), "probabilities in \\[0, 1\\]")
+  expect_error(sensible_loss_from_probabilities(0.5, 0.6, 0.9), "must not exceed")
+  expect_error(sensible_loss_from_probabilities(1.5, 0.6, 0.9), "`p_natural` must be one or more numbers, at least 0 and at most 1")
   expect_error(truncated_natural_loss(0.5, 2), "`c`")
 })

@@ -6,7 +6,7 @@ test_that("each row of the study is the fit it names", {
   fit <- fit_linear_at(three_clusters(300, seed = 3), "r-at", setting = "large-step")
   row <- runs[runs$seed == 3 & runs$method == "r-at", ]
   expect_identical(row$changes, boundary_motion(fit)$changes)
-  expect_equal(row$robust_risk, risk_linear(fit, eps = 1.6))
+  expect_equal(row$robust_risk, linear_risk(fit, eps = 1.6))
   expect_identical(row$learning_rate, 1)
 })
 

@@ -33,7 +33,7 @@ test_that("printing names the parameters and passes the data through", {
 })
 
 test_that("bad parameters are named", {
-  expect_error(three_clusters(0), "`n` must be one whole number, 1 or more")
+  expect_error(three_clusters(0), "`n` must be one whole number, at least 1")
   expect_error(three_clusters(5, p = 1), "`p` must be one number in \\(0, 1\\)")
   expect_error(three_clusters(5, sigma = "a"), "`sigma`.*\n.*character")
   expect_error(three_clusters(5, m = NA), "`m`")

@@ -25,11 +25,11 @@ test_that("R and Python give the same sensible points to 1e-8", {
   f <- linear_classifier(c(1.5, 0.6), -0.2)
   for (norm in c(2, Inf)) for (case in list(c(0.8, 1, 0.6), c(0.8, 4, 0.15), c(0.55, 7, 0.11))) {
     theirs <- python_step(x, data$y, f, 0.6, case[1], case[2], case[3], norm)
-    ours <- sensible_step(x, data$y, f, 0.6, case[1], case[2], case[3], "revert", norm = norm)
+    ours <- sensible_examples(x, data$y, f, 0.6, case[1], case[2], case[3], "revert", norm = norm)
     expect_setequal(ours$stage, c("A", "B", "C"))
     expect_lt(max(abs(as_points(ours) - theirs)), 1e-8)
     # Projection differs in stage B, and there only.
-    projected <- sensible_step(x, data$y, f, 0.6, case[1], case[2], case[3], norm = norm)
+    projected <- sensible_examples(x, data$y, f, 0.6, case[1], case[2], case[3], norm = norm)
     apart <- apply(abs(as_points(projected) - theirs), 1, max) > 1e-8
     expect_true(any(apart) && all(projected$stage[apart] == "B"))
   }

@@ -24,5 +24,5 @@ test_that("bad counts and levels are refused", {
   expect_error(wilson_interval(3, 2), "0 <= k <= n")
   expect_error(wilson_interval(0, 0), "n >= 1")
   expect_error(wilson_interval(NA, 2), "numbers")
-  expect_error(wilson_interval(1, 2, level = 95), "between 0 and 1")
+  expect_error(wilson_interval(1, 2, level = 95), "greater than 0 and less than 1")
 })

@@ -35,21 +35,21 @@
 #' @examples
 #' f <- linear_classifier(c(2, 0))
 #' x <- rbind(c(0.5, 0), c(2, 0), c(4, 0))
-#' sensible_step(x, y = c(1, 1, 1), f, eps = 1, c = 0.9)
+#' sensible_examples(x, y = c(1, 1, 1), f, eps = 1, c = 0.9)
 #' @export
-sensible_step <- function(x, y, classifier, eps, c, K = 1, step_size = eps / K,
+sensible_examples <- function(x, y, classifier, eps, c, K = 1, step_size = eps / K,
                           boundary = c("project", "revert"),
                           misclassified = c("stay", "move"), norm = 2) {
   x <- as_points(x)
   y <- as_labels(y, nrow(x))
-  assert_linear(classifier)
-  eps <- assert_number(eps, "eps", 0, open_upper = TRUE)
-  c <- assert_number(c, "c", 0, 1)
-  K <- assert_count(K, "K")
-  step_size <- assert_number(step_size, "step_size", 0, open_upper = TRUE)
-  boundary <- assert_choice(boundary, "boundary", c("project", "revert"))
-  norm <- assert_norm(norm)
-  misclassified <- assert_choice(misclassified, "misclassified", c("stay", "move"))
+  check_class(classifier, "linear_classifier", "linear_classifier")
+  eps <- check_number(eps, min = 0)
+  c <- check_number(c, min = 0, max = 1)
+  K <- check_count(K)
+  step_size <- check_number(step_size, min = 0)
+  boundary <- check_choice(boundary, c("project", "revert"))
+  norm <- check_norm(norm)
+  misclassified <- check_choice(misclassified, c("stay", "move"))
   limit <- stats::qlogis(c)
   still <- if (misclassified == "stay") max(0, limit) else limit
   margin <- y * linear_score(classifier, x)

@@ -5,7 +5,7 @@ test_that("both boundary rules equal Algorithm 2 or Definition 3, a point at a t
     K <- case[1]
     step <- case[2]
     eps <- 0.6
-    revert <- sensible_step(data, data$y, f, eps, case[3], K, step, "revert")
+    revert <- sensible_examples(data, data$y, f, eps, case[3], K, step, "revert")
     x <- as_points(data)
     literal <- t(vapply(seq_len(80), function(i) {
       literal_algorithm_2(x[i, ], data$y[i], f, eps, case[3], K, step)
@@ -19,7 +19,7 @@ test_that("the projected example is the worst point of the closed set of Definit
   f <- linear_classifier(c(1.5, 0.6), -0.2)
   angle <- seq(0, 2 * pi, length.out = 361)
   for (norm in c(2, Inf)) for (c in c(0.3, 0.8)) {
-    step <- sensible_step(data, data$y, f, 0.6, c, misclassified = "move", norm = norm)
+    step <- sensible_examples(data, data$y, f, 0.6, c, misclassified = "move", norm = norm)
     for (i in seq_len(40)) {
       x <- c(data$x1[i], data$x2[i])
       unit <- cbind(cos(angle), sin(angle))
@@ -36,21 +36,21 @@ test_that("the projected example is the worst point of the closed set of Definit
 test_that("stages and limits", {
   f <- linear_classifier(c(2, 0))
   x <- rbind(c(-1, 0), c(0.5, 0), c(1.5, 0), c(4, 0))
-  step <- sensible_step(x, rep(1, 4), f, 1, 0.9)
+  step <- sensible_examples(x, rep(1, 4), f, 1, 0.9)
   expect_identical(as.character(step$stage), c("A", "A", "B", "C"))
   expect_equal(step$moved, c(0, 0, 1.5 - qlogis(0.9) / 2, 1))
   expect_equal(predict(f, step, "prob")[3], 0.9)
-  expect_identical(sensible_step(x, rep(1, 4), f, 1, 1)$moved, numeric(4))
-  expect_identical(sensible_step(x, rep(1, 4), f, 1, 0)$moved, c(0, 1, 1, 1))
-  expect_identical(sensible_step(x, rep(1, 4), f, 1, 0, misclassified = "move")$moved, rep(1, 4))
-  expect_identical(sensible_step(x, rep(1, 4), linear_classifier(c(0, 0), 1), 1, 0.5)$moved, numeric(4))
+  expect_identical(sensible_examples(x, rep(1, 4), f, 1, 1)$moved, numeric(4))
+  expect_identical(sensible_examples(x, rep(1, 4), f, 1, 0)$moved, c(0, 1, 1, 1))
+  expect_identical(sensible_examples(x, rep(1, 4), f, 1, 0, misclassified = "move")$moved, rep(1, 4))
+  expect_identical(sensible_examples(x, rep(1, 4), linear_classifier(c(0, 0), 1), 1, 0.5)$moved, numeric(4))
 })
 
 test_that("bad input is named", {
   f <- vertical_line()
-  expect_error(sensible_step(c(0, 0), 0, f, 1, 0.9), "-1 or \\+1")
-  expect_error(sensible_step(c(0, 0), 1, f, 1, 1.2), "`c`")
-  expect_error(sensible_step(c(0, 0), 1, f, 1, 0.9, K = 0), "`K`")
-  expect_error(sensible_step(c(0, 0), 1, f, 1, 0.9, boundary = "noise"), "project.*revert")
-  expect_error(sensible_step(c(0, 0), 1, "f", 1, 0.9), "linear_classifier")
+  expect_error(sensible_examples(c(0, 0), 0, f, 1, 0.9), "-1 or \\+1")
+  expect_error(sensible_examples(c(0, 0), 1, f, 1, 1.2), "`c`")
+  expect_error(sensible_examples(c(0, 0), 1, f, 1, 0.9, K = 0), "`K`")
+  expect_error(sensible_examples(c(0, 0), 1, f, 1, 0.9, boundary = "noise"), "project.*revert")
+  expect_error(sensible_examples(c(0, 0), 1, "f", 1, 0.9), "linear_classifier")
 })
