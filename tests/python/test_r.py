@@ -136,7 +136,7 @@ def test_a_study_is_a_frame(in_r):
 
 
 def test_errors_of_r_keep_their_words(in_r):
-    with pytest.raises(ValueError, match=r"`p` must be one number in \(0, 1\)"):
+    with pytest.raises(ValueError, match=r"`p` must be one number, greater than 0"):
         r.three_clusters(10, p=2.0)
     with pytest.raises(ValueError, match="shape"):
         r.sensible_examples([1.0, 2.0], [1], [1, 0], 0, eps=1, c=0.9)

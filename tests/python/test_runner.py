@@ -8,7 +8,7 @@ import torch
 from defences import Blocked
 from networks import CountRows, linear_network
 from sense import attacks
-from sense.evaluation import suite as module
+from sense.evaluation import runner as module
 from sense.evaluation.runner import (
     NATURAL,
     Attack,
