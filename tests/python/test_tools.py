@@ -54,3 +54,55 @@ def test_compare_methods_makes_its_table_and_does_not_repeat_itself(tmp_path):
     again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "$ python" not in again.stdout
     assert table in again.stdout
+
+
+def fake_seed_run(folder, method, seed, finished=True, correct=3):
+    where = {name: "x" for name in ("command", "commit", "time", "torch", "python", "machine")}
+    run = folder / f"{method}-{seed}"
+    run.mkdir(parents=True)
+    accuracy = {"k": correct, "n": 4, "lower": 0.3, "upper": 0.9}
+    training = {"model": "capacity-3", "method": method, "seed": seed}
+    evaluation = {
+        "target": {"weights_sha256": f"{method}{seed}"},
+        "data": {"name": "mnist-sample", "n": 4},
+        "attacks": {"natural": {"label": "natural", "attacked": 0, "seconds": seed}},
+        "options": {"eps": 0.3},
+        "accuracy": {"natural": accuracy},
+        "finished": finished,
+        "provenance": {**where, "threads": 1},
+    }
+    (run / "config.json").write_text(
+        json.dumps({"config": training, "provenance": {**where, "threads": 1}})
+    )
+    (run / "evaluation.json").write_text(json.dumps(evaluation))
+
+
+def store_demo_seeds(folder, out):
+    command = [sys.executable, ROOT / "tools/store-demo-seeds", folder, "--out", out]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_store_demo_seeds_keeps_the_seeds_that_every_method_has_finished(tmp_path):
+    for seed in (1, 2, 10):
+        for method in ("nt", "r-at", "sense"):
+            unfinished = seed == 10 and method == "sense"
+            fake_seed_run(tmp_path / "runs", method, seed, not unfinished)
+    done = store_demo_seeds(tmp_path / "runs", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "seed 10 left out" in done.stdout
+    table = (tmp_path / "mnist-demo-seeds.csv").read_text().splitlines()
+    assert table[:2] == ["method,seed,attack,k,n,lower,upper", "nt,1,natural,3,4,0.300000,0.900000"]
+    assert [line.split(",")[:2] for line in table[1:]] == [
+        [method, seed] for method in ("nt", "r-at", "sense") for seed in "12"
+    ]
+    stored = json.loads((tmp_path / "mnist-demo-seeds.json").read_text())
+    assert stored["data"] == {"name": "mnist-sample", "n": 4}
+    assert [run["weights_sha256"] for run in stored["runs"][:2]] == ["nt1", "nt2"]
+    assert stored["runs"][0]["training"]["threads"] == 1
+
+
+def test_store_demo_seeds_refuses_a_folder_without_a_complete_seed(tmp_path):
+    fake_seed_run(tmp_path / "runs", "sense", 1)
+    done = store_demo_seeds(tmp_path / "runs", tmp_path)
+    assert done.returncode == 2
+    assert "no seed with a finished evaluation of every method" in done.stderr
