@@ -1,22 +1,20 @@
-#' How a run is carried out
+#' Where and how a run is computed
 #'
-#' What does not change the method: where the run is kept, on what it runs, and
-#' how much it tells. Only what is given here is passed on to Python; the
-#' defaults are Python's.
+#' Options of [train_sense()] that do not belong to the method: the folder of the run, the device, the
+#' seed and the output. Options that are not given have the defaults of `python -m sense.train`.
 #'
-#' @param out Folder for the run, new; a temporary one unless given. It holds
-#'   the options, the metrics of each epoch, a checkpoint and the weights, in
-#'   the form that `python -m sense.evaluate` reads.
-#' @param resume Folder of a run to resume, with the options it
-#'   has. Images that were given as arrays have to be given again.
-#' @param device `"auto"` (a GPU if there is one), `"cpu"`, `"cuda"` ...
-#' @param threads Number of processor threads.
-#' @param seed Seed of the initial weights, of the order of the images and of
-#'   random starts, a whole number >= 0.
-#' @param monitor Number of training images on which accuracy is taken each epoch,
-#'   where none are held out for validation.
-#' @param quiet `TRUE` for no line an epoch.
-#' @return An object of class `sense_control`; printing shows what was set.
+#' @param out New folder for the run. It receives the options, the metrics of each epoch, a checkpoint
+#'   and the weights, which `python -m sense.evaluate` reads too. Default: a temporary folder.
+#' @param resume Folder of a run to resume, with the options that it has. Images that were given as
+#'   arrays must be given again.
+#' @param device `"auto"` (default: a GPU if there is one), `"cpu"`, `"cuda"` and others of torch.
+#' @param threads Number of CPU threads. Default: all cores.
+#' @param seed Seed of the initial weights, the order of the images and random starts: a whole number
+#'   of at least 0. Default: 1.
+#' @param monitor Number of training images on which accuracy is measured after each epoch, if no
+#'   images are held out for validation. Default: 256.
+#' @param quiet `TRUE` prints no progress. Default: one line per epoch.
+#' @return An object of class `sense_control`. Printing it shows the options that were set.
 #' @examples
 #' sense_control(threads = 2, seed = 7)
 #' @export
@@ -25,7 +23,7 @@ sense_control <- function(out = NULL, resume = NULL, device = NULL, threads = NU
   check_path(out)
   check_path(resume)
   if (!is.null(out) && !is.null(resume)) {
-    cli::cli_abort("Give {.arg out} for a new run or {.arg resume} for an old one, not both.")
+    cli::cli_abort("Give {.arg out} for a new run or {.arg resume} for one to resume, not both.")
   }
   device <- check_string(device, allow_null = TRUE)
   quiet <- check_flag(quiet)

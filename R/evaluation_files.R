@@ -78,7 +78,7 @@ judgement_table <- function(judgement) {
   data.frame(
     check = column("check", ""), verdict = column("verdict", ""),
     value = numbers(judgement$checks, "value"), threshold = numbers(judgement$checks, "threshold"),
-    text = r_words(column("text", ""))
+    text = translate_message(column("text", ""))
   )
 }
 

@@ -147,7 +147,7 @@ call_python <- function(task, arguments, call = parent.frame()) {
   bridge <- sense_bridge(call)
   answer <- bridge$answer(task, arguments)
   if (!is.null(answer$refused)) {
-    text <- r_words(answer$refused)
+    text <- translate_message(answer$refused, training = task == "train")
     cli::cli_abort("{text}", call = call, class = "sense_python_error")
   }
   if (isTRUE(answer$interrupted)) pass_interrupt()

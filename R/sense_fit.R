@@ -146,8 +146,8 @@ describe_method <- function(config) {
     trades = sprintf("TRADES, beta = %g, %s", config$beta, ball),
     mart = sprintf("MART, beta = %g, %s", config$beta, ball),
     mma = sprintf(
-      "max-margin adversarial training (MMA), d_max = %g, K = %d",
-      config$d_max %||% (1.5 * config$eps), config$steps
+      "max-margin adversarial training (MMA),%s K = %d",
+      if (is.null(config$d_max)) "" else sprintf(" d_max = %g,", config$d_max), config$steps
     ),
     iaat = paste0("instance adaptive adversarial training (IAAT), ", ball),
     config$method

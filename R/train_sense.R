@@ -1,58 +1,81 @@
-#' Train an image classifier that is robust where that is sensible
+#' Train a robust image classifier
 #'
-#' Trains a network by sensible adversarial training (SENSE-AT, Algorithms 1 and
-#' 2 of Kim and Wang), by natural training (NT), or by one of the adversarial
-#' methods that their paper compares. It runs in the same engine, with the same defaults, as
-#' `python -m sense.train`: only what is given here is passed on.
+#' Trains a network by sensible adversarial training (SENSE-AT, Algorithms 1 and 2 of Kim and Wang),
+#' by natural training (NT), or by one of the adversarial methods that their paper compares. The
+#' training is that of `python -m sense.train`, with the same options and the same defaults.
 #'
-#' With no arguments at all it trains SENSE-AT on a sample of MNIST that ships
-#' with the package, in some minutes on two cores. Ctrl-C stops it after the
-#' present step and leaves a checkpoint, which
-#' `train_sense(control = sense_control(resume = folder))` resumes. There
-#' `data_dir`, `device`, `threads` and more `epochs` may be given anew, and no
-#' other option.
+#' Without arguments it trains SENSE-AT on a sample of MNIST that is part of the package, which takes
+#' some minutes on two cores. Ctrl-C stops the training after the present step and saves a checkpoint.
+#' `train_sense(control = sense_control(resume = folder))` resumes it; only `data_dir`, `device`,
+#' `threads`, `monitor` and a larger number of `epochs` may be given then.
 #'
-#' @param data `"mnist-sample"` (10,000 training and 2,000 test images of MNIST,
-#'   which ship with the package), `"mnist"` (all of it) or `"cifar10"` (its
-#'   binary version); these two are downloaded once into the cache directory
-#'   [tools::R_user_dir()], or read from the folder `data_dir`. Left out where images are given as `x`.
-#' @param method `"sense"`; `"nt"`; `"r-at"` (Madry et al.), `"trades"`, `"mart"`,
-#'   `"mma"` or `"iaat"`, each as its authors' code has it; or `"sense-trades"`,
-#'   the variant with the loss of TRADES.
-#' @param model `"small-cnn"`, the network of the paper's section 5.2.1, or
-#'   `"capacity-1"`, `"capacity-2"`, ..., its sequence of growing networks. For
-#'   colour images `"cifar-cnn-1"`, `"cifar-cnn-2"`, `"resnet20"` (32, 44, 56),
-#'   `"wrn-34-10"`. Or `"module:factory"`, a Python function that makes a
-#'   network, in a module that Python can import. A run whose network is such a function is
-#'   resumed only where `model` names it again, since its code runs with your rights.
-#' @param c Lowest probability of the true class that a moved image may have,
-#'   from 0 to 1. The paper recommends 0.5 or more.
-#' @param eps Radius of the ball of perturbations, in pixels of 0 to 1.
-#' @param epochs Number of epochs.
-#' @param ... Further options of the engine by name, as
-#'   `python -m sense.train --help` lists them, with `_` for `-`: `step_size`,
-#'   `steps`, `norm` (`Inf`, 2 or 1), `random_start`, `boundary`, `warmup`,
-#'   `beta` (TRADES, MART), `d_max` (MMA), `gamma` (IAAT), `pretrain`,
-#'   `batch_size`, `optimizer`, `lr`, `schedule`, `augment`, `data_dir` ...
-#' @param x Training images: an array n x height x width (x channels), or a
-#'   matrix with a row for each square grey image, its pixels row by row.
-#'   Pixels are numbers from 0 to 1, or of integer type from 0 to 255.
-#' @param y Their classes: a factor, or what [factor()] makes one of.
-#' @param x_test,y_test Test images and classes, of the same form. Training does
-#'   not look at them. Without them a sixth of `x`, drawn with the seed and of
-#'   each class the same part, is held out for validation (`validation = ` says
-#'   how many), and `fit$validation` says which; evaluate on images of your own.
-#' @param recipe Named set of options to start from: `"mnist-demo"`;
-#'   `"cifar10-demo"`; the paper's `"mnist"` (500 epochs), `"cifar10-cnn"`,
-#'   `"cifar10-resnet"`, `"cifar10-wrn-34-10"`; or another method's authors', such
-#'   as `"trades-cifar10"`.
-#' @param control [sense_control()]: where the run is kept, on what it runs, its
-#'   seed.
-#' @return A [sense_fit] object, plain R data that [saveRDS()] keeps.
-#' @seealso [install_sense()] makes the Python environment, once.
+#' Some options belong to [sense_control()]: `out`, `resume`, `device`, `threads`, `seed`, `monitor` and
+#' `quiet`, which say where and how a run is computed. All others are arguments of `train_sense()`.
+#'
+#' @section Defaults:
+#' An option that is not given has the value of the recipe. Without `recipe` that is `"mnist-demo"`;
+#' for CIFAR10 and other colour images it is `"cifar10-demo"`, with all training images.
+#'
+#' | option | `"mnist-demo"` | `"cifar10-demo"` | `"mnist"` (the paper) |
+#' |---|---|---|---|
+#' | `model` | capacity-3 | cifar-cnn-2 | small-cnn |
+#' | `train_size` | all | 10000 | all |
+#' | `augment` | none | none | none |
+#' | `c` | 0.7 | 0.5 | 0.7 |
+#' | `norm` | inf | inf | inf |
+#' | `eps` | 0.3 | 8/255 | 0.3 |
+#' | `step_size` | 0.05 | 2/255 | 0.05 |
+#' | `steps` | 10 | 10 | 10 |
+#' | `boundary` | revert | revert | revert |
+#' | `pretrain` | 1 | 4 | 10 |
+#' | `epochs` | 12 | 12 | 500 |
+#' | `batch_size` | 128 | 64 | 128 |
+#' | `optimizer` | sgd | sgd | sgd |
+#' | `momentum` | 0.9 | 0.9 | 0.9 |
+#' | `lr` | 0.03 | 0.03 | 0.01 |
+#' | `schedule` | one-cycle | one-cycle | constant |
+#' | `weight_decay` | 0 | 0.0002 | 0 |
+#' | `seed` | 1 | 1 | 1 |
+#'
+#' `python -m sense.train RECIPE --help` prints all options, with the defaults of that recipe. All
+#' options of a trained network are in `fit$config`, and `summary(fit)` prints them.
+#'
+#' @param data `"mnist-sample"` (10,000 training and 2,000 test images of MNIST, part of the package),
+#'   `"mnist"` (all of it) or `"cifar10"` (its binary version). The last two are downloaded once into
+#'   the cache directory [tools::R_user_dir()], or read from the folder `data_dir`. Default:
+#'   `"mnist-sample"`. Leave it out if you give images as `x`.
+#' @param method `"sense"` (default); `"nt"`; `"r-at"` (Madry et al.), `"trades"`, `"mart"`, `"mma"` or
+#'   `"iaat"`, as in their authors' code; or `"sense-trades"`, the variant with the loss of TRADES.
+#' @param model Network: `"small-cnn"`, that of the paper's section 5.2.1, or `"capacity-1"`,
+#'   `"capacity-2"`, ..., its sequence of growing networks; for colour images `"cifar-cnn-1"`,
+#'   `"cifar-cnn-2"`, `"resnet20"` (32, 44, 56) and `"wrn-34-10"`. Or `"module:factory"`, a function
+#'   that returns a network, in a module that Python can import. A run of such a network is resumed
+#'   only if `model` is given again, since its code runs with your rights.
+#' @param c Lowest probability of the true class that an attacked image may have, from 0 to 1. The
+#'   paper recommends 0.5 or more.
+#' @param eps Radius of the ball of perturbations, with pixels from 0 to 1. A number such as `8 / 255`,
+#'   or a string such as `"8/255"`.
+#' @param epochs Number of epochs of the method, after the `pretrain` epochs of natural training.
+#' @param ... Further options by name, as `python -m sense.train --help` lists them, with `_` in place
+#'   of `-`: those of the table above, `random_start`, `warmup`, `beta` (TRADES, MART), `d_max` (MMA),
+#'   `gamma` (IAAT), `validation`, `keep`, `data_dir` and others. `norm` is `Inf`, 2 or 1.
+#' @param x Training images: an array n x height x width (x channels), or a matrix with a row for each
+#'   square greyscale image, its pixels row by row. Pixels are numbers from 0 to 1, or integers from 0
+#'   to 255.
+#' @param y Classes of the training images: a factor, or a vector that [factor()] accepts.
+#' @param x_test,y_test Test images and their classes, in the same form. Training does not use them.
+#'   Without them one sixth of `x` is held out for validation: drawn with the seed, the same share of
+#'   each class. `validation` sets another number, and `fit$validation` has the positions of these
+#'   images. Evaluate the network on images that it has not seen.
+#' @param recipe Named set of options to start from: `"mnist-demo"`, `"mnist-fast"` and
+#'   `"cifar10-demo"`; the paper's `"mnist"` (500 epochs), `"cifar10-cnn"`, `"cifar10-resnet"` and
+#'   `"cifar10-wrn-34-10"`; or that of another method's authors, such as `"trades-cifar10"`.
+#' @param control [sense_control()]: folder, device and seed of the run.
+#' @return A [sense_fit], plain R data that [saveRDS()] keeps.
+#' @seealso [install_sense()] makes the Python environment, [evaluate_sense()] attacks the network.
 #' @examples
 #' if (sense_available()) {
-#'   # A tiny network on few images; train_sense() alone takes some minutes.
+#'   # A small network on few images; train_sense() alone takes some minutes.
 #'   fit <- train_sense(
 #'     model = "capacity-1", train_size = 200, epochs = 1, control = sense_control(threads = 1)
 #'   )
@@ -62,7 +85,7 @@
 #' \dontrun{
 #' train_sense()
 #' train_sense(method = "r-at", epochs = 2, control = sense_control(threads = 2))
-#' train_sense("cifar10", method = "trades", model = "resnet20", recipe = "cifar10-resnet")
+#' train_sense("cifar10", "trades", "resnet20", eps = "8/255", recipe = "cifar10-resnet")
 #' train_sense(control = sense_control(resume = "runs/sense"), epochs = 20)
 #' }
 #' @export
@@ -73,7 +96,7 @@ train_sense <- function(data = "mnist-sample", method = "sense", model = NULL,
   if (!missing(data) && is.array(data) && is.null(x)) {
     x <- data
   } else if (!missing(data) && !is.null(x)) {
-    cli::cli_abort("Give either {.arg data}, a name, or images as {.arg x}, not both.")
+    cli::cli_abort("Give either {.arg data}, the name of a data set, or images as {.arg x}, not both.")
   }
   check_class(control, "sense_control", "sense_control")
   recipe <- check_string(recipe, allow_null = TRUE)
@@ -84,9 +107,10 @@ train_sense <- function(data = "mnist-sample", method = "sense", model = NULL,
     model = model, c = c, eps = eps, epochs = epochs
   ))
   options <- as_options(utils::modifyList(control$options, utils::modifyList(set, named_dots(...))))
-  again <- if (!is.null(control$resume)) options$model
-  if (!is.null(again)) options$model <- NULL
-  run_training(options, recipe, images, control, command = sys.call(), model = again)
+  # Resuming takes the stored options; `model` is then permission to run the network's code.
+  allowed_model <- if (!is.null(control$resume)) options$model
+  if (!is.null(allowed_model)) options$model <- NULL
+  run_training(options, recipe, images, control, command = sys.call(), model = allowed_model)
 }
 
 # The part that needs Python.
@@ -97,14 +121,14 @@ run_training <- function(options, recipe, images, control, command, model = NULL
   done <- call_python("train", list(
     options = options, base = recipe, out = path.expand(folder), images = images,
     resume = resume, cache_dir = tools::R_user_dir("sense", "cache"),
-    on_epoch = if (!control$quiet) function(line) message(r_words(line)),
+    on_epoch = if (!control$quiet) function(line) message(translate_message(line, training = TRUE)),
     command = paste(deparse(command), collapse = " "), model = model
   ), call)
   if (done$stopped) {
     cli::cli_abort(
       c(
         "Training was stopped before its end.",
-        i = "Go on: {.code train_sense(control = sense_control(resume = \"{folder}\"))}."
+        i = "To resume it: {.code train_sense(control = sense_control(resume = \"{folder}\"))}."
       ),
       call = call, class = "sense_stopped"
     )
@@ -122,7 +146,7 @@ named_dots <- function(..., call = parent.frame()) {
   drop_null(dots)
 }
 
-# R's numbers are fine as they are but for vectors, which Python wants as lists.
+# Vectors of several values become lists, which Python expects.
 as_options <- function(options, call = parent.frame()) {
   options <- drop_null(options)
   for (name in names(options)) check_option(options[[name]], name, call)
@@ -132,7 +156,7 @@ as_options <- function(options, call = parent.frame()) {
   })
 }
 
-# Numbers, words, TRUE or FALSE: what it may be else, Python says.
+# Numbers, strings, TRUE or FALSE; Python checks the rest.
 check_option <- function(value, name, call = parent.frame()) {
   plain <- is.null(dim(value)) && !is.object(value) && length(value) &&
     (is.character(value) || is.numeric(value) || is.logical(value))

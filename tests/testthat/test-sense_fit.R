@@ -65,7 +65,7 @@ test_that("each method is described with what is its own", {
   config <- list(norm = "inf", eps = 0.3, steps = 10L, c = 0.5, beta = 6, d_max = NULL)
   told <- function(...) sense:::describe_method(utils::modifyList(config, list(...)))
   expect_equal(told(method = "trades"), "TRADES, beta = 6, l-infinity eps = 0.3, K = 10")
-  expect_match(told(method = "mma"), "d_max = 0.45, K = 10")
+  expect_match(told(method = "mma"), "\\(MMA\\), K = 10")
   expect_match(told(method = "mma", d_max = 0.2), "d_max = 0.2")
   expect_match(told(method = "iaat", norm = "2"), "IAAT.*l2 eps")
 })

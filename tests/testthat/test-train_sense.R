@@ -156,10 +156,11 @@ test_that("a network of one's own comes from a Python module", {
   expect_error(train_sense(control = sense_control(resume = fit$folder)), "model = ")
 })
 
-test_that("boundary rules are options, and how near stage B ends is reported", {
+test_that("boundary rules are options, radii may be fractions, and the gap of stage B is reported", {
   skip_if_no_sense()
-  fit <- train_short(boundary = "bisect", c = 0.11)
+  fit <- train_short(boundary = "bisect", c = 0.11, eps = "76.5/255")
   expect_equal(fit$config$boundary, "bisect")
+  expect_equal(fit$config$eps, 0.3)
   expect_true("stage_b_gap" %in% names(fit$metrics))
 })
 

@@ -1,21 +1,22 @@
-# Python's messages name the options of the command line; here they become arguments of R. The one
-# place for that: errors and the stored words of an evaluation go through it.
+# Python's messages name options of the command line. Here they become arguments of R: in errors, in
+# progress lines and in the stored text of an evaluation. `training`: the message is of
+# `train_sense()`, where some options belong to `sense_control()`.
 
-r_words <- function(text) {
+translate_message <- function(text, training = FALSE) {
   for (i in seq_along(shell_words)) text <- gsub(names(shell_words)[i], shell_words[[i]], text, perl = TRUE)
   for (flag in shell_flags) {
     text <- gsub(sprintf("--%s(?![\\w-])( it\\b)?", flag), sprintf("`%s = TRUE`", flag), text, perl = TRUE)
     text <- gsub(sprintf("--no-%s(?![\\w-])", flag), sprintf("`%s = FALSE`", flag), text, perl = TRUE)
   }
   found <- gregexpr(option_pattern, text, perl = TRUE)
-  regmatches(text, found) <- lapply(regmatches(text, found), as_arguments)
+  regmatches(text, found) <- lapply(regmatches(text, found), as_arguments, training)
   text
 }
 
-# Options that need no value in the shell, with `_` as R has them.
+# Options that take no value in the shell.
 shell_flags <- c("overwrite", "cascade", "judge")
 
-# Commands, and advice for the shell beside R's own.
+# Commands, and advice that is for the shell alone.
 shell_words <- c(
   "--attacks pgd autoattack \\.\\.\\." = "`attacks = c(\"pgd\", \"autoattack\")`",
   ",? or in the shell --[\\w-]+ \\S+" = "",
@@ -28,18 +29,20 @@ shell_words <- c(
   "python -m sense\\.report" = "`sense_report()`"
 )
 
-# An option, and its value where it is a number, a choice or a word in capitals.
+# An option, and its value if that is a number, a choice or a word in capitals.
 option_pattern <- "(?<![\\w-])--[a-z][a-z0-9]*(-[a-z0-9]+)*( ([0-9][0-9./e-]*[0-9]|[0-9]|True|False|[A-Z]{3,}(:[A-Z]+)?)(?![\\w]))?"
 
-as_arguments <- function(options) {
+as_arguments <- function(options, training) {
   vapply(options, function(option) {
     parts <- strsplit(option, " ", fixed = TRUE)[[1]]
     name <- gsub("-", "_", sub("^--", "", parts[1]))
     value <- parts[-1]
-    if (!length(value)) {
-      return(sprintf("`%s`", name))
+    argument <- if (length(value)) {
+      sprintf("`%s = %s`", name, switch(value, True = "TRUE", False = "FALSE", value))
+    } else {
+      sprintf("`%s`", name)
     }
-    value <- switch(value, True = "TRUE", False = "FALSE", value)
-    sprintf("`%s = %s`", name, value)
+    in_control <- training && name %in% names(formals(sense_control))
+    if (in_control) paste(argument, "of `sense_control()`") else argument
   }, "", USE.NAMES = FALSE)
 }

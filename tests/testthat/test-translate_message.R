@@ -1,0 +1,51 @@
+translate_message <- sense:::translate_message
+shell_flags <- sense:::shell_flags
+
+test_that("messages name R's arguments", {
+  expect_equal(translate_message("fetch them and pass --data-dir DIR, or"), "fetch them and pass `data_dir = DIR`, or")
+  expect_equal(translate_message("such as --eps 0.3"), "such as `eps = 0.3`")
+  expect_equal(translate_message("lower --lr (now 1) or --eps (now 2)"), "lower `lr` (now 1) or `eps` (now 2)")
+  expect_equal(translate_message("x: --overwrite it, or choose another --out"), "x: `overwrite = TRUE`, or choose another `out`")
+  expect_equal(translate_message("with --cascade FGSM did not"), "with `cascade = TRUE` FGSM did not")
+  expect_equal(translate_message("not judged (--no-judge)"), "not judged (`judge = FALSE`)")
+  expect_equal(translate_message("go on with --resume runs/a."), "go on with `train_sense(control = sense_control(resume = \"runs/a\"))`.")
+  expect_equal(translate_message("python -m sense.evaluate runs/x first"), "`evaluate_sense(\"runs/x\")` first")
+  expect_equal(translate_message("on purpose: python -m sense.seal a/b, or seal_run() in R"), "on purpose: `seal_run(\"a/b\")`")
+  expect_equal(translate_message("say: model = \"a:b\", or in the shell --model a:b"), "say: model = \"a:b\"")
+  expect_equal(translate_message("a -- b, a--b and l-infinity stay"), "a -- b, a--b and l-infinity stay")
+  expect_equal(translate_message(c("--steps", "none")), c("`steps`", "none"))
+  expect_equal(
+    translate_message("choose another --out, --seed 3 or --lr 1", training = TRUE),
+    "choose another `out` of `sense_control()`, `seed = 3` of `sense_control()` or `lr = 1`"
+  )
+})
+
+test_that("every option of Python is named as R names it", {
+  skip_if_no_sense()
+  source <- sense:::python_source()
+  fields <- function(module, class) {
+    names(reticulate::import_from_path(module, source)[[class]]$`__dataclass_fields__`)
+  }
+  options <- c(fields("sense.config", "Config"), fields("sense.evaluation.settings", "Settings"))
+  expect_gt(length(options), 50)
+  for (name in c(options, "out", "data_dir")) {
+    said <- translate_message(sprintf("give --%s, or --%s 3", gsub("_", "-", name), gsub("_", "-", name)))
+    if (name %in% shell_flags) next
+    expect_equal(said, sprintf("give `%s`, or `%s = 3`", name, name))
+  }
+  # Those that need no value in the shell: all that are TRUE or FALSE in an evaluation.
+  settings <- reticulate::import_from_path("sense.evaluation.settings", source)$Settings()
+  flags <- Filter(function(name) is.logical(settings[[name]]), fields("sense.evaluation.settings", "Settings"))
+  expect_setequal(shell_flags, c(flags, "overwrite"))
+})
+
+test_that("the lines of an evaluation speak R as well", {
+  skip_if_no_sense()
+  run <- system.file("extdata", "mnist-demo", "sense", package = "sense")
+  told <- testthat::capture_messages(
+    evaluate_sense(run, "fgsm", n = 20, judge = FALSE, out = tempfile("evaluation-"))
+  )
+  expect_false(any(grepl("--", told, fixed = TRUE)))
+  expect_true(any(grepl("not judged (`judge = FALSE`)", told, fixed = TRUE)))
+  expect_true(any(grepl("`attacks = c(\"pgd\", \"autoattack\")`", told, fixed = TRUE)))
+})
