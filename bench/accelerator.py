@@ -1,15 +1,15 @@
-"""Time of a training step by precision, compiled code and compaction, on whatever device there is.
+"""Time of a training step by precision, with and without CUDA graphs.
 
-    python -m bench.accelerator                       ResNet-20 and WRN-34-10, a GPU
-    python -m bench.accelerator --quick               sizes for a processor
-    python -m bench.accelerator --models resnet20 --only bfloat16 compiled --out FOLDER
+    python -m bench.accelerator                       ResNet-20 and WRN-34-10, for a GPU
+    python -m bench.accelerator --quick               sizes for a CPU
+    python -m bench.accelerator --models resnet20 --only bfloat16 --out FOLDER
 
-Needs no data: the images are noisy copies of ten random pictures, on which a network is first
-trained naturally until it is sure of most, so that images of SENSE-AT are in several stages, which
-are told. Then rounds: each variant takes one whole step (attack, loss, gradient, update) on the
-same batch from the same weights, one variant after the other, in an order that turns; the first
-rounds, in which code is made, are left out. What a variant needs and the device lacks is named.
-Each network's results are a file of their own, written anew after each comparison.
+No data is needed: the images are noisy copies of ten random pictures. A network is first trained
+on them until it is confident on most, so that SENSE-AT has images in several stages; their numbers
+are reported. In each round every variant takes one whole step (attack, loss, gradient, update) on
+the same batch from the same weights; the order of the variants rotates. The first rounds, in which
+graphs are compiled, are not counted. A variant that the device does not support is left out and
+named. The results of each network are written to a file of their own after each comparison.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from sense.config.options import MethodName
 from sense.devices import choose_device, configure_backend, to_device
 from sense.methods import Batch, NaturalTraining, build_method
 from sense.models import build_model
-from sense.precision import Descent, prepare
+from sense.precision import prepare
 from sense.train import build_optimizer
 
 from .report import Comparison, Section
@@ -39,23 +39,14 @@ NEVER = 1000  # steps between compactions
 EAGER: dict[str, dict[str, Any]] = {
     "compact every step": {"compact_every": 1},
     "compact never": {"compact_every": NEVER},
-    "cudnn benchmark": {"cudnn_benchmark": True},
     "tf32": {"precision": "tf32"},
     "bfloat16": {"precision": "bfloat16"},
-    "float16": {"precision": "float16"},
 }
-COMPILED: dict[str, dict[str, Any]] = {
-    "cuda graphs": {"compile": "cuda-graphs", "compact_every": NEVER},
-    "cuda graphs, bfloat16": {
-        "compile": "cuda-graphs",
-        "compact_every": NEVER,
-        "precision": "bfloat16",
-    },
-    "compiled": {"compile": "default"},
-    "compiled, bfloat16": {"compile": "default", "precision": "bfloat16"},
+GRAPHS: dict[str, dict[str, Any]] = {
+    "cuda graphs": {"cuda_graphs": True},
+    "cuda graphs, bfloat16": {"cuda_graphs": True, "precision": "bfloat16"},
 }
-# Plain is float32, finished images left out before each third pass.
-VARIANTS = {"plain": {}, **EAGER, **COMPILED}
+VARIANTS = {"plain": {}, **EAGER, **GRAPHS}  # plain is float32
 METHODS: tuple[MethodName, ...] = ("r-at", "sense")
 OF_SENSE_ALONE = ("compact every step", "compact never")
 
@@ -72,19 +63,14 @@ class Variant:
     def __post_init__(self) -> None:
         self.tune()
         self.model = copy.deepcopy(self.trained).train()
-        self.called = prepare(self.model, self.config.precision, self.config.compile).train()
-        self.descent = Descent(
-            build_optimizer(self.config, self.model), self.config.precision, self.device
-        )
+        self.called = prepare(self.model, self.config.precision, self.config.cuda_graphs).train()
+        self.optimizer = build_optimizer(self.config, self.model)
         self.method = build_method(self.config)
         self.stages = ""
 
     def tune(self) -> None:
         configure_backend(
-            self.device,
-            precision=self.config.precision,
-            code=self.config.compile,
-            cudnn_benchmark=self.config.cudnn_benchmark,
+            self.device, precision=self.config.precision, cuda_graphs=self.config.cuda_graphs
         )
 
     def step(self) -> float:
@@ -95,8 +81,9 @@ class Variant:
         wait(self.device)
         began = time.perf_counter()
         step = self.method(self.called, batch, 1000)
-        self.descent.backward(step.loss)
-        self.descent.step()
+        self.optimizer.zero_grad()
+        step.loss.backward()
+        self.optimizer.step()
         wait(self.device)
         seconds = time.perf_counter() - began
         if step.stages is not None:
@@ -154,10 +141,9 @@ def options(method: MethodName) -> Config:
 def comparisons(
     name: str, arguments: argparse.Namespace, device: torch.device
 ) -> Iterator[Comparison]:
-    """Of each method, the variants beside the plain one: those that are not compiled, and those
-    that are."""
+    """The variants of each method beside the plain one, without CUDA graphs and with them."""
     network = sure_network(name, arguments.size, arguments.batch, device)
-    for group, changes in (("", EAGER), (", compiled code", COMPILED)):
+    for group, changes in (("", EAGER), (", CUDA graphs", GRAPHS)):
         for method in METHODS:
             asked = {
                 variant: change

@@ -48,28 +48,25 @@ def to_device(model: nn.Module, device: torch.device) -> nn.Module:
 
 
 def configure_backend(
-    device: torch.device, *, precision: str | None, code: str, cudnn_benchmark: bool
+    device: torch.device, *, precision: str | None, cuda_graphs: bool = False
 ) -> None:
-    """Set what torch knows for the whole process: TF32, also where no precision is asked for, and
-    the choice of convolution algorithms.
+    """Set TF32 for the whole process: on for the precisions tf32 and None (the default).
 
-    Raises ValueError, before anything is computed, for what the device does not have.
+    Raises InputError for an option that needs a CUDA device where the device is another.
     """
-    for option, asked in (
+    for option, is_set in (
         ("precision tf32", precision == "tf32"),
-        ("compile cuda-graphs", code == "cuda-graphs"),
-        ("cudnn_benchmark", cudnn_benchmark),
+        ("cuda_graphs", cuda_graphs),
     ):
-        if asked and device.type != "cuda":
+        if is_set and device.type != "cuda":
             raise InputError(f"{option} needs a device of type cuda, got {device.type}")
     if device.type == "cuda":
         format = "tf32" if precision in ("tf32", None) else "ieee"
         torch.backends.cuda.matmul.fp32_precision = format
         torch.backends.cudnn.conv.fp32_precision = format  # type: ignore[attr-defined]
-        torch.backends.cudnn.benchmark = cudnn_benchmark
 
 
 def to_device_for_evaluation(model: nn.Module, device: torch.device) -> nn.Module:
     """The model on the device in evaluation mode, and from here on float32 without TF32."""
-    configure_backend(device, precision="float32", code="none", cudnn_benchmark=False)
+    configure_backend(device, precision="float32")
     return to_device(model, device).eval()

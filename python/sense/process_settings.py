@@ -23,12 +23,11 @@ _keeping = 0
 
 @contextmanager
 def restored_settings() -> Iterator[None]:
-    """Inside, the number of threads, TF32, cuDNN's benchmark, the limit of torch.compile and
-    torch's random numbers may be set; outside all is as it was."""
+    """Inside, the number of threads, TF32, the recompile limit of torch.compile and torch's
+    random numbers may be set; outside all is as it was."""
     threads, limit = torch.get_num_threads(), _recompile_limit()
     matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn.conv  # type: ignore[attr-defined]
     formats = matmul.fp32_precision, convolution.fp32_precision
-    benchmark = torch.backends.cudnn.benchmark
     try:
         with preserved_random_state():
             yield
@@ -37,7 +36,6 @@ def restored_settings() -> Iterator[None]:
         if _recompile_limit() != limit:
             torch.compiler.config.recompile_limit = limit
         matmul.fp32_precision, convolution.fp32_precision = formats
-        torch.backends.cudnn.benchmark = benchmark
 
 
 @contextmanager

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from .distributed import Processes
 from .errors import InputError
 from .methods import Method, Remembering
 from .monitor import Best
-from .precision import Descent
 from .progress import Progress
 
 # What torch, or Python, raises for content of another form.
@@ -34,7 +34,7 @@ _MISFITS = (
 def restore(
     state: dict[str, Any],
     model: nn.Module,
-    descent: Descent,
+    optimizer: Optimizer,
     method: Method,
     ranks: Processes,
     run: Path,
@@ -44,7 +44,7 @@ def restore(
     try:
         check_alike("model", state["model"], model.state_dict())
         model.load_state_dict(state["model"])
-        _restore_descent(state, descent)
+        _restore_optimizer(state["optimizer"], optimizer)
         if isinstance(method, Remembering):
             check_alike("method", state["method"], method.state_dict())
             method.load_state_dict(state["method"])
@@ -106,17 +106,17 @@ def progress_from(plain: Any) -> Progress:
     return progress
 
 
-def _restore_descent(state: dict[str, Any], descent: Descent) -> None:
+def _restore_optimizer(state: dict[str, Any], optimizer: Optimizer) -> None:
     """The optimizer's options stay those of the run's config."""
     groups = [
         {name: value for name, value in group.items() if name not in ("params", "lr")}
-        for group in descent.optimizer.param_groups
+        for group in optimizer.param_groups
     ]
-    descent.load_state_dict(state)
-    for group, before in zip(descent.optimizer.param_groups, groups, strict=True):
+    optimizer.load_state_dict(state)
+    for group, before in zip(optimizer.param_groups, groups, strict=True):
         if {name: group.get(name) for name in before} != before:
             raise InputError("its optimizer has other options")
-    for parameter, kept in descent.optimizer.state.items():
+    for parameter, kept in optimizer.state.items():
         for name, value in kept.items():
             scalar = isinstance(value, Tensor) and value.dim() == 0 and name == "step"
             if (

@@ -26,6 +26,7 @@ from . import __version__
 from .checkpoint import WEIGHTS, load_weights
 from .config import Config
 from .config.options import runtime_options
+from .config.stored import not_supported
 from .data import ImageData, load_data, load_tests
 from .description import parse_description
 from .errors import InputError, MissingFileError
@@ -79,6 +80,11 @@ def resume_run(run: RunFolder, config: Config, data: ImageData) -> None:
     read_run(folder)  # a folder that is no run is told before it is locked
     run.lock()
     begun, description = read_run(folder)
+    if option := not_supported(description["config"]):
+        raise InputError(
+            f"the run in {folder} cannot be resumed: it was trained with {option}, which is no "
+            "longer supported. It can be evaluated; to train further, begin a new run"
+        )
     before, now = begun.to_plain(), config.to_plain()
     changed = {name for name in before if before[name] != now[name]}
     other = changed - set(runtime_options()) - check_longer(folder, begun, config)

@@ -46,7 +46,7 @@ from .networks import (
     saved_form,
     without_compiler,
 )
-from .precision import Descent, prepare
+from .precision import prepare
 from .process_settings import restored_settings
 from .progress import Progress, Tally, epoch_line
 from .resume import restore
@@ -145,10 +145,7 @@ def _fit(
     device = ranks.each(lambda: ranks.device(config.device))
     ranks.each(
         lambda: configure_backend(
-            device,
-            precision=config.precision,
-            code=config.compile,
-            cudnn_benchmark=config.cudnn_benchmark,
+            device, precision=config.precision, cuda_graphs=config.cuda_graphs
         )
     )
     images = ranks.each(lambda: data or load_data(config.dataset, config.data_dir))
@@ -177,13 +174,15 @@ def _fit(
     ranks.each(lambda: check_start(model, loader, config, n, len(images.classes)))
     ranks.start_alike(model, config.seed, device)
     gives_logits = as_logits(model, loader.take(FIRST)[0])
-    called = prepare(gives_logits, config.precision, config.compile).train()
-    descent = Descent(build_optimizer(config, model), config.precision, device)
+    called = prepare(gives_logits, config.precision, config.cuda_graphs).train()
+    optimizer = build_optimizer(config, model)
     method, pretraining = build_method(config, n), NaturalTraining()
     progress = Progress()
     if resume and ranks.first(lambda: has_checkpoint(run.path)):  # else killed in its first epoch
         state = ranks.first(lambda: load_checkpoint(run.path))
-        progress = ranks.each(lambda: restore(state, model, descent, method, ranks, run.path, best))
+        progress = ranks.each(
+            lambda: restore(state, model, optimizer, method, ranks, run.path, best)
+        )
         if ranks.leads:
             publish(
                 run, model, progress, best
@@ -210,7 +209,7 @@ def _fit(
         for index in order[progress.step :]:
             began = time.perf_counter()
             position = progress.epoch + progress.step / len(order)
-            for group in descent.optimizer.param_groups:
+            for group in optimizer.param_groups:
                 group["lr"] = learning_rate(config, position)
             part = ranks.part(index)
             x, y = loader.take(part.index)
@@ -222,13 +221,13 @@ def _fit(
             if not math.isfinite(tally.loss):
                 check_finite_weights(model, after(config, position))  # of the update before
             check_finite(tally.loss / tally.images, config, position)
-            descent.backward(part.weight * step.loss)
+            optimizer.zero_grad()
+            (part.weight * step.loss).backward()
             ranks.join_gradients(model, part)
-            if device.type == "cpu" and config.precision != "float16":
-                # An accelerator would make Python wait; there the next loss shows it, and float16
-                # leaves out such gradients by itself.
+            if device.type == "cpu":
+                # On an accelerator this check would make Python wait; there the next loss shows it.
                 check_finite_gradients(model, after(config, position))
-            descent.step()
+            optimizer.step()
             progress.add(tally, time.perf_counter() - began)
             bar.update()
             bar.set_postfix(
@@ -237,7 +236,7 @@ def _fit(
             reason = ranks.agree(stop())
             if reason is not None and progress.step < len(order):
                 check_finite_weights(model, after(config, position))
-                save(run, model, descent, method, progress, ranks, best)
+                save(run, model, optimizer, method, progress, ranks, best)
                 raise TrainingStopped(run.path, reason)
         bar.close()
         check_finite_weights(model, after(config, progress.epoch + 1))
@@ -245,7 +244,7 @@ def _fit(
         line = {
             "epoch": progress.epoch + 1,
             "phase": "pretrain" if pretrain else "train",
-            "lr": descent.optimizer.param_groups[0]["lr"],
+            "lr": optimizer.param_groups[0]["lr"],
             "loss": progress.loss / progress.images,
             **monitor.look(gives_logits, config),
             **progress.stage_counts(),
@@ -257,7 +256,7 @@ def _fit(
             best.see(line, model, config.method)
             line["kept_epoch"] = best.epoch
         progress.end_epoch(line)
-        save(run, model, descent, method, progress, ranks, best)
+        save(run, model, optimizer, method, progress, ranks, best)
         if show:
             print(epoch_line(line, epochs), flush=True)
         if on_epoch is not None and ranks.leads:
@@ -323,7 +322,7 @@ def after(config: Config, position: float) -> str:
 def save(
     run: RunFolder,
     model: nn.Module,
-    descent: Descent,
+    optimizer: torch.optim.Optimizer,
     method: Method,
     progress: Progress,
     ranks: Processes,
@@ -334,7 +333,7 @@ def save(
         method.load_state_dict(merge(ranks.gather(method.state_dict())))
     state = {
         "model": model.state_dict(),
-        **descent.state_dict(),
+        "optimizer": optimizer.state_dict(),
         "method": method.state_dict() if isinstance(method, Remembering) else {},
         "progress": asdict(progress),
         "best": asdict(best) if best.weights else {},

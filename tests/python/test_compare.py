@@ -186,14 +186,17 @@ OTHERS = {
     "device": "cpu",
     "threads": 1,
     "precision": "bfloat16",
-    "compile": "default",
+    "cuda_graphs": True,
     "compact_every": 3,
-    "cudnn_benchmark": True,
     "validation": 5,
     "keep": "best",
     "monitor": 9,
 }
-NEEDED = {"rates": {"milestones": [3]}, "keep": {"validation": 9}}
+NEEDED = {
+    "rates": {"milestones": [3]},
+    "keep": {"validation": 9},
+    "cuda_graphs": {"method": "r-at"},
+}
 
 
 @pytest.mark.parametrize("option", OTHERS)
@@ -231,11 +234,28 @@ def test_every_option_is_in_the_table():
         "data_dir",
         "device",
         "threads",
-        "compile",
+        "cuda_graphs",
         "compact_every",
-        "cudnn_benchmark",
         "monitor",
     }
+
+
+def test_other_precisions_are_other_trainings(stored):
+    """One that is no longer supported included."""
+    half = [stored(name, FIRST, precision=name) for name in ("float16", "bfloat16")]
+    found = compare({folder.name: folder for folder in half})
+    assert found["apart"][0]["options"] == {"precision": ["float16", "bfloat16"]}
+
+
+def test_removed_and_newer_runtime_options_do_not_part_seeds(stored):
+    old = stored("old", FIRST, compile="default", cudnn_benchmark=True)
+    content = json.loads((old / EVALUATION).read_text())
+    content["target"]["runtime_options"] = ["threads", "compile", "cudnn_benchmark"]
+    (old / EVALUATION).write_text(json.dumps(content))
+    seal_folder(old)
+    found = compare({"old": old, "new": stored("new", SECOND, seed=2, cuda_graphs=False)})
+    assert found["seeds"]
+    assert found["apart"] == []
 
 
 def test_a_run_from_before_an_option_has_its_default(stored):

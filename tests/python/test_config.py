@@ -68,10 +68,9 @@ BAD = [
     ("gamma", "a", "a number"),
     ("radius_rate", 1.5, "from 0 to 1"),
     ("radius_max", -0.1, "0 or more"),
-    ("precision", "fp8", "one of float32, tf32, bfloat16, float16"),
-    ("compile", "max", "one of none, default, cuda-graphs"),
+    ("precision", "fp8", "one of float32, tf32, bfloat16"),
+    ("cuda_graphs", 2, "true or false"),
     ("compact_every", 0, "a whole number >= 1"),
-    ("cudnn_benchmark", 2, "true or false"),
     ("rates", (0.0,), "more than 0"),
 ]
 
@@ -105,8 +104,12 @@ def test_schedule_step_asks_for_milestones():
     [
         ({"rates": (0.1,), "milestones": (1, 2)}, r"as many as milestones \(2\), got 1"),
         (
-            {"compile": "cuda-graphs", "steps": 10, "compact_every": 11},
-            r"batches of one size: set compact_every to more than steps \+ 1, 11, got 11",
+            {"cuda_graphs": True, "method": "sense"},
+            "cuda_graphs cannot be used with sense, whose batch size changes",
+        ),
+        (
+            {"cuda_graphs": True, "method": "sense-trades"},
+            "cuda_graphs cannot be used with sense-trades",
         ),
         ({"method": "trades", "norm": "1"}, "norm must be inf or 2 with trades, got 1"),
         ({"method": "mma", "norm": "1"}, "norm must be inf or 2 with mma"),

@@ -35,12 +35,11 @@ def test_placing_a_model_changes_the_order_in_memory_alone():
     ("option", "name"),
     [
         ({"precision": "tf32"}, "precision tf32"),
-        ({"code": "cuda-graphs"}, "compile cuda-graphs"),
-        ({"cudnn_benchmark": True}, "cudnn_benchmark"),
+        ({"cuda_graphs": True}, "cuda_graphs"),
     ],
 )
 def test_what_only_cuda_has_is_refused_elsewhere(option, name):
-    plain = {"precision": "float32", "code": "none", "cudnn_benchmark": False}
+    plain = {"precision": "float32", "cuda_graphs": False}
     configure_backend(torch.device("cpu"), **plain)
     with pytest.raises(ValueError, match=f"{name} needs a device of type cuda, got cpu"):
         configure_backend(torch.device("cpu"), **{**plain, **option})

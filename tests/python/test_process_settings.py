@@ -38,7 +38,6 @@ def state():
         "gradients": torch.is_grad_enabled(),
         "matmul": torch.backends.cuda.matmul.fp32_precision,
         "convolution": torch.backends.cudnn.conv.fp32_precision,
-        "benchmark": torch.backends.cudnn.benchmark,
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "recompile": process_settings._recompile_limit(),
         "random": torch.get_rng_state().tolist(),
@@ -147,7 +146,6 @@ def test_nothing_of_the_process_is_changed(trained, few, tiny, tmp_path, allocat
 def set_all():
     with restored_settings():
         torch.set_num_threads(2 if torch.get_num_threads() == 1 else 1)
-        torch.backends.cudnn.benchmark = not torch.backends.cudnn.benchmark
         torch.backends.cuda.matmul.fp32_precision = "tf32"
         torch.compiler.config.recompile_limit = 99
         torch.manual_seed(77)

@@ -227,7 +227,7 @@ def without(name):
         (other_random_state, "RNG state"),
         *[
             (without(name), f"it has no '{name}'")
-            for name in ("model", "optimizer", "scaler", "progress", "random")
+            for name in ("model", "optimizer", "progress", "random")
         ],
     ],
     ids=lambda value: value.__name__ if callable(value) else None,
@@ -278,7 +278,7 @@ def test_a_schedule_over_all_epochs_is_followed_by_a_constant_rate_that_is_given
     fit(replace(longer, schedule="constant", lr=0.02), run, data=few, resume=True)
 
 
-WHERE = {"data_dir", "device", "threads", "compile", "compact_every", "cudnn_benchmark"}
+WHERE = {"data_dir", "device", "threads", "cuda_graphs", "compact_every"}
 OTHER = {
     "data_dir": Path("elsewhere"),
     "device": "auto",

@@ -74,7 +74,7 @@ def test_other_images_are_noticed(tmp_path, tiny, few, sample):
 def test_other_options_are_noticed_but_for_where_it_runs(tmp_path, tiny, few):
     create(tmp_path, tiny, few, processes=3)
     assert read_run(tmp_path)[1]["provenance"]["processes"] == 3
-    elsewhere = {"threads": 2, "device": "auto", "data_dir": tmp_path, "compile": "default"}
+    elsewhere = {"threads": 2, "device": "auto", "data_dir": tmp_path}
     with RunFolder(tmp_path) as run:
         resume_run(run, replace(tiny, compact_every=2, **elsewhere), few)
         changed = r"other options: c \(0.15, not 1.0\), seed \(1, not 2\)"

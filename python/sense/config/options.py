@@ -12,7 +12,7 @@ from ..data import DATASETS
 from ..data.augment import Augment
 from ..errors import InputError
 from ..models import MODELS, check_model_name
-from ..precision import Compile, Precision
+from ..precision import Precision
 from .checks import check, check_type, of_255, option_from_plain
 
 Dataset = Literal["mnist-sample", "mnist", "cifar10", "arrays"]
@@ -227,20 +227,20 @@ class Config:
     precision: Annotated[
         Precision | None,
         Help(
-            help="of the passes in training; weights, losses and evaluation are float32 always. "
-            "Unless given tf32, as torch has convolutions, on cuda, which it needs, and float32 "
-            "elsewhere"
+            help="floating-point format of the forward and backward passes in training; weights, "
+            "losses and evaluation are always in float32. tf32 needs a CUDA device. Default: tf32 "
+            "on a CUDA device, float32 elsewhere"
         ),
     ] = None
-    compile: Annotated[
-        Compile,
+    cuda_graphs: Annotated[
+        bool,
         Help(
-            help="have torch.compile make code of the network, which takes a minute or so when a "
-            "mode or a batch size first comes up; cuda-graphs needs cuda and, for sense, "
-            "--compact-every above --steps + 1"
+            help="compile the network into CUDA graphs (about a minute for each mode and batch "
+            "size); needs a CUDA device; not with sense and sense-trades, whose batch size changes "
+            "within an attack"
         ),
         RUNTIME,
-    ] = "none"
+    ] = False
     compact_every: Annotated[
         int | None,
         Help(
@@ -250,11 +250,6 @@ class Config:
         RUNTIME,
         SENSE,
     ] = None
-    cudnn_benchmark: Annotated[
-        bool,
-        Help(help="try cuDNN's algorithms; a resumed run may then differ in the last bits"),
-        RUNTIME,
-    ] = False
     validation: Annotated[
         int,
         Help(
@@ -287,7 +282,7 @@ class Config:
         self._check_attack()
         self._check_methods()
         self._check_descent()
-        self._check_code()
+        self._check_cuda_graphs()
 
     def _check_attack(self) -> None:
         check("c", self.c, 0 <= self.c <= 1, "a probability, from 0 to 1")
@@ -361,12 +356,11 @@ class Config:
                 f"got {len(self.rates)}"
             )
 
-    def _check_code(self) -> None:
-        fixed = self.compact_every is not None and self.compact_every > self.steps + 1
-        if self.compile == "cuda-graphs" and self.method in ("sense", "sense-trades") and not fixed:
+    def _check_cuda_graphs(self) -> None:
+        if self.cuda_graphs and self.method in ("sense", "sense-trades"):
             raise InputError(
-                "compile cuda-graphs needs batches of one size: set compact_every to more than "
-                f"steps + 1, {self.steps + 1}, got {self.compact_every}"
+                f"cuda_graphs cannot be used with {self.method}, whose batch size changes within "
+                "an attack: leave it out"
             )
 
     @property

@@ -3,15 +3,29 @@
 from collections.abc import Mapping
 from typing import Any
 
+from .checks import check_choice
 from .options import Config
 from .recipes import from_plain
 
 RENAMED: dict[str, str] = {}  # earlier name: present name
-REMOVED: tuple[str, ...] = ()  # options that only changed how fast a run was computed
+REMOVED = ("cudnn_benchmark",)  # options that only changed how fast a run was computed
 
 
 def from_stored(options: Mapping[str, Any]) -> Config:
-    """The options that config.json holds, by their present names. An option that is newer than the
+    """Return the options in config.json by their present names. An option that is newer than the
     run has its default. Raises InputError for a name that no version had."""
     kept = {name: value for name, value in options.items() if name not in REMOVED}
-    return from_plain({RENAMED.get(name, name): value for name, value in kept.items()})
+    kept = {RENAMED.get(name, name): value for name, value in kept.items()}
+    if not_supported(options):
+        kept["precision"] = "bfloat16"  # the other half precision: it can be read, not resumed
+    if "compile" in kept:
+        check_choice("compile", kept["compile"], ("none", "default", "cuda-graphs"))
+        fixed_batch_size = kept.get("method") not in ("sense", "sense-trades")
+        kept["cuda_graphs"] = kept.pop("compile") == "cuda-graphs" and fixed_batch_size
+    return from_plain(kept)
+
+
+def not_supported(options: Mapping[str, Any]) -> str | None:
+    """Return the option of a stored run, with its value, that only earlier versions could train
+    with; None if there is none."""
+    return "precision float16" if options.get("precision") == "float16" else None

@@ -128,9 +128,10 @@ def _training(content: dict[str, Any]) -> dict[str, Any]:
     """All options of a network's training but the seed and those that only say where it ran.
     Options that are newer than the run have their defaults."""
     target = content["target"]
-    known = target.get("runtime_options") or runtime_options()
+    left_out = {"seed", *(target.get("runtime_options") or ()), *runtime_options()}
     config = from_stored(target["config"]).to_plain()
-    return {name: value for name, value in config.items() if name not in {*known, "seed"}}
+    config["precision"] = target["config"].get("precision")  # float16 is read as bfloat16
+    return {name: value for name, value in config.items() if name not in left_out}
 
 
 def _trainings(told: dict[str, dict[str, Any]]) -> list[list[str]]:

@@ -1,0 +1,66 @@
+"""Folders of earlier versions: options that were renamed or removed since."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from sense.config import from_stored
+from sense.errors import InputError
+from sense.evaluation.evaluate import evaluate_run
+from sense.evaluation.settings import Settings
+from sense.run_folder import RunFolder
+from sense.runs import CONFIG, read_run
+from sense.train import TrainingStopped, fit
+
+
+@pytest.mark.parametrize(
+    ("code", "method", "graphs"),
+    [
+        ("none", "r-at", False),
+        ("default", "r-at", False),
+        ("cuda-graphs", "r-at", True),
+        ("cuda-graphs", "sense", False),
+    ],
+)
+def test_compile_is_read_as_cuda_graphs(code, method, graphs):
+    config = from_stored({"compile": code, "cudnn_benchmark": True, "method": method})
+    assert config.cuda_graphs == graphs
+
+
+def test_a_value_that_compile_never_had_is_refused():
+    with pytest.raises(InputError, match="compile must be one of none, default, cuda-graphs"):
+        from_stored({"compile": "max"})
+
+
+@pytest.fixture
+def old_run(tmp_path, few, tiny):
+    """Stop a run and put options of an earlier version into its config.json."""
+
+    def old_run(**options):
+        folder = tmp_path / "run"
+        with pytest.raises(TrainingStopped):
+            fit(replace(tiny, method="nt"), folder, data=few, stop=lambda: 2)
+        with RunFolder(folder) as run:
+            run.lock()
+            description = json.loads(run.read(CONFIG))
+            del description["config"]["cuda_graphs"]
+            description["config"] |= {"compile": "none", "cudnn_benchmark": False} | options
+            description["runtime_options"] = ["threads", "compile", "cudnn_benchmark"]
+            run.write({CONFIG: json.dumps(description)})
+        return folder
+
+    return old_run
+
+
+def test_a_run_with_removed_options_is_resumed(old_run, few):
+    folder = old_run(compile="default")
+    fit(read_run(folder)[0], folder, data=few, resume=True)
+
+
+def test_a_float16_run_is_evaluated_but_not_resumed(old_run, few):
+    folder = old_run(precision="float16")
+    settings = Settings(attacks=("fgsm",), eps=0.1, n=10)
+    assert evaluate_run(folder, settings, data=few)
+    with pytest.raises(InputError, match=r"trained with precision float16, .* no longer supported"):
+        fit(read_run(folder)[0], folder, data=few, resume=True)
