@@ -1,27 +1,20 @@
-"""What commands there are: `python -m sense`."""
+"""`python -m sense`: the page of `help(sense)`."""
 
 import sys
 
-from .cli import show_version
-
-COMMANDS = {
-    "sense.train": "train a network, or resume a run",
-    "sense.evaluate": "natural and robust accuracy of trained networks, with intervals",
-    "sense.report": "one HTML page of evaluated runs; made by R",
-    "sense.seal": "record the sums of a run's files as they are, after a change on purpose",
-}
+from . import __doc__ as page
+from . import __version__
 
 
-def main(argv: list[str] | None = None) -> None:
-    """`python -m sense`."""
-    show_version(argv)
-    width = max(map(len, COMMANDS))
-    print("Sensible adversarial training of image classifiers. The commands, each with --help:\n")
-    for name, text in COMMANDS.items():
-        print(f"  python -m {name:<{width}}  {text}")
-    if sys.argv[1:] if argv is None else argv:
+def main(arguments: list[str]) -> None:
+    """Print the version, or the functions and commands; any other argument is an error."""
+    if "--version" in arguments:
+        print(f"sense {__version__}")
+        return
+    print(page)
+    if arguments:
         sys.exit(2)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

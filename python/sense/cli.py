@@ -1,10 +1,11 @@
 """What the two commands share: options from the dataclasses, errors in one line."""
 
+import functools
 import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, get_type_hints
@@ -35,6 +36,64 @@ from .train import TrainingStopped, fit
 LEADER_SPEAKS = 5.0  # seconds that the leading process has to say what is wrong
 
 
+def command(name: str) -> Callable[[Callable[[list[str]], None]], Callable[..., None]]:
+    """Make a function of the arguments the main function of a command, whose arguments are those of
+    the command line by default. `--version` and errors of the user's input are dealt with here."""
+
+    def decorate(main: Callable[[list[str]], None]) -> Callable[..., None]:
+        @functools.wraps(main)
+        def run(argv: list[str] | None = None) -> None:
+            arguments = sys.argv[1:] if argv is None else argv
+            if "--version" in arguments:
+                print(f"sense {__version__}")
+                return
+            with one_line_errors(name):
+                main(list(arguments))
+
+        return run
+
+    return decorate
+
+
+class one_line_errors:  # noqa: N801  a context manager, used like a function
+    """Bad input ends with one line and exit status 2. Any other error is a fault of ours, or of
+    torch, and keeps its traceback. Of several processes with the same error the leading one tells.
+    """
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, BrokenPipeError):
+            _end_without_a_reader()
+        if isinstance(error, KeyboardInterrupt):
+            print(f"{self.command}: interrupted", file=sys.stderr, flush=True)
+            sys.exit(128 + signal.SIGINT)
+        if not isinstance(error, InputError):
+            return
+        if isinstance(error, AgreedError) or (
+            isinstance(error, NotFiniteError) and not join().leads
+        ):
+            time.sleep(LEADER_SPEAKS)  # torchrun ends all others once one has ended
+        else:
+            print(f"{self.command}: {in_one_line(error)}", file=sys.stderr, flush=True)
+        sys.exit(2)
+
+
+def in_one_line(error: BaseException) -> str:
+    """The message of an error, as one line."""
+    return " ".join(line.strip() for line in str(error).splitlines())
+
+
+def _end_without_a_reader() -> NoReturn:
+    """Who read what is printed has gone, as `| head` does: nobody is there to be told."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tells at its end
+    sys.exit(128 + signal.SIGPIPE)
+
+
 @dataclass(frozen=True)
 class TrainArguments:
     config: tyro.conf.OmitArgPrefixes[Config]
@@ -51,23 +110,21 @@ class TrainArguments:
     ] = None
 
 
-def train_main(argv: list[str] | None = None) -> None:
+@command("sense.train")
+def train_main(argv: list[str]) -> None:
     """`python -m sense.train`."""
-    show_version(argv)
-    argv = list(sys.argv[1:] if argv is None else argv)
-    with one_line_errors("sense.train"):
-        ranks = join()
-        options, folder, resume, named, model = ranks.first(lambda: train_options(argv))
-        config, out = from_plain(options), RunFolder(Path(folder), numbered=not named)
-        with noted_signals() as stop, freed_memory_kept():
-            try:
-                fit(config, out, model=model, resume=resume, stop=stop, show=True)
-            except TrainingStopped as stopped:
-                if ranks.leads:
-                    print(stopped, file=sys.stderr, flush=True)
-                sys.exit(128 + stopped.reason)
-        if ranks.leads:
-            print(f"run: {out.path}")
+    ranks = join()
+    options, folder, resume, named, model = ranks.first(lambda: train_options(argv))
+    config, out = from_plain(options), RunFolder(Path(folder), numbered=not named)
+    with noted_signals() as stop, freed_memory_kept():
+        try:
+            fit(config, out, model=model, resume=resume, stop=stop, show=True)
+        except TrainingStopped as stopped:
+            if ranks.leads:
+                print(stopped, file=sys.stderr, flush=True)
+            sys.exit(128 + stopped.reason)
+    if ranks.leads:
+        print(f"run: {out.path}")
 
 
 def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool, bool, str | None]:
@@ -133,13 +190,6 @@ def with_numbers(argv: list[str], hints: Mapping[str, Any]) -> list[str]:
     return words
 
 
-def show_version(argv: list[str] | None) -> None:
-    """End with the version where that is asked for."""
-    if "--version" in (sys.argv[1:] if argv is None else argv):
-        print(f"sense {__version__}")
-        sys.exit(0)
-
-
 @dataclass(frozen=True)
 class EvaluateArguments:
     targets: Annotated[
@@ -178,46 +228,44 @@ class EvaluateArguments:
     threads: Annotated[int | None, tyro.conf.arg(help="all cores unless given")] = None
 
 
-def evaluate_main(argv: list[str] | None = None) -> None:
+@command("sense.evaluate")
+def evaluate_main(argv: list[str]) -> None:
     """`python -m sense.evaluate`."""
-    show_version(argv)
-    argv = list(sys.argv[1:] if argv is None else argv)
-    with one_line_errors("sense.evaluate"):
-        arguments = tyro.cli(
-            EvaluateArguments,
-            args=with_numbers(argv, get_type_hints(Settings)),
-            prog="python -m sense.evaluate",
-            description=(
-                "Natural and robust accuracy of trained networks, with 95 % intervals, and what "
-                "the evaluation is worth. A target is the folder that sense.train wrote, a file of "
-                "weights, or MODULE:FACTORY. A command that was stopped goes on when it is given "
-                "again. Of several targets the paired comparison is shown."
-            ),
-        )
-        if arguments.threads is not None:
-            torch.set_num_threads(check_threads(arguments.threads))
-        targets = _open_targets(arguments)
-        with noted_signals() as stop, freed_memory_kept():
-            try:
-                for target in targets:
-                    evaluate_target(
-                        target,
-                        arguments.settings,
-                        device=arguments.device,
-                        show=True,
-                        overwrite=arguments.overwrite,
-                        stop=stop,
-                        on_line=lambda line: print(line, flush=True),
-                    )
-                    print(f"outcomes: {target.folder / OUTCOMES}\n")
-            except EvaluationStopped as stopped:
-                print(stopped, file=sys.stderr)
-                sys.exit(128 + stopped.reason)
-        if len(targets) > 1:
-            comparison = compare({target.name: target.folder for target in targets})
-            print("\n".join(comparison_lines(comparison)))
-            place = write_comparison(arguments.out or Path("evaluations"), comparison)
-            print(f"comparison: {place}")
+    arguments = tyro.cli(
+        EvaluateArguments,
+        args=with_numbers(argv, get_type_hints(Settings)),
+        prog="python -m sense.evaluate",
+        description=(
+            "Natural and robust accuracy of trained networks, with 95 % intervals, and what "
+            "the evaluation is worth. A target is the folder that sense.train wrote, a file of "
+            "weights, or MODULE:FACTORY. A command that was stopped goes on when it is given "
+            "again. Of several targets the paired comparison is shown."
+        ),
+    )
+    if arguments.threads is not None:
+        torch.set_num_threads(check_threads(arguments.threads))
+    targets = _open_targets(arguments)
+    with noted_signals() as stop, freed_memory_kept():
+        try:
+            for target in targets:
+                evaluate_target(
+                    target,
+                    arguments.settings,
+                    device=arguments.device,
+                    show=True,
+                    overwrite=arguments.overwrite,
+                    stop=stop,
+                    on_line=lambda line: print(line, flush=True),
+                )
+                print(f"outcomes: {target.folder / OUTCOMES}\n")
+        except EvaluationStopped as stopped:
+            print(stopped, file=sys.stderr)
+            sys.exit(128 + stopped.reason)
+    if len(targets) > 1:
+        comparison = compare({target.name: target.folder for target in targets})
+        print("\n".join(comparison_lines(comparison)))
+        place = write_comparison(arguments.out or Path("evaluations"), comparison)
+        print(f"comparison: {place}")
 
 
 def _open_targets(arguments: EvaluateArguments) -> list[Target]:
@@ -249,42 +297,3 @@ def _beside(target: Target, settings: Settings) -> Target:
     if placed.folder != target.folder:
         print(f"{target.folder} holds an evaluation with other options: see {placed.folder}")
     return placed
-
-
-class one_line_errors:  # noqa: N801  a context manager, used like a function
-    """Bad input ends with one line and exit status 2. Any other error is a fault of ours, or of
-    torch, and keeps its traceback. Of several processes with the same error the leading one tells.
-    """
-
-    def __init__(self, command: str) -> None:
-        self.command = command
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, BrokenPipeError):
-            _end_without_a_reader()
-        if isinstance(error, KeyboardInterrupt):
-            print(f"{self.command}: interrupted", file=sys.stderr, flush=True)
-            sys.exit(128 + signal.SIGINT)
-        if not isinstance(error, InputError):
-            return
-        if isinstance(error, AgreedError) or (
-            isinstance(error, NotFiniteError) and not join().leads
-        ):
-            time.sleep(LEADER_SPEAKS)  # torchrun ends all others once one has ended
-        else:
-            print(f"{self.command}: {in_one_line(error)}", file=sys.stderr, flush=True)
-        sys.exit(2)
-
-
-def in_one_line(error: BaseException) -> str:
-    """The message of an error, as one line."""
-    return " ".join(line.strip() for line in str(error).splitlines())
-
-
-def _end_without_a_reader() -> NoReturn:
-    """Who read what is printed has gone, as `| head` does: nobody is there to be told."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tells at its end
-    sys.exit(128 + signal.SIGPIPE)

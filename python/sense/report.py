@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from .cli import one_line_errors, show_version
+from .cli import command
 from .errors import InputError, MissingFileError
 from .evaluation.examples import NUMBER, make_examples, settings_of, write_examples
 from .evaluation.summary import read_evaluation
@@ -157,28 +157,27 @@ def add_examples(
         write_examples(folder, make_examples(target, settings_of(content), n=count, device=device))
 
 
-def report_main(argv: list[str] | None = None) -> None:
+@command("sense.report")
+def report_main(argv: list[str]) -> None:
     """`python -m sense.report`."""
-    show_version(argv)
-    with one_line_errors("sense.report"):
-        arguments = tyro.cli(
-            ReportArguments,
-            args=argv,
-            prog="python -m sense.report",
-            description=(
-                "One HTML page of evaluated runs: accuracies with intervals, what the evaluation "
-                "is worth, pictures; of several runs the paired comparison. Made by R."
-            ),
-        )
-        page = report(
-            list(arguments.runs),
-            arguments.out,
-            examples=arguments.examples,
-            model=arguments.model,
-            data_dir=arguments.data_dir,
-            device=arguments.device,
-        )
-        print(f"report: {page}")
+    arguments = tyro.cli(
+        ReportArguments,
+        args=argv,
+        prog="python -m sense.report",
+        description=(
+            "One HTML page of evaluated runs: accuracies with intervals, what the evaluation "
+            "is worth, pictures; of several runs the paired comparison. Made by R."
+        ),
+    )
+    page = report(
+        list(arguments.runs),
+        arguments.out,
+        examples=arguments.examples,
+        model=arguments.model,
+        data_dir=arguments.data_dir,
+        device=arguments.device,
+    )
+    print(f"report: {page}")
 
 
 if __name__ == "__main__":

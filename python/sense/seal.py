@@ -12,7 +12,7 @@ from typing import Annotated
 
 import tyro
 
-from .cli import one_line_errors, show_version
+from .cli import command
 from .errors import InputError, MissingFileError
 from .files import read_file, remove_file
 from .manifest import MANIFEST, Manifest, Sum, read_manifest
@@ -73,23 +73,22 @@ def _changes(folder: Path, before: Manifest, now: Manifest) -> list[str]:
     return lines or [f"{folder / MANIFEST}: all as it was"]
 
 
-def seal_main(argv: list[str] | None = None) -> None:
+@command("sense.seal")
+def seal_main(argv: list[str]) -> None:
     """`python -m sense.seal`."""
-    show_version(argv)
-    with one_line_errors("sense.seal"):
-        arguments = tyro.cli(
-            SealArguments,
-            args=argv,
-            prog="python -m sense.seal",
-            description=(
-                "Record the sums of a run folder's files as they are now: after a change on "
-                "purpose, or for a folder from before there were manifests."
-            ),
-        )
-        if not arguments.folders:
-            raise InputError("name the folder of a run or of an evaluation")
-        for folder in arguments.folders:
-            print("\n".join(seal_folder(folder)))
+    arguments = tyro.cli(
+        SealArguments,
+        args=argv,
+        prog="python -m sense.seal",
+        description=(
+            "Record the sums of a run folder's files as they are now: after a change on "
+            "purpose, or for a folder from before there were manifests."
+        ),
+    )
+    if not arguments.folders:
+        raise InputError("name the folder of a run or of an evaluation")
+    for folder in arguments.folders:
+        print("\n".join(seal_folder(folder)))
 
 
 if __name__ == "__main__":
