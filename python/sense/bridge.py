@@ -25,15 +25,15 @@ from .evaluation.output_folder import beside_others
 from .evaluation.settings import settings_from_plain
 from .evaluation.targets import Target
 from .interrupts import noted_signals
-from .models import build_to_fill
-from .models.custom import repeated
+from .models import build_for_weights
+from .models.custom import trusted_model_name
 from .monitor import training_part
-from .networks import as_logits, plain_torch
+from .networks import logits_model, torch_defaults
 from .process_settings import restored_settings
 from .progress import epoch_line
-from .runs import check_same_data, load_tests_of, read_run
+from .runs import check_same_data, load_run_test_data, read_run
 from .train import TrainingStopped, fit
-from .weights import put_weights
+from .weights import load_matching_weights
 
 PREDICT_BATCH = 500
 HELD_OUT = 6  # of images that come without test images every sixth, drawn, is for validation
@@ -121,7 +121,7 @@ def train(
 
 
 @restored_settings()
-@plain_torch()
+@torch_defaults()
 def predict(
     description: str,
     weights: bytes | bytearray,
@@ -135,7 +135,7 @@ def predict(
     images = as_images(x, tuple(run["data"]["shape"]))
     where = choose_device(device)
     network = to_device_for_evaluation(_network(config, run, weights, model, FIT), where)
-    network = as_logits(network, to_float(images[:1].to(where)))
+    network = logits_model(network, to_float(images[:1].to(where)))
     parts = []
     with torch.no_grad():
         for part in images.split(PREDICT_BATCH):
@@ -245,7 +245,7 @@ def as_target(
     else:
         where = None if data_dir is None else Path(data_dir)
         cache = None if cache_dir is None else Path(cache_dir)
-        data = load_tests_of(name, config, run, where, cache)
+        data = load_run_test_data(name, config, run, where, cache)
     network = _network(config, run, weights, model, name)
     return Target(name, "fit", config.model, network, data, out, run["config"])
 
@@ -255,9 +255,11 @@ def _network(
 ) -> torch.nn.Module:
     """The network of a fit, in evaluation mode."""
     data = run["data"]
-    known = repeated(model, config.model, name)
-    network = build_to_fill(known, tuple(data["shape"]), len(data["classes"]))
-    return put_weights(network, unpack_weights(bytes(weights), f"{name}'s weights"), Path(name))
+    known = trusted_model_name(model, config.model, name)
+    network = build_for_weights(known, tuple(data["shape"]), len(data["classes"]))
+    return load_matching_weights(
+        network, unpack_weights(bytes(weights), f"{name}'s weights"), Path(name)
+    )
 
 
 def as_test_images(

@@ -23,9 +23,9 @@ from torch import Tensor
 from .errors import InputError, MissingFileError
 from .files import read_file, write_atomically
 from .manifest import MANIFEST
-from .networks import saved_form
+from .networks import saveable_state_dict
 from .run_folder import CHECKPOINT, CHECKPOINT_LIMIT, LIMITS, PREVIOUS, RunFolder
-from .weights import state_dicts
+from .weights import find_state_dicts
 
 WEIGHTS = "model.safetensors"
 
@@ -71,7 +71,8 @@ def load_weights(folder: Path) -> dict[str, Tensor]:
 
 def read_weights(path: Path) -> dict[str, Any]:
     """What is in a safetensors file, a checkpoint of ours, or a .pt file of nothing but tensors and
-    plain values: a state dict, or a larger dictionary with one in it, as `put_weights` takes it.
+    plain values: a state dict, or a larger dictionary with one in it, as `load_matching_weights`
+    takes it.
 
     Raises ValueError where the file is damaged, or holds something that would have to be unpickled.
     """
@@ -86,14 +87,14 @@ def read_weights(path: Path) -> dict[str, Any]:
             state = _unpickle(read_file(path, CHECKPOINT_LIMIT, follow=True))
     except Exception as error:  # torch's reader stumbles over rubbish in many ways
         raise InputError(f"{path} cannot be read as weights: {error}") from None
-    if not any(state_dicts(state)):
+    if not any(find_state_dicts(state)):
         raise InputError(f"{path} holds no weights: a state dict was expected")
     return state
 
 
 def pack_weights(weights: dict[str, Tensor]) -> bytes:
     """Weights as the bytes of a safetensors file."""
-    return safetensors_save(saved_form(weights))
+    return safetensors_save(saveable_state_dict(weights))
 
 
 def unpack_weights(content: bytes, where: Path | str = "the weights") -> dict[str, Tensor]:

@@ -144,7 +144,7 @@ def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool, bool, str
     whose = whose if resumed is None else f"the run in {resumed}"
     arguments = tyro.cli(
         TrainArguments,
-        args=with_numbers(rest, option_types()),
+        args=convert_fractions(rest, option_types()),
         prog="python -m sense.train [RECIPE]",
         description=(
             "Train a network by sensible adversarial training (sense) or one of the methods it is "
@@ -175,7 +175,7 @@ def _value_of(option: str, argv: list[str]) -> str | None:
     return None
 
 
-def with_numbers(argv: list[str], hints: Mapping[str, Any]) -> list[str]:
+def convert_fractions(argv: list[str], hints: Mapping[str, Any]) -> list[str]:
     """The command line with fractions, such as 8/255, as numbers where an option is one."""
     floats = {f"--{name.replace('_', '-')}" for name in float_options(hints)}
     words, in_float = [], False
@@ -233,7 +233,7 @@ def evaluate_main(argv: list[str]) -> None:
     """`python -m sense.evaluate`."""
     arguments = tyro.cli(
         EvaluateArguments,
-        args=with_numbers(argv, get_type_hints(Settings)),
+        args=convert_fractions(argv, get_type_hints(Settings)),
         prog="python -m sense.evaluate",
         description=(
             "Natural and robust accuracy of trained networks, with 95 % intervals, and what "

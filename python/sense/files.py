@@ -20,7 +20,7 @@ from typing import Any
 from .errors import FileError, InputError, MissingFileError
 
 # The temporary name of a file that is being written: what a killed process may leave.
-PART = r"\.[0-9a-f]{16}\.part"
+TEMPORARY_NAME = r"\.[0-9a-f]{16}\.part"
 
 # Not all systems have each of these. O_NONBLOCK: to open a FIFO without a writer does not wait.
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
@@ -138,7 +138,7 @@ def remove_file(path: Path) -> None:
         os.unlink(path)
 
 
-def remove_empty(folder: Path) -> None:
+def remove_if_empty(folder: Path) -> None:
     """Remove a folder that holds nothing; leave any other."""
     with suppress(OSError):
         os.rmdir(folder)
@@ -173,7 +173,7 @@ def gunzip(content: bytes, limit: int, where: Path | str) -> bytes:
     return found
 
 
-def gzipped(content: bytes) -> bytes:
+def gzip_bytes(content: bytes) -> bytes:
     """A gzip file's bytes, the same whenever they are made."""
     return gzip.compress(content, compresslevel=9, mtime=0)
 

@@ -24,15 +24,15 @@ SEAL = "python -m sense.seal {folder}, or seal_run() in R"
 
 
 @dataclass(frozen=True)
-class Sum:
+class Checksum:
     """What a file holds."""
 
     sha256: str
     size: int
 
     @staticmethod
-    def of(content: bytes) -> "Sum":
-        return Sum(hashlib.sha256(content).hexdigest(), len(content))
+    def of(content: bytes) -> "Checksum":
+        return Checksum(hashlib.sha256(content).hexdigest(), len(content))
 
     @staticmethod
     def begin(content: bytes) -> "hashlib._Hash":
@@ -48,12 +48,12 @@ class Entry:
     """A file: what it holds, and what it will hold next, which differs while it is replaced. None
     is no file."""
 
-    now: Sum | None
-    next: Sum | None
+    now: Checksum | None
+    next: Checksum | None
     grows: bool = False
 
     @staticmethod
-    def of(found: Sum, grows: bool = False) -> "Entry":
+    def of(found: Checksum, grows: bool = False) -> "Entry":
         return Entry(found, found, grows)
 
     @property
@@ -63,11 +63,11 @@ class Entry:
     def holds(self, content: bytes) -> bool:
         """Whether this is the file's content, so far as it counts."""
         return any(
-            expected is not None and Sum.of(self.counted(content, expected)) == expected
+            expected is not None and Checksum.of(self.counted(content, expected)) == expected
             for expected in (self.now, self.next)
         )
 
-    def counted(self, content: bytes, expected: Sum) -> bytes:
+    def counted(self, content: bytes, expected: Checksum) -> bytes:
         return content[: expected.size] if self.grows else content
 
     def plain(self) -> dict[str, Any]:
@@ -90,11 +90,11 @@ class Manifest:
     def save(self, folder: Path) -> None:
         write_atomically(folder / MANIFEST, self.text())
 
-    def will_hold(self, name: str, expected: Sum | None) -> None:
+    def plan(self, name: str, expected: Checksum | None) -> None:
         before = self.entries.get(name, Entry(None, None))
         self.entries[name] = replace(before, next=expected)
 
-    def holds(self, name: str, found: Sum | None, grows: bool = False) -> None:
+    def holds(self, name: str, found: Checksum | None, grows: bool = False) -> None:
         if found is None:
             self.entries.pop(name, None)
         else:
@@ -140,8 +140,8 @@ def _entry(path: Path, name: str, told: Any) -> Entry:
     return Entry(_sum(now), _sum(later), told.get("grows", False))
 
 
-def _sum(found: dict[str, Any] | None) -> Sum | None:
-    return Sum(found["sha256"], found["bytes"]) if found else None
+def _sum(found: dict[str, Any] | None) -> Checksum | None:
+    return Checksum(found["sha256"], found["bytes"]) if found else None
 
 
 def _is_sum(found: Any) -> bool:

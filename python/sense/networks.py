@@ -16,10 +16,10 @@ from .errors import InputError, NotFiniteError
 from .random_numbers import preserved_random_state
 
 SUM_IS_ONE = 1e-5  # of probabilities
-LOOKED_AT = 2  # images
+CHECKED_IMAGES = 2
 
 
-class GivesLogits(nn.Module):
+class LogitsModel(nn.Module):
     """A network whose output object has `.logits`, as one that gives these alone."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -31,16 +31,16 @@ class GivesLogits(nn.Module):
         return logits_of(self.network(x))
 
 
-def as_logits(network: nn.Module, x: Tensor) -> nn.Module:
+def logits_model(network: nn.Module, x: Tensor) -> nn.Module:
     """The network, or where its output is an object with `.logits` one that gives these. Takes a
     pass on the first image, in evaluation mode."""
     with attack_mode(network, "evaluation"), preserved_random_state():
         output = network(x[:1])
-    return network if isinstance(output, Tensor) else GivesLogits(network)
+    return network if isinstance(output, Tensor) else LogitsModel(network)
 
 
 @contextmanager
-def plain_torch() -> Iterator[None]:
+def torch_defaults() -> Iterator[None]:
     """Inside, tensors are float32 unless they say otherwise, and gradients can be had, whatever the
     caller has set: results do not depend on it."""
     dtype = torch.get_default_dtype()
@@ -71,7 +71,7 @@ def check_network(
     """
     _check_weights_can_be_used(network)
     needed = max(classes, int(y.max()) + 1 if len(y) else 0)
-    x = x[:LOOKED_AT].clone()
+    x = x[:CHECKED_IMAGES].clone()
     with attack_mode(network, "evaluation"), preserved_random_state():
         passed = x.clone()
         version = passed._version
@@ -205,7 +205,7 @@ def _check_training_pass(network: nn.Module, x: Tensor, y: Tensor) -> None:
         )
 
 
-def make_lazy_modules(network: nn.Module, x: Tensor) -> None:
+def initialise_lazy_modules(network: nn.Module, x: Tensor) -> None:
     """Give lazy modules, if there are any, their weights, by a pass of these images."""
     lazy = (UninitializedParameter, UninitializedBuffer)
     if any(isinstance(value, lazy) for value in [*network.parameters(), *network.buffers()]):
@@ -213,14 +213,14 @@ def make_lazy_modules(network: nn.Module, x: Tensor) -> None:
             network.eval()(x)
 
 
-def without_compiler(network: nn.Module) -> nn.Module:
+def uncompiled(network: nn.Module) -> nn.Module:
     """The network itself, where torch.compile has wrapped it: the wrapper's weights have other
     names."""
     inner: Any = getattr(network, "_orig_mod", None)
     return inner if isinstance(inner, nn.Module) else network
 
 
-def saved_form(weights: Mapping[str, Any]) -> dict[str, Tensor]:
+def saveable_state_dict(weights: Mapping[str, Any]) -> dict[str, Tensor]:
     """A state dict as it can be saved: contiguous, and tensors that share memory (tied weights, a
     layer registered twice) each with its own copy. Raises InputError for what is no plain tensor.
     """

@@ -13,19 +13,19 @@ from typing import Any
 
 from .errors import InputError, MissingFileError, TakenError
 from .files import (
-    PART,
+    TEMPORARY_NAME,
     append_to,
     gunzip,
     make_folders,
     make_new_folder,
     parse_json,
     read_file,
-    remove_empty,
     remove_file,
+    remove_if_empty,
     write_atomically,
 )
 from .folder_lock import FolderLock
-from .manifest import MANIFEST, SEAL, Manifest, Sum, read_manifest
+from .manifest import MANIFEST, SEAL, Checksum, Manifest, read_manifest
 
 _MIB = 1 << 20
 # What may lie in such a folder, and how large it may be.
@@ -56,13 +56,13 @@ class RunFolder:
         folder.write({"metrics.jsonl": text})
 
     Where the block ends with an error, folders that `lock` made are removed again if they are
-    empty, and so is what was written since `provisional` was set.
+    empty, and so is what was written since `remove_on_failure` was set.
     """
 
     def __init__(self, path: Path | str, numbered: bool = False) -> None:
         self.path = Path(path)
         self.numbered = numbered  # where the folder is there, a new one with a number is made
-        self.provisional = False
+        self.remove_on_failure = False
         self._lock: FolderLock | None = None
         self._owned = Manifest()  # while it is locked
         self._made: list[Path] = []
@@ -99,7 +99,7 @@ class RunFolder:
         """Give the lock back; after a failure remove what was made in vain."""
         if self._lock is None:
             return
-        if failed and self.provisional:
+        if failed and self.remove_on_failure:
             for name in (*LIMITS, CHECKPOINT, PREVIOUS, MANIFEST):
                 if not (self.path / name).is_dir():
                     remove_file(self.path / name)
@@ -107,7 +107,7 @@ class RunFolder:
         self._lock = None
         if failed:
             for folder in reversed(self._made):
-                remove_empty(folder)
+                remove_if_empty(folder)
 
     def _recover(self) -> None:
         before = self._owned.text()
@@ -126,20 +126,20 @@ class RunFolder:
         if self._owned.text() != before:
             self._owned.save(self.path)
         for path in self.path.iterdir():
-            if re.fullmatch(PART, path.name):
+            if re.fullmatch(TEMPORARY_NAME, path.name):
                 remove_file(path)
 
     def _settle(self, name: str) -> None:
         """The entry of a file as its content is; a tail that does not count yet is cut off."""
         entry, content = self._owned.entries[name], self._content(name)
         for expected in (entry.next, entry.now):
-            if expected and Sum.of(entry.counted(content, expected)) == expected:
+            if expected and Checksum.of(entry.counted(content, expected)) == expected:
                 if entry.grows and len(content) > expected.size:
                     write_atomically(self.path / name, content[: expected.size])
                 self._owned.holds(name, expected, entry.grows)
                 return
 
-    def check_free(self) -> None:
+    def check_unused(self) -> None:
         """Raise FileExistsError where the folder holds something of a run, or of an evaluation."""
         for name in () if self.numbered else (*LIMITS, CHECKPOINT, PREVIOUS):
             if os.path.lexists(self.path / name):
@@ -164,7 +164,7 @@ class RunFolder:
         if not there and entry.now and entry.next:
             raise MissingFileError(
                 f"{self.path / name} is missing, which {MANIFEST} lists: put it back, or, if it "
-                f"was removed on purpose: {self.how_to_seal()}"
+                f"was removed on purpose: {self.seal_command()}"
             )
         return there and entry.next is not None
 
@@ -180,13 +180,16 @@ class RunFolder:
             if before is None or entry is None:
                 raise self._unlisted(name, before)
             for expected in (entry.now, entry.next):
-                if expected and Sum.of(counted := entry.counted(content, expected)) == expected:
+                if (
+                    expected
+                    and Checksum.of(counted := entry.counted(content, expected)) == expected
+                ):
                     return counted
             now = self._manifest()  # another process may have replaced it meanwhile
             if now == before:
                 raise InputError(
                     f"{self.path / name} is damaged, or was changed: it is not what {MANIFEST} "
-                    f"says. If it was changed on purpose: {self.how_to_seal()}; else take it from "
+                    f"says. If it was changed on purpose: {self.seal_command()}; else take it from "
                     "where it is whole"
                 )
             before = now
@@ -211,7 +214,7 @@ class RunFolder:
             if self.has(name):
                 self.read(name)
 
-    def how_to_seal(self) -> str:
+    def seal_command(self) -> str:
         return SEAL.format(folder=self.path)
 
     # To write, while it is locked
@@ -223,11 +226,11 @@ class RunFolder:
             name: content.encode() if isinstance(content, str) else content
             for name, content in files.items()
         }
-        sums = {name: Sum.of(content) for name, content in contents.items()}
+        sums = {name: Checksum.of(content) for name, content in contents.items()}
         for name, found in sums.items():
             self._check_size(name, found.size)
             self._sums.pop(name, None)
-            self._owned.will_hold(name, found)
+            self._owned.plan(name, found)
         self._owned.save(self.path)
         for name, content in contents.items():
             write_atomically(self.path / name, content)
@@ -247,11 +250,11 @@ class RunFolder:
             content_now = self.read(name)
             if os.lstat(self.path / name).st_nlink > 1:  # such as of a copy made of links
                 write_atomically(self.path / name, content_now)
-            self._sums[name] = Sum.begin(content_now)
+            self._sums[name] = Checksum.begin(content_now)
         self._check_size(name, entry.now.size + len(content))
         append_to(self.path / name, content, entry.now.size)
         self._sums[name].update(content)
-        found = Sum(self._sums[name].hexdigest(), entry.now.size + len(content))
+        found = Checksum(self._sums[name].hexdigest(), entry.now.size + len(content))
         self._owned.holds(name, found, grows=True)
         self._owned.save(self.path)
 
@@ -273,7 +276,7 @@ class RunFolder:
         names = list(names)
         for name in names:
             if name in self._owned.entries:
-                self._owned.will_hold(name, None)
+                self._owned.plan(name, None)
         self._owned.save(self.path)
         for name in names:
             remove_file(self.path / name)
@@ -299,5 +302,5 @@ class RunFolder:
         why = f"there is no {MANIFEST}" if manifest is None else f"{MANIFEST} does not list it"
         return InputError(
             f"{self.path / name} cannot be checked: {why}. If you know where the folder is from "
-            f"and want it as it is: {self.how_to_seal()}"
+            f"and want it as it is: {self.seal_command()}"
         )

@@ -27,13 +27,13 @@ from .checkpoint import WEIGHTS, load_weights
 from .config import Config
 from .config.options import runtime_options
 from .config.stored import not_supported
-from .data import ImageData, load_data, load_tests
+from .data import ImageData, load_data, load_test_data
 from .description import parse_description
 from .errors import InputError, MissingFileError
-from .models import build_to_fill
-from .models.custom import repeated
+from .models import build_for_weights
+from .models.custom import trusted_model_name
 from .run_folder import RunFolder
-from .weights import put_weights
+from .weights import load_matching_weights
 
 CONFIG = "config.json"
 METRICS = "metrics.jsonl"
@@ -44,10 +44,10 @@ def create_run(
 ) -> None:
     """Make the folder with its config.json, and lock it. Raises FileExistsError where something of
     a run is there. What was made goes again where the `with` block of the folder ends with an error
-    while the run is `provisional`: before its first checkpoint."""
+    before the first checkpoint (`remove_on_failure`)."""
     run.lock(create=True)
-    run.check_free()
-    run.provisional = True
+    run.check_unused()
+    run.remove_on_failure = True
     description = {
         "config": config.to_plain(),
         "runtime_options": list(runtime_options()),
@@ -87,7 +87,7 @@ def resume_run(run: RunFolder, config: Config, data: ImageData) -> None:
         )
     before, now = begun.to_plain(), config.to_plain()
     changed = {name for name in before if before[name] != now[name]}
-    other = changed - set(runtime_options()) - check_longer(folder, begun, config)
+    other = changed - set(runtime_options()) - check_more_epochs(folder, begun, config)
     if other:
         told = ", ".join(f"{name} ({before[name]}, not {now[name]})" for name in sorted(other))
         raise InputError(
@@ -96,10 +96,10 @@ def resume_run(run: RunFolder, config: Config, data: ImageData) -> None:
         )
     check_same_data(folder, description, data)
     if changed:
-        note_changes(run, description, {name: (before[name], now[name]) for name in changed}, now)
+        record_changes(run, description, {name: (before[name], now[name]) for name in changed}, now)
 
 
-def check_longer(folder: Path, begun: Config, now: Config) -> set[str]:
+def check_more_epochs(folder: Path, begun: Config, now: Config) -> set[str]:
     """Which options may change so that a run is trained for more epochs. Raises ValueError where it
     may not be.
 
@@ -125,7 +125,7 @@ def check_longer(folder: Path, begun: Config, now: Config) -> set[str]:
     return {"epochs", "schedule", "lr"}
 
 
-def note_changes(
+def record_changes(
     run: RunFolder,
     description: dict[str, Any],
     changes: dict[str, tuple[Any, Any]],
@@ -149,7 +149,7 @@ def check_same_data(folder: Path, description: dict[str, Any], data: ImageData) 
         )
 
 
-def load_tests_of(
+def load_run_test_data(
     name: Path | str,
     config: Config,
     description: dict[str, Any],
@@ -163,13 +163,13 @@ def load_tests_of(
         found = load_data(config.dataset, where, cache_dir)
         check_same_data(Path(name), description, found)
         return found
-    found = load_tests(config.dataset, where, cache_dir)
+    found = load_test_data(config.dataset, where, cache_dir)
     if found.test_sha256 != data["test_sha256"]:
         raise InputError(
             f"the run in {name} was made with other data: the SHA-256 of its test images is "
             f"{data['test_sha256']}, these images have {found.test_sha256}"
         )
-    return found.as_tests_of(data["sha256"])
+    return found.with_sha256(data["sha256"])
 
 
 def load_model(
@@ -185,9 +185,12 @@ def load_model(
     config, description = read_run(folder)
     data = description["data"]
     if not isinstance(model, nn.Module):
-        name, shape = repeated(model, config.model, folder / CONFIG, option), tuple(data["shape"])
-        model = build_to_fill(name, shape, len(data["classes"]))
-    return put_weights(model, load_weights(folder), folder / WEIGHTS)
+        name, shape = (
+            trusted_model_name(model, config.model, folder / CONFIG, option),
+            tuple(data["shape"]),
+        )
+        model = build_for_weights(name, shape, len(data["classes"]))
+    return load_matching_weights(model, load_weights(folder), folder / WEIGHTS)
 
 
 def metrics_text(metrics: list[dict[str, Any]]) -> str:

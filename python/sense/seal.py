@@ -15,7 +15,7 @@ import tyro
 from .cli import command
 from .errors import InputError, MissingFileError
 from .files import read_file, remove_file
-from .manifest import MANIFEST, Manifest, Sum, read_manifest
+from .manifest import MANIFEST, Checksum, Manifest, read_manifest
 from .run_folder import LIMITS, RunFolder
 
 OLD_SUM = "model.safetensors.sha256"  # what there was before manifests
@@ -42,7 +42,7 @@ def seal_folder(folder: Path) -> list[str]:
         before = read_manifest(path) or Manifest()
         now = Manifest()
         for name, content in contents.items():
-            now.holds(name, Sum.of(content))
+            now.holds(name, Checksum.of(content))
         now.save(path)
         remove_file(path / OLD_SUM)
     return _changes(folder, before, now)
@@ -53,7 +53,7 @@ def _check_old_sum(folder: Path, weights: bytes | None) -> None:
     if weights is None or not os.path.lexists(folder / OLD_SUM):
         return
     expected = read_file(folder / OLD_SUM, 1000).decode(errors="replace").partition(" ")[0]
-    if Sum.of(weights).sha256 != expected:
+    if Checksum.of(weights).sha256 != expected:
         raise InputError(
             f"{folder / 'model.safetensors'} is damaged: it has another sum than {OLD_SUM} says. "
             f"If it was changed on purpose, remove {OLD_SUM}"

@@ -33,18 +33,18 @@ from .errors import NotFiniteError
 from .methods import Batch, Method, NaturalTraining, Remembering, build_method
 from .methods.per_example_state import merge
 from .models import build_model
-from .models.custom import instance_name, repeated
+from .models.custom import custom_model_name, trusted_model_name
 from .monitor import Best, Monitor, training_part
 from .networks import (
-    LOOKED_AT,
-    as_logits,
+    CHECKED_IMAGES,
     check_finite_gradients,
     check_finite_weights,
     check_trainable,
-    make_lazy_modules,
-    plain_torch,
-    saved_form,
-    without_compiler,
+    initialise_lazy_modules,
+    logits_model,
+    saveable_state_dict,
+    torch_defaults,
+    uncompiled,
 )
 from .precision import prepare
 from .process_settings import restored_settings
@@ -110,7 +110,7 @@ def fit(
     """
     with (
         restored_settings(),
-        plain_torch(),
+        torch_defaults(),
         out if isinstance(out, RunFolder) else RunFolder(out) as run,
     ):
         return _fit(
@@ -151,20 +151,20 @@ def _fit(
     images = ranks.each(lambda: data or load_data(config.dataset, config.data_dir))
     name = model if isinstance(model, str) else None
     if isinstance(model, nn.Module):
-        model = without_compiler(model)
-        config = replace(config, model=instance_name(model))
+        model = uncompiled(model)
+        config = replace(config, model=custom_model_name(model))
     elif resume:
-        name = ranks.each(lambda: repeated(name, config.model, run.path / CONFIG))
+        name = ranks.each(lambda: trusted_model_name(name, config.model, run.path / CONFIG))
     elif name is not None:
         config = replace(config, model=name)
     ranks.check_alike("images", images.sha256)
-    ranks.first(lambda: resume_run(run, config, images) if resume else run.check_free())
+    ranks.first(lambda: resume_run(run, config, images) if resume else run.check_unused())
 
     torch.manual_seed(config.seed)
     if not isinstance(model, nn.Module):
         name = name or config.model
         model = ranks.each(lambda: build_model(name, images.shape, len(images.classes)))
-    make_lazy_modules(model, to_float(images.train_x[:LOOKED_AT]))
+    initialise_lazy_modules(model, to_float(images.train_x[:CHECKED_IMAGES]))
     model = to_device(model, device).train()
     kept, held = ranks.each(lambda: training_part(images, config))
     n = len(kept)
@@ -173,7 +173,7 @@ def _fit(
     monitor, best = Monitor.of(images, held, config, device), Best()
     ranks.each(lambda: check_start(model, loader, config, n, len(images.classes)))
     ranks.start_alike(model, config.seed, device)
-    gives_logits = as_logits(model, loader.take(FIRST)[0])
+    gives_logits = logits_model(model, loader.take(FIRST)[0])
     called = prepare(gives_logits, config.precision, config.cuda_graphs).train()
     optimizer = build_optimizer(config, model)
     method, pretraining = build_method(config, n), NaturalTraining()
@@ -273,11 +273,11 @@ def check_start(
 ) -> None:
     """Raise ValueError for a network that could not be trained to the end, or not be saved."""
     smallest = min(len(batch) for batch in batches(config, n, 0))
-    x, y = loader.take(torch.arange(min(n, max(2, smallest), LOOKED_AT)))
+    x, y = loader.take(torch.arange(min(n, max(2, smallest), CHECKED_IMAGES)))
     check_trainable(
         model, x, y, classes=classes, smallest_batch=smallest, attacked=config.method != "nt"
     )
-    saved_form(model.state_dict())
+    saveable_state_dict(model.state_dict())
 
 
 def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
@@ -342,7 +342,7 @@ def save(
 
     def write() -> None:
         save_checkpoint(run.path, state)
-        run.provisional = False
+        run.remove_on_failure = False
         publish(run, model, progress, best)
 
     ranks.first(write)  # the others wait: if they ended now, torchrun would end this one too

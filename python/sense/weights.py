@@ -26,7 +26,7 @@ _log = logging.getLogger("sense")
 Weights = dict[str, Tensor]
 
 
-def put_weights(network: nn.Module, state: Mapping[str, Any], where: object) -> nn.Module:
+def load_matching_weights(network: nn.Module, state: Mapping[str, Any], where: object) -> nn.Module:
     """The network with these weights, in evaluation mode.
 
     Raises InputError, which names what does not fit, where they are of another network; `where` is
@@ -35,11 +35,11 @@ def put_weights(network: nn.Module, state: Mapping[str, Any], where: object) -> 
     wanted = {
         name: value for name, value in network.state_dict().items() if isinstance(value, Tensor)
     }
-    found = dict(state_dicts(state))
+    found = dict(find_state_dicts(state))
     fitting = {
         name: renamed
         for name, weights in found.items()
-        for renamed in other_names(weights)
+        for renamed in name_variants(weights)
         if not differences(renamed, wanted)
     }
     if fitting:
@@ -56,7 +56,7 @@ def put_weights(network: nn.Module, state: Mapping[str, Any], where: object) -> 
     if not found:
         raise InputError(f"{where} holds no weights: a state dict was expected")
     nearest = min(
-        (renamed for weights in found.values() for renamed in other_names(weights)),
+        (renamed for weights in found.values() for renamed in name_variants(weights)),
         key=lambda weights: len(wanted.keys() ^ weights.keys()),
     )
     raise InputError(
@@ -65,7 +65,9 @@ def put_weights(network: nn.Module, state: Mapping[str, Any], where: object) -> 
     )
 
 
-def state_dicts(state: Any, name: str = "", depth: int = DEPTH) -> Iterator[tuple[str, Weights]]:
+def find_state_dicts(
+    state: Any, name: str = "", depth: int = DEPTH
+) -> Iterator[tuple[str, Weights]]:
     """All state dicts in a checkpoint, by the names that lead there: the outer ones first."""
     if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
         return
@@ -74,10 +76,10 @@ def state_dicts(state: Any, name: str = "", depth: int = DEPTH) -> Iterator[tupl
         yield name, tensors
     if depth:
         for key, value in state.items():
-            yield from state_dicts(value, f"{name}.{key}" if name else key, depth - 1)
+            yield from find_state_dicts(value, f"{name}.{key}" if name else key, depth - 1)
 
 
-def other_names(weights: Weights, depth: int = DEPTH) -> Iterator[Weights]:
+def name_variants(weights: Weights, depth: int = DEPTH) -> Iterator[Weights]:
     """The weights under the names they have; without what torch.compile and DataParallel put before
     some of them or in between; and those behind each word that is before some of them, without it.
     """
@@ -92,7 +94,7 @@ def other_names(weights: Weights, depth: int = DEPTH) -> Iterator[Weights]:
             for name, value in weights.items()
             if name.startswith(f"{word}.")
         }
-        yield from other_names(behind, depth - 1)
+        yield from name_variants(behind, depth - 1)
 
 
 def differences(weights: Weights, wanted: Weights) -> list[str]:

@@ -18,7 +18,7 @@ from sense.checkpoint import (
     seal,
     unpack_weights,
 )
-from sense.weights import state_dicts
+from sense.weights import find_state_dicts
 
 OLD = {"epoch": 1, "weight": torch.arange(50.0), "list": [1, 2.5, None, "text"]}
 NEW = {"epoch": 2, "weight": torch.arange(50.0) + 1, "list": []}
@@ -163,7 +163,7 @@ VALUES = {"a": torch.arange(3.0), "b": torch.ones(2, 2)}
 
 def inner(state):
     """The outermost state dict in what was read; `test_fitting` asks for the rest."""
-    return next(state_dicts(state))[1]
+    return next(find_state_dicts(state))[1]
 
 
 @pytest.mark.parametrize("wrap", [None, "state_dict", "model_state_dict", "model"])

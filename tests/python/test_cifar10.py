@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from sense.config import Config, recipe
-from sense.data import load_data, load_tests
+from sense.data import load_data, load_test_data
 from sense.data.cifar10 import ARCHIVE, CLASSES, FOLDER, RECORD, TEST, TRAIN, download, parse
 from sense.errors import InputError
 from sense.train import fit
@@ -209,7 +209,7 @@ def test_a_damaged_archive_in_the_cache_is_said_to_be_that(tmp_path):
 def test_tests_need_the_test_batch_alone(folder, tmp_path):
     place = next(folder.rglob("test_batch.bin"))
     (tmp_path / "test_batch.bin").write_bytes(place.read_bytes())
-    tests = load_tests("cifar10", tmp_path)
+    tests = load_test_data("cifar10", tmp_path)
     assert tests.test_sha256 == load_data("cifar10", folder).test_sha256
     with pytest.raises(FileNotFoundError, match=r"data_batch_1\.bin"):
         load_data("cifar10", tmp_path)

@@ -10,7 +10,7 @@ import pytest
 
 from sense import __version__, errors
 from sense.checkpoint import WEIGHTS
-from sense.cli import evaluate_main, one_line_errors, train_main, with_numbers
+from sense.cli import convert_fractions, evaluate_main, one_line_errors, train_main
 from sense.config import Config
 from sense.config.checks import float_options
 from sense.config.options import option_types
@@ -303,11 +303,11 @@ def test_every_option_that_is_a_number_may_be_a_fraction(main):
     for name in FLOATS[main]:
         option = f"--{name.replace('_', '-')}"
         hints = option_types() if main is train_main else get_type_hints(Settings)
-        assert with_numbers([option, "8/255"], hints) == [option, repr(8 / 255)]
-        assert with_numbers([f"--{name}=8/255"], hints) == [f"--{name}={8 / 255!r}"]
+        assert convert_fractions([option, "8/255"], hints) == [option, repr(8 / 255)]
+        assert convert_fractions([f"--{name}=8/255"], hints) == [f"--{name}={8 / 255!r}"]
     several = ["runs/a", "--curve", "0", "4/255", "8/255", "--out", "8/255", "--source=1/2"]
     hints = get_type_hints(Settings)
-    assert with_numbers(several, hints) == [
+    assert convert_fractions(several, hints) == [
         "runs/a",
         "--curve",
         "0",

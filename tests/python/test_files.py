@@ -18,7 +18,7 @@ from sense.errors import InputError
 from sense.files import (
     append_to,
     gunzip,
-    gzipped,
+    gzip_bytes,
     make_folders,
     make_new_folder,
     parse_json,
@@ -250,13 +250,13 @@ def test_json_that_this_package_does_not_write_is_refused_with_its_name(content,
 
 
 def test_gzip_gives_no_more_than_was_allowed():
-    assert gunzip(gzipped(b"content"), 7, "f.gz") == b"content"
+    assert gunzip(gzip_bytes(b"content"), 7, "f.gz") == b"content"
     bomb = gzip.compress(bytes(50 << 20))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(InputError, match=r"f.gz holds more than the 1000 bytes"):
         gunzip(bomb, 1000, "f.gz")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 20 << 10
-    whole = gzipped(b"content")
+    whole = gzip_bytes(b"content")
     for content in (b"", b"rubbish", whole[:-1], whole + b"x", whole + whole):
         with pytest.raises(InputError, match=r"f.gz is (no gzip file, or )?damaged"):
             gunzip(content, 100, "f.gz")

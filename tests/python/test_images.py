@@ -109,7 +109,7 @@ def test_tests_alone_are_known_by_their_own_sum():
     whole = ImageData(
         "a", torch.rand(5, 1, 4, 4), torch.tensor([0, 1, 2, 0, 1]), x, y, tuple("abc")
     )
-    tests = ImageData.of_tests("a", x, y, tuple("abc"))
+    tests = ImageData.from_test_images("a", x, y, tuple("abc"))
     assert tests.test_sha256 == whole.test_sha256
     assert tests.sha256 != whole.sha256
-    assert tests.as_tests_of(whole.sha256).sha256 == whole.sha256
+    assert tests.with_sha256(whole.sha256).sha256 == whole.sha256

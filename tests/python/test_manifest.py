@@ -3,13 +3,13 @@ import json
 import pytest
 
 from sense.errors import InputError
-from sense.manifest import MANIFEST, Entry, Manifest, Sum, read_manifest
+from sense.manifest import MANIFEST, Checksum, Entry, Manifest, read_manifest
 
-ONE, TWO = Sum.of(b"one"), Sum.of(b"twice")
+ONE, TWO = Checksum.of(b"one"), Checksum.of(b"twice")
 
 
 def test_a_sum_is_sha256_and_size():
-    assert Sum.of(b"abc").plain() == {
+    assert Checksum.of(b"abc").plain() == {
         "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
         "bytes": 3,
     }
@@ -38,10 +38,10 @@ def test_none_is_none(tmp_path):
 
 def test_a_file_goes_from_one_state_to_the_next():
     manifest = Manifest()
-    manifest.will_hold("a", ONE)
+    manifest.plan("a", ONE)
     assert manifest.entries["a"] == Entry(None, ONE)
     manifest.holds("a", ONE)
-    manifest.will_hold("a", TWO)
+    manifest.plan("a", TWO)
     assert manifest.entries["a"] == Entry(ONE, TWO)
     assert not manifest.entries["a"].settled
     manifest.holds("a", None)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sense.data import load_data, load_tests
+from sense.data import load_data, load_test_data
 from sense.data.idx import write_idx
 from sense.data.mnist import FILES, download, load_folder
 
@@ -219,7 +219,7 @@ def test_tests_need_no_training_files(tmp_path):
     whole = load_folder(tmp_path, "mine")
     for part in ("train_x", "train_y"):
         (tmp_path / f"{FILES[part]}.gz").unlink()
-    tests = load_tests("mnist", tmp_path)
+    tests = load_test_data("mnist", tmp_path)
     assert tests.test_sha256 == whole.test_sha256
     with pytest.raises(FileNotFoundError, match="no train-images-idx3-ubyte"):
         load_data("mnist", tmp_path)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sense.errors import InputError
-from sense.models import CapacityCNN, SmallCNN, build_model, build_to_fill, check_model_name
+from sense.models import CapacityCNN, SmallCNN, build_for_weights, build_model, check_model_name
 
 
 def size(model):
@@ -137,7 +137,7 @@ def test_images_that_are_too_small_are_refused(build, shape, message):
 
 def test_a_network_to_fill_leaves_the_random_state_as_it_was():
     before = torch.get_rng_state()
-    build_to_fill("capacity-1", (1, 28, 28), 10)
+    build_for_weights("capacity-1", (1, 28, 28), 10)
     assert torch.equal(before, torch.get_rng_state())
     build_model("capacity-1", (1, 28, 28), 10)
     assert not torch.equal(before, torch.get_rng_state())

@@ -22,7 +22,7 @@ from sense.networks import (
     check_finite_gradients,
     check_finite_weights,
     check_network,
-    saved_form,
+    saveable_state_dict,
 )
 from sense.train import fit
 
@@ -433,13 +433,13 @@ def test_weights_that_break_in_the_last_update_are_never_saved(tmp_path, optimiz
 
 def test_what_shares_memory_is_saved_in_copies_and_what_is_no_tensor_is_named():
     weights = Twice().state_dict()
-    saved = saved_form(weights)
+    saved = saveable_state_dict(weights)
     assert saved.keys() == weights.keys()
     places = [value.untyped_storage().data_ptr() for value in saved.values()]
     assert len(set(places)) == len(places)
     assert all(torch.equal(value, weights[name]) for name, value in saved.items())
-    assert saved_form({"none": torch.zeros(0)})["none"].shape == (0,)
+    assert saveable_state_dict({"none": torch.zeros(0)})["none"].shape == (0,)
     with pytest.raises(InputError, match=r"the network's a is a torch\.sparse_coo"):
-        saved_form({"a": torch.eye(2).to_sparse()})
+        saveable_state_dict({"a": torch.eye(2).to_sparse()})
     with pytest.raises(InputError, match="the network's b is a int"):
-        saved_form({"b": 3})
+        saveable_state_dict({"b": 3})

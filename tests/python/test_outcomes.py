@@ -3,7 +3,7 @@
 import pytest
 
 from sense.evaluation.outcomes import OUTCOMES, Outcome, Record, read_outcomes
-from sense.files import gzipped
+from sense.files import gzip_bytes
 
 IMAGES, LABELS = [2, 5, 6, 8, 9], [1, 0, 1, 1, 0]
 
@@ -111,7 +111,7 @@ def test_more_rows_than_images_are_refused(locked, tmp_path):
 def test_outcomes_are_read_gzipped_or_not(locked, tmp_path):
     rows = filled(locked).outcomes()
     assert read_outcomes(tmp_path) == rows
-    locked.write({f"{OUTCOMES}.gz": gzipped(locked.read(OUTCOMES))})
+    locked.write({f"{OUTCOMES}.gz": gzip_bytes(locked.read(OUTCOMES))})
     locked.remove([OUTCOMES])
     assert read_outcomes(tmp_path) == rows
     with pytest.raises(FileNotFoundError, match=r"python -m sense\.evaluate"):

@@ -11,8 +11,8 @@ from sense import evaluation, runs
 from sense.checkpoint import WEIGHTS
 from sense.errors import InputError, TakenError
 from sense.evaluation import compare, convergence, curve, examples, outcomes, summary
-from sense.files import gzipped
-from sense.manifest import MANIFEST, Manifest, Sum
+from sense.files import gzip_bytes
+from sense.manifest import MANIFEST, Checksum, Manifest
 from sense.run_folder import LIMITS, RunFolder
 
 A, B = "config.json", "metrics.jsonl"
@@ -85,7 +85,7 @@ def test_killed_while_it_is_made_it_can_be_made_again(tmp_path, monkeypatch):
     def make(folder):
         with RunFolder(folder / "run") as run:
             run.lock(create=True)
-            run.check_free()
+            run.check_unused()
             run.write({A: "{}"})
 
     for folder in killed_at_each_change(monkeypatch, tmp_path, None, make):
@@ -102,7 +102,7 @@ def test_two_manifests_are_written_for_several_files(locked, monkeypatch):
 
 
 def test_what_is_written_is_read(locked, tmp_path):
-    locked.write({A: '{"a": 1}', "outcomes.csv.gz": gzipped(b"rows")})
+    locked.write({A: '{"a": 1}', "outcomes.csv.gz": gzip_bytes(b"rows")})
     assert locked.has(A)
     assert not locked.has(B)
     for run in (locked, RunFolder(str(tmp_path))):
@@ -169,32 +169,32 @@ def test_a_file_that_is_not_in_the_manifest_is_refused_with_what_to_do(locked, t
         RunFolder(tmp_path).has(B)
 
 
-def fail(folder, provisional):
+def fail(folder, remove_on_failure):
     with RunFolder(folder) as run:
         run.lock(create=True)
-        if provisional:
-            run.provisional = True
+        if remove_on_failure:
+            run.remove_on_failure = True
             run.write({A: "{}"})
         raise InputError("no luck")
 
 
 def test_what_a_failed_start_made_goes_again(tmp_path):
     with pytest.raises(InputError, match="no luck"):
-        fail(tmp_path / "a" / "b", provisional=True)
+        fail(tmp_path / "a" / "b", remove_on_failure=True)
     assert os.listdir(tmp_path) == []
     (tmp_path / "mine").write_text("x")
-    for provisional in (True, False):
+    for remove_on_failure in (True, False):
         with pytest.raises(InputError, match="no luck"):
-            fail(tmp_path, provisional)
+            fail(tmp_path, remove_on_failure)
         assert os.listdir(tmp_path) == ["mine"]
 
 
 def test_a_folder_that_holds_something_of_ours_is_not_free(tmp_path):
-    RunFolder(tmp_path).check_free()
+    RunFolder(tmp_path).check_unused()
     for name in LIMITS:
         (tmp_path / name).write_text("x")
         with pytest.raises(TakenError, match=r"already: .*choose another --out"):
-            RunFolder(tmp_path).check_free()
+            RunFolder(tmp_path).check_unused()
         (tmp_path / name).unlink()
 
 
@@ -202,7 +202,7 @@ def test_a_numbered_folder_is_always_a_new_one(tmp_path):
     made = []
     for _ in range(3):
         with RunFolder(tmp_path / "runs" / "nt", numbered=True) as run:
-            run.check_free()
+            run.check_unused()
             run.lock(create=True)
             made.append(run.path.name)
     assert made == ["nt", "nt-2", "nt-3"]
@@ -245,5 +245,5 @@ def test_the_form_that_r_reads_too(locked, tmp_path):
     locked.write({A: "{}"})
     assert json.loads((Path(tmp_path) / MANIFEST).read_text()) == {
         "format": 1,
-        "files": {A: Sum.of(b"{}").plain()},
+        "files": {A: Checksum.of(b"{}").plain()},
     }

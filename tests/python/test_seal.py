@@ -4,8 +4,8 @@ import pytest
 
 from sense.checkpoint import WEIGHTS, pack_weights
 from sense.errors import InputError
-from sense.files import gzipped
-from sense.manifest import MANIFEST, Sum
+from sense.files import gzip_bytes
+from sense.manifest import MANIFEST, Checksum
 from sense.run_folder import RunFolder
 from sense.seal import OLD_SUM, seal_folder, seal_main
 
@@ -15,7 +15,7 @@ def test_what_was_changed_on_purpose_counts_once_it_is_sealed(locked, tmp_path, 
     locked.close()
     (tmp_path / "config.json").write_text('{"a": 1}')
     (tmp_path / "curve.csv").unlink()
-    (tmp_path / "outcomes.csv.gz").write_bytes(gzipped(b"rows"))
+    (tmp_path / "outcomes.csv.gz").write_bytes(gzip_bytes(b"rows"))
     with pytest.raises(InputError, match=r"config.json is damaged, or was changed.*sense.seal"):
         RunFolder(tmp_path).read("config.json")
     seal_main([str(tmp_path)])
@@ -37,11 +37,11 @@ def test_a_folder_from_before_there_were_manifests(tmp_path):
     with pytest.raises(InputError, match=f"{WEIGHTS} is damaged: .*remove {OLD_SUM}"):
         seal_folder(tmp_path)
     assert not (tmp_path / MANIFEST).exists()
-    (tmp_path / OLD_SUM).write_text(f"{Sum.of(content).sha256}  {WEIGHTS}\n")
+    (tmp_path / OLD_SUM).write_text(f"{Checksum.of(content).sha256}  {WEIGHTS}\n")
     seal_folder(tmp_path)
     assert not (tmp_path / OLD_SUM).exists()
     assert json.loads((tmp_path / MANIFEST).read_text())["files"] == {
-        WEIGHTS: Sum.of(content).plain()
+        WEIGHTS: Checksum.of(content).plain()
     }
 
 

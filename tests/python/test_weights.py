@@ -7,7 +7,13 @@ from torch import nn
 from sense.checkpoint import read_weights
 from sense.errors import InputError
 from sense.evaluation.targets import open_target
-from sense.weights import differences, other_names, put_weights, state_dicts, weights_sha256
+from sense.weights import (
+    differences,
+    find_state_dicts,
+    load_matching_weights,
+    name_variants,
+    weights_sha256,
+)
 
 
 class Network(nn.Module):
@@ -101,7 +107,7 @@ def same(network, other, but=()):
 def test_what_others_save_is_taken(tmp_path, name):
     path = tmp_path / "weights.pt"
     torch.save(SAVED[name], path)
-    network = put_weights(Network(), read_weights(path), path)
+    network = load_matching_weights(Network(), read_weights(path), path)
     but = ("num_batches_tracked",) if name == "without counts of batches" else ("nothing",)
     assert same(network, trained(), but)
     assert not network.training
@@ -110,21 +116,21 @@ def test_what_others_save_is_taken(tmp_path, name):
 def test_a_network_whose_own_names_begin_with_module_keeps_them(tmp_path):
     for saved in (trained(Named).state_dict(), {"net": trained(Named).state_dict()}):
         torch.save(saved, tmp_path / "weights.pt")
-        network = put_weights(Named(), read_weights(tmp_path / "weights.pt"), "there")
+        network = load_matching_weights(Named(), read_weights(tmp_path / "weights.pt"), "there")
         assert same(network, trained(Named))
     twice = {f"module.{name}": value for name, value in trained(Named).state_dict().items()}
-    assert same(put_weights(Named(), twice, "there"), trained(Named))
+    assert same(load_matching_weights(Named(), twice, "there"), trained(Named))
 
 
 def test_of_several_state_dicts_the_one_that_fits_is_taken():
     other = nn.Linear(2, 2).state_dict()
     saved = {"discriminator": other, "generator": {"net": prefixed("")}}
-    assert same(put_weights(Network(), saved, "there"), trained())
+    assert same(load_matching_weights(Network(), saved, "there"), trained())
 
 
 def test_of_several_that_fit_the_first_is_taken_and_said(caplog):
     saved = {"model": prefixed(""), "ema": Network().state_dict()}
-    assert same(put_weights(Network(), saved, "w.pt"), trained())
+    assert same(load_matching_weights(Network(), saved, "w.pt"), trained())
     assert "w.pt holds several state dicts that fit (model, ema): model is taken" in caplog.text
 
 
@@ -153,7 +159,7 @@ def broken(change):
 )
 def test_what_does_not_fit_is_named(saved, expected):
     with pytest.raises(InputError, match=expected) as caught:
-        put_weights(Network(), saved, "weights.pt")
+        load_matching_weights(Network(), saved, "weights.pt")
     assert "weights.pt" in str(caught.value)
 
 
@@ -172,10 +178,10 @@ def test_the_shell_takes_them_with_the_name_of_the_network(tmp_path):
 
 def test_the_parts():
     state = {"a": {"b": {"w": torch.zeros(1)}}, "w": torch.ones(1), 3: 4}
-    assert list(state_dicts(state)) == []  # names that are no text are no state dict
+    assert list(find_state_dicts(state)) == []  # names that are no text are no state dict
     del state[3]
-    assert [name for name, _ in state_dicts(state)] == ["", "a.b"]
-    names = [set(weights) for weights in other_names({"x.y.w": torch.zeros(1), "x.y.b": 1})]
+    assert [name for name, _ in find_state_dicts(state)] == ["", "a.b"]
+    names = [set(weights) for weights in name_variants({"x.y.w": torch.zeros(1), "x.y.b": 1})]
     assert names == [{"x.y.w", "x.y.b"}, {"y.w", "y.b"}, {"w", "b"}]
     complex_ = differences({"w": torch.zeros(2, dtype=torch.complex64)}, {"w": torch.ones(2)})
     assert complex_ == ["w is torch.complex64"]

@@ -23,7 +23,7 @@ from sense.models import build_model
 from sense.runs import read_run
 from sense.seal import seal_folder
 from sense.train import fit
-from sense.weights import put_weights
+from sense.weights import load_matching_weights
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _weights(name: str) -> Callable[[bytes, Path, Path], None]:
     def read(content: bytes, folder: Path, runs: Path) -> None:
         (folder / name).write_bytes(content)
         model = build_model("capacity-1", (1, 28, 28), 10)
-        put_weights(model, read_weights(folder / name), folder / name)
+        load_matching_weights(model, read_weights(folder / name), folder / name)
 
     return read
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from ..errors import InputError
-from .cifar10 import load_cifar10, load_cifar10_tests
+from .cifar10 import load_cifar10, load_cifar10_test_data
 from .images import ImageData, to_float
-from .mnist import load_mnist, load_mnist_tests, load_sample
+from .mnist import load_mnist, load_mnist_test_data, load_sample
 
 DATASETS = {
     "mnist-sample": "10,000 + 2,000 images of MNIST that ship with the package",
@@ -14,7 +14,7 @@ DATASETS = {
     "arrays": "images handed over in memory, from R or Python",
 }
 
-__all__ = ["DATASETS", "ImageData", "load_data", "load_tests", "to_float"]
+__all__ = ["DATASETS", "ImageData", "load_data", "load_test_data", "to_float"]
 
 
 def load_data(name: str, data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
@@ -37,10 +37,12 @@ def load_data(name: str, data_dir: Path | None = None, cache_dir: Path | None = 
     raise InputError(f"unknown dataset {name!r}. There are {', '.join(DATASETS)}")
 
 
-def load_tests(name: str, data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
+def load_test_data(
+    name: str, data_dir: Path | None = None, cache_dir: Path | None = None
+) -> ImageData:
     """The test images of that data set; the files of the training images may be absent."""
     if name == "mnist":
-        return load_mnist_tests(data_dir, cache_dir)
+        return load_mnist_test_data(data_dir, cache_dir)
     if name == "cifar10":
-        return load_cifar10_tests(data_dir, cache_dir)
+        return load_cifar10_test_data(data_dir, cache_dir)
     return load_data(name, data_dir, cache_dir)

@@ -50,13 +50,15 @@ def load_cifar10(data_dir: Path | None = None, cache_dir: Path | None = None) ->
     return from_files(read_archive(archive), str(archive))
 
 
-def load_cifar10_tests(data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
+def load_cifar10_test_data(
+    data_dir: Path | None = None, cache_dir: Path | None = None
+) -> ImageData:
     """The 10,000 test images, for which a folder needs test_batch.bin alone."""
     if data_dir is None:
         return load_cifar10(None, cache_dir)
     files = read_folder(data_dir, needed=TEST)
     x, y = parse(files[TEST[0]], f"{TEST[0]} in {data_dir}")
-    return ImageData.of_tests("cifar10", x, y, CLASSES)
+    return ImageData.from_test_images("cifar10", x, y, CLASSES)
 
 
 def from_files(files: dict[str, bytes], where: str) -> ImageData:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..files import gunzip, gzipped, read_file, write_atomically
+from ..files import gunzip, gzip_bytes, read_file, write_atomically
 
 UNSIGNED_BYTE = 0x08
 MOST_DIMENSIONS = 8
@@ -73,4 +73,4 @@ def _sizes(content: bytes, path: Path) -> tuple[int, tuple[int, ...]]:
 def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
     """Write unsigned bytes as gzipped IDX; the same array always gives the same file."""
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, UNSIGNED_BYTE, array.ndim, *array.shape)
-    write_atomically(path, gzipped(header + array.tobytes()))
+    write_atomically(path, gzip_bytes(header + array.tobytes()))

@@ -69,11 +69,11 @@ class ImageData:
         object.__setattr__(self, "test_sha256", _sum(*tests))
 
     @staticmethod
-    def of_tests(name: str, x: Tensor, y: Tensor, classes: tuple[str, ...]) -> "ImageData":
+    def from_test_images(name: str, x: Tensor, y: Tensor, classes: tuple[str, ...]) -> "ImageData":
         """Test images alone, which stand for training images too."""
         return ImageData(name, x, y, x, y, classes)
 
-    def as_tests_of(self, sha256: str) -> "ImageData":
+    def with_sha256(self, sha256: str) -> "ImageData":
         """The same images as the tests of the data with this sum."""
         known = copy.copy(self)
         object.__setattr__(known, "sha256", sha256)

@@ -58,12 +58,12 @@ def load_folder(folder: Path, name: str) -> ImageData:
     return ImageData(name, train_x, train_y, test_x, test_y, _classes(train_y))
 
 
-def load_mnist_tests(data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
+def load_mnist_test_data(data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
     """The test images of MNIST, or of the user's own folder, which needs no other files."""
     tests = {file: SHA256[file] for part, file in FILES.items() if part.startswith("test")}
     folder = data_dir or download(cache_dir and cache_dir / "mnist", sha256=tests)
     x, y = _read_part(folder, "test")
-    return ImageData.of_tests("mnist", x, y, _classes(y))
+    return ImageData.from_test_images("mnist", x, y, _classes(y))
 
 
 def _read_part(folder: Path, part: str) -> tuple[Tensor, Tensor]:

@@ -25,7 +25,7 @@ from ..data import ImageData
 from ..data.images import as_images, as_labels
 from ..devices import choose_device, to_device_for_evaluation
 from ..errors import InputError
-from ..networks import plain_torch
+from ..networks import torch_defaults
 from ..process_settings import restored_settings
 from ..random_numbers import preserved_random_state
 from ..run_folder import RunFolder
@@ -58,7 +58,7 @@ class EvaluationStopped(Exception):  # noqa: N818  not an error: a signal came
 
 
 @restored_settings()
-@plain_torch()
+@torch_defaults()
 def evaluate(
     model: nn.Module,
     x: Tensor | NDArray[Any],
@@ -109,7 +109,7 @@ def evaluate_run(
 
 
 @restored_settings()
-@plain_torch()
+@torch_defaults()
 def evaluate_target(
     target: Target,
     settings: Settings,

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..devices import choose_device, to_device_for_evaluation
 from ..errors import InputError
-from ..networks import plain_torch
+from ..networks import torch_defaults
 from ..process_settings import restored_settings
 from ..random_numbers import preserved_random_state
 from ..run_folder import RunFolder
@@ -24,7 +24,7 @@ NUMBER = 5
 
 
 @restored_settings()
-@plain_torch()
+@torch_defaults()
 def make_examples(
     target: Target, settings: Settings, *, n: int = NUMBER, device: str = "auto"
 ) -> dict[str, Any]:

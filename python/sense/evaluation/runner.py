@@ -22,7 +22,7 @@ from ..attacks import (
 from ..attacks.checks import check_adversarial
 from ..attacks.output_checks import check_logits, logits_of
 from ..errors import InputError, MissingPackageError
-from ..networks import as_logits, check_network
+from ..networks import check_network, logits_model
 from ..weights import weights_sha256
 from .settings import Settings
 
@@ -192,4 +192,4 @@ def attackable(model: nn.Module, x: Tensor, y: Tensor, suite: list[Attack]) -> n
     cannot be evaluated by these attacks."""
     asking = [attack.name for attack in suite if attack.name in BY_GRADIENT]
     check_network(model, x, y, gradients_for=asking[0] if asking else None)
-    return as_logits(model, x)
+    return logits_model(model, x)

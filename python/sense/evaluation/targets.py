@@ -11,15 +11,15 @@ from torch import nn
 
 from ..checkpoint import read_weights
 from ..config.options import NormName, runtime_options
-from ..data import ImageData, load_data, load_tests
+from ..data import ImageData, load_data, load_test_data
 from ..devices import to_device_for_evaluation
 from ..errors import InputError, MissingFileError
 from ..manifest import MANIFEST
-from ..models import build_to_fill
-from ..models.custom import FACTORY, repeated
+from ..models import build_for_weights
+from ..models.custom import FACTORY, trusted_model_name
 from ..run_folder import RunFolder
-from ..runs import CONFIG, check_same_data, load_model, load_tests_of, read_run
-from ..weights import put_weights, weights_sha256
+from ..runs import CONFIG, check_same_data, load_model, load_run_test_data, read_run
+from ..weights import load_matching_weights, weights_sha256
 from .settings import Settings
 
 PLACE = Path("evaluations")
@@ -130,7 +130,7 @@ def open_run(
     if weights is not None:
         raise InputError(f"{folder} is a run, with weights of its own: leave out --weights")
     if data is None:
-        data = load_tests_of(folder, config, description, data_dir)
+        data = load_run_test_data(folder, config, description, data_dir)
     else:
         check_same_data(folder, description, data)
     return Target(
@@ -164,7 +164,7 @@ def _open_weights(
             f"{path} does not say of which network it is: --model NAME or MODULE:FACTORY"
         )
     if config is not None and not isinstance(model, nn.Module):
-        model = repeated(model, config["model"], beside)
+        model = trusted_model_name(model, config["model"], beside)
     data = _data(path, config, dataset, data_dir, data)
     assert model is not None
     network, name = _network(model, data)
@@ -175,7 +175,7 @@ def _open_weights(
         model_name=name,
         data=data,
         folder=out or PLACE / short,
-        model=put_weights(network, read_weights(path), path),
+        model=load_matching_weights(network, read_weights(path), path),
         config=config,
     )
 
@@ -192,7 +192,7 @@ def _open_factory(
     data = _data(Path(name), None, dataset, data_dir, data)
     network, _ = _network(name, data)
     if weights is not None:
-        put_weights(network, read_weights(weights), weights)
+        load_matching_weights(network, read_weights(weights), weights)
     short = re.sub(r"\W+", "-", name) if weights is None else weights.stem
     return Target(
         name=short,
@@ -221,13 +221,13 @@ def _data(
     try:
         return load_data(dataset, where)
     except MissingFileError:
-        return load_tests(dataset, where)  # which is all that is needed
+        return load_test_data(dataset, where)  # which is all that is needed
 
 
 def _network(model: nn.Module | str, data: ImageData) -> tuple[nn.Module, str]:
     if isinstance(model, nn.Module):
         return model, type(model).__qualname__
-    return build_to_fill(model, data.shape, len(data.classes)), model
+    return build_for_weights(model, data.shape, len(data.classes)), model
 
 
 def open_source(settings: Settings, device: torch.device) -> nn.Module | None:

@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from ..errors import InputError
-from ..networks import plain_torch
+from ..networks import torch_defaults
 from ..random_numbers import preserved_random_state
 from .capacity_cnn import CapacityCNN
 from .cifar_cnn import CifarCNN
-from .custom import FACTORY, INSTANCE, build_from_factory, refuse_instance
+from .custom import FACTORY, INSTANCE, build_from_factory, reject_custom_model
 from .iaat_wide_resnet import IaatWideResNet
 from .resnet import ResNet
 from .small_cnn import Shape, SmallCNN
@@ -47,13 +47,13 @@ __all__ = [
     "Shape",
     "SmallCNN",
     "WideResNet",
+    "build_for_weights",
     "build_model",
-    "build_to_fill",
     "check_model_name",
 ]
 
 
-@plain_torch()
+@torch_defaults()
 def build_model(name: str, shape: Shape, classes: int) -> nn.Module:
     """A new network, initialised from torch's global random state.
 
@@ -72,7 +72,7 @@ def build_model(name: str, shape: Shape, classes: int) -> nn.Module:
             build = partial(network, *map(int, found.groups()), shape, classes)
             check_size(name, build, shape)
             return build()
-    refuse_instance(name)
+    reject_custom_model(name)
     return build_from_factory(name, shape, classes)
 
 
@@ -92,7 +92,7 @@ def check_size(name: str, build: Callable[[], nn.Module], shape: Shape) -> None:
         )
 
 
-def build_to_fill(name: str, shape: Shape, classes: int) -> nn.Module:
+def build_for_weights(name: str, shape: Shape, classes: int) -> nn.Module:
     """`build_model` for weights from elsewhere: its own are drawn in vain, so torch's random state
     is left as it was."""
     with preserved_random_state():

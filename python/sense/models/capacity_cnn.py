@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .greyscale import GreyConv2d
+from .greyscale import GreyscaleConv2d
 from .small_cnn import Shape
 
 
@@ -23,7 +23,7 @@ class CapacityCNN(nn.Module):
         kernels, units = 2**capacity, 2 ** (capacity + 4)
         # ReLU after max-pooling gives the same as before it, from a quarter of the values.
         self.layers = nn.Sequential(
-            GreyConv2d(channels, kernels // 2, 5, padding=2),
+            GreyscaleConv2d(channels, kernels // 2, 5, padding=2),
             nn.MaxPool2d(2),
             nn.ReLU(),
             nn.Conv2d(kernels // 2, kernels, 5, padding=2),

@@ -18,12 +18,12 @@ FACTORY = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
 INSTANCE = r"an instance of ([\w.<>]+)"
 
 
-def instance_name(model: nn.Module) -> str:
+def custom_model_name(model: nn.Module) -> str:
     """What config.json says of a network that was handed over as an object."""
     return f"an instance of {type(model).__qualname__}"
 
 
-def refuse_instance(name: str) -> None:
+def reject_custom_model(name: str) -> None:
     """Raise ValueError for the name of a network that only its maker has."""
     if found := re.fullmatch(INSTANCE, name):
         raise InputError(
@@ -32,7 +32,9 @@ def refuse_instance(name: str) -> None:
         )
 
 
-def repeated(given: str | None, named: str, where: Path | str, option: str = "model") -> str:
+def trusted_model_name(
+    given: str | None, named: str, where: Path | str, option: str = "model"
+) -> str:
     """The name of the network to build: the one that was given, else the one that the folder names,
     unless that is a factory. Its module is code of whoever made the folder, which must not run
     because somebody reads it.

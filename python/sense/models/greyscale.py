@@ -10,7 +10,7 @@ from torch.autograd.function import once_differentiable
 LEAST_KERNELS = 8  # with fewer, torch's own gradient is quicker
 
 
-class GreyConv2d(nn.Conv2d):
+class GreyscaleConv2d(nn.Conv2d):
     """nn.Conv2d (stride 1, no dilation) that on a processor computes the gradient of a grey image
     as a matrix product and a sum of shifted images, in less than half of torch's own time: that
     one treats a single channel as if it were eight.

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .greyscale import GreyConv2d
+from .greyscale import GreyscaleConv2d
 
 Shape = tuple[int, int, int]
 
@@ -25,7 +25,7 @@ class SmallCNN(nn.Module):
             raise InputError(f"small-cnn needs images of 16 x 16 or more, got {height} x {width}")
         # ReLU after max-pooling gives the same as before it, from a quarter of the values.
         self.features = nn.Sequential(
-            GreyConv2d(channels, 32, 3),
+            GreyscaleConv2d(channels, 32, 3),
             nn.ReLU(),
             nn.Conv2d(32, 32, 3),
             nn.MaxPool2d(2),
