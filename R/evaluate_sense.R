@@ -1,7 +1,7 @@
 #' Evaluate a trained network under attack
 #'
-#' Attacks the test images of a fit, counts what the network still has right, and
-#' judges the evaluation itself. It is the same engine, with the same defaults,
+#' Attacks the test images of a fit, counts those that are still correctly classified,
+#' and runs diagnostics of the evaluation. It is the same engine, with the same defaults,
 #' as `python -m sense.evaluate`: only what is given here is passed on.
 #'
 #' By default the network is attacked by PGD with 100 steps and 5 restarts in the
@@ -23,7 +23,7 @@
 #' @param ... Further options by name, as `python -m sense.evaluate --help` lists
 #'   them, with `_` for `-`: `steps`, `restarts`, `step_size`, `norm` (`Inf`, 2
 #'   or 1), `queries` (Square), `l2_eps` (DeepFool), `source` (transfer: another
-#'   fit or run), `seed`, `draw`, `cascade`, `judge`, `curve` (radii), and
+#'   fit or run), `seed`, `draw`, `cascade`, `diagnostics`, `curve` (radii), and
 #'   `convergence` (so many images are followed step by step).
 #' @param x,y Test images and their classes, as in [train_sense()]; those of the
 #'   fit's data set unless given. A fit that was trained on arrays needs them.
@@ -41,7 +41,7 @@
 #'   # A stored network on few images, by few steps: an evaluation takes more of both.
 #'   run <- system.file("extdata", "mnist-demo", "sense", package = "sense")
 #'   evaluation <- evaluate_sense(
-#'     run, c("fgsm", "pgd"), n = 50, steps = 5, restarts = 1, judge = FALSE,
+#'     run, c("fgsm", "pgd"), n = 50, steps = 5, restarts = 1, diagnostics = FALSE,
 #'     curve = c(0, 0.1, 0.2), out = file.path(tempdir(), "evaluation")
 #'   )
 #'   evaluation

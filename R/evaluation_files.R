@@ -67,17 +67,17 @@ check_counted <- function(folder, accuracy, stored, call) {
   }
 }
 
-# A row for each check of the evaluation itself, or NULL where it was not judged.
-judgement_table <- function(judgement) {
-  if (is.null(judgement)) {
+# A row for each diagnostic check of an evaluation.json; NULL if it has none. In older files the field
+# is `judgement`, and a skipped check is "not judged".
+diagnostics_table <- function(evaluation) {
+  checks <- (evaluation$diagnostics %||% evaluation$judgement)$checks
+  if (is.null(checks)) {
     return(NULL)
   }
-  column <- function(name, empty) {
-    vapply(judgement$checks, function(check) check[[name]] %||% empty, empty)
-  }
+  column <- function(name, empty) vapply(checks, function(check) check[[name]] %||% empty, empty)
   data.frame(
-    check = column("check", ""), verdict = column("verdict", ""),
-    value = numbers(judgement$checks, "value"), threshold = numbers(judgement$checks, "threshold"),
+    check = column("check", ""), verdict = sub("not judged", "skipped", column("verdict", "")),
+    value = numbers(checks, "value"), threshold = numbers(checks, "threshold"),
     text = translate_message(column("text", ""))
   )
 }

@@ -79,7 +79,7 @@
 #'     control = sense_control(threads = 1)
 #'   )
 #'   fit
-#'   evaluate_sense(fit, c("fgsm", "pgd"), n = 20, steps = 5, restarts = 1, judge = FALSE)
+#'   evaluate_sense(fit, c("fgsm", "pgd"), n = 20, steps = 5, restarts = 1, diagnostics = FALSE)
 #'   predict(fit, array(0, c(2, 28, 28)))
 #' }
 #' @importFrom rlang %||% caller_arg

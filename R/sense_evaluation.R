@@ -27,9 +27,9 @@
 #'     none and `"worst"`, where there are two or more, the worst of each image
 #'     of those in the evaluation's ball: `k` right of `n`, `estimate`, `lower`
 #'     and `upper` (Wilson), `exact_lower` and `exact_upper` (Clopper-Pearson);
-#'   * `judgement`: a data frame with a row for each check of the evaluation, or
-#'     `NULL`: `verdict` (`"ok"`, `"warning"`, `"not judged"`), what was measured
-#'     and the `threshold`, and a sentence;
+#'   * `diagnostics`: a data frame with a row for each check of the evaluation, or
+#'     `NULL`: `verdict` (`"ok"`, `"warning"`, `"skipped"`), the measured `value`,
+#'     its `threshold`, and a sentence;
 #'   * `curve`: accuracy by radius, or `NULL`;
 #'   * `convergence`, `convergence_accuracy`: PGD step by step, or `NULL`;
 #'   * `provenance`, `folder` and the confidence `level`.
@@ -76,7 +76,7 @@ build_evaluation <- function(folder, level, call) {
       attacks = attacks,
       outcomes = outcomes,
       accuracy = accuracy,
-      judgement = judgement_table(evaluation$judgement),
+      diagnostics = diagnostics_table(evaluation),
       curve = with_intervals(read_run_csv(folder, "curve.csv", c("eps", "k", "n"), call), level),
       convergence = read_run_csv(folder, "convergence.csv", c("image", "step"), call),
       convergence_accuracy = with_intervals(read_run_csv(folder, "convergence_accuracy.csv", c("restart", "step", "k", "n"), call), level),
@@ -146,7 +146,7 @@ print.sense_evaluation <- function(x, ...) {
   print_accuracy(x$accuracy, x$level)
   cat("\n")
   if (isTRUE(x$options$cascade)) cat(cascade_words, "\n", sep = "")
-  print_warnings(x$judgement)
+  print_warnings(x$diagnostics)
   invisible(x)
 }
 
@@ -186,19 +186,21 @@ print_cells <- function(cells) {
   cat(sub(" +$", "", do.call(paste, c("", columns, sep = "  "))), sep = "\n")
 }
 
-print_warnings <- function(judgement) {
-  if (is.null(judgement)) {
-    cat("Not judged: nothing was checked of the evaluation itself.\n")
+print_warnings <- function(diagnostics) {
+  if (is.null(diagnostics)) {
+    cat("No diagnostics: this evaluation was not checked.\n")
     return(invisible())
   }
-  warned <- judgement[judgement$verdict == "warning", ]
-  judged <- sum(judgement$verdict != "not judged")
-  cat(sprintf("%d of %d checks warn%s", nrow(warned), judged, if (nrow(warned)) ":\n" else ".\n"))
+  warned <- diagnostics[diagnostics$verdict == "warning", ]
+  skipped <- diagnostics$check[diagnostics$verdict == "skipped"]
+  cat(sprintf(
+    "Diagnostics: %d of %d checks warn%s\n", nrow(warned), nrow(diagnostics) - length(skipped),
+    if (nrow(warned)) ":" else "."
+  ))
   for (i in seq_len(nrow(warned))) {
     cat(strwrap(warned$text[i], width = 78, initial = "! ", prefix = "  "), sep = "\n")
   }
-  left <- nrow(judgement) - judged
-  if (left) cat(sprintf("Not judged: %s.\n", paste(judgement$check[judgement$verdict == "not judged"], collapse = ", ")))
+  if (length(skipped)) cat(sprintf("Skipped: %s.\n", paste(skipped, collapse = ", ")))
 }
 
 #' @rdname sense_evaluation
@@ -215,10 +217,10 @@ print.summary.sense_evaluation <- function(x, ...) {
   for (name in names(x$attacks)) {
     cat("  ", format(name, width = 12), option_words(x$attacks[[name]]), "\n")
   }
-  cat("\nThe evaluation itself\n")
-  if (is.null(x$judgement)) cat("  not judged\n")
-  for (i in seq_len(NROW(x$judgement))) {
-    row <- x$judgement[i, ]
+  cat("\nDiagnostics\n")
+  if (is.null(x$diagnostics)) cat("  none\n")
+  for (i in seq_len(NROW(x$diagnostics))) {
+    row <- x$diagnostics[i, ]
     cat(strwrap(
       sprintf("%s: %s", row$verdict, row$text), width = 78, initial = "  ", prefix = "    "
     ), sep = "\n")

@@ -111,12 +111,12 @@ difference_height <- function(comparison) {
   1.6 + ceiling(attacks / 2) * (0.7 + 0.25 * couples)
 }
 
-# "3 checks: 1 warned, 1 passed, 1 could not be judged."
-judged_words <- function(judgement) {
-  count <- function(verdict) sum(judgement$verdict == verdict)
+# "3 checks: 1 warned, 1 passed, 1 skipped."
+diagnostics_caption <- function(diagnostics) {
+  count <- function(verdict) sum(diagnostics$verdict == verdict)
   sprintf(
-    "%d checks: %d warned, %d passed, %d could not be judged.",
-    nrow(judgement), count("warning"), count("ok"), count("not judged")
+    "%d checks: %d warned, %d passed, %d skipped.",
+    nrow(diagnostics), count("warning"), count("ok"), count("skipped")
   )
 }
 

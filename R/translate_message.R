@@ -14,7 +14,7 @@ translate_message <- function(text, training = FALSE) {
 }
 
 # Options that take no value in the shell.
-shell_flags <- c("overwrite", "cascade", "judge")
+shell_flags <- c("overwrite", "cascade", "diagnostics")
 
 # Commands, and advice that is for the shell alone.
 shell_words <- c(

@@ -125,7 +125,7 @@ def evaluate_known(known: Known, runs: Path, data: ImageData, folder: Path) -> d
 
 
 def warned(content: dict[str, Any]) -> set[str]:
-    return {c["check"] for c in content["judgement"]["checks"] if c["verdict"] == "warning"}
+    return {c["check"] for c in content["diagnostics"]["checks"] if c["verdict"] == "warning"}
 
 
 def mistakes(name: str, found: set[str]) -> tuple[list[str], list[str]]:
@@ -152,7 +152,7 @@ def as_table(result: dict[str, Any]) -> str:
             if sign in missed
             else "**false**"
             if sign in false
-            else {"ok": "", "warning": "warns", "not judged": "-"}[verdict]
+            else {"ok": "", "warning": "warns"}.get(verdict, "-")
             for sign, verdict in row["checks"].items()
         ]
         lines.append(f"| {name} | {KNOWN[name].fault or 'none'} | {' | '.join(cells)} |")
@@ -170,7 +170,7 @@ def count_mistakes(result: dict[str, Any]) -> dict[str, int]:
     return {
         "warnings": sum(map(len, rows.values())),
         "groundless": sum(
-            verdict != "not judged" and sign not in reasons[name]
+            verdict in ("ok", "warning") and sign not in reasons[name]
             for name in rows
             for sign, verdict in result["networks"][name]["checks"].items()
         ),

@@ -85,8 +85,8 @@ def test_points_are_of_all_images_where_only_some_were_looked_at(honest):
     """30 of 60 naturally right images fall, of 240 evaluated: 12.5 points, not 50."""
     right = {"natural": [1] * 60 + [0] * 180, "pgd": [1] * 60 + [0] * 180}
     some = told(right)
-    assert signs.judge_stronger(30, 60, some.some, [], "another").value == pytest.approx(0.125)
-    text = signs.judge_stronger(30, 60, some.some, [], "another").text
+    assert signs.check_stronger(30, 60, some.some, [], "another").value == pytest.approx(0.125)
+    text = signs.check_stronger(30, 60, some.some, [], "another").text
     assert "30 of 60 images that stand under PGD fall to another: PGD overstates" in text
     assert "12.5 points [" in text
 
@@ -106,17 +106,17 @@ def test_what_cannot_be_judged_says_why(honest):
     nothing = case(honest[0], honest)
     for check in ALL:
         found = check(nothing)
-        assert (found.verdict, found.value, found.threshold) == ("not judged", None, None)
+        assert (found.verdict, found.value, found.threshold) == ("skipped", None, None)
         assert "was not tried" in found.text or "was tried" in found.text
 
 
 @pytest.mark.parametrize("n", [1, 3, FEWEST - 1])
 @pytest.mark.parametrize("attacks", [("pgd",), ("fgsm", "pgd", "margin-pgd", "square")])
-def test_a_few_images_are_not_judged(honest, n, attacks):
+def test_a_few_images_are_skipped(honest, n, attacks):
     few = case(Saturated(honest[0]), honest, *attacks, n=n, queries=20)
     for check in ALL:
         found = check(few)
-        assert (found.verdict, found.value) == ("not judged", None), found
+        assert (found.verdict, found.value) == ("skipped", None), found
         assert int(found.text.split()[0]) <= n
 
 
@@ -134,11 +134,11 @@ def test_where_nothing_stands_more_steps_break_nothing(honest):
         (signs.stronger_attack, ("margin-pgd", "pgd")),
     ],
 )
-def test_a_cascade_in_the_wrong_order_is_not_judged(honest, check, attacks):
+def test_a_cascade_in_the_wrong_order_is_skipped(honest, check, attacks):
     """What the first one broke the second did not see."""
     some = case(honest[0], honest, "pgd", cascade=True)
     rights = {"natural": some.right["natural"]} | {name: some.right["pgd"] for name in attacks}
-    assert check(replace(some, right=rights)).verdict == "not judged"
+    assert check(replace(some, right=rights)).verdict == "skipped"
     turned = {"natural": some.right["natural"]} | {
         name: some.right["pgd"] for name in reversed(attacks)
     }

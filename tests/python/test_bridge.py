@@ -189,7 +189,7 @@ def test_test_images_must_be_like_the_training_images(arrays):
         bridge.as_image_data(**{**arrays, "x_test": arrays["x_test"][:, :20]})
 
 
-QUICK = {"attacks": ["fgsm", "pgd"], "steps": 2.0, "restarts": 1.0, "n": 40.0, "judge": False}
+QUICK = {"attacks": ["fgsm", "pgd"], "steps": 2.0, "restarts": 1.0, "n": 40.0, "diagnostics": False}
 
 
 def test_a_fit_is_evaluated_as_its_run_is(trained, arrays, tmp_path):
@@ -260,7 +260,7 @@ def test_a_fit_is_evaluated_on_images_of_r(kept, arrays, tmp_path):
     done = bridge.evaluate(
         *kept,
         str(tmp_path / "out"),
-        options={"attacks": "fgsm", "n": 30.0, "judge": False},
+        options={"attacks": "fgsm", "n": 30.0, "diagnostics": False},
         images=images,
         name="mine",
         threads=1.0,
@@ -296,7 +296,7 @@ def test_a_fit_is_evaluated_on_the_data_it_names(tmp_path, sample):
     source = ROOT / "inst/extdata/mnist-demo/sense"
     kept = (source / CONFIG).read_text(), (source / WEIGHTS).read_bytes()
     out = str(tmp_path / "out")
-    bridge.evaluate(*kept, out, options={"attacks": "fgsm", "n": 50, "judge": False})
+    bridge.evaluate(*kept, out, options={"attacks": "fgsm", "n": 50, "diagnostics": False})
     content = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     stored = json.loads((source / "evaluation.json").read_text())
     assert content["data"]["sha256"] == stored["data"]["sha256"] == sample.sha256

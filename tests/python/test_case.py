@@ -5,7 +5,7 @@ import torch
 
 from diagnosed import told
 from sense.evaluation.batches import attack_batches, cut
-from sense.evaluation.case import FEWEST, IMAGES, Case, Looked, judge_share, judge_value
+from sense.evaluation.case import FEWEST, IMAGES, Case, Looked, check_share, check_value
 from sense.evaluation.outcomes import Record
 from sense.evaluation.runner import NATURAL, build_suite
 from sense.evaluation.settings import Settings
@@ -17,7 +17,7 @@ from sense.statistics import at_least, clopper_pearson
 @pytest.mark.parametrize("n", [30, 128, 1000])
 def test_a_share_warns_where_the_exact_test_rejects_that_it_is_at_most_the_threshold(n, threshold):
     for k in range(min(n, int(3 * threshold * n) + 12) + 1):
-        found = judge_share("x", k, Looked(n, 1.0), threshold, "warned", "fine")
+        found = check_share("x", k, Looked(n, 1.0), threshold, "warned", "fine")
         p = 1.0 if k == 0 else at_least(k, n, threshold)
         assert (found.verdict == "warning") == (p < 0.025)
         assert found.text == ("warned" if p < 0.025 else "fine")
@@ -26,8 +26,8 @@ def test_a_share_warns_where_the_exact_test_rejects_that_it_is_at_most_the_thres
 
 @pytest.mark.parametrize("n", range(FEWEST))
 def test_on_too_few_images_nothing_is_said_however_clear(n):
-    found = judge_share("x", n, Looked(n, 1.0), 0.01, "warned", "fine")
-    assert (found.verdict, found.value, found.threshold) == ("not judged", None, None)
+    found = check_share("x", n, Looked(n, 1.0), 0.01, "warned", "fine")
+    assert (found.verdict, found.value, found.threshold) == ("skipped", None, None)
     assert f"{n} images" in found.text
     assert f"{FEWEST} are needed" in found.text
 
@@ -44,14 +44,14 @@ def test_a_share_of_images_that_are_right_is_no_share_of_all():
 
 
 def test_the_threshold_is_of_all_images_too():
-    assert judge_share("x", 15, Looked(64, 0.406), 0.05, "", "").verdict == "warning"
-    assert judge_share("x", 15, Looked(64, 0.406), 0.06, "", "").verdict == "ok"
-    assert judge_share("x", 15, Looked(64, 1.0), 0.06, "", "").verdict == "warning"
+    assert check_share("x", 15, Looked(64, 0.406), 0.05, "", "").verdict == "warning"
+    assert check_share("x", 15, Looked(64, 0.406), 0.06, "", "").verdict == "ok"
+    assert check_share("x", 15, Looked(64, 1.0), 0.06, "", "").verdict == "warning"
 
 
 def test_a_measured_value_warns_above_its_threshold_alone():
-    assert judge_value("x", 0.5, 0.5, "warned", "fine").verdict == "ok"
-    assert judge_value("x", 0.51, 0.5, "warned", "fine").text == "warned"
+    assert check_value("x", 0.5, 0.5, "warned", "fine").verdict == "ok"
+    assert check_value("x", 0.51, 0.5, "warned", "fine").text == "warned"
 
 
 def test_the_images_judged_are_the_first_that_are_naturally_right(trained):

@@ -200,7 +200,7 @@ def test_the_shell_trains_and_evaluates(start, tmp_path):
     assert re.fullmatch(rf"natural{both} +\d+\.\d", lines[2])
     assert re.fullmatch(rf"PGD-5 x 2{both} +\d+\.\d", lines[3])
     assert re.fullmatch(rf"worst of each image{both}", lines[4])
-    assert re.match(r"Judged by further passes over \d+ images, .*: \d+ warning", lines[5])
+    assert re.match(r"Diagnostics used extra passes on \d+ images .*: \d+ warning", lines[5])
     assert "Stronger attacks exist" in output
     assert f"outcomes: {run / 'outcomes.csv'}" in lines
     told = json.loads((run / "evaluation.json").read_text())
@@ -229,7 +229,7 @@ def test_two_targets_are_compared_and_a_weights_file_is_one(capsys, tmp_path, tr
         "2",
         "--restarts",
         "1",
-        "--no-judge",
+        "--no-diagnostics",
     ]
     evaluate_main(["mine.safetensors", "yours.safetensors", *common])
     printed = capsys.readouterr().out
@@ -264,7 +264,7 @@ def test_other_options_in_the_same_folder_end_in_one_line(capsys, tmp_path, trai
         "2",
         "--restarts",
         "1",
-        "--no-judge",
+        "--no-diagnostics",
         "--out",
         "o",
     ]
@@ -285,7 +285,7 @@ def test_evaluation_finds_data_that_were_moved(capsys, tmp_path, sample, tiny):
     config = replace(tiny, dataset="mnist", data_dir=here, pretrain=0, epochs=1)
     fit(config, tmp_path / "run", data=load_folder(here, "mnist"))
     here.rename(there)
-    quick = [tmp_path / "run", "--n", 20, "--steps", 2, "--restarts", 1, "--no-judge"]
+    quick = [tmp_path / "run", "--n", 20, "--steps", 2, "--restarts", 1, "--no-diagnostics"]
     assert f"in {here}" in fails(capsys, evaluate_main, *quick)
     evaluate_main([str(argument) for argument in [*quick, "--data-dir", there]])
     assert "/ 20)" in capsys.readouterr().out
@@ -324,7 +324,7 @@ def test_a_fraction_reaches_the_run_and_the_evaluation(tmp_path, capsys):
     train_main([*TINY, "--eps", "8/255", "--step-size=2/255", "--out", str(run)])
     assert read_run(run)[0].eps == 8 / 255
     assert read_run(run)[0].step_size == 2 / 255
-    evaluate_main([str(run), "--attacks", "fgsm", "--eps", "4/255", "--n", "4", "--no-judge"])
+    evaluate_main([str(run), "--attacks", "fgsm", "--eps", "4/255", "--n", "4", "--no-diagnostics"])
     assert json.loads((run / "evaluation.json").read_text())["options"]["eps"] == 4 / 255
 
 
@@ -357,7 +357,7 @@ def test_a_run_is_resumed_with_moved_data_and_for_more_epochs(tmp_path, capsys):
     assert "begun with other options: c (0.7, not 0.9). Resume it with those it has" in told
     for file in ("train_x", "train_y"):
         (moved / f"{FILES[file]}.gz").unlink()  # an evaluation needs the tests alone
-    evaluate_main([str(run), "--attacks", "fgsm", "--n", "8", "--no-judge"])
+    evaluate_main([str(run), "--attacks", "fgsm", "--n", "8", "--no-diagnostics"])
     assert "FGSM" in capsys.readouterr().out
     write_idx(moved / f"{FILES['test_y']}.gz", np.zeros(40, np.uint8))
     told = fails(capsys, evaluate_main, run, "--attacks", "fgsm", "--n", "8", "--overwrite")

@@ -61,7 +61,7 @@ def stored(tmp_path):
                 for attack in right
             },
             "accuracy": {key: plain_accuracy(p) for key, p in summarise(rows).items()},
-            "judgement": None,
+            "diagnostics": None,
             "curve": None,
             "convergence": None,
             "finished": finished,

@@ -34,7 +34,7 @@ TINY = Config(
     threads=1,
     device="cpu",
 )
-QUICK = Settings(attacks=("fgsm", "pgd"), steps=2, restarts=1, n=20, batch=10, judge=False)
+QUICK = Settings(attacks=("fgsm", "pgd"), steps=2, restarts=1, n=20, batch=10, diagnostics=False)
 PATIENCE = 120
 
 

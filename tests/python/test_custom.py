@@ -93,7 +93,7 @@ def test_a_factory_works_wherever_a_name_does(in_folder, tmp_path, capsys):
     )
     assert json.loads((run / "config.json").read_text())["config"]["model"] == f"{in_folder}:Own"
     name = f"{in_folder}:Own"
-    quick = ["--steps", "2", "--restarts", "1", "--n", "50", "--no-judge"]
+    quick = ["--steps", "2", "--restarts", "1", "--n", "50", "--no-diagnostics"]
     evaluate_main([str(run), "--model", name, *quick])
     assert "natural" in capsys.readouterr().out
     assert isinstance(load_model(run, name)[1], nn.Linear)
@@ -129,7 +129,7 @@ def test_an_object_is_trained_itself_and_noted_by_its_class(few, tmp_path):
 
 def test_an_object_has_to_be_handed_over_again(few, tmp_path, in_folder, capsys):
     fit(QUICK, tmp_path / "run", data=few, model=(mine := Mine()))
-    attack = Settings(steps=2, restarts=1, judge=False)
+    attack = Settings(steps=2, restarts=1, diagnostics=False)
     for load in (load_model, lambda run: evaluate_run(run, attack, data=few)):
         with pytest.raises(ValueError, match="a Mine, was handed over as an object: hand it over"):
             load(tmp_path / "run")

@@ -29,7 +29,14 @@ from sense.train import fit
 from test_concurrent_folders import TINY, images
 
 QUICK = Settings(
-    attacks=("fgsm",), steps=1, restarts=1, n=20, batch=10, judge=False, curve=(0.1,), convergence=5
+    attacks=("fgsm",),
+    steps=1,
+    restarts=1,
+    n=20,
+    batch=10,
+    diagnostics=False,
+    curve=(0.1,),
+    convergence=5,
 )
 
 

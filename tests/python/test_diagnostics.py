@@ -60,9 +60,9 @@ def test_a_network_without_gradients_is_told(honest):
 @pytest.mark.parametrize(
     "check", [signs.chance, signs.one_class, signs.zero_gradients, signs.large_eps]
 )
-def test_a_few_images_are_not_judged(honest, check, n):
+def test_a_few_images_are_skipped(honest, check, n):
     found = check(case(Quantised(honest[0]), honest, n=n))
-    assert (found.verdict, found.value, found.threshold) == ("not judged", None, None)
+    assert (found.verdict, found.value, found.threshold) == ("skipped", None, None)
     assert f"{n} images" in found.text
 
 
@@ -81,7 +81,7 @@ def test_chance_is_that_of_the_most_frequent_label():
     assert signs.chance(told({"natural": [1] * 90 + [0] * 10}, labels)).verdict == "warning"
     assert signs.chance(told({"natural": [1] * 98 + [0] * 2}, labels)).verdict == "ok"
     same = signs.chance(told({"natural": [1] * 50 + [0] * 50}, 0 * labels))
-    assert (same.verdict, same.text) == ("not judged", "all images have the same label")
+    assert (same.verdict, same.text) == ("skipped", "all images have the same label")
 
 
 @pytest.mark.parametrize(("of_one", "verdict"), [(100, "warning"), (90, "warning"), (80, "ok")])
@@ -96,7 +96,7 @@ def test_a_network_that_says_one_class_of_nearly_all_has_collapsed(of_one, verdi
 def test_one_class_for_images_of_one_class_is_no_collapse():
     labels = torch.tensor([3] * 90 + [1] * 10)
     found = signs.one_class(told({"natural": [1] * 90 + [0] * 10}, labels, 0 * labels + 3))
-    assert (found.verdict, found.text) == ("not judged", "most images have the same label")
+    assert (found.verdict, found.text) == ("skipped", "most images have the same label")
 
 
 def test_thresholds_are_those_of_autoattack():

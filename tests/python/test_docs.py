@@ -22,7 +22,7 @@ from sense.config.stored import from_stored
 from sense.data import load_data, to_float
 from sense.evaluation.outcomes import read_outcomes
 from sense.evaluation.settings import ATTACKS
-from sense.evaluation.summary import plain_accuracy, summarise
+from sense.evaluation.summary import plain_accuracy, read_evaluation, summarise
 from sense.report import report_main
 from sense.runs import load_model
 from sense.seal import seal_main
@@ -50,7 +50,7 @@ def named(run):
 
 
 def stored_evaluation(run):
-    return json.loads((run / "evaluation.json").read_text())
+    return read_evaluation(run)
 
 
 def shown(accuracy):
@@ -209,7 +209,7 @@ def test_the_robustness_study_attacks_with_everything(run):
     assert set(stored["attacks"]) == set(ATTACKS)
     assert stored["options"]["eps"] == 0.3
     assert stored["accuracy"]["worst"]["n"] >= 1000
-    assert stored["judgement"]
+    assert stored["diagnostics"]
     assert "/tmp" not in json.dumps(stored)
     assert all((run / name).exists() for name in ("curve.csv", "convergence_accuracy.csv"))
 

@@ -23,7 +23,7 @@ from sense.models import build_model
 from sense.runs import load_model
 from sense.statistics import wilson
 
-QUICK = Settings(steps=5, restarts=2, step_size=0.05, judge=False)
+QUICK = Settings(steps=5, restarts=2, step_size=0.05, diagnostics=False)
 WHOLE = (OUTCOMES, CURVE_OUTCOMES, CURVE, CONVERGENCE, CONVERGENCE_ACCURACY)
 
 
@@ -97,7 +97,7 @@ def test_the_seed_decides_and_the_first_n_are_the_first_n(run, tmp_path):
 
 def test_the_callers_random_stream_is_left_alone(run):
     before = torch.get_rng_state()
-    run(replace(QUICK, n=20, judge=True, queries=10))
+    run(replace(QUICK, n=20, diagnostics=True, queries=10))
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -117,10 +117,10 @@ def test_a_linear_model_is_as_robust_as_can_be_computed():
 
 
 def test_eps_of_zero_is_no_attack(run):
-    content = run(replace(QUICK, eps=0.0, n=100, judge=True))
+    content = run(replace(QUICK, eps=0.0, n=100, diagnostics=True))
     assert content["accuracy"]["pgd"] == content["accuracy"]["natural"]
-    verdicts = {check["check"]: check["verdict"] for check in content["judgement"]["checks"]}
-    assert verdicts["convergence"] == verdicts["stronger-attack"] == "not judged"
+    verdicts = {check["check"]: check["verdict"] for check in content["diagnostics"]["checks"]}
+    assert verdicts["convergence"] == verdicts["stronger-attack"] == "skipped"
 
 
 def test_bytes_and_floats_give_the_same(few):
@@ -211,14 +211,14 @@ def test_a_judgement_finds_a_defence_out_and_leaves_honesty_alone(trained, tmp_p
     content = evaluate_target(
         replace(target, folder=tmp_path / "honest"), settings, on_line=lines.append
     )
-    warned = [c["check"] for c in content["judgement"]["checks"] if c["verdict"] == "warning"]
+    warned = [c["check"] for c in content["diagnostics"]["checks"] if c["verdict"] == "warning"]
     assert warned == []
     assert "0 warnings" in lines[-1]
     hidden = replace(target, model=Quantised(target.model), folder=tmp_path / "hidden")
     content = evaluate_target(hidden, settings, on_line=lines.append)
-    warned = {c["check"] for c in content["judgement"]["checks"] if c["verdict"] == "warning"}
+    warned = {c["check"] for c in content["diagnostics"]["checks"] if c["verdict"] == "warning"}
     assert {"zero-gradients", "large-eps"} <= warned
-    n = content["judgement"]["images"]
+    n = content["diagnostics"]["images"]
     said = f"WARNING zero-gradients: the gradient is exactly zero on {n} of {n} images"
     assert said in lines[-1]
 
@@ -253,10 +253,12 @@ def test_one_image_is_evaluated_and_not_judged_right_or_wrong(trained, tmp_path,
     labels = guess if right else (guess + 1) % 10
     one = replace(data, test_x=data.test_x[:1], test_y=labels)
     target = replace(open_run(folder, data=data, out=tmp_path / "one"), data=one)
-    settings = replace(QUICK, attacks=attacks, judge=True, queries=5, curve=(0.01,), convergence=3)
+    settings = replace(
+        QUICK, attacks=attacks, diagnostics=True, queries=5, curve=(0.01,), convergence=3
+    )
     content = evaluate_target(target, settings)
     assert content["accuracy"]["natural"]["k"] == int(right)
     assert {
-        c["check"] for c in content["judgement"]["checks"] if c["verdict"] == "warning"
+        c["check"] for c in content["diagnostics"]["checks"] if c["verdict"] == "warning"
     } == set()
-    assert content["judgement"]["images"] == int(right)
+    assert content["diagnostics"]["images"] == int(right)

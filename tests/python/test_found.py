@@ -25,7 +25,7 @@ SHORT = Settings(
     curve=(0.04, 0.08, 0.2),
     convergence=50,
     batch=50,
-    judge=False,
+    diagnostics=False,
     seed=3,
 )
 

@@ -70,7 +70,7 @@ def test_a_mistake_is_named():
     result = {
         "networks": {
             "natural training": {"checks": {"chance": "ok", "one-step": "warning"}},
-            "untrained": {"checks": {"chance": "ok", "one-step": "not judged"}},
+            "untrained": {"checks": {"chance": "ok", "one-step": "skipped"}},
         }
     }
     assert count_mistakes(result) == {

@@ -42,7 +42,7 @@ CONFIG = Config(
     device="cpu",
 )
 SETTINGS = Settings(
-    attacks=("natural", "fgsm", "pgd"), eps=0.05, steps=2, restarts=1, batch=8, judge=False
+    attacks=("natural", "fgsm", "pgd"), eps=0.05, steps=2, restarts=1, batch=8, diagnostics=False
 )
 
 

@@ -11,7 +11,9 @@ from sense.evaluation.settings import Settings
 from sense.evaluation.summary import read_evaluation
 from sense.evaluation.targets import open_run
 
-FIRST = Settings(n=20, steps=1, restarts=1, judge=False, batch=10, curve=(0.02,), convergence=2)
+FIRST = Settings(
+    n=20, steps=1, restarts=1, diagnostics=False, batch=10, curve=(0.02,), convergence=2
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def test_with_another_option_it_goes_to_the_next_folder(run, which):
 
 
 @pytest.mark.parametrize(
-    "more", [{"attacks": ("fgsm",)}, {"curve": ()}, {"convergence": None}, {"judge": True}]
+    "more", [{"attacks": ("fgsm",)}, {"curve": ()}, {"convergence": None}, {"diagnostics": True}]
 )
 def test_what_can_be_added_or_left_out_stays_where_it_is(run, more):
     target = open_run(run[0], data=run[1])

@@ -27,7 +27,7 @@ from sense.process_settings import freed_memory_kept, restored_settings, retriev
 from sense.runs import load_model
 from sense.train import fit
 
-SETTINGS = Settings(attacks=("pgd",), eps=0.05, steps=1, restarts=1, n=10, judge=False)
+SETTINGS = Settings(attacks=("pgd",), eps=0.05, steps=1, restarts=1, n=10, diagnostics=False)
 
 
 def state():

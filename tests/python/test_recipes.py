@@ -15,7 +15,7 @@ def test_the_demo_shows_what_sensible_training_is_for(tmp_path):
     accuracies = {}
     for method in ("nt", "r-at", "sense"):
         fit(replace(recipe("mnist-demo"), method=method, seed=2), tmp_path / method)
-        content = evaluate_run(tmp_path / method, Settings(steps=40, restarts=2, judge=False))
+        content = evaluate_run(tmp_path / method, Settings(steps=40, restarts=2, diagnostics=False))
         accuracies[method] = content["accuracy"]
     natural = {method: found["natural"]["k"] for method, found in accuracies.items()}
     robust = {method: found["pgd"] for method, found in accuracies.items()}

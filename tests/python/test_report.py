@@ -19,7 +19,7 @@ from sense.report import report, report_main
 from sense.seal import seal_folder
 from sense.train import fit
 
-QUICK = Settings(attacks=("fgsm", "pgd"), n=20, steps=2, restarts=1, judge=False)
+QUICK = Settings(attacks=("fgsm", "pgd"), n=20, steps=2, restarts=1, diagnostics=False)
 
 
 @pytest.fixture

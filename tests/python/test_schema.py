@@ -8,7 +8,7 @@ import pytest
 
 from conftest import ROOT
 from sense.evaluation.outcomes import Outcome
-from sense.evaluation.schema import FORM, check_form, check_rows
+from sense.evaluation.schema import FORM, check_form, check_rows, with_current_names
 
 STORED = sorted((ROOT / "inst" / "extdata").rglob("evaluation.json"))
 FLOATS = ("eps", "seconds", "lower", "upper", "exact_lower", "exact_upper", "level")
@@ -18,12 +18,19 @@ WHERE = Path("run/evaluation.json")
 @pytest.fixture
 def content():
     path = ROOT / "inst/extdata/mnist-robustness/sense/evaluation.json"
-    return json.loads(path.read_text())
+    return with_current_names(json.loads(path.read_text()))
+
+
+def test_a_stored_judgement_is_read_as_diagnostics(content):
+    verdicts = {check["check"]: check["verdict"] for check in content["diagnostics"]["checks"]}
+    assert verdicts["gradient-free"] == "skipped"  # stored as "not judged"
+    assert verdicts["stronger-attack"] == "warning"
+    assert "judgement" not in content
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: str(path.parent.relative_to(ROOT)))
 def test_what_was_stored_is_of_the_form(path):
-    check_form(json.loads(path.read_text()), path)
+    check_form(with_current_names(json.loads(path.read_text())), path)
 
 
 def places(form, content, above=()):
@@ -74,8 +81,8 @@ def test_each_place_is_missed_and_of_one_kind(content):
         (lambda c: c["accuracy"]["pgd"].update(k=10**6), "accuracy.pgd.k"),
         (lambda c: c["accuracy"]["pgd"].update(n=0, k=0), "accuracy.pgd.k"),
         (lambda c: c["target"]["config"].pop("seed"), "target.config.seed"),
-        (lambda c: c["judgement"]["checks"][0].pop("verdict"), "judgement.checks"),
-        (lambda c: c.update(judgement=[]), "judgement.checks"),
+        (lambda c: c["diagnostics"]["checks"][0].pop("verdict"), "diagnostics.checks"),
+        (lambda c: c.update(diagnostics=[]), "diagnostics.checks"),
     ],
 )
 def test_the_place_is_named(content, change, place):

@@ -39,7 +39,7 @@ def options(trained, out):
             "--curve",
             0.04,
             0.08,
-            "--no-judge",
+            "--no-diagnostics",
             "--threads",
             1,
             "--device",

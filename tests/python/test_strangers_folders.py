@@ -36,7 +36,7 @@ Path({MARK!r}).touch()
 def make(shape, classes):
     return nn.Sequential(nn.Flatten(), nn.Linear(784, classes))
 """
-QUICK = Settings(attacks=("fgsm",), n=10, judge=False)
+QUICK = Settings(attacks=("fgsm",), n=10, diagnostics=False)
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ READERS = {
             steps=1,
             restarts=1,
             n=10,
-            judge=False,
+            diagnostics=False,
         ),
         data=data,
         out=run.with_name("out"),
@@ -116,7 +116,7 @@ READERS = {
     "R's evaluate": lambda run, data, model: bridge.evaluate(
         *kept(run),
         str(run.with_name("r")),
-        {"attacks": "fgsm", "n": 10, "judge": False},
+        {"attacks": "fgsm", "n": 10, "diagnostics": False},
         pixels(data),
         model=model,
     ),
@@ -144,10 +144,14 @@ def test_a_factory_that_a_folder_names_is_not_even_imported(theirs, reader, tmp_
 
 
 COMMANDS = {
-    "evaluate": (evaluate_main, ["run", "--attacks", "fgsm", "--n", "10", "--no-judge"], "--model"),
+    "evaluate": (
+        evaluate_main,
+        ["run", "--attacks", "fgsm", "--n", "10", "--no-diagnostics"],
+        "--model",
+    ),
     "evaluate weights": (
         evaluate_main,
-        [f"run/{WEIGHTS}", "--attacks", "fgsm", "--n", "10", "--no-judge"],
+        [f"run/{WEIGHTS}", "--attacks", "fgsm", "--n", "10", "--no-diagnostics"],
         "--model",
     ),
     "transfer": (
@@ -164,7 +168,7 @@ COMMANDS = {
             "1",
             "--n",
             "10",
-            "--no-judge",
+            "--no-diagnostics",
         ],
         "--source-model",
     ),

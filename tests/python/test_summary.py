@@ -104,20 +104,20 @@ def test_attacks_may_be_added_and_what_they_cost_before_is_kept(start_in):
     content, record, settings, folder = start_in()
     fill(record, "natural", "pgd")
     content["attacks"]["pgd"]["seconds"] = 5.5
-    judgement = {"images": 6, "seconds": 0.1, "checks": []}
-    content["judgement"], content["finished"] = judgement, True
+    diagnostics = {"images": 6, "seconds": 0.1, "checks": []}
+    content["diagnostics"], content["finished"] = diagnostics, True
     count(content, record, settings)
     save(folder, content)
     assert content["attacks"]["pgd"]["attacked"] == 6
     again, record, _, _ = start_in()
-    assert again["judgement"] == judgement
+    assert again["diagnostics"] == diagnostics
     assert again["finished"]
     assert record.complete("pgd")
     more, record, _, _ = start_in(attacks=("fgsm",))
     assert list(more["attacks"]) == ["natural", "pgd", "fgsm"]
     assert more["attacks"]["pgd"] == content["attacks"]["pgd"]
     assert more["accuracy"] == content["accuracy"]
-    assert (more["judgement"], more["finished"]) == (None, False)
+    assert (more["diagnostics"], more["finished"]) == (None, False)
 
 
 def test_seconds_that_were_not_recorded_stay_unknown(start_in):

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from sense.evaluation.summary import plain_accuracy
-from sense.evaluation.tables import attack_row, comparison_lines, head, judgement_lines, tail
+from sense.evaluation.tables import attack_row, comparison_lines, diagnostics_lines, head, tail
 from sense.statistics import wilson
 
 
@@ -25,13 +25,13 @@ def content():
             },
         },
         "accuracy": {name: plain_accuracy(p) for name, p in accuracy.items()},
-        "judgement": {
+        "diagnostics": {
             "images": 64,
             "seconds": 1.25,
             "checks": [
                 {"check": "randomness", "verdict": "ok", "text": "the same"},
                 {"check": "one-step", "verdict": "warning", "text": "one step is better"},
-                {"check": "convergence", "verdict": "not judged", "text": "no PGD"},
+                {"check": "convergence", "verdict": "skipped", "text": "no PGD"},
             ],
         },
     }
@@ -67,7 +67,7 @@ def test_the_tail_warns_and_says_that_stronger_attacks_exist(content):
     lines = tail(content).splitlines()
     assert lines[0].startswith("worst of each image")
     assert lines[1] == (
-        "Judged by further passes over 64 images, 1.2 s: 1 warning, 1 check passed, 1 not judged."
+        "Diagnostics used extra passes on 64 images (1.2 s): 1 warning, 1 check passed, 1 skipped."
     )
     assert lines[2] == "  WARNING one-step: one step is better."
     assert lines[3].startswith("Accuracy under an attack is an upper bound of robust accuracy. ")
@@ -77,7 +77,7 @@ def test_the_tail_warns_and_says_that_stronger_attacks_exist(content):
 
 
 def test_what_was_not_judged_is_said():
-    assert judgement_lines(None) == ["The evaluation was not judged (--no-judge)."]
+    assert diagnostics_lines(None) == ["There are no diagnostics (--no-diagnostics)."]
 
 
 def test_a_comparison_in_lines():

@@ -2,7 +2,7 @@
 # attack, which images are right.
 evaluation_folder <- function(right, ..., attacks = NULL, eps = 0.3, norm = "inf", label = 1L,
                               images = seq_along(right[[1]]) - 1L, method = "sense", seed = 1L,
-                              draw = NULL, finished = TRUE, judgement = NULL, name = "toy",
+                              draw = NULL, finished = TRUE, diagnostics = NULL, name = "toy",
                               sha256 = "abc", cascade = FALSE) {
   folder <- file.path(tempfile("evaluation-"), name)
   dir.create(folder, recursive = TRUE)
@@ -29,7 +29,7 @@ evaluation_folder <- function(right, ..., attacks = NULL, eps = 0.3, norm = "inf
       options = list(eps = eps, norm = norm, seed = 0L, batch = 250L, cascade = cascade),
       attacks = c(list(natural = list(label = "natural")), known),
       accuracy = lapply(right, function(one) list(k = sum(one), n = n)),
-      judgement = judgement, finished = finished,
+      diagnostics = diagnostics, finished = finished,
       provenance = list(command = "python -m sense.evaluate toy", commit = NULL)
     ),
     file.path(folder, "evaluation.json")
@@ -54,14 +54,14 @@ write_json_file <- function(x, path) {
   writeLines(jsonlite::toJSON(x, auto_unbox = TRUE, null = "null", digits = NA), path)
 }
 
-# A judgement with a warning, a check passed and one that could not be made.
-toy_judgement <- function() {
+# Diagnostics: a warning, a passed check and a skipped one.
+toy_diagnostics <- function() {
   list(
     images = 8L, seconds = 1.5,
     checks = list(
       list(check = "large-eps", verdict = "warning", value = 0.25, threshold = 0, text = "At eps = 1 PGD leaves 25 % right"),
       list(check = "randomness", verdict = "ok", value = 0, threshold = 0, text = "Two passes agree"),
-      list(check = "stronger-attack", verdict = "not judged", value = NULL, threshold = NULL, text = "AutoAttack was not tried")
+      list(check = "stronger-attack", verdict = "skipped", value = NULL, threshold = NULL, text = "AutoAttack was not tried")
     )
   )
 }

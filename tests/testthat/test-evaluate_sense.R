@@ -19,7 +19,7 @@ test_that("R and the shell find the same, file by file", {
   theirs <- read_sense_evaluation(shell)
   same <- c("data", "options", "outcomes", "accuracy", "curve", "convergence", "convergence_accuracy")
   for (part in same) expect_equal(ours[[part]], theirs[[part]])
-  expect_equal(ours$judgement$verdict, theirs$judgement$verdict)
+  expect_equal(ours$diagnostics$verdict, theirs$diagnostics$verdict)
   expect_equal(ours$target$weights_sha256, theirs$target$weights_sha256)
   expect_match(ours$provenance$command, "evaluate_sense\\(fit")
   expect_equal(ours$accuracy$label, c(
@@ -30,7 +30,7 @@ test_that("R and the shell find the same, file by file", {
 test_that("the network's word is that of predict()", {
   skip_if_no_sense()
   fit <- short_fit()
-  natural <- subset(quick(fit, "fgsm", judge = FALSE)$outcomes, attack == "natural")
+  natural <- subset(quick(fit, "fgsm", diagnostics = FALSE)$outcomes, attack == "natural")
   expect_equal(natural$prediction, as.integer(as.character(predict(fit, sample_images(40)$x))))
   expect_equal(natural$label, as.integer(as.character(sample_images(40)$y)))
 })
@@ -39,16 +39,16 @@ test_that("results are kept in the fit's folder, to go on with and to compare", 
   skip_if_no_sense()
   first <- train_short(method = "nt")
   second <- train_short(method = "r-at", steps = 1)
-  quick(first, "fgsm", judge = FALSE)
+  quick(first, "fgsm", diagnostics = FALSE)
   expect_true(file.exists(file.path(first$folder, "evaluation.json")))
-  added <- quick(first, c("fgsm", "pgd"), judge = FALSE)
+  added <- quick(first, c("fgsm", "pgd"), diagnostics = FALSE)
   expect_equal(added$accuracy$attack, c("natural", "fgsm", "pgd", "worst"))
   expect_error(
-    quick(first, "pgd", seed = 1, judge = FALSE, out = first$folder),
+    quick(first, "pgd", seed = 1, diagnostics = FALSE, out = first$folder),
     "other options: seed \\(0, not 1\\)"
   )
   expect_error(compare_sense(first, second), "was not evaluated")
-  quick(second, c("fgsm", "pgd"), judge = FALSE)
+  quick(second, c("fgsm", "pgd"), diagnostics = FALSE)
   comparison <- compare_sense(first, second)
   theirs <- sense:::call_python("compare", list(folders = list(a = first$folder, b = second$folder)))
   column <- function(name) unlist(lapply(theirs$pairs, `[[`, name))
@@ -60,18 +60,18 @@ test_that("results are kept in the fit's folder, to go on with and to compare", 
 test_that("a second evaluation in another ball works, and both can be read", {
   skip_if_no_sense()
   fit <- train_short(method = "nt")
-  first <- quick(fit, "fgsm", judge = FALSE)
-  second <- quick(fit, "fgsm", eps = 0.2, judge = FALSE)
+  first <- quick(fit, "fgsm", diagnostics = FALSE)
+  second <- quick(fit, "fgsm", eps = 0.2, diagnostics = FALSE)
   expect_equal(c(first$options$eps, second$options$eps), c(0.3, 0.2))
   expect_equal(basename(second$folder), "evaluation-2")
   expect_equal(read_sense_evaluation(second$folder)$accuracy, second$accuracy)
   expect_equal(read_sense_evaluation(fit$folder)$accuracy, first$accuracy)
-  expect_equal(quick(fit, "fgsm", eps = 0.2, judge = FALSE)$folder, second$folder)
+  expect_equal(quick(fit, "fgsm", eps = 0.2, diagnostics = FALSE)$folder, second$folder)
 })
 
 test_that("the worst of each image is over the curve and PGD's course, as in Python", {
   skip_if_no_sense()
-  found <- quick(short_fit(), "pgd", curve = c(0.1, 0.3, 0.35), convergence = 10, judge = FALSE, out = tempfile())
+  found <- quick(short_fit(), "pgd", curve = c(0.1, 0.3, 0.35), convergence = 10, diagnostics = FALSE, out = tempfile())
   stored <- jsonlite::read_json(file.path(found$folder, "evaluation.json"))$accuracy
   expect_equal(found$accuracy$attack, c("natural", "pgd", "curve", "worst"))
   expect_equal(found$accuracy$k, vapply(found$accuracy$attack, function(name) stored[[name]]$k, 1L, USE.NAMES = FALSE))
@@ -83,9 +83,9 @@ test_that("the worst of each image is over the curve and PGD's course, as in Pyt
 test_that("a fit without its folder is evaluated all the same", {
   skip_if_no_sense()
   fit <- short_fit()
-  here <- quick(fit, "pgd", judge = FALSE, out = tempfile())
+  here <- quick(fit, "pgd", diagnostics = FALSE, out = tempfile())
   fit$folder <- NULL
-  expect_equal(quick(fit, "pgd", judge = FALSE)$outcomes, here$outcomes)
+  expect_equal(quick(fit, "pgd", diagnostics = FALSE)$outcomes, here$outcomes)
   fit$folder <- tempfile() # of another network by now
   dir.create(fit$folder)
   writeBin(as.raw(1:10), file.path(fit$folder, "model.safetensors"))
@@ -96,8 +96,8 @@ test_that("images of one's own are evaluated, in the order of the fit's classes"
   skip_if_no_sense()
   digits <- sample_images(30)
   fit <- short_fit()
-  named <- quick(fit, "fgsm", x = digits$x, y = digits$y, n = 30, judge = FALSE, out = tempfile())
-  sample <- quick(fit, "fgsm", judge = FALSE, out = tempfile())
+  named <- quick(fit, "fgsm", x = digits$x, y = digits$y, n = 30, diagnostics = FALSE, out = tempfile())
+  sample <- quick(fit, "fgsm", diagnostics = FALSE, out = tempfile())
   first <- subset(sample$outcomes, image < 30)
   expect_equal(named$outcomes$prediction, first$prediction)
   expect_equal(named$data$name, "arrays")
@@ -110,8 +110,8 @@ test_that("images of one's own are evaluated, in the order of the fit's classes"
 
 test_that("an attack from another network takes a fit as its source", {
   skip_if_no_sense()
-  evaluation <- quick(short_fit(), "transfer", source = short_fit(), judge = FALSE, out = tempfile())
-  direct <- quick(short_fit(), "pgd", judge = FALSE, out = tempfile())
+  evaluation <- quick(short_fit(), "transfer", source = short_fit(), diagnostics = FALSE, out = tempfile())
+  direct <- quick(short_fit(), "pgd", diagnostics = FALSE, out = tempfile())
   expect_equal(evaluation$accuracy$k, direct$accuracy$k)
 })
 
@@ -142,13 +142,13 @@ test_that("lines are told as they come, and can be silenced", {
   skip_if_no_sense()
   told <- capture.output(
     invisible(evaluate_sense(
-      short_fit(), "fgsm", n = 10, judge = FALSE, threads = 1, out = tempfile()
+      short_fit(), "fgsm", n = 10, diagnostics = FALSE, threads = 1, out = tempfile()
     )),
     type = "message"
   )
   expect_match(told, "^FGSM", all = FALSE)
   expect_silent(evaluate_sense(
-    short_fit(), "fgsm", n = 10, judge = FALSE, threads = 1, out = tempfile(), quiet = TRUE
+    short_fit(), "fgsm", n = 10, diagnostics = FALSE, threads = 1, out = tempfile(), quiet = TRUE
   ))
 })
 

@@ -26,7 +26,7 @@ test_that("one attack is its own worst case, and is not shown twice", {
 })
 
 test_that("it is plain data that saveRDS keeps", {
-  evaluation <- read_sense_evaluation(add_curves(mixed(judgement = toy_judgement())))
+  evaluation <- read_sense_evaluation(add_curves(mixed(diagnostics = toy_diagnostics())))
   file <- tempfile(fileext = ".rds")
   saveRDS(evaluation, file)
   expect_identical(readRDS(file), evaluation)
@@ -35,13 +35,13 @@ test_that("it is plain data that saveRDS keeps", {
 })
 
 test_that("print says what, how accurate and what is doubtful, in words", {
-  evaluation <- read_sense_evaluation(mixed(judgement = toy_judgement()))
+  evaluation <- read_sense_evaluation(mixed(diagnostics = toy_diagnostics()))
   said <- paste(capture.output(print(evaluation)), collapse = "\n")
   expect_match(said, "toy: SENSE-AT \\(c = 0.7\\), capacity-1\nl-infinity eps = 0.3 on the first 5 of the 10 test images of toy")
   expect_match(said, "PGD +40.0 % \\[11.8, 76.9\\] \\(2 / 5\\) +\\[5.3, 85.3\\]")
   expect_match(said, "worst attack of each image +20.0 %")
   expect_match(said, "1 of 2 checks warn:\n! At eps = 1 PGD leaves 25 % right")
-  expect_match(said, "Not judged: stronger-attack")
+  expect_match(said, "Skipped: stronger-attack")
   expect_no_match <- function(x, pattern) expect_false(grepl(pattern, x))
   expect_no_match(said, "Two passes agree")
   whole <- paste(capture.output(print(summary(evaluation))), collapse = "\n")
@@ -50,10 +50,19 @@ test_that("print says what, how accurate and what is doubtful, in words", {
   expect_match(whole, "commit +unknown")
 })
 
-test_that("without a judgement, and without warnings, it says so", {
-  expect_output(print(read_sense_evaluation(mixed())), "Not judged: nothing was checked")
-  fine <- list(checks = toy_judgement()$checks[2])
-  expect_output(print(read_sense_evaluation(mixed(judgement = fine))), "0 of 1 checks warn\\.")
+test_that("the judgement of a stored evaluation is read as diagnostics", {
+  stored <- system.file("extdata", "mnist-robustness", "sense", package = "sense")
+  diagnostics <- read_sense_evaluation(stored)$diagnostics
+  verdict <- function(check) diagnostics$verdict[diagnostics$check == check]
+  expect_equal(nrow(diagnostics), 10)
+  expect_equal(verdict("gradient-free"), "skipped")
+  expect_equal(verdict("stronger-attack"), "warning")
+})
+
+test_that("print says when there are no diagnostics and when there are no warnings", {
+  expect_output(print(read_sense_evaluation(mixed())), "No diagnostics: this evaluation was not checked")
+  fine <- list(checks = toy_diagnostics()$checks[2])
+  expect_output(print(read_sense_evaluation(mixed(diagnostics = fine))), "0 of 1 checks warn\\.")
 })
 
 test_that("what the rows of a cascade count is told", {

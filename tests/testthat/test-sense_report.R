@@ -27,7 +27,7 @@ test_that("the report of one evaluation is one page with all of it", {
   skip_if_no_report()
   folder <- add_curves(evaluation_folder(
     list(natural = c(1, 1, 1, 1), pgd = c(1, 0, 1, 0), square = c(1, 1, 0, 0)),
-    judgement = toy_judgement(), name = "a_run*", cascade = TRUE
+    diagnostics = toy_diagnostics(), name = "a_run*", cascade = TRUE
   ))
   before <- list.files(folder, all.files = TRUE)
   out <- sense_report(folder)
@@ -37,7 +37,7 @@ test_that("the report of one evaluation is one page with all of it", {
   said <- words_of(out)
   expect_match(said, "SENSE-AT \\(c = 0.7\\)")
   expect_match(said, "50.0 % \\[15.0, 85.0\\] \\(2 / 4\\)")
-  expect_match(said, "3 checks: 1 warned, 1 passed, 1 could not be judged")
+  expect_match(said, "3 checks: 1 warned, 1 passed, 1 skipped")
   expect_match(said, "At eps = 1 PGD leaves 25 % right")
   expect_match(said, "steps = 10, eps = 0.3")
   expect_match(said, "all above it \\(cascade\\)")
@@ -68,7 +68,7 @@ test_that("what cannot be compared is shown with the reason", {
   sense_report(folders, out)
   said <- words_of(out)
   expect_match(said, "were not evaluated on the same images")
-  expect_match(said, "Nothing was checked of this evaluation itself")
+  expect_match(said, "This evaluation has no diagnostics")
 })
 
 test_that("several need a name, and a folder that is not there is refused", {

@@ -148,7 +148,7 @@ test_that("a network of one's own comes from a Python module", {
   expect_error(adversarial_examples(fit, n = 2), "model = ")
   expect_equal(dim(predict(fit, images, type = "prob", model = "own_network:make")), c(2, 10))
   evaluation <- evaluate_sense(
-    fit, "fgsm", n = 5, threads = 1, judge = FALSE, quiet = TRUE, model = "own_network:make"
+    fit, "fgsm", n = 5, threads = 1, diagnostics = FALSE, quiet = TRUE, model = "own_network:make"
   )
   expect_equal(evaluation$data$n, 5)
   examples <- adversarial_examples(fit, n = 2, steps = 1, restarts = 1, model = "own_network:make")

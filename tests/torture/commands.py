@@ -116,7 +116,7 @@ def trained(run: Path) -> dict[str, Any]:
 
 
 def evaluated(folder: Path) -> dict[str, Any]:
-    """All that two evaluations must have alike: the tables as bytes, the judgement, the counts."""
+    """The part of an evaluation that must be reproducible: tables as bytes, diagnostics, counts."""
     content = json.loads((folder / "evaluation.json").read_text())
     content = {name: value for name, value in content.items() if name != "provenance"}
     tables = {path.name: path.read_bytes() for path in sorted(folder.glob("*.csv"))}

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..attacks import autoattack_with_verdicts, pgd
 from ..attacks.autoattack import FEWEST_CLASSES, Part
 from ..attacks.geometry import random_point
-from .case import FEWEST, Case, Check, Looked, judge_share, not_judged, too_few
+from .case import FEWEST, Case, Check, Looked, check_share, skipped, too_few
 from .runner import build_attack, has_pyautoattack
 
 QUERIES = 1000  # of Square an image, for gradient-free
@@ -37,9 +37,9 @@ def one_step(case: Case) -> Check:
     """Does one step break what many do not?"""
     many = [name for name in STEPPED if name in case.right]
     if not many or case.settings.radius == 0:
-        return not_judged("one-step", "no attack of many steps was tried")
+        return skipped("one-step", "no attack of many steps was tried")
     if case.settings.cascade and not case.before(many, ["fgsm"]):
-        return not_judged("one-step", "in a cascade FGSM has to come last")
+        return skipped("one-step", "in a cascade FGSM has to come last")
     if "fgsm" in case.right:
         looked, before = case.everything, case.under(many)
     else:
@@ -52,7 +52,7 @@ def one_step(case: Case) -> Check:
         f"one step (FGSM) breaks {broken} of {int(before.sum())} images that stand under many "
         f"steps, {looked.points(broken)}"
     )
-    return judge_share(
+    return check_share(
         "one-step",
         broken,
         looked,
@@ -69,11 +69,11 @@ def gradient_free(case: Case) -> Check:
     AutoAttack's own attacks by gradient, and what these break too does not count."""
     by_gradient = [name for name in (*STEPPED, "fgsm", "deepfool") if name in case.right]
     if not by_gradient or case.settings.radius == 0:
-        return not_judged("gradient-free", "no attack by gradient was tried")
+        return skipped("gradient-free", "no attack by gradient was tried")
     if case.settings.cascade and not case.before(by_gradient, ["square"]):
-        return not_judged("gradient-free", "in a cascade Square has to come last")
+        return skipped("gradient-free", "in a cascade Square has to come last")
     if not has_pyautoattack():
-        return not_judged("gradient-free", "Square needs the package pyautoattack")
+        return skipped("gradient-free", "Square needs the package pyautoattack")
     looked = case.everything if "square" in case.right else case.some
     if looked.n < FEWEST:
         return too_few("gradient-free", looked.n)
@@ -85,7 +85,7 @@ def gradient_free(case: Case) -> Check:
     )
     if len(images):
         broken += f", AutoAttack's APGD and FAB all but {beyond} of these"
-    return judge_share(
+    return check_share(
         "gradient-free",
         beyond,
         looked,
@@ -100,7 +100,7 @@ def convergence(case: Case) -> Check:
     """Does the loss go on rising when the steps double?"""
     settings = case.settings
     if "pgd" not in case.right or settings.radius == 0:
-        return not_judged("convergence", "PGD was not tried")
+        return skipped("convergence", "PGD was not tried")
     standing = case.standing(["pgd"]).to(case.labels.device)
     x, y = case.x[standing], case.y[standing]
     if len(standing) >= FEWEST and not len(x):
@@ -122,7 +122,7 @@ def convergence(case: Case) -> Check:
         f"the loss of {rising} of {len(x)} images that stand rises by more than {LOSS_RISES} "
         f"when {settings.steps} steps become {2 * settings.steps}, and {broken} of them fall"
     )
-    return judge_share(
+    return check_share(
         "convergence",
         rising,
         Looked(len(x), 1.0),
@@ -135,10 +135,10 @@ def convergence(case: Case) -> Check:
 def stronger_attack(case: Case) -> Check:
     """Is PGD beaten by an attack that is known to be stronger?"""
     if "pgd" not in case.right or case.settings.radius == 0:
-        return not_judged("stronger-attack", "PGD was not tried")
+        return skipped("stronger-attack", "PGD was not tried")
     tried = [name for name in STRONGER if name in case.right]
     if case.settings.cascade and not case.before(["pgd"], tried):
-        return not_judged("stronger-attack", "in a cascade PGD has to come first")
+        return skipped("stronger-attack", "in a cascade PGD has to come first")
     if tried:
         looked, before, what = case.everything, case.under(["pgd"]), " and ".join(tried)
         broken = int((before & ~case.under(tried)).sum())
@@ -147,10 +147,10 @@ def stronger_attack(case: Case) -> Check:
         if looked.n < FEWEST:
             return too_few("stronger-attack", looked.n)
         what, broken = _broken_by_stronger(case, before)
-    return judge_stronger(broken, int(before.sum()), looked, tried, what)
+    return check_stronger(broken, int(before.sum()), looked, tried, what)
 
 
-def judge_stronger(
+def check_stronger(
     broken: int, standing: int, looked: Looked, tried: list[str], what: str
 ) -> Check:
     """The verdict on PGD, from how many of the images that stand under it fall to what was tried.
@@ -159,7 +159,7 @@ def judge_stronger(
         return too_few("stronger-attack", looked.n)
     found = f"{broken} of {standing} images that stand under PGD fall to {what}"
     hint = "" if "autoattack" in tried else "; see what AutoAttack says"
-    return judge_share(
+    return check_share(
         "stronger-attack",
         broken,
         looked,

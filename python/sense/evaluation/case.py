@@ -21,7 +21,7 @@ IMAGES = 128  # naturally right, on which the extra passes are made
 FEWEST = 30  # images; 0 of 30 leaves a share of up to 11.6 % possible
 LEVEL = 0.95
 
-Verdict = Literal["ok", "warning", "not judged"]
+Verdict = Literal["ok", "warning", "skipped"]
 
 
 class Check(NamedTuple):
@@ -142,7 +142,7 @@ class Looked(NamedTuple):
         return f"{share:.1f} points [{lower:.1f}, {upper:.1f}] of the accuracy over all images"
 
 
-def judge_share(
+def check_share(
     name: str, k: int, looked: Looked, threshold: float, warning: str, fine: str
 ) -> Check:
     """A warning where the exact interval of the share lies above the threshold; not judged on too
@@ -154,15 +154,15 @@ def judge_share(
     return Check(name, "warning" if found else "ok", value, threshold, warning if found else fine)
 
 
-def judge_value(name: str, value: float, threshold: float, warning: str, fine: str) -> Check:
+def check_value(name: str, value: float, threshold: float, warning: str, fine: str) -> Check:
     """A warning where a value that no drawing of images makes uncertain is above the threshold."""
     found = value > threshold
     return Check(name, "warning" if found else "ok", value, threshold, warning if found else fine)
 
 
 def too_few(name: str, n: int, what: str = "images that are naturally right") -> Check:
-    return not_judged(name, f"{n} {what} say too little: {FEWEST} are needed")
+    return skipped(name, f"{n} {what} say too little: {FEWEST} are needed")
 
 
-def not_judged(name: str, why: str) -> Check:
-    return Check(name, "not judged", None, None, why)
+def skipped(name: str, why: str) -> Check:
+    return Check(name, "skipped", None, None, why)

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from .attack_diagnostics import OF_ATTACK
-from .case import Case, Check, not_judged
+from .case import Case, Check, skipped
 from .diagnostics import OF_ACCURACY, OF_GRADIENT, OF_OUTPUT
 
 CHECKS = (*OF_ACCURACY, *OF_OUTPUT, *OF_GRADIENT, *OF_ATTACK)
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """All signs, from the outcomes and from further passes over so many images."""
+class DiagnosticReport:
+    """The results of all checks; `images` is the number of images used for extra passes."""
 
     images: int
     seconds: float
@@ -33,11 +33,11 @@ class Judgement:
         }
 
 
-def judge(case: Case) -> Judgement:
-    """Look for every sign. torch's random stream is used; the caller seeds it."""
+def run_diagnostics(case: Case) -> DiagnosticReport:
+    """Run every check. Uses torch's global random stream, so the caller seeds it."""
     begin = time.perf_counter()
     checks = tuple(_checks(case))
-    return Judgement(len(case.where), time.perf_counter() - begin, checks)
+    return DiagnosticReport(len(case.where), time.perf_counter() - begin, checks)
 
 
 def _checks(case: Case) -> Iterator[Check]:
@@ -50,8 +50,8 @@ def _checks(case: Case) -> Iterator[Check]:
     for sign in (*OF_GRADIENT, *OF_ATTACK):
         name = sign.__name__.replace("_", "-")
         if useless is not None:
-            yield not_judged(name, f"the network itself is at fault ({useless.check})")
+            yield skipped(name, f"the network itself is at fault ({useless.check})")
         elif not len(case.where):
-            yield not_judged(name, "no image is naturally right")
+            yield skipped(name, "no image is naturally right")
         else:
             yield sign(case)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from ..statistics import at_least
-from .case import FEWEST, Case, Check, judge_share, judge_value, not_judged, too_few
+from .case import FEWEST, Case, Check, check_share, check_value, skipped, too_few
 from .runner import attack_images, build_attack
 
 PASSES = 5  # of the same images, for randomness
@@ -36,9 +36,9 @@ def chance(case: Case) -> Check:
         return too_few("chance", n, "images")
     share = _largest(case.labels) / n
     if share == 1:
-        return not_judged("chance", "all images have the same label")
+        return skipped("chance", "all images have the same label")
     found = f"{k} of {n} images are right, {share * n:.0f} by the most frequent label for all"
-    return judge_value(
+    return check_value(
         "chance",
         at_least(k, n, share),
         CHANCE,
@@ -54,10 +54,10 @@ def one_class(case: Case) -> Check:
     if n < FEWEST:
         return too_few("one-class", n, "images")
     if _largest(case.labels) > SEVERAL * n:
-        return not_judged("one-class", "most images have the same label")
+        return skipped("one-class", "most images have the same label")
     which = int(case.guesses.mode().values)
     found = f"class {which} is predicted for {most} of {n} images"
-    return judge_share(
+    return check_share(
         "one-class",
         most,
         case.everything,
@@ -73,7 +73,7 @@ def randomness(case: Case) -> Check:
     """Does the network say the same of an image each time?"""
     passes = torch.stack([case.model(case.sample) for _ in range(PASSES)])
     value = float((passes.amax(0) - passes.amin(0)).max() / passes.abs().max().clamp_min(1e-12))
-    return judge_value(
+    return check_value(
         "randomness",
         value,
         LOGITS_DIFFER,
@@ -93,7 +93,7 @@ def probabilities(case: Case) -> Check:
         & (out <= 1 + SUM_IS_ONE).all(1)
         & ((out.sum(1) - 1).abs() < SUM_IS_ONE)
     )
-    return judge_value(
+    return check_value(
         "probabilities",
         float(alike.float().mean()),
         PROBABLE,
@@ -119,7 +119,7 @@ def zero_gradients(case: Case) -> Check:
     flat = int((~gradient.flatten(1).any(1)).sum())
     if len(x) < FEWEST:
         return too_few("zero-gradients", len(x))
-    return judge_value(
+    return check_value(
         "zero-gradients",
         flat / len(x),
         FLAT,
@@ -141,7 +141,7 @@ def large_eps(case: Case) -> Check:
     climb = replace(wide, keywords=wide.keywords | {"random_start": False})
     right = int((attack_images(climb, case.model, x, y, y, 0) == y).sum())
     found = f"{right} of {len(x)} images stand under PGD-{STEPS} with eps = {eps:g}"
-    return judge_share(
+    return check_share(
         "large-eps",
         right,
         case.some._replace(part=1.0),

@@ -38,7 +38,7 @@ from .convergence import (
     write_convergence,
 )
 from .curve import CURVE_OUTCOMES, extend_curve, write_curve
-from .diagnostic_report import judge
+from .diagnostic_report import run_diagnostics
 from .found import FROM_CURVE, add_convergence, add_curve
 from .outcomes import OUTCOMES, Outcome, Record
 from .output_folder import beside_others
@@ -69,8 +69,8 @@ def evaluate(
     """The outcomes of all images x (0 to 255, or 0 to 1) with labels y, tensors or numpy arrays in
     the forms of `ImageData`. The model is left in evaluation mode.
 
-    eps must be set; n, draw, judge, curve and convergence of the settings are not used. `source` is
-    the network that `transfer` makes its images on.
+    eps must be set; n, draw, diagnostics, curve and convergence of the settings are not used.
+    `source` is the network that `transfer` makes its images on.
     """
     settings, x, y = settings.complete(None, None), as_images(x), as_labels(y)
     if not 1 <= len(x) == len(y):
@@ -195,9 +195,11 @@ def _evaluate(
         if FROM_CURVE in content["accuracy"]:
             on_line(attack_row(FROM_CURVE, content))
         run_convergence(model, batches, settings, record, progress)
-        if settings.judge and content["judgement"] is None:
+        if settings.diagnostics and content["diagnostics"] is None:
             torch.manual_seed(settings.seed)
-            content["judgement"] = judge(Case.of(model, batches, settings, record)).plain()
+            content["diagnostics"] = run_diagnostics(
+                Case.of(model, batches, settings, record)
+            ).plain()
     progress.close()
     record.check_file()
     content["finished"] = True

@@ -70,6 +70,20 @@ CONFIG: dict[str, Any] = {"method": _text, "model": _text, "seed": _count}
 CHECK: dict[str, Any] = {"check": _text, "verdict": _text, "text": _text}
 
 
+def with_current_names(content: dict[str, Any]) -> dict[str, Any]:
+    """The content of an older evaluation.json: `judgement` becomes `diagnostics`, and the verdict
+    "not judged" becomes "skipped"."""
+    if "judgement" not in content:
+        return content
+    content = dict(content)
+    diagnostics = content["diagnostics"] = content.pop("judgement")
+    checks = diagnostics.get("checks") if isinstance(diagnostics, dict) else None
+    for check in checks if isinstance(checks, list) else []:
+        if isinstance(check, dict) and check.get("verdict") == "not judged":
+            check["verdict"] = "skipped"
+    return content
+
+
 def check_form(content: dict[str, Any], where: Path) -> None:
     """Raise ValueError, naming the places, where it is not what `sense.evaluate` writes."""
     wrong = _wrong(content, FORM, "")
@@ -82,7 +96,7 @@ def check_form(content: dict[str, Any], where: Path) -> None:
             else []
         )
         check_runtime_options(content["target"].get("runtime_options"), where)
-        wrong += _wrong_judgement(content.get("judgement"))
+        wrong += _wrong_diagnostics(content.get("diagnostics"))
         wrong += [
             f"accuracy.{name}.k"
             for name, told in content["accuracy"].items()
@@ -128,11 +142,11 @@ def _wrong(content: Any, form: dict[str, Any], place: str) -> list[str]:
     return found
 
 
-def _wrong_judgement(told: Any) -> list[str]:
+def _wrong_diagnostics(told: Any) -> list[str]:
     if told is None:
         return []
     if not isinstance(told, dict) or not isinstance(told.get("checks"), list):
-        return ["judgement.checks"]
-    wrong = _wrong(told, {"images": _count, "seconds": _number}, "judgement.")
+        return ["diagnostics.checks"]
+    wrong = _wrong(told, {"images": _count, "seconds": _number}, "diagnostics.")
     good = all(isinstance(check, dict) and not _wrong(check, CHECK, "") for check in told["checks"])
-    return wrong if good else [*wrong, "judgement.checks"]
+    return wrong if good else [*wrong, "diagnostics.checks"]

@@ -74,8 +74,8 @@ class Settings:
     batch: Annotated[int, Help(help="images that are attacked, and saved, at once")] = 250
 
     # What else is looked at
-    judge: Annotated[
-        bool, Help(help="judge the evaluation by further passes over a few of the images")
+    diagnostics: Annotated[
+        bool, Help(help="check the evaluation by extra forward and backward passes on 128 images")
     ] = True
     curve: Annotated[
         tuple[float, ...], Help(help="radii for the curve of PGD's accuracy over eps")

@@ -13,7 +13,7 @@ from .curve import CURVE, CURVE_OUTCOMES
 from .found import FOUND, is_part
 from .outcomes import OUTCOMES, Outcome, Record
 from .runner import NATURAL, Attack
-from .schema import check_form
+from .schema import check_form, with_current_names
 from .settings import Settings
 from .targets import Target
 
@@ -130,7 +130,7 @@ def read_evaluation(folder: RunFolder | Path) -> dict[str, Any]:
         raise MissingFileError(
             f"no {EVALUATION} in {files.path}: python -m sense.evaluate {files.path} first"
         )
-    content = files.read_json(EVALUATION)
+    content = with_current_names(files.read_json(EVALUATION))
     check_form(content, files.path / EVALUATION)
     return content
 
@@ -174,7 +174,7 @@ def describe(
             for attack in (NATURAL, *suite)
         },
         "accuracy": {},
-        "judgement": None,
+        "diagnostics": None,
         "curve": None,
         "convergence": None,
         "finished": False,
@@ -191,14 +191,14 @@ def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> No
 
 
 def _go_on(before: dict[str, Any], now: dict[str, Any], record: Record) -> None:
-    """Take over what was found before. New attacks bring a new judgement."""
+    """Take over what was found before. New attacks need new diagnostics."""
     told = before["attacks"] | now["attacks"]
     order = dict.fromkeys([*record.predictions, *now["attacks"]])
     now["attacks"] = {name: told[name] | _costs(before, name) for name in order}
     now["accuracy"], now["curve"] = before["accuracy"], before["curve"]
     now["convergence"] = before["convergence"]
     if now["attacks"].keys() == before["attacks"].keys():
-        now["judgement"], now["finished"] = before["judgement"], before["finished"]
+        now["diagnostics"], now["finished"] = before["diagnostics"], before["finished"]
 
 
 def _costs(before: dict[str, Any], attack: str) -> dict[str, Any]:

@@ -43,27 +43,27 @@ def tail(content: dict[str, Any]) -> str:
     lines = [attack_row("worst", content)] if "worst" in content["accuracy"] else []
     if content["options"]["cascade"]:
         lines.append("A row counts what is right under its attack and all above it (--cascade).")
-    lines += judgement_lines(content["judgement"])
+    lines += diagnostics_lines(content["diagnostics"])
     note = NOTE
     if "autoattack" not in content["attacks"]:
         note += " Stronger attacks exist: --attacks pgd autoattack ..."
     return "\n".join([*lines, note])
 
 
-def judgement_lines(judgement: dict[str, Any] | None) -> list[str]:
-    """The warnings in words, or that there are none."""
-    if judgement is None:
-        return ["The evaluation was not judged (--no-judge)."]
-    checks = judgement["checks"]
+def diagnostics_lines(diagnostics: dict[str, Any] | None) -> list[str]:
+    """The counts of the diagnostic checks and the warnings in words."""
+    if diagnostics is None:
+        return ["There are no diagnostics (--no-diagnostics)."]
+    checks = diagnostics["checks"]
     warnings = [check for check in checks if check["verdict"] == "warning"]
     passed = sum(check["verdict"] == "ok" for check in checks)
-    left = len(checks) - len(warnings) - passed
-    cost = f"{judgement['images']} images, {judgement['seconds']:.1f} s"
+    skipped = len(checks) - len(warnings) - passed
     counts = (
         f"{len(warnings)} warning{'' if len(warnings) == 1 else 's'}, "
-        f"{passed} check{'' if passed == 1 else 's'} passed, {left} not judged"
+        f"{passed} check{'' if passed == 1 else 's'} passed, {skipped} skipped"
     )
-    return [f"Judged by further passes over {cost}: {counts}."] + [
+    cost = f"{diagnostics['images']} images ({diagnostics['seconds']:.1f} s)"
+    return [f"Diagnostics used extra passes on {cost}: {counts}."] + [
         f"  WARNING {check['check']}: {check['text']}." for check in warnings
     ]
 
