@@ -1,4 +1,4 @@
-# Each target sets up what it needs. PYTHON chooses the Python that .venv is made from.
+# Every target sets up what it needs. PYTHON is the interpreter that .venv is made with.
 export PYTHON ?= python3
 export RETICULATE_PYTHON := $(CURDIR)/.venv/bin/python
 export R_LIBS := $(CURDIR)/.Rlib
@@ -8,20 +8,20 @@ SOURCES := $(shell find python R man inst/extdata vignettes DESCRIPTION NAMESPAC
 
 .PHONY: demo test torture bench check setup system document clean
 
-demo: setup        ## train NT, R-AT and SENSE-AT on the MNIST sample; table and picture
+demo: setup        ## train and attack NT, R-AT and SENSE-AT on the MNIST sample; table and picture
 	tools/demo
 
-test: setup        ## pytest, testthat, R CMD check
+test: setup        ## ruff, mypy, pytest, testthat, R CMD check
 	tools/test
 
 MINUTES ?= 10
-torture: .setup/torture  ## kills, damaged files, full disks ... for MINUTES; failures are kept in torture/
+torture: .setup/torture  ## random faults for MINUTES; failures are kept in torture/
 	.venv/bin/python -m tests.torture --minutes $(MINUTES)
 
-bench: setup .setup/bench  ## timings beside other packages; BENCH="attack epoch" chooses
+bench: setup .setup/bench  ## times compared with other packages; BENCH="attack epoch" selects sections
 	.venv/bin/python -m bench $(BENCH)
 
-check: setup       ## R CMD build and check alone
+check: setup       ## R CMD build and R CMD check only
 	tools/check
 
 document: setup    ## NAMESPACE and man/ from the comments in R/ (needs roxygen2)
@@ -38,7 +38,7 @@ system:
 	  --constraint constraints/debian12.txt --editable '.[attacks,dev,r]'
 	mkdir -p .setup && touch $@
 
-# Without a build of atheris for this Python, the part that needs it says that it is left out.
+# If atheris cannot be installed for this Python, the part that needs it is skipped with a message.
 .setup/torture: .setup/python
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[torture]' \
 	  --constraint constraints/debian12.txt || true
@@ -54,5 +54,5 @@ system:
 	R CMD INSTALL --no-docs --no-test-load --library=.Rlib . >.setup/r.log 2>&1 || (cat .setup/r.log; false)
 	touch $@
 
-clean:             ## remove all that make made
+clean:             ## remove everything that make created
 	rm -rf .setup .Rlib .venv check demo torture
