@@ -1,1 +1,1 @@
-"""Timings beside other packages and beside the machine's limit: `python -m bench`."""
+"""Times compared with other packages and with the minimum of passes: `python -m bench`."""

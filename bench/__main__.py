@@ -1,12 +1,12 @@
-"""Run sections of the bench, keep what each finds, and show the bars.
+"""Run sections of the bench, store their results, and show the bars: limits that must be kept.
 
     python -m bench                              all sections
-    python -m bench attack epoch --run RUN       some, with a small-cnn that you trained
-    python -m bench --table                      show what is stored, measure nothing
-    python -m bench --quick                      tiny sizes, to see that everything runs
+    python -m bench attack epoch --run RUN       two sections, with a small-cnn that you trained
+    python -m bench --table                      show the stored results without measuring
+    python -m bench --quick                      tiny sizes, to test that everything runs
 
-Each section's results are a file in bench/results, with where and when it ran. Those of a GPU, by
-`python -m bench.accelerator`, are shown with them.
+The results of each section are one file in bench/results, with machine, versions and time. The
+results of `python -m bench.accelerator`, for a GPU, are shown with them.
 """
 
 import argparse
@@ -31,7 +31,7 @@ SECTIONS: dict[str, Callable[[Settings], Section]] = {
     "data": data.run,
     "clusters": clusters.run,
 }
-QUICK = "tiny sizes decide nothing"
+QUICK = "tiny sizes"
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -59,10 +59,10 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def measure(name: str, settings: Settings) -> Section:
-    """A section's results with where they come from and how long they took."""
+    """Run a section; return its results with provenance and duration."""
     begun, began = provenance(settings, name), time.perf_counter()
     torch.manual_seed(1)
-    with freed_memory_kept():  # as the trainer and the evaluation have it
+    with freed_memory_kept():  # as the commands do
         section = SECTIONS[name](settings)
     if settings.quick:
         section = replace(section, bars=tuple(replace(bar, unjudged=QUICK) for bar in section.bars))
@@ -70,7 +70,7 @@ def measure(name: str, settings: Settings) -> Section:
 
 
 def table(out: Path) -> str:
-    """All that is stored: the bars first, the sections after them."""
+    """The stored results as text: first the bars, then the sections."""
     accelerators = sorted(path.stem for path in out.glob("accelerator-*.json"))
     sections = stored(out, [*SECTIONS, *accelerators])
     if not sections:
@@ -81,19 +81,27 @@ def table(out: Path) -> str:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__.splitlines()[0])
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
-    parser.add_argument("--threads", type=int, default=2, help="of the processor (2)")
+    parser.add_argument("--threads", type=int, default=2, help="number of CPU threads (default: 2)")
     parser.add_argument(
-        "--run", type=Path, help="folder of a run that trained a small-cnn; the one stored"
+        "--run",
+        type=Path,
+        help="folder of a run that trained a small-cnn (default: the stored run mnist-fast)",
     )
-    parser.add_argument("--mnist", type=Path, help="folder of MNIST's files; else downloaded once")
-    parser.add_argument("--cifar10", type=Path, help="folder of CIFAR10's files; the same")
-    parser.add_argument("--out", type=Path, help="folder of the results (bench/results)")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: no measurement")
-    parser.add_argument("--table", action="store_true", help="show the stored results")
+    parser.add_argument("--mnist", type=Path, help="folder of the MNIST files (default: download)")
+    parser.add_argument(
+        "--cifar10", type=Path, help="folder of the CIFAR10 files (default: download)"
+    )
+    parser.add_argument("--out", type=Path, help="folder for the results (default: bench/results)")
+    parser.add_argument(
+        "--quick", action="store_true", help="tiny sizes, to test that everything runs"
+    )
+    parser.add_argument(
+        "--table", action="store_true", help="show the stored results without measuring"
+    )
     arguments = parser.parse_args(argv)
     unknown = sorted(set(arguments.sections) - set(SECTIONS))
     if unknown:
-        parser.error(f"unknown section {', '.join(unknown)}. There are {', '.join(SECTIONS)}")
+        parser.error(f"unknown section {', '.join(unknown)}. Sections: {', '.join(SECTIONS)}")
     return arguments
 
 

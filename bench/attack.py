@@ -1,4 +1,4 @@
-"""Section attack: the sensible attack and R-AT's, against a bare loop of the passes they need."""
+"""Section attack: the sensible attack and PGD, each compared with only the passes it needs."""
 
 from typing import Any
 
@@ -27,16 +27,16 @@ def run(settings: Settings) -> Section:
     needed, same, stages = check_sensible(network.model, x, y, options.c, attack)
     full = [Pass(len(x), True)] * options.steps
 
-    def ours(use: Any, **more: Any) -> Any:
-        return timed(lambda: use(network.model, x, y, **attack, **more))
+    def attacked(function: Any, **options: Any) -> Any:
+        return timed(lambda: function(network.model, x, y, **attack, **options))
 
     def bare(passes: list[Pass]) -> Any:
         return timed(lambda: bare_loop(network.model, x, y, passes))
 
     names = {
-        "sensible": ours(sensible_with_stages, c=options.c),
+        "sensible": attacked(sensible_with_stages, c=options.c),
         "its passes": bare(needed),
-        "pgd": ours(pgd),
+        "pgd": attacked(pgd),
         "pgd's passes": bare(full),
     }
     times = alternate(names, settings.pick(2, 15))
@@ -48,7 +48,7 @@ def run(settings: Settings) -> Section:
         "attack",
         comparisons=(
             compare("Sensible attack", times, "sensible", "its passes", len(x), same, note),
-            compare("R-AT's attack", times, "pgd", "pgd's passes", len(x), "", network.about),
+            compare("R-AT's attack", times, "pgd", "pgd's passes", len(x), "", network.description),
         ),
         bars=(
             Bar(
@@ -68,31 +68,34 @@ def run(settings: Settings) -> Section:
 
 
 def batch(network: Network, images: int) -> tuple[Tensor, Tensor]:
-    """The first training images, which the tables say are so many."""
+    """Return the first training images and their labels."""
     return to_float(network.data.train_x[:images]), network.data.train_y[:images]
 
 
 def check_sensible(
     model: nn.Module, x: Tensor, y: Tensor, c: float, attack: dict[str, Any]
 ) -> tuple[list[Pass], str, list[int]]:
-    """The passes needed, how many images come out as in the literal loop, and of each stage."""
+    """Return the passes needed, how many images equal those of the literal loop, and the number of
+    images in each stage."""
     needed, expected = sensible_passes(model, x, y, c=c, **attack)
     found = sensible_with_stages(model, x, y, c=c, **attack)
     return (
         needed,
-        alike(found.x_adv, expected),
+        compare_images(found.x_adv, expected),
         torch.bincount(found.stages.int(), minlength=3).tolist(),
     )
 
 
-def alike(found: Tensor, expected: Tensor, least: float = 0.95, tolerance: float = 1e-5) -> str:
-    """How many images agree in every pixel. Raises ArithmeticError where fewer than the least part
-    do: a gradient near 0 may have either sign by rounding, which then moves a whole image."""
+def compare_images(
+    found: Tensor, expected: Tensor, min_share: float = 0.95, tolerance: float = 1e-5
+) -> str:
+    """Return how many images are equal in every pixel. Raises ArithmeticError if their share is
+    below `min_share`. A few may differ: rounding can change the sign of a gradient near 0."""
     equal = int(((found - expected).abs().flatten(1).amax(1) <= tolerance).sum())
-    if equal < least * len(found):
+    if equal < min_share * len(found):
         raise ArithmeticError(
-            f"two ways should give the same images, {equal} of {len(found)} are the same: the "
-            "times of both would compare different things"
+            f"only {equal} of {len(found)} images are the same, although both ways should give the "
+            "same images: their times cannot be compared"
         )
     return f"{equal} / {len(found)} images the same"
 
@@ -100,6 +103,7 @@ def alike(found: Tensor, expected: Tensor, least: float = 0.95, tolerance: float
 def compare(
     title: str, times: Times, ours: str, bare: str, images: int, same: str, note: str
 ) -> Comparison:
+    """Return the comparison of an attack with its passes, in milliseconds per image."""
     part = {name: times[name] for name in (ours, bare)}
     checked = {ours: same} if same else {}
     return Comparison(title, part, bare, 1000 / images, "ms / image", checked, (note,))

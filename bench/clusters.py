@@ -1,4 +1,4 @@
-"""Section clusters: the Three Clusters in R, beside a loop that calls predict.glm()."""
+"""Section clusters: the Three Clusters in R, compared with a loop that calls predict.glm()."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ from .timing import Times, run_process
 
 def run(settings: Settings) -> Section:
     if not shutil.which("Rscript"):
-        return Section("clusters", notes=("There is no Rscript here.",))
+        return Section("clusters", notes=("Rscript was not found.",))
     command = ["Rscript", str(ROOT / "bench/three_clusters.R"), str(settings.pick(1, 7))]
     command.append(str(settings.pick(20, 300)))
     found = json.loads(run_process(command, settings.environment).output.splitlines()[-1])

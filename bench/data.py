@@ -1,4 +1,4 @@
-"""Section data: time to a first batch, arrays from R, R beside the shell, and peak memory."""
+"""Section data: time to a first batch, arrays from R, R compared with the shell, peak memory."""
 
 import json
 import shutil
@@ -23,8 +23,8 @@ def run(settings: Settings) -> Section:
         figures += figures_of_training
         bars += bars_of_training
     notes = [
-        "Processes are new ones; memory is the largest resident set, as /usr/bin/time has it. "
-        "Training is one process."
+        "Every measurement is a new process; memory is the largest resident set size. Training is "
+        "one process."
     ]
     if shutil.which("Rscript"):
         arrays = arrays_from_r(settings)
@@ -50,13 +50,13 @@ def run(settings: Settings) -> Section:
             )
         )
     else:
-        notes.append("There is no Rscript here: what needs R was left out.")
+        notes.append("Rscript was not found: the parts that need R were left out.")
     return Section("data", tuple(comparisons), tuple(figures), tuple(bars), tuple(notes))
 
 
 def first_batches(settings: Settings) -> tuple[Comparison, list[Figure]]:
-    """From the end of the imports to a first batch of 128, and the peak memory of those processes,
-    beside one that imports the package and loads nothing."""
+    """Return the time from the end of the imports to a first batch of 128, and the peak memory of
+    these processes and of one that only imports the package."""
     folders: dict[str, list[str]] = {"nothing": [], "mnist-sample": []}
     if not settings.quick:
         folders["mnist"] = [str(settings.mnist)] if settings.mnist else []
@@ -85,8 +85,8 @@ def first_batches(settings: Settings) -> tuple[Comparison, list[Figure]]:
 
 
 def training_memory(settings: Settings) -> tuple[list[Figure], list[Bar]]:
-    """Peak memory of the paper's MNIST and CIFAR10 CNN training: all images loaded, some steps on
-    1,280 of them, since a step is like the next."""
+    """Return the peak memory of training by the recipes mnist and cifar10-cnn. All images are
+    loaded and 1,280 of them are used, because all steps need the same memory."""
     short = ["--pretrain", "1", "--epochs", "1", "--train-size", "1280"]
     figures, bars = [], []
     for name, folder, model, limit in (
@@ -114,7 +114,7 @@ def training_memory(settings: Settings) -> tuple[list[Figure], list[Bar]]:
 
 
 def arrays_from_r(settings: Settings) -> Comparison:
-    """What images.R finds."""
+    """Return the times of bench/images.R."""
     command = ["Rscript", str(ROOT / "bench/images.R")]
     command += [str(settings.pick(1, 5)), str(settings.pick(60, 60_000))]
     times: Times = json.loads(run_process(command, settings.environment).output.splitlines()[-1])
@@ -127,7 +127,7 @@ def arrays_from_r(settings: Settings) -> Comparison:
 
 
 def r_and_shell(settings: Settings) -> Comparison:
-    """The demo's training from R and from the shell: whole processes, from start to end."""
+    """Compare the demo's training from R and from the shell: whole processes."""
     options = {"threads": settings.threads}
     if settings.quick:
         options |= {"epochs": 1, "train_size": 200, "steps": 2, "monitor": 16}
@@ -160,7 +160,7 @@ def r_and_shell(settings: Settings) -> Comparison:
             {name: contender(name) for name in commands}, settings.pick(1, 3), warm_up=False
         )
     if kept["R"] != kept["shell"]:
-        raise ArithmeticError("R and the shell trained different weights: not the same run")
+        raise ArithmeticError("R and the shell trained different weights: this is not the same run")
     return Comparison(
         f"Recipe mnist-demo with {options}",
         times,

@@ -1,4 +1,4 @@
-"""Section epoch: training steps of each method, ours against plain loops around the peers' PGD."""
+"""Section epoch: training steps of each method, compared with plain loops around the peers' PGD."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from typing import Any
 from sense.config import Config, recipe
 from sense.data import to_float
 
-from .attack import alike
+from .attack import compare_images
 from .networks import Network, cifar_cnn, small_cnn, untrained
-from .peer_process import contenders_elsewhere
+from .peer_process import contenders_in_new_process
 from .peers import available
 from .report import Bar, Comparison, Section
 from .settings import Settings
-from .steps import OUR_LAYERS, check_peers, few_images, ours, peer_loops, timed_options
+from .steps import OUR_LAYERS, check_peers, first_images, our_epoch, peer_loops, timed_options
 from .timing import Contender, Times, alternate, fastest, ratio
 
 FIVE = ("r-at", "sense", "nt", "trades", "mart")
@@ -25,7 +25,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "iaat, warm-up": {"method": "iaat", "warmup": 1},
 }
 PEER_FORMS = {
-    "contiguous": "as its user has it",
+    "contiguous": "with torch's default layout",
     "channels_last": "in channels_last",
     OUR_LAYERS: "in channels_last and with our layers",
 }
@@ -33,8 +33,8 @@ PEER_FORMS = {
 
 @dataclass(frozen=True)
 class Plan:
-    """What is timed on a network: with which options, which methods and variants of ours, beside
-    which peers, how many batches a turn and how many rounds."""
+    """What is timed on a network: options, our methods and variants, the peers, the number of
+    batches per measurement and the number of rounds."""
 
     network: Network
     options: Config
@@ -53,14 +53,15 @@ def run(settings: Settings) -> Section:
         times, comparison = compare(plan)
         comparisons.append(comparison)
         bars += bars_of(plan, times)
-    missing = "" if peers else "No peer is installed: `make bench` installs them."
+    missing = "" if peers else "No peer is installed; `make bench` installs them."
     return Section(
         "epoch", tuple(comparisons), bars=tuple(bars), notes=(missing,) if missing else ()
     )
 
 
 def plans_for(settings: Settings, peers: list[str]) -> list[Plan]:
-    """MNIST's SmallCNN, CIFAR10's CNNs and a step of ResNet-20; without CIFAR10 the first alone."""
+    """Return the plans: SmallCNN on MNIST, the CNNs and ResNet-20 on CIFAR10. Quick runs without a
+    CIFAR10 folder have the first only."""
     batch, rounds = settings.pick(16, 128), settings.pick(1, 5)
     mnist = timed_options(recipe("mnist"), batch_size=batch)
     plans = [Plan(small_cnn(settings), mnist, FIVE, {}, peers, 1, rounds)]
@@ -77,24 +78,24 @@ def plans_for(settings: Settings, peers: list[str]) -> list[Plan]:
 
 
 def compare(plan: Plan) -> tuple[Times, Comparison]:
-    """Times of a plan's contenders, after the check that the attacks give the same images."""
+    """Time the contenders of a plan, after a check that the attacks give the same images."""
     network, options = plan.network, plan.options
-    images = few_images(network.data, plan.batches * options.batch_size)
+    images = first_images(network.data, plan.batches * options.batch_size)
     x, y = to_float(images.train_x[: options.batch_size]), images.train_y[: options.batch_size]
-    same = check_peers(network, options, x, y, plan.peers, alike)
+    same = check_peers(network, options, x, y, plan.peers, compare_images)
 
     changes = {name: {"method": name} for name in plan.methods} | plan.variants
-    seen: dict[str, dict[str, Any]] = {name: {} for name in changes}
+    metrics: dict[str, dict[str, Any]] = {name: {} for name in changes}
     contenders: dict[str, Contender] = {
-        f"ours, {name}": ours(network, timed_options(options, **change), images, seen[name])
+        f"ours, {name}": our_epoch(network, timed_options(options, **change), images, metrics[name])
         for name, change in changes.items()
     }
     make = partial(peer_loops, network, options, images, plan.peers)
     with ExitStack() as stack:
         if plan.peers:
-            contenders |= stack.enter_context(contenders_elsewhere(make))
+            contenders |= stack.enter_context(contenders_in_new_process(make))
         times = alternate(contenders, plan.rounds)
-    stages = [seen["sense"][f"stage_{name}"] for name in "abc"]
+    stages = [metrics["sense"][f"stage_{name}"] for name in "abc"]
     count = len(images.train_x)
     return times, Comparison(
         f"Training steps, {network.config.model} on {network.data.name}",
@@ -104,16 +105,16 @@ def compare(plan: Plan) -> tuple[Times, Comparison]:
         "ms / image",
         checked(same, times),
         (
-            f"{plan.batches} batches of {options.batch_size} a turn, K = {options.steps}, c = "
-            f"{options.c}; under sense the stages A, B, C are {stages}. The peers' loops are in a "
-            "process of their own.",
-            network.about,
+            f"{plan.batches} batches of {options.batch_size} per measurement, K = {options.steps}, "
+            f"c = {options.c}; stages A, B, C of sense: {stages}. The peers' loops run in their "
+            "own process.",
+            network.description,
         ),
     )
 
 
 def checked(same: Any, times: Times) -> dict[str, str]:
-    """Beside each peer's row, what was found of its attack."""
+    """Return the result of the check of each peer's attack, by row of the table."""
     rows = {}
     for name in times:
         method, peer = name.split(", ")[:2]
@@ -125,7 +126,7 @@ def checked(same: Any, times: Times) -> dict[str, str]:
 
 
 def bars_of(plan: Plan, times: Times) -> list[Bar]:
-    """Bars 2 and 3, for the networks that they speak of."""
+    """Return bars 2 and 3, for the networks that they are about."""
     model = plan.network.config.model
     bars = []
     if model.startswith("cifar-cnn"):

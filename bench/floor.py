@@ -1,5 +1,5 @@
-"""Section floor: R-AT's attack, a bare loop of its passes, and what their arithmetic would take at
-the rate of this machine's matrix product."""
+"""Section floor: PGD, only its forward and backward passes, and the time that their arithmetic
+would take at the speed of a matrix product on this machine."""
 
 import torch
 
@@ -66,5 +66,5 @@ def compare(
         "bare loop of its passes",
         1000 / images,
         "ms / image",
-        notes=(f"{work / 2e6 / images:.1f} million multiply-adds an image.",),
+        notes=(f"{work / 2e6 / images:.1f} million multiply-adds per image.",),
     )

@@ -1,10 +1,10 @@
-# Seconds that 60,000 images of 28 x 28 take from an R array to a torch tensor, as JSON:
+# Seconds from an R array of 60,000 images of 28 x 28 to a torch tensor, as JSON:
 #
 #   Rscript bench/images.R [rounds] [images]
 #
-# with the package installed. The pixels are integers of 0 to 255 in one case, numbers of 0 to 1
-# in the other. `tensor` is the conversion alone; `data set` is all that comes before the first
-# step of train_sense(x, y): checks and conversion of images and labels, and the hash of both.
+# with the package installed. The pixels are integers from 0 to 255, or numbers from 0 to 1.
+# `tensor` is the conversion only; `data set` is everything before the first step of
+# train_sense(x, y): checks and conversion of images and labels, and their hash.
 arguments <- as.integer(commandArgs(trailingOnly = TRUE))
 rounds <- if (length(arguments) > 0) arguments[1] else 5L
 n <- if (length(arguments) > 1) arguments[2] else 60000L

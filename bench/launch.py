@@ -1,7 +1,7 @@
-"""Run a command; its wall time and peak memory follow what it prints, as a line of JSON.
+"""Run a command, and print its wall time and peak memory as a line of JSON after its output.
 
-The kernel counts into a process's peak memory that of the process it was forked from. So the bench,
-which is large, has others started by this small one, which imports next to nothing.
+The kernel counts the memory of the parent at the time of the fork as peak memory of the child.
+Therefore the bench, which is large, starts other processes through this small one.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The networks that are timed: trained ones, since how many passes an image takes depends on it."""
+"""The networks that are timed. They are trained, because the number of passes depends on it."""
 
 import copy
 import json
@@ -20,46 +20,47 @@ from sense.train import fit
 from .settings import ROOT, Settings
 
 MNIST_FAST = ROOT / "inst/extdata/mnist-fast"
-CONVERGED = 0.9  # "nearly all images take all K steps", as a share of stage C in the last epoch
+CONVERGED = 0.9  # least share of stage C in the last epoch
 
 
 class Network(NamedTuple):
-    """A network, what it is trained on, the options of its training, and what became of it: the
-    last line of its metrics, None where it is untrained."""
+    """A network, its data, the options of its training, and the metrics of the last epoch (None if
+    it is untrained)."""
 
     model: nn.Module
     data: ImageData
     config: Config
-    last: dict[str, Any] | None
+    last_epoch: dict[str, Any] | None
 
     @property
     def converged(self) -> bool:
-        """Did nearly all images take all steps in the last epoch?"""
-        last = self.last or {}
+        """Whether nearly all images took all K steps in the last epoch."""
+        last = self.last_epoch or {}
         stages = [last.get(f"stage_{name}", 0) for name in "abc"]
         return stages[2] >= CONVERGED * max(1, sum(stages))
 
     @property
-    def about(self) -> str:
-        """A sentence for the tables."""
-        if self.last is None:
+    def description(self) -> str:
+        """One sentence for the tables."""
+        if self.last_epoch is None:
             return f"Network: {self.config.model}, untrained."
         size = min(self.config.train_size or len(self.data.train_x), len(self.data.train_x))
         parts = [
             f"Network: {self.config.model}, {self.config.pretrain} epochs of NT and "
             f"{self.config.epochs} of {self.config.method} on {size} images of {self.data.name}",
-            f"of {self.last['monitored']} test images {self.last['natural_correct']} right, "
-            f"{self.last['robust_correct']} under PGD-{self.config.steps}",
+            f"of {self.last_epoch['monitored']} monitored images "
+            f"{self.last_epoch['natural_correct']} are correct, "
+            f"{self.last_epoch['robust_correct']} under PGD-{self.config.steps}",
         ]
-        if "stage_c" in self.last:
-            stages = ", ".join(str(self.last[f"stage_{name}"]) for name in "abc")
+        if "stage_c" in self.last_epoch:
+            stages = ", ".join(str(self.last_epoch[f"stage_{name}"]) for name in "abc")
             parts.append(f"stages A, B, C of its last epoch {stages}")
         return "; ".join(parts) + "."
 
 
 def torch_layers(model: nn.Module) -> nn.Module:
-    """A copy in which layers of our own, made from torch's for speed, are torch's again: what a
-    peer's user has, with the same weights."""
+    """Return a copy with the same weights in which our own layers, subclasses of torch's, are
+    replaced by torch's: what a user of a peer has."""
     model = copy.deepcopy(model)
     for layer in model.modules():
         layer.__class__ = torch_class(layer)
@@ -67,12 +68,12 @@ def torch_layers(model: nn.Module) -> nn.Module:
 
 
 def has_own_layers(model: nn.Module) -> bool:
-    """Is there a layer that `torch_layers` changes?"""
+    """Return whether `torch_layers` would change a layer."""
     return any(torch_class(layer) is not type(layer) for layer in model.modules())
 
 
 def torch_class(layer: nn.Module) -> type[nn.Module]:
-    """Of a layer, the class of torch's that it is made from; of what holds others, its own."""
+    """Return the torch class that a layer is derived from; for a container, its own class."""
     if next(layer.children(), None) is not None:
         return type(layer)
     known = (kind for kind in type(layer).__mro__ if kind.__module__.startswith("torch.nn."))
@@ -81,8 +82,8 @@ def torch_class(layer: nn.Module) -> type[nn.Module]:
 
 
 def small_cnn(settings: Settings) -> Network:
-    """SmallCNN on MNIST: that of `settings.run`, else the one stored, of recipe mnist-fast; for
-    quick sizes one that is hardly trained."""
+    """Return SmallCNN on MNIST: that of `settings.run`, by default the stored run mnist-fast; for
+    quick sizes a network after a few steps."""
     if settings.quick:
         return trained(
             settings,
@@ -99,11 +100,11 @@ def small_cnn(settings: Settings) -> Network:
     folder = settings.run or MNIST_FAST
     config, _ = read_run(folder)
     data = load_data(config.dataset, settings.mnist if config.dataset == "mnist" else None)
-    return finished(folder, data)
+    return load_network(folder, data)
 
 
 def cifar_cnn(settings: Settings, capacity: int) -> Network:
-    """A CNN of section 5.3.4 after ten epochs of SENSE-AT with c = 0.5."""
+    """Return a CNN of section 5.3.4 after ten epochs of SENSE-AT with c = 0.5."""
     config = replace(recipe("cifar10-demo"), model=f"cifar-cnn-{capacity}", epochs=10)
     if settings.quick:
         config = replace(config, train_size=256, epochs=1, pretrain=1, steps=2, monitor=16)
@@ -111,7 +112,7 @@ def cifar_cnn(settings: Settings, capacity: int) -> Network:
 
 
 def untrained(settings: Settings, config: Config) -> Network:
-    """For methods whose passes do not depend on the network."""
+    """Return an untrained network, for methods whose passes do not depend on it."""
     data = load_data(config.dataset, settings.cifar10 if config.dataset == "cifar10" else None)
     torch.manual_seed(config.seed)
     model = build_model(config.model, data.shape, len(data.classes))
@@ -119,18 +120,18 @@ def untrained(settings: Settings, config: Config) -> Network:
 
 
 def trained(settings: Settings, config: Config) -> Network:
-    """The network of the config, from the folder where the bench has left it, else trained now."""
+    """Return the network of the config: stored by an earlier section, or trained now."""
     config = replace(config, device="cpu", threads=settings.threads)
     data = load_data(config.dataset, config.data_dir)
     folder = settings.networks / (config.model + ("-quick" if settings.quick else ""))
     if not is_finished(folder, config):
         shutil.rmtree(folder, ignore_errors=True)
         fit(config, folder, data=data, show=True)
-    return finished(folder, data)
+    return load_network(folder, data)
 
 
 def is_finished(folder: Path, config: Config) -> bool:
-    """Is there a run of this config, trained to its end? Where it ran does not matter."""
+    """Return whether the folder has a complete run of this config, on any device or threads."""
     if not (folder / "config.json").exists():
         return False
     begun = replace(read_run(folder)[0], threads=config.threads, data_dir=config.data_dir)
@@ -138,12 +139,13 @@ def is_finished(folder: Path, config: Config) -> bool:
     return begun == config and len(metrics(folder)) == epochs
 
 
-def finished(folder: Path, data: ImageData) -> Network:
-    """The network of a run."""
+def load_network(folder: Path, data: ImageData) -> Network:
+    """Return the network of a complete run."""
     model = to_device(load_model(folder), torch.device("cpu"))
     return Network(model, data, read_run(folder)[0], metrics(folder)[-1])
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
+    """Return the metrics of each epoch."""
     path = folder / "metrics.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

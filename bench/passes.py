@@ -1,4 +1,4 @@
-"""The passes that an attack cannot do without, by a bare loop; and what arithmetic they hold."""
+"""The minimum of forward and backward passes of an attack, and their floating point operations."""
 
 import math
 import time
@@ -15,7 +15,7 @@ from .timing import Contender
 
 
 class Pass(NamedTuple):
-    """A forward pass of so many images, with or without the gradient with respect to them."""
+    """A forward pass of a number of images, with or without the gradient with respect to them."""
 
     images: int
     gradient: bool
@@ -24,10 +24,10 @@ class Pass(NamedTuple):
 def sensible_passes(
     model: nn.Module, x: Tensor, y: Tensor, *, eps: float, step_size: float, steps: int, c: float
 ) -> tuple[list[Pass], Tensor]:
-    """Algorithm 1 from x, l-infinity, step by step: the passes it needs and the images it gives.
+    """Return the passes that Algorithm 1 needs, from x in l-infinity, and the images it gives.
 
-    The pass that tests a step gives the gradient of the next too; the last test needs no gradient.
-    An image takes part until a test stops it. The model is in evaluation mode.
+    The pass that tests a step also gives the gradient of the next step; the last test needs no
+    gradient. An image is removed once a test stops it. The model is in evaluation mode.
     """
     limit, x_adv = -math.log(c), x.clone()
     moving, inside, z = torch.arange(len(x)), x, x
@@ -56,7 +56,7 @@ def sensible_passes(
 
 
 def bare_loop(model: nn.Module, x: Tensor, y: Tensor, passes: Sequence[Pass]) -> None:
-    """The passes and nothing else."""
+    """Run these passes and nothing else."""
     for images, gradient in passes:
         z, labels = x[:images], y[:images]
         if gradient:
@@ -68,9 +68,9 @@ def bare_loop(model: nn.Module, x: Tensor, y: Tensor, passes: Sequence[Pass]) ->
 
 
 def flops(model: nn.Module, x: Tensor, y: Tensor, passes: Sequence[Pass]) -> int:
-    """Floating point operations of the passes' matrix products and convolutions, a multiply-add
-    counted as two; they do not depend on what is in the images."""
-    # Without gradients of the weights backward() goes to the images alone.
+    """Return the number of floating point operations of the passes' matrix products and
+    convolutions; a multiply-add counts as two. It does not depend on the images' values."""
+    # Without gradients of the weights, backward() computes those of the images only.
     model = torch_layers(model).requires_grad_(False)
     total = 0
     for images, gradient in passes:
@@ -84,7 +84,7 @@ def flops(model: nn.Module, x: Tensor, y: Tensor, passes: Sequence[Pass]) -> int
 
 
 class MatrixProduct:
-    """A float32 matrix product of the size that runs fastest here, as a yardstick."""
+    """A float32 matrix product of the size with the highest rate on this machine."""
 
     def __init__(self, sizes: Sequence[int] = (256, 512, 1024, 2048), repeats: int = 5) -> None:
         rates = {}
@@ -102,7 +102,7 @@ class MatrixProduct:
         out = torch.empty(size, size)
 
         def run() -> float:
-            """Seconds of one product, the mean of some."""
+            """Return the mean seconds of one product."""
             began = time.perf_counter()
             for _ in range(repeats):
                 torch.mm(a, b, out=out)
@@ -111,5 +111,5 @@ class MatrixProduct:
         return run
 
     def contender(self, work: int) -> Contender:
-        """The seconds that so many floating point operations take at this rate, now."""
+        """Return a contender: the seconds for `work` floating point operations at this rate."""
         return lambda: self.seconds() * work / self.flops

@@ -1,7 +1,7 @@
-"""The peers' loops in a process of their own, as their users run them.
+"""The peers' loops in their own process, as their users run them.
 
-What our trainer tells the C library about memory holds for the whole process; in ours the peers'
-loops would be quicker than any user has them.
+Our trainer changes how the C library keeps freed memory, for the whole process. In our process the
+peers' loops would be faster than they are for their users.
 """
 
 import multiprocessing
@@ -18,23 +18,23 @@ Loops = Callable[[], dict[str, Contender]]  # makes the contenders, in the proce
 
 
 @contextmanager
-def contenders_elsewhere(make: Loops) -> Iterator[dict[str, Contender]]:
-    """The contenders of `make`, a function that can be pickled, in a new process that has as many
-    threads as this one and waits while others run."""
+def contenders_in_new_process(make: Loops) -> Iterator[dict[str, Contender]]:
+    """Yield the contenders that `make`, a picklable function, returns in a new process. The process
+    has the same number of threads as this one, and is idle while other contenders run."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     worker = context.Process(target=serve, args=(there, make, torch.get_num_threads()), daemon=True)
     worker.start()
     there.close()
     try:
-        yield {name: partial(ask, here, name) for name in receive(here)}
+        yield {name: partial(request, here, name) for name in receive(here)}
     finally:
         here.close()
         worker.join()
 
 
 def serve(connection: Connection, make: Loops, threads: int) -> None:
-    """Send the contenders' names, then the seconds of each that is asked for."""
+    """Send the names of the contenders, then the seconds of each one that is requested."""
     torch.set_num_threads(threads)
     contenders = make()
     connection.send(list(contenders))
@@ -46,14 +46,17 @@ def serve(connection: Connection, make: Loops, threads: int) -> None:
         connection.send(contenders[name]())
 
 
-def ask(connection: Connection, name: str) -> float:
+def request(connection: Connection, name: str) -> float:
+    """Run a contender in the other process and return its seconds."""
     connection.send(name)
     return receive(connection)
 
 
 def receive(connection: Connection):  # type: ignore[no-untyped-def]
-    """What the worker sends; RuntimeError where it has died, having printed why."""
+    """Return what the worker sends. Raises RuntimeError if it ended; it printed why."""
     try:
         return connection.recv()
     except EOFError:
-        raise RuntimeError("the process of the peers' loops ended before its answer") from None
+        raise RuntimeError(
+            "the process of the peers' loops ended before it sent a result"
+        ) from None

@@ -1,8 +1,8 @@
-"""The peers' attacks as a training loop or an evaluation would call them: (x, y) -> x_adv.
+"""The PGD of other packages (peers) as a function (x, y) -> x_adv.
 
-Each is its package's own code with the same radius, step, number of steps and bounds; those that
-do not see to it themselves get the network in evaluation mode. Imports are inside, since a peer is
-installed for the bench alone.
+Each is the package's own code with the same radius, step size, number of steps and bounds. Packages
+that do not set the mode get the network in evaluation mode. They are imported inside the functions,
+because they are installed for the bench only.
 """
 
 import importlib
@@ -26,7 +26,7 @@ Perturb = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Ball:
-    """The l-infinity attack that is compared: pixels from 0 to 1."""
+    """Options of the l-infinity attack that is compared; pixels from 0 to 1."""
 
     eps: float
     step_size: float
@@ -36,7 +36,7 @@ class Ball:
 
 
 def foolbox(model: nn.Module, ball: Ball) -> Perturb:
-    fb = quietly("foolbox")
+    fb = import_quietly("foolbox")
     attack = fb.attacks.LinfPGD(
         abs_stepsize=ball.step_size, steps=ball.steps, random_start=ball.random_start
     )
@@ -51,13 +51,13 @@ def foolbox(model: nn.Module, ball: Ball) -> Perturb:
 
 
 def torchattacks(model: nn.Module, ball: Ball) -> Perturb:
-    attack = quietly("torchattacks").PGD(
+    attack = import_quietly("torchattacks").PGD(
         model, eps=ball.eps, alpha=ball.step_size, steps=ball.steps, random_start=ball.random_start
     )
 
     def perturb(x: Tensor, y: Tensor) -> Tensor:
         worst = attack(x, y)
-        for _ in range(ball.restarts - 1):  # the package leaves restarts to its user
+        for _ in range(ball.restarts - 1):  # the package has no restarts
             with torch.no_grad():
                 fooled = (model(worst).argmax(1) != y).view(-1, *[1] * (x.ndim - 1))
             worst = torch.where(fooled, worst, attack(x, y))
@@ -67,10 +67,10 @@ def torchattacks(model: nn.Module, ball: Ball) -> Perturb:
 
 
 def adv_lib(model: nn.Module, ball: Ball) -> Perturb:
-    # Its attacks import both, for distances and plots that PGD has no use for. torchvision's wheel
-    # goes with one build of torch only, and visdom brings a web server.
-    with stand_ins("torchvision", "visdom"):
-        attacks = quietly("adv_lib.attacks")
+    # Its attacks import both, for distances and plots that PGD does not use. A wheel of torchvision
+    # fits one build of torch only, and visdom contains a web server.
+    with mocked_modules("torchvision", "visdom"):
+        attacks = import_quietly("adv_lib.attacks")
 
     def perturb(x: Tensor, y: Tensor) -> Tensor:
         return attacks.pgd_linf(
@@ -88,7 +88,7 @@ def adv_lib(model: nn.Module, ball: Ball) -> Perturb:
 
 
 def art(model: nn.Module, ball: Ball) -> Perturb:
-    quietly("art")
+    import_quietly("art")
     logging.getLogger("art").setLevel(logging.ERROR)
     evasion = importlib.import_module("art.attacks.evasion")
     estimators = importlib.import_module("art.estimators.classification")
@@ -126,43 +126,43 @@ PEERS: dict[str, Callable[[nn.Module, Ball], Perturb]] = {
     "adv-lib": adv_lib,
     "ART": art,
 }
-# adv-lib gives the last iterate that fools the network, of those before the last step, and x where
-# none does; the others give the last iterate.
-GIVES_BEST = {"adv-lib"}
+# adv-lib returns the last misclassified iterate before the last step, or x if there is none. The
+# others return the last iterate.
+RETURNS_LAST_MISCLASSIFIED = {"adv-lib"}
 
 
 def torchattacks_trades(model: nn.Module, ball: Ball) -> Perturb:
-    """The attack of TRADES in torchattacks, on the divergence."""
-    attack = quietly("torchattacks").TPGD(
+    """The attack of TRADES in torchattacks, on the KL divergence."""
+    attack = import_quietly("torchattacks").TPGD(
         model, eps=ball.eps, alpha=ball.step_size, steps=ball.steps
     )
     return lambda x, y: attack(x)
 
 
-def last_fooling(model: nn.Module, x: Tensor, y: Tensor, ball: Ball) -> Tensor:
-    """What adv-lib gives for a start at x, step by step."""
-    given, z = x.clone(), x
+def last_misclassified(model: nn.Module, x: Tensor, y: Tensor, ball: Ball) -> Tensor:
+    """Return literally what adv-lib returns for a start at x."""
+    found, z = x.clone(), x
     for _ in range(ball.steps):
         z = z.detach().requires_grad_()
         logits = model(z)
         (gradient,) = torch.autograd.grad(F.cross_entropy(logits, y, reduction="sum"), z)
-        fools = logits.argmax(1) != y
-        given[fools] = z.detach()[fools]
+        wrong = logits.argmax(1) != y
+        found[wrong] = z.detach()[wrong]
         moved = z.detach() + ball.step_size * gradient.sign()
         z = torch.minimum(torch.maximum(moved, x - ball.eps), x + ball.eps).clamp(0, 1)
-    return given
+    return found
 
 
-def quietly(name: str) -> ModuleType:
-    """Import a package without the deprecation warnings that it raises."""
+def import_quietly(name: str) -> ModuleType:
+    """Import a package without showing its deprecation warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return importlib.import_module(name)
 
 
 @contextmanager
-def stand_ins(*names: str) -> Iterator[None]:
-    """Empty modules in the place of absent ones, while a package is imported."""
+def mocked_modules(*names: str) -> Iterator[None]:
+    """Replace missing modules by mocks while a package is imported."""
     absent = [name for name in names if not importlib.util.find_spec(name)]
     for name in absent:
         sys.modules[name] = MagicMock(name=name)
@@ -174,7 +174,7 @@ def stand_ins(*names: str) -> Iterator[None]:
 
 
 def available() -> list[str]:
-    """The peers that are installed."""
+    """Return the names of the installed peers."""
     modules = {
         "foolbox": "foolbox",
         "torchattacks": "torchattacks",

@@ -1,4 +1,4 @@
-"""What a section found: comparisons, figures, and the bars it judges; as JSON and as text."""
+"""Results of a section: comparisons, figures and bars; as JSON and as Markdown."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -10,18 +10,18 @@ from .timing import Spread, Times, ratio
 
 @dataclass(frozen=True)
 class Comparison:
-    """Contenders that ran in turn.
+    """Times of contenders that ran in turn.
 
     Attributes
     ----------
     times
         Seconds of each contender in each round.
     baseline
-        The contender to which the others' ratios are taken.
+        The contender that the others are divided by.
     scale, unit
-        What a second is multiplied by to be shown, and in which unit that is then.
+        Factor by which seconds are multiplied for display, and the resulting unit.
     same
-        Of each contender, how it was checked that it computes what the first does.
+        For a contender: how it was checked that it computes the same as the first.
     """
 
     title: str
@@ -50,7 +50,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Figure:
-    """A number that is not a ratio of times, with its unit."""
+    """A measured number with its unit."""
 
     what: str
     value: float
@@ -59,8 +59,8 @@ class Figure:
 
 @dataclass(frozen=True)
 class Bar:
-    """What was promised of a number, and whether it is kept. Where `unjudged` says why the number
-    does not decide it, the number is shown all the same."""
+    """A limit for a measured number. With a reason in `unjudged`, the number is shown but not
+    compared with the limit."""
 
     name: str
     what: str
@@ -78,14 +78,14 @@ class Bar:
         return value <= self.limit if self.at_most else value >= self.limit
 
     def row(self) -> str:
-        verdict = {True: "yes", False: "**no**", None: f"not judged: {self.unjudged}"}[self.met]
+        verdict = {True: "yes", False: "**no**", None: f"not compared: {self.unjudged}"}[self.met]
         limit = f"{'at most' if self.at_most else 'at least'} {self.limit:g}{self.unit}"
         return f"| {self.name} | {self.what} | {limit} | {show_spread(self.value)} | {verdict} |"
 
 
 @dataclass(frozen=True)
 class Section:
-    """All of one section; `seconds` is how long it took, `provenance` where it ran."""
+    """The results of one section; `seconds` is its duration, `provenance` says where it ran."""
 
     name: str
     comparisons: tuple[Comparison, ...] = ()
@@ -96,7 +96,7 @@ class Section:
     seconds: float = 0.0
 
     def to_json(self) -> str:
-        """JSON that any reader accepts, and `from_json` reads back."""
+        """Return strict JSON, which `from_json` reads."""
         plain = asdict(self)
         for bar, verdict in zip(plain["bars"], self.bars, strict=True):
             bar["met"] = verdict.met
@@ -129,8 +129,8 @@ class Section:
 
 
 def where(provenance: dict[str, Any], seconds: float) -> str:
-    """The line under a section's title."""
-    known = {"quick": "**quick sizes: no measurement**"} if provenance.get("quick") else {}
+    """Return the line under a section's title."""
+    known = {"quick": "**quick sizes, not a measurement**"} if provenance.get("quick") else {}
     known |= {
         "gpu": str(provenance.get("gpu", "")),
         "cpu": str(provenance.get("cpu", "")),
@@ -145,11 +145,11 @@ def where(provenance: dict[str, Any], seconds: float) -> str:
 
 
 def bars_markdown(sections: list[Section]) -> str:
-    """The table of all bars."""
+    """Return the table of all bars."""
     rows = [bar.row() for section in sections for bar in section.bars]
     return "\n".join(
         [
-            "| bar | what | asked | measured [smallest, largest] | met |",
+            "| bar | what | limit | measured [smallest, largest] | met |",
             "|---|---|---|---|---|",
             *rows,
         ]
@@ -157,13 +157,13 @@ def bars_markdown(sections: list[Section]) -> str:
 
 
 def stored(folder: Path, names: list[str]) -> list[Section]:
-    """The sections of which there are results in the folder, in the order of the names."""
+    """Read the stored sections of these names, in this order; missing ones are left out."""
     paths = [folder / f"{name}.json" for name in names]
     return [Section.from_json(path.read_text()) for path in paths if path.exists()]
 
 
 def show(value: float) -> str:
-    """Three digits that matter."""
+    """Return the number with three significant digits."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 

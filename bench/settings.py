@@ -1,4 +1,4 @@
-"""What a run of the bench was asked to do, and where it ran."""
+"""Settings of a run of the bench, and its provenance."""
 
 import os
 import platform
@@ -17,8 +17,8 @@ PEERS = ("foolbox", "torchattacks", "adv-lib", "adversarial-robustness-toolbox",
 
 @dataclass(frozen=True)
 class Settings:
-    """`run` is the folder of a trained small-cnn; `networks` is where those that the bench trains
-    for itself are kept from one section to the next."""
+    """`run` is the folder of a trained small-cnn; `networks` is the folder of the networks that
+    the bench trains itself, for use by several sections."""
 
     quick: bool
     threads: int
@@ -28,12 +28,12 @@ class Settings:
     run: Path | None = None
 
     def pick(self, quick: int, full: int) -> int:
-        """One size for tests, another for measurements."""
+        """Return the size for tests or for measurements."""
         return quick if self.quick else full
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of the processes that a section starts."""
+        """Environment variables of the processes that a section starts."""
         threads = str(self.threads)
         paths = [str(ROOT / "python"), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
         return {
@@ -44,8 +44,8 @@ class Settings:
 
 
 def provenance(settings: Settings, section: str) -> dict[str, Any]:
-    """Machine, threads, versions, commit, time and how busy the machine was: the load average of
-    the last minute. The command is without folders, which are no one else's business."""
+    """Return machine, threads, versions, commit, time, and the load average of the last minute. The
+    command is stored without folders, which are private."""
     parts = ["python", "-m", "bench", section, "--threads", str(settings.threads)]
     if settings.run:
         parts += ["--run", settings.run.name]
@@ -63,7 +63,7 @@ def provenance(settings: Settings, section: str) -> dict[str, Any]:
 
 
 def installed(name: str) -> str | None:
-    """The version of an installed package."""
+    """Return the version of a package, None if it is not installed."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -71,7 +71,7 @@ def installed(name: str) -> str | None:
 
 
 def cpu_name() -> str:
-    """The processor's name for itself."""
+    """Return the model name of the CPU."""
     information = Path("/proc/cpuinfo")
     if information.exists():
         for line in information.read_text().splitlines():

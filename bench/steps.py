@@ -1,4 +1,4 @@
-"""Training steps as contenders: ours by `fit`, a peer's by the plain loop of its user."""
+"""Training steps as contenders: ours by `fit`, those of peers by a plain training loop."""
 
 import copy
 import tempfile
@@ -21,18 +21,25 @@ from sense.methods.mart import mart_losses
 from sense.train import fit
 
 from .networks import Network, has_own_layers, torch_layers
-from .peers import GIVES_BEST, PEERS, Ball, Perturb, last_fooling, torchattacks_trades
+from .peers import (
+    PEERS,
+    RETURNS_LAST_MISCLASSIFIED,
+    Ball,
+    Perturb,
+    last_misclassified,
+    torchattacks_trades,
+)
 from .timing import Contender
 
 Loss = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]  # of model, x, x_adv, y
-# How a peer's user has network and images; the last where our network has layers of its own.
+# Memory layouts of network and images in a peer's loop; the last also keeps our own layers.
 FORMS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 OUR_LAYERS = "channels_last, our layers"
-RATE = 1e-5  # learning rate: the steps cost the same, and the network stays what it is
+LEARNING_RATE = 1e-5  # small, so that the network does not change
 
 
-def few_images(data: ImageData, images: int) -> ImageData:
-    """The first training images as a data set of their own."""
+def first_images(data: ImageData, images: int) -> ImageData:
+    """Return the first training images as a data set."""
     return ImageData(
         data.name,
         data.train_x[:images],
@@ -44,8 +51,8 @@ def few_images(data: ImageData, images: int) -> ImageData:
 
 
 def timed_options(options: Config, **changes: Any) -> Config:
-    """One epoch of the method alone, at full strength from the first step on: no other epochs
-    around it, no augmentation, no monitoring to speak of."""
+    """Return options for one epoch of the method at full strength: no pretraining, warm-up, ramp or
+    augmentation, and monitoring on one image."""
     fixed: dict[str, Any] = {
         "pretrain": 0,
         "epochs": 1,
@@ -54,7 +61,7 @@ def timed_options(options: Config, **changes: Any) -> Config:
         "monitor": 1,
         "train_size": None,
         "optimizer": "sgd",
-        "lr": RATE,
+        "lr": LEARNING_RATE,
         "schedule": "constant",
         "milestones": (),
         "rates": (),
@@ -67,9 +74,11 @@ def timed_options(options: Config, **changes: Any) -> Config:
     return replace(options, **{**fixed, **changes})
 
 
-def ours(network: Network, options: Config, images: ImageData, seen: dict[str, Any]) -> Contender:
-    """An epoch of our own training on the images, from the network's weights. The seconds are what
-    the run's metrics call so: those of the steps. `seen` becomes the line of metrics."""
+def our_epoch(
+    network: Network, options: Config, images: ImageData, metrics: dict[str, Any]
+) -> Contender:
+    """Return a contender: an epoch of our training from the network's weights. Its seconds are
+    those of the steps, from the epoch's metrics, which are stored in `metrics`."""
 
     def run() -> float:
         with tempfile.TemporaryDirectory() as folder:
@@ -78,9 +87,9 @@ def ours(network: Network, options: Config, images: ImageData, seen: dict[str, A
                 Path(folder),
                 data=images,
                 model=copy.deepcopy(network.model),
-                on_epoch=seen.update,
+                on_epoch=metrics.update,
             )
-        return float(seen["seconds"])
+        return float(metrics["seconds"])
 
     return run
 
@@ -93,7 +102,7 @@ def plain_loop(
     loss: Loss,
     attack: Callable[[nn.Module], Perturb] | None = None,
 ) -> Contender:
-    """The same steps by a plain loop, on images that lie ready as floats in its layout."""
+    """Return a contender: the same steps by a plain loop, on images that are floats already."""
     layout = FORMS["channels_last" if form == OUR_LAYERS else form]
     x = to_float(images.train_x).contiguous(memory_format=layout)
     batches = torch.arange(len(x)).split(options.batch_size)
@@ -120,7 +129,7 @@ def plain_loop(
 
 
 def cross_entropy(model: nn.Module, x: Tensor, x_adv: Tensor, y: Tensor) -> Tensor:
-    """Of NT and R-AT."""
+    """The loss of NT and R-AT."""
     return F.cross_entropy(model(x_adv), y)
 
 
@@ -146,8 +155,8 @@ def mart(beta: float) -> Loss:
 def peer_loops(
     network: Network, options: Config, images: ImageData, peers: list[str]
 ) -> dict[str, Contender]:
-    """R-AT around each peer's PGD, and around torchattacks' also MART and, by its own attack,
-    TRADES; NT by a loop alone. Each in both layouts; R-AT also with our layers, if there are."""
+    """Return plain loops in both memory layouts: R-AT with each peer's PGD, MART and TRADES with
+    torchattacks' attacks, and NT. R-AT also with our own layers, if there are any."""
     ball = Ball(options.eps, options.step_size, options.steps)
 
     def around(make: Callable[[nn.Module, Ball], Perturb]) -> Callable[[nn.Module], Perturb]:
@@ -180,23 +189,22 @@ def check_peers(
     x: Tensor,
     y: Tensor,
     peers: list[str],
-    alike: Callable[[Tensor, Tensor], str],
+    compare_images: Callable[[Tensor, Tensor], str],
 ) -> Mapping[str, str]:
-    """That each peer's attack gives our images from the same start: from x, or for TRADES from the
-    same draw. In float64, where the package has it, so that hardly a gradient's sign is a matter of
-    rounding."""
+    """Check that each peer's attack gives our images from the same start: x, or for TRADES the same
+    random point. In float64, if the package supports it, so that rounding hardly changes signs."""
     ball = Ball(options.eps, options.step_size, options.steps, random_start=False)
     found: dict[str, str] = {}
     for name in peers:
         kind = torch.float32 if name == "ART" else torch.float64
         model, images = torch_layers(network.model).to(kind).eval(), x.to(kind)
-        given = PEERS[name](model, ball)(images, y).to(kind)
-        if name in GIVES_BEST:
-            found[name] = alike(given, last_fooling(model.eval(), images, y, ball))
-            found[name] += ", as the last that fools"
+        theirs = PEERS[name](model, ball)(images, y).to(kind)
+        if name in RETURNS_LAST_MISCLASSIFIED:
+            found[name] = compare_images(theirs, last_misclassified(model.eval(), images, y, ball))
+            found[name] += ", as the last misclassified"
             continue
-        found[name] = alike(
-            given,
+        found[name] = compare_images(
+            theirs,
             pgd(
                 model,
                 images,
@@ -210,11 +218,13 @@ def check_peers(
     if "torchattacks" in peers:
         model, images = torch_layers(network.model).double().eval(), x.double()
         torch.manual_seed(0)
-        given = torchattacks_trades(model, ball)(images, y)
+        theirs = torchattacks_trades(model, ball)(images, y)
         torch.manual_seed(0)
-        start = near_point(images).clamp(0, 1)  # torchattacks clips it, TRADES's authors do not
+        start = near_point(images).clamp(
+            0, 1
+        )  # torchattacks clips the start, the authors of TRADES do not
         expected = divergence_pgd(
             model, images, eps=ball.eps, step_size=ball.step_size, steps=ball.steps, start=start
         )
-        found["torchattacks, TRADES"] = alike(given, expected)
+        found["torchattacks, TRADES"] = compare_images(theirs, expected)
     return found

@@ -1,12 +1,12 @@
-# CPU seconds of R-AT and SENSE-AT on the Three Clusters, n = 5000, beside a loop that calls
+# CPU seconds of R-AT and SENSE-AT on the Three Clusters, n = 5000, compared with a loop that calls
 # predict.glm() as the authors' R script does; as JSON:
 #
 #   Rscript bench/three_clusters.R [rounds] [iterations]
 #
-# with the package installed, after checking that both ways end at the same coefficients. The
-# script calls predict.glm() twice an iteration, once for the update and once for a picture; the
-# loop is timed with one call, which is all that training needs, and with two. Both start from the
-# same coefficients, so the logistic regression is not timed.
+# with the package installed. It first checks that both ways end at the same coefficients. The
+# authors' script calls predict.glm() twice per iteration, for the update and for a picture; the
+# loop is timed with one call, which is enough for training, and with two. Both start from the same
+# coefficients, so the logistic regression is not timed.
 library(sense)
 
 arguments <- as.integer(commandArgs(trailingOnly = TRUE))

@@ -1,7 +1,7 @@
-"""Contenders taken in turn, and what their times say of each other.
+"""Times of contenders that run in turn, and their ratios.
 
-Other work on a machine, and its clock rate, change over seconds. So the contenders run one after
-the other in rounds, and are compared by the median over rounds of the ratio within a round.
+The load of a machine and its clock rate change within seconds. Therefore the contenders run one
+after the other in rounds, and are compared by the median over rounds of the ratio within a round.
 """
 
 import json
@@ -14,13 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-Contender = Callable[[], float]  # runs once and gives the seconds that count
-Times = dict[str, list[float]]  # of each contender, a number a round
+Contender = Callable[[], float]  # runs once and returns the seconds that count
+Times = dict[str, list[float]]  # by contender: seconds of each round
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The median over rounds, the smallest and the largest."""
+    """Median over rounds, smallest and largest value."""
 
     median: float
     low: float
@@ -32,7 +32,7 @@ class Spread:
 
 
 def timed(work: Callable[[], object]) -> Contender:
-    """A contender all of whose work counts."""
+    """Return a contender whose whole work is timed."""
 
     def run() -> float:
         began = time.perf_counter()
@@ -43,8 +43,8 @@ def timed(work: Callable[[], object]) -> Contender:
 
 
 def alternate(contenders: Mapping[str, Contender], rounds: int, warm_up: bool = True) -> Times:
-    """The seconds of each contender in each round. A round begins with another contender than the
-    one before it did; a first round, which fills caches, is not counted."""
+    """Return the seconds of each contender in each round. Each round begins with another
+    contender. A first round, which fills caches, is not counted."""
     names = list(contenders)
     if warm_up:
         for run in contenders.values():
@@ -58,19 +58,19 @@ def alternate(contenders: Mapping[str, Contender], rounds: int, warm_up: bool = 
 
 
 def ratio(times: Times, name: str, baseline: str) -> Spread:
-    """The time of one contender over another's in the same round."""
+    """Return the ratio of two contenders' times in the same round."""
     return Spread.of([a / b for a, b in zip(times[name], times[baseline], strict=True)])
 
 
 def fastest(times: Times, names: Sequence[str]) -> str:
-    """The contender with the smallest median time."""
+    """Return the contender with the smallest median time."""
     return min(names, key=lambda name: statistics.median(times[name]))
 
 
 @dataclass(frozen=True)
 class Process:
-    """A finished process: what it printed, its wall time in seconds, and the largest resident
-    memory in bytes of it or of a process it waited for."""
+    """A finished process: its output, its wall time in seconds, and the largest resident set size
+    in bytes of it or of a process that it waited for."""
 
     output: str
     seconds: float
@@ -78,7 +78,7 @@ class Process:
 
 
 def run_process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Process:
-    """Run a command to its end. Raises RuntimeError, with what it printed, where it fails."""
+    """Run a command. Raises RuntimeError with its output if it fails."""
     launch = [sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py"))]
     done = subprocess.run(
         [*launch, *command],

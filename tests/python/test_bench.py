@@ -1,4 +1,4 @@
-"""The bench's own arithmetic: paired ratios, verdicts, passes and operations counted, equality."""
+"""The bench: ratios within rounds, bars, counts of passes and operations, comparisons of images."""
 
 import json
 import math
@@ -34,7 +34,7 @@ def images(network):
 # Contenders in turn
 
 
-def test_contenders_alternate_and_each_begins_a_round():
+def test_contenders_run_in_turn_and_each_begins_a_round():
     order = []
     contenders = {name: lambda name=name: order.append(name) or 1.0 for name in "abc"}
     times = timing.alternate(contenders, 3)
@@ -59,7 +59,7 @@ def test_the_memory_of_a_process_is_its_own():
     assert 0 < small.seconds < 60
 
 
-def test_a_process_that_fails_says_why():
+def test_an_error_shows_the_output_of_a_failed_process():
     with pytest.raises(RuntimeError, match="ended with 3:\nno such thing"):
         timing.run_process([sys.executable, "-c", "print('no such thing'); raise SystemExit(3)"])
 
@@ -67,7 +67,7 @@ def test_a_process_that_fails_says_why():
 # Contenders in another process
 
 
-def loops_that_tell():
+def loops_that_report_their_process():
     return {"pid": lambda: float(os.getpid()), "threads": lambda: float(torch.get_num_threads())}
 
 
@@ -75,16 +75,16 @@ def loops_that_die():
     return {"dies": lambda: os._exit(3)}
 
 
-def test_contenders_elsewhere_are_not_here():
-    with peer_process.contenders_elsewhere(loops_that_tell) as loops:
+def test_contenders_in_a_new_process_have_the_same_number_of_threads():
+    with peer_process.contenders_in_new_process(loops_that_report_their_process) as loops:
         found = {name: run() for name, run in loops.items()}
     assert found["pid"] != os.getpid()
     assert found["threads"] == torch.get_num_threads()
 
 
 def test_a_contender_that_dies_is_an_error():
-    ended = pytest.raises(RuntimeError, match="ended before its answer")
-    with peer_process.contenders_elsewhere(loops_that_die) as loops, ended:
+    ended = pytest.raises(RuntimeError, match="ended before it sent a result")
+    with peer_process.contenders_in_new_process(loops_that_die) as loops, ended:
         loops["dies"]()
 
 
@@ -107,7 +107,7 @@ def test_the_needed_passes_are_those_of_the_sensible_attack(network, images):
     assert needed[-1].images >= int((found.stages == 2).sum()) > 0
 
 
-def test_no_gradient_is_needed_where_every_image_stays(network, images):
+def test_no_gradient_is_needed_if_every_image_is_in_stage_a(network, images):
     x, _ = images
     wrong = (network(x).argmax(1) + 1) % 3
     needed, x_adv = passes.sensible_passes(network, x, wrong, **ATTACK)
@@ -115,7 +115,7 @@ def test_no_gradient_is_needed_where_every_image_stays(network, images):
     assert torch.equal(x_adv, x)
 
 
-def test_the_bare_loop_makes_the_passes_it_is_told(network, images):
+def test_the_bare_loop_makes_exactly_the_given_passes(network, images):
     x, y = images
     made = []
 
@@ -131,7 +131,7 @@ def test_the_bare_loop_makes_the_passes_it_is_told(network, images):
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
-def test_operations_are_counted_as_by_hand():
+def test_operations_are_counted_correctly():
     network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 6 * 6, 3))
     x, y = torch.rand(5, 1, 8, 8), torch.zeros(5, dtype=torch.int64)
     an_image = 2 * (6 * 6 * 4 * 9 + 4 * 6 * 6 * 3)  # a multiply-add is two operations
@@ -141,20 +141,20 @@ def test_operations_are_counted_as_by_hand():
     assert passes.flops(network, x, y, both) == (2 * 5 + 2) * an_image
 
 
-def test_the_matrix_product_scales_to_the_work():
+def test_the_time_of_a_matrix_product_is_scaled_to_the_work():
     product = passes.MatrixProduct(sizes=(64, 128), repeats=2)
     assert product.flops == 2 * product.size**3
     product.seconds = lambda: 0.5
     assert product.contender(3 * product.flops)() == pytest.approx(1.5)
 
 
-def test_images_that_differ_are_not_compared():
+def test_different_images_are_an_error():
     x = torch.zeros(10, 1, 2, 2)
     other = x.clone()
     other[3, 0, 1, 1] = 0.01
-    assert attack.alike(x, other, least=0.9) == "9 / 10 images the same"
-    with pytest.raises(ArithmeticError, match="9 of 10 are the same"):
-        attack.alike(x, other)
+    assert attack.compare_images(x, other, min_share=0.9) == "9 / 10 images the same"
+    with pytest.raises(ArithmeticError, match="only 9 of 10 images are the same"):
+        attack.compare_images(x, other)
 
 
 # What is reported
@@ -165,17 +165,17 @@ def bar(**changes):
     return report.Bar(**{**given, **changes})
 
 
-def test_a_bar_is_judged_by_the_median():
+def test_a_bar_is_compared_with_the_median():
     assert bar().met is True
     assert bar(value=timing.Spread(1.06, 1.0, 1.2)).met is False
     assert bar(limit=1.3, at_most=False).met is False
     assert bar(limit=1.04, at_most=False).met is True
     assert bar(unjudged="not converged").met is None
-    assert "not judged: not converged" in bar(unjudged="not converged").row()
+    assert "not compared: not converged" in bar(unjudged="not converged").row()
     assert bar(value=timing.Spread(2, 1, 3)).row().endswith("| 2.00 [1.00, 3.00] | **no** |")
 
 
-def test_a_section_survives_its_file(tmp_path):
+def test_a_section_is_read_back_from_its_file(tmp_path):
     compared = report.Comparison(
         "T", {"a": [2.0, 4.0], "b": [1.0, 1.0]}, "b", 1000, "ms", {"a": "the same"}, ("note",)
     )
@@ -196,18 +196,18 @@ def test_a_section_survives_its_file(tmp_path):
     assert table(tmp_path).startswith("| bar | what |")
 
 
-def test_without_results_the_table_says_what_to_do(tmp_path, capsys):
+def test_the_table_without_results_says_what_to_do(tmp_path, capsys):
     main(["--table", "--out", str(tmp_path)])
     assert "run `python -m bench` first" in capsys.readouterr().out
 
 
-def test_an_unknown_section_is_named(capsys):
+def test_the_error_names_an_unknown_section(capsys):
     with pytest.raises(SystemExit):
         parse(["atack"])
-    assert "unknown section atack. There are attack, epoch" in capsys.readouterr().err
+    assert "unknown section atack. Sections: attack, epoch" in capsys.readouterr().err
 
 
-def test_where_a_result_comes_from_names_no_folder(tmp_path):
+def test_the_provenance_contains_no_folder(tmp_path):
     asked = settings.Settings(
         quick=True, threads=3, networks=tmp_path, run=tmp_path / "mine", mnist=tmp_path
     )
@@ -234,7 +234,7 @@ def test_stored_results_are_measurements(path):
 # What is timed
 
 
-def test_convergence_is_nearly_all_images_in_stage_c():
+def test_a_network_has_converged_if_nearly_all_images_are_in_stage_c():
     def after(*stages):
         last = dict(zip(("stage_a", "stage_b", "stage_c"), stages, strict=True))
         return networks.Network(nn.Identity(), None, recipe("mnist"), last)
@@ -244,7 +244,7 @@ def test_convergence_is_nearly_all_images_in_stage_c():
     assert not networks.Network(nn.Identity(), None, recipe("mnist"), None).converged
 
 
-def test_an_epoch_is_timed_at_full_strength_unless_the_variant_is_a_weaker_one():
+def test_an_epoch_is_timed_at_full_strength_except_for_weaker_variants():
     options = steps.timed_options(recipe("cifar10-demo"), method="iaat")
     assert (options.pretrain, options.epochs, options.warmup, options.eps_ramp) == (0, 1, 0, 0)
     for change in epoch.VARIANTS.values():
@@ -252,22 +252,22 @@ def test_an_epoch_is_timed_at_full_strength_unless_the_variant_is_a_weaker_one()
         assert {name: getattr(asked, name) for name in change} == change
 
 
-def test_a_turn_of_ours_is_the_epoch_that_was_asked_for(few, tiny):
+def test_our_contender_trains_the_given_epoch_on_a_copy_of_the_network(few, tiny):
     torch.manual_seed(1)
     network = networks.Network(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), few, tiny, None)
-    images = steps.few_images(few, 100)
+    images = steps.first_images(few, 100)
     before = [parameter.clone() for parameter in network.model.parameters()]
     seen = {}
-    seconds = steps.ours(network, steps.timed_options(tiny, method="sense"), images, seen)()
+    seconds = steps.our_epoch(network, steps.timed_options(tiny, method="sense"), images, seen)()
     assert seconds == seen["seconds"] > 0
     assert seen["stage_a"] + seen["stage_b"] + seen["stage_c"] == 100
     assert all(map(torch.equal, before, network.model.parameters()))
 
 
 @pytest.mark.parametrize("layout", steps.FORMS)
-def test_a_plain_loop_takes_each_batch_once_in_its_layout(few, tiny, layout):
+def test_a_plain_loop_uses_each_batch_once_in_its_memory_layout(few, tiny, layout):
     network = networks.Network(nn.Conv2d(1, 2, 28), few, tiny, None)
-    images = steps.few_images(few, 100)
+    images = steps.first_images(few, 100)
     taken = []
 
     def perturb(x, y):
@@ -290,7 +290,7 @@ class Quicker(nn.Conv2d):
     """A layer of ours, made from torch's."""
 
 
-def test_a_peer_gets_the_network_of_torch_layers_with_the_same_weights():
+def test_a_peer_gets_a_network_of_torch_layers_with_the_same_weights():
     ours = nn.Sequential(Quicker(1, 2, 3), nn.ReLU(), Sharper(2.0))
     plain = networks.torch_layers(ours)
     assert [type(layer) for layer in plain] == [nn.Conv2d, nn.ReLU, Sharper]
@@ -302,7 +302,7 @@ def test_a_peer_gets_the_network_of_torch_layers_with_the_same_weights():
     assert plain[0].weight is not ours[0].weight
 
 
-def test_bars_are_those_of_the_network():
+def test_bars_depend_on_the_network():
     def judged(model, data_times):
         config = recipe("mnist")
         network = networks.Network(nn.Identity(), None, config, None)
@@ -325,7 +325,7 @@ def test_bars_are_those_of_the_network():
     assert judged("resnet20", ours) == []
 
 
-def test_the_peers_never_bring_their_own_torch():
+def test_the_peers_do_not_install_their_own_torch():
     lines = (ROOT / "bench/requirements.txt").read_text().splitlines()
     pins = [line for line in lines if not line.startswith("#")]
     assert all(pin.count("==") == 1 for pin in pins)
@@ -334,7 +334,7 @@ def test_the_peers_never_bring_their_own_torch():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("section", SECTIONS)
-def test_a_section_runs_from_end_to_end(section, tmp_path):
+def test_a_quick_section_runs_from_end_to_end(section, tmp_path):
     if (
         section in ("data", "clusters")
         and subprocess.run(["Rscript", "-e", "library(sense)"], capture_output=True).returncode
