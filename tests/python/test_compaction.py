@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from sense.attacks.compaction import granule, survivors
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from networks import CountRows, conv_network, images_and_labels
 from sense.attacks import Stage, pgd, sensible_with_stages
-from sense.attacks.compaction import granule, survivors
 from sense.attacks.output_checks import trusted_values
 from sense.methods import Batch, build_method
 from sense.models import build_model

@@ -1,5 +1,4 @@
 import torch
-
 from sense.attacks.state import Stage, State
 
 

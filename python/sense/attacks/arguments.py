@@ -7,33 +7,23 @@ what the network gives.
 import functools
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from numbers import Integral, Real
-from typing import Any, ParamSpec, TypeVar, get_args
+from types import MappingProxyType
+from typing import Any, Literal, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
-from .boundary import Boundary
-from .geometry import Bounds, L2Form
-from .losses import MarginLoss
-from .modes import Mode
+from .geometry import Bounds
 from .output_checks import CheckedNetwork, trusts_values
-from .state import StageTest
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 NORMS = (math.inf, 2.0, 1.0)
-CHOICES = {
-    "boundary": Boundary,
-    "l2_form": L2Form,
-    "loss": MarginLoss,
-    "mode": Mode,
-    "stage_test": StageTest,
-}
 # Whole numbers, and the least of each.
 WHOLE = {
     "steps": 1,
@@ -43,7 +33,6 @@ WHOLE = {
     "searches": 1,
     "bisections": 0,
     "candidates": 2,
-    "compact_every": 1,
     "seed": 0,
 }
 FLAGS = ("random_start", "revert")
@@ -57,6 +46,11 @@ def public(norms: Sequence[float] = NORMS) -> Callable[[Callable[P, R]], Callabl
 
     def decorate(attack: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(attack)
+        choices = {
+            name: get_args(hint)
+            for name, hint in get_type_hints(attack).items()
+            if get_origin(hint) is Literal
+        }
 
         @functools.wraps(attack)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -66,7 +60,7 @@ def public(norms: Sequence[float] = NORMS) -> Callable[[Callable[P, R]], Callabl
             bound.apply_defaults()
             # Inside inference mode no gradient could be had, whatever torch.enable_grad says.
             with torch.inference_mode(False):
-                check_arguments(bound.arguments, norms)
+                check_arguments(bound.arguments, norms, choices)
                 token = _inside.set(True)
                 try:
                     return attack(*bound.args, **bound.kwargs)
@@ -78,7 +72,11 @@ def public(norms: Sequence[float] = NORMS) -> Callable[[Callable[P, R]], Callabl
     return decorate
 
 
-def check_arguments(given: dict[str, Any], norms: Sequence[float] = NORMS) -> None:
+def check_arguments(
+    given: dict[str, Any],
+    norms: Sequence[float] = NORMS,
+    choices: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+) -> None:
     """Raise InputError, saying what was wrong, what was received and what to pass, unless the
     arguments can be used. What can be taken in several forms is put into one."""
     x = given["x"] = _images(given["x"])
@@ -89,8 +87,8 @@ def check_arguments(given: dict[str, Any], norms: Sequence[float] = NORMS) -> No
     if "norm" in given:
         given["norm"] = as_norm(given["norm"], norms)
     for name, value in given.items():
-        if name in CHOICES:
-            check_choice(name, value, get_args(CHOICES[name]))
+        if name in choices:
+            check_choice(name, value, choices[name])
         elif name in WHOLE and value is not None:
             check_whole(name, value, WHOLE[name])
             given[name] = int(value)

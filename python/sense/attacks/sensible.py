@@ -1,11 +1,12 @@
-"""The sensible adversary: PGD that turns back before the model's confidence falls below c.
+"""The sensible adversary: PGD that stops before the probability of the true class falls below c.
 
-Algorithm 1 (l-infinity) and Algorithm 2 (lp) of the paper; Definition 3 and eq. (12).
+Algorithm 1 (l-infinity) and Algorithm 2 (lp) of the paper; Definition 3, eq. (12) and eq. (13).
 """
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from enum import IntEnum
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,8 +14,6 @@ from torch import Tensor, nn
 
 from .. import random_numbers
 from .arguments import public
-from .boundary import Boundary, settle
-from .compaction import granule, survivors
 from .geometry import (
     Bounds,
     L2Form,
@@ -27,16 +26,26 @@ from .geometry import (
 )
 from .losses import divergence
 from .modes import Mode, attack_mode
-from .state import Stage, StageTest, State
+
+StageTest = Literal["natural", "start"]
+Boundary = Literal["revert", "noise", "bisect"]
+
+
+class Stage(IntEnum):
+    """What happened to an image (section 4.2)."""
+
+    A = 0  # it was not moved: misclassified, or p_y(x) <= c
+    B = 1  # a step took its loss past log(1/c) and was reverted
+    C = 2  # it took every step
 
 
 class Sensible(NamedTuple):
-    """Adversarial images; each one's `Stage` (uint8, shape (n,)); and how far below log(1/c) its
-    loss is where it was turned back (NaN where it was not)."""
+    """Adversarial images, shape of x; the `Stage` of each (uint8, shape (n,)); and log(1/c) minus
+    the loss of each image in stage B (NaN in the other stages, shape (n,))."""
 
     x_adv: Tensor
     stages: Tensor
-    gaps: Tensor
+    stage_b_gap: Tensor
 
 
 @public()
@@ -56,11 +65,11 @@ def sensible(
     l2_form: L2Form = "paper",
     bounds: Bounds = (0, 1),
 ) -> Tensor:
-    """Sensible adversarial training examples x^s.
+    """Return sensible adversarial examples x^s.
 
-    An image that is misclassified or has p_y(x) <= c stays as it is (stage A). The others take
-    steps of PGD; the first step that takes the loss past log(1/c) is taken back, and the image
-    is frozen there (stage B). Those never turned back make all steps (stage C).
+    An image that is misclassified or has p_y(x) <= c is not changed (stage A). The other images
+    take steps of PGD. The first step that takes the loss of an image past log(1/c) is reverted,
+    and the image takes no further step (stage B). The remaining images take all steps (stage C).
 
     Parameters
     ----------
@@ -68,21 +77,20 @@ def sensible(
         As in `pgd`.
     c
         Lowest probability of the true class that a moved image may have, from 0 to 1.
-        c = 1 leaves every image as it is; c = 0 never turns back.
+        With c = 1 no image is moved; with c = 0 no step is reverted.
     random_start
-        Start from a uniform point of the ball. A start that is itself past log(1/c) is replaced
-        by x. The paper starts from x.
+        Start from a uniform point of the ball; a start whose loss is past log(1/c) is replaced by
+        x. The paper starts from x.
     stage_test
-        Judge stage A at the natural image, as the paper does, or with "start" at the random
-        start, as the authors' code does: stage A images are then left at their random start.
+        Where stage A is tested: at the natural image, as in the paper, or with "start" at the
+        random start, as in the authors' code. With "start", images in stage A stay at their start.
     boundary
-        What becomes of an image in stage B: "revert" leaves it before the step that was too far,
-        as Algorithm 1 does; "noise" goes on from there with noise; "bisect" searches that step for
-        the point where the loss is log(1/c), see `boundary`.
+        Where an image in stage B ends: "revert", at the point before the reverted step, as in
+        Algorithm 1; "noise", see `_continue_with_noise`; "bisect", see `_bisect`.
     l2_form
-        For norm 2: the step is the gradient over its norm and the random start uniform in the ball,
-        as in the paper; or both as in the authors' code, see `published_direction` and
-        `pulled_image`.
+        For norm 2. "paper": a step is the gradient divided by its norm, and the random start is
+        uniform in the ball. "published": both as in the authors' code, see `published_direction`
+        and `pulled_image`.
 
     Returns
     -------
@@ -123,115 +131,177 @@ def sensible_with_stages(
     revert: bool = True,
     reference: Tensor | None = None,
     mode: Mode = "evaluation",
-    compact_every: int | None = None,
     l2_form: L2Form = "paper",
     bounds: Bounds = (0, 1),
 ) -> Sensible:
     """`sensible`, with the stage of each image.
 
-    With `revert` off no step is taken back, so that there is no stage B: the paper's warm-up.
+    With `revert` off no step is reverted, so that there is no stage B: the paper's warm-up.
 
     With `reference`, logits (n, classes) of the natural images, the loss after the first step is
-    the divergence KL(softmax(reference) || softmax(model(z))), as in the authors' SENSE-TRADE:
-    stage A and the first step still go by the cross-entropy, since the divergence is flat at x.
+    the divergence KL(softmax(reference) || softmax(model(z))), as in the authors' SENSE-TRADE.
+    Stage A and the first step use the cross-entropy, since the gradient of the divergence is 0 at
+    x.
 
-    Images that are done are left out of the batch before each `compact_every`-th pass, see
-    `compaction`; until then they are computed in vain, and there is nothing that Python would have
-    to wait for a device for. In evaluation mode that changes nothing but the time.
+    `bisections` is the number of forward passes of the boundary "bisect". Each forward pass
+    computes only the images that still move.
     """
-    every = 1 if compact_every is None else compact_every
-    threshold = log_inverse(c)
-    turning_point = threshold if revert else math.inf
-
-    def measure(z: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits, and the loss that is climbed and compared with log(1/c)."""
-        logits = network(z)
-        if reference is not None:
-            return logits, divergence(reference[images].detach(), logits)
-        return logits, F.cross_entropy(logits, y[images], reduction="none")
-
+    threshold = -math.log(c) if c > 0 else math.inf  # log(1/c)
+    limit = threshold if revert else math.inf
     published, batch_size = l2_form == "published" and norm == 2, random_numbers.whole_batch(len(x))
 
-    def direction(gradient: Tensor) -> Tensor:
-        if published:
-            return published_direction(gradient, batch_size)
-        return ascent_direction(gradient, norm)
+    def cross_entropy(z: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+        logits = network(z)
+        return logits, F.cross_entropy(logits, y[images], reduction="none")
 
-    def back_to_ball(z: Tensor, images: Tensor) -> Tensor:
-        return project(z, x[images], eps, norm, bounds)
+    def attack_loss(z: Tensor, images: Tensor) -> Tensor:
+        if reference is None:
+            return cross_entropy(z, images)[1]
+        return divergence(reference[images].detach(), network(z))
 
+    def in_stage_a(logits: Tensor, loss: Tensor, images: Tensor) -> Tensor:
+        return (logits.argmax(1) != y[images]) | (loss >= threshold)
+
+    def step_from(z: Tensor, gradient: Tensor, images: Tensor) -> Tensor:
+        unit = (
+            published_direction(gradient, batch_size)
+            if published
+            else ascent_direction(gradient, norm)
+        )
+        return project(unit.mul_(step_size).add_(z), x[images], eps, norm, bounds)
+
+    x_adv, moving = x.clone(), torch.arange(len(x), device=x.device)
+    stage = torch.zeros_like(y, dtype=torch.uint8)  # A, until an image moves
+    loss_at = x.new_zeros(len(x))  # at x_adv
+    past, steps_left = torch.empty_like(x), torch.zeros_like(y)  # of images in stage B
     with attack_mode(model, mode) as network:
-        crossings = boundary != "revert" and turning_point < math.inf
-        z, whole = x, State.at(x, torch.ones_like(y, dtype=torch.bool), crossings)
+        z = x
         if random_start:
             z = pulled_image(x, eps, bounds) if published else random_point(x, eps, norm, bounds)
-            whole = State.at(z, whole.alive, crossings)
-            if stage_test == "natural":
-                z = torch.where(broadcast(stays(network, z, y, threshold), x), x, z)
-                whole = State.at(x, ~stays(network, x, y, threshold), crossings)
-        images, centre = torch.arange(len(x), device=x.device), x
-        state, size = whole, granule(x)
+            if stage_test == "start":
+                x_adv = z.clone()
+            else:
+                with torch.no_grad():
+                    replaced = in_stage_a(*cross_entropy(z, moving), moving)
+                    z = torch.where(broadcast(replaced, x), x, z)
+                    moving = moving[~in_stage_a(*cross_entropy(x, moving), moving)]
+                    z = z[moving]
         for step in range(steps + 1):
-            if (step + 1) % every == 0:
-                rows = survivors(state.alive, size)
-                if len(rows) < len(images):
-                    whole = whole.with_rows(images, state)
-                    images, centre, z = images[rows], centre[rows], z[rows]
-                    state = state.rows(rows)
-                if not len(images):
-                    break
-            if step == steps and turning_point == math.inf:
-                # The last step needs no test, so no pass.
-                state = state.tested(z, state.loss, ~state.alive, 0)
+            last = step == steps
+            if last and limit == math.inf:  # no step is tested, so no forward pass is needed
+                x_adv[moving], stage[moving] = z, Stage.C
                 break
-            # The pass that tests this step also gives the gradient of the next one.
-            with torch.set_grad_enabled(step < steps):
-                z = z.detach().requires_grad_(step < steps)
-                logits, climbed = measure(z, images)
-            back = climbed > turning_point
-            if step == 0:
-                if reference is not None:
-                    climbed = F.cross_entropy(logits, y[images], reduction="none")
-                back = _is_stage_a(logits, climbed, y[images], threshold)
-            state = state.tested(z.detach(), climbed.detach(), back, steps - step)
-            if every == 1 and not state.alive.any():
+            if not len(moving):
                 break
-            if step < steps:
-                moving = climbed.masked_fill(~state.alive, 0)
-                (gradient,) = torch.autograd.grad(moving.sum(), z)
-                z = direction(gradient).mul_(step_size).add_(state.inside)
-                z = project(z, centre, eps, norm, bounds)
-        whole = whole.with_rows(images, state)
+            # The forward pass that tests this step also gives the gradient of the next one.
+            z = z.detach().requires_grad_(not last)
+            with torch.set_grad_enabled(not last):
+                if step == 0:
+                    logits, loss = cross_entropy(z, moving)
+                    stops = in_stage_a(logits, loss, moving)
+                else:
+                    loss = attack_loss(z, moving)
+                    stops = loss > limit
+            if step > 0:
+                stopped = moving[stops]
+                stage[stopped], steps_left[stopped] = Stage.B, steps - step
+                past[stopped] = z.detach()[stops]
+            goes_on = ~stops
+            moving, reached = moving[goes_on], z.detach()[goes_on]
+            x_adv[moving], stage[moving] = reached, Stage.C
+            loss_at[moving] = loss.detach()[goes_on].to(x.dtype)
+            if last or not len(moving):
+                break
+            (gradient,) = torch.autograd.grad(loss[goes_on].sum(), z)
+            z = step_from(reached, gradient[goes_on], moving)
 
-        if crossings:
-            crossing = whole.crossing()
-            inside, loss = settle(
-                boundary,
-                measure,
-                crossing,
-                threshold,
-                bisections,
-                step_size,
-                norm,
-                direction,
-                back_to_ball,
-            )
-            whole = whole.ended(crossing.images, inside, loss)
-    turned = whole.stage == Stage.B
-    return Sensible(whole.inside, whole.stage, (threshold - whole.loss).where(turned, math.nan))
+        stage_b = (stage == Stage.B).nonzero().squeeze(1)
+        if len(stage_b) and boundary != "revert":
+            # Those that were reverted first come first; random numbers are drawn in this order.
+            stage_b = stage_b[steps_left[stage_b].argsort(descending=True, stable=True)]
+            inside, loss = x_adv[stage_b], loss_at[stage_b]
 
+            def loss_of(z: Tensor) -> Tensor:
+                return attack_loss(z, stage_b)
 
-def log_inverse(c: float) -> float:
-    """The loss log(1/c) that a moved image may not pass; infinite for c = 0."""
-    return -math.log(c) if c > 0 else math.inf
+            def add_noise(z: Tensor) -> Tensor:
+                with random_numbers.sharing(None):
+                    noisy = random_point(z, step_size, norm, (-math.inf, math.inf))
+                return project(noisy, x[stage_b], eps, norm, bounds)
+
+            if boundary == "bisect":
+                inside, loss = _bisect(
+                    loss_of, inside, past[stage_b], loss, limit=threshold, bisections=bisections
+                )
+            else:
+                inside, loss = _continue_with_noise(
+                    loss_of,
+                    inside,
+                    loss,
+                    steps_left[stage_b],
+                    limit=threshold,
+                    add_noise=add_noise,
+                    step_from=lambda z, gradient: step_from(z, gradient, stage_b),
+                )
+            x_adv[stage_b], loss_at[stage_b] = inside, loss.to(x.dtype)
+    return Sensible(x_adv, stage, (threshold - loss_at).where(stage == Stage.B, math.nan))
 
 
 @torch.no_grad()
-def stays(model: Callable[[Tensor], Tensor], x: Tensor, y: Tensor, threshold: float) -> Tensor:
-    """Stage A: misclassified, or a loss of log(1/c) or more. Boolean, shape (n,)."""
-    logits = model(x)
-    return _is_stage_a(logits, F.cross_entropy(logits, y, reduction="none"), y, threshold)
+def _bisect(
+    loss_of: Callable[[Tensor], Tensor],
+    inside: Tensor,
+    past: Tensor,
+    loss: Tensor,
+    *,
+    limit: float,
+    bisections: int,
+) -> tuple[Tensor, Tensor]:
+    """Search each reverted step for the point where the loss is log(1/c), eq. (13).
+
+    Returns the points with the highest loss found that is not past the limit, and their losses.
+    They lie between `inside` and `past`, and so in the ball and in the bounds.
+    """
+    low, high = torch.zeros_like(loss), torch.ones_like(loss)
+    start, step = inside, past - inside
+    for _ in range(bisections):
+        middle = (low + high) / 2
+        z = start + broadcast(middle, step) * step
+        loss_z = loss_of(z)
+        allowed = loss_z <= limit
+        low, high = torch.where(allowed, middle, low), torch.where(allowed, high, middle)
+        inside = torch.where(broadcast(allowed, z), z, inside)
+        loss = torch.where(allowed, loss_z, loss)
+    return inside, loss
 
 
-def _is_stage_a(logits: Tensor, loss: Tensor, y: Tensor, threshold: float) -> Tensor:
-    return (logits.argmax(1) != y) | (loss >= threshold)
+def _continue_with_noise(
+    loss_of: Callable[[Tensor], Tensor],
+    inside: Tensor,
+    loss: Tensor,
+    steps_left: Tensor,
+    *,
+    limit: float,
+    add_noise: Callable[[Tensor], Tensor],
+    step_from: Callable[[Tensor, Tensor], Tensor],
+) -> tuple[Tensor, Tensor]:
+    """Use the steps that were left after the reverted one (end of section 4.1).
+
+    After a reverted step the next one is random noise of at most the step size; otherwise it
+    follows the gradient. A step past the limit is reverted. Returns the points with the highest
+    loss that were reached, and their losses.
+    """
+    best, best_loss, z = inside, loss, inside
+    reverted, gradient = torch.ones_like(loss, dtype=torch.bool), torch.zeros_like(z)
+    for step in range(int(steps_left.max())):
+        new = torch.where(broadcast(reverted, z), add_noise(z), step_from(z, gradient))
+        new = new.requires_grad_()
+        loss_new = loss_of(new)
+        (gradient,) = torch.autograd.grad(loss_new.sum(), new)
+        new, loss_new = new.detach(), loss_new.detach()
+        reverted = (loss_new > limit) | (steps_left <= step)
+        z = torch.where(broadcast(reverted, z), z, new)
+        better = ~reverted & (loss_new > best_loss)
+        best = torch.where(broadcast(better, z), z, best)
+        best_loss = torch.where(better, loss_new, best_loss)
+    return best, best_loss

@@ -65,7 +65,6 @@ def _build(config: Config, n: int) -> Method:
             warmup=config.warmup or 0,
             natural_weight=_given(config.natural_weight, 0.0 if plain else 1.0),
             mode=mode,
-            compact_every=config.compact_every,
             l2_form=config.l2_form,
         )
     if config.method == "mma":

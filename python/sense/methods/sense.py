@@ -6,11 +6,9 @@ from functools import partial
 import torch.nn.functional as F
 from torch import nn
 
-from ..attacks.boundary import Boundary
 from ..attacks.geometry import L2Form
 from ..attacks.modes import Mode
-from ..attacks.sensible import sensible_with_stages
-from ..attacks.state import StageTest
+from ..attacks.sensible import Boundary, StageTest, sensible_with_stages
 from .base import Batch, Step
 
 
@@ -37,7 +35,6 @@ class SensibleAdversarialTraining:
         bisections: int = 8,
         natural_weight: float = 0.0,
         mode: Mode = "evaluation",
-        compact_every: int | None = None,
         l2_form: L2Form = "paper",
     ) -> None:
         self.attack = partial(
@@ -52,7 +49,6 @@ class SensibleAdversarialTraining:
             boundary=boundary,
             bisections=bisections,
             mode=mode,
-            compact_every=compact_every,
             l2_form=l2_form,
         )
         self.warmup, self.natural_weight = warmup, natural_weight
