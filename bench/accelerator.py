@@ -35,10 +35,7 @@ from .report import Comparison, Section
 from .settings import ROOT, Settings, provenance
 from .timing import alternate
 
-NEVER = 1000  # steps between compactions
 EAGER: dict[str, dict[str, Any]] = {
-    "compact every step": {"compact_every": 1},
-    "compact never": {"compact_every": NEVER},
     "tf32": {"precision": "tf32"},
     "bfloat16": {"precision": "bfloat16"},
 }
@@ -48,7 +45,6 @@ GRAPHS: dict[str, dict[str, Any]] = {
 }
 VARIANTS = {"plain": {}, **EAGER, **GRAPHS}  # plain is float32
 METHODS: tuple[MethodName, ...] = ("r-at", "sense")
-OF_SENSE_ALONE = ("compact every step", "compact never")
 
 
 @dataclass
@@ -134,7 +130,6 @@ def options(method: MethodName) -> Config:
         eps=8 / 255,
         step_size=2 / 255,
         precision="float32",
-        compact_every=3,
     )
 
 
@@ -148,8 +143,7 @@ def comparisons(
             asked = {
                 variant: change
                 for variant, change in changes.items()
-                if (not arguments.only or variant in arguments.only)
-                and not (method == "r-at" and variant in OF_SENSE_ALONE)
+                if not arguments.only or variant in arguments.only
             }
             base = replace(options(method), steps=arguments.steps, batch_size=arguments.batch)
             if asked:

@@ -10,7 +10,7 @@ from torch import nn
 
 import sense.attacks as attacks
 from networks import conv_network, images_and_labels
-from sense.attacks.arguments import CHOICES, FLAGS, WHOLE, as_norm, one_of
+from sense.attacks.arguments import FLAGS, WHOLE, as_norm, one_of
 from sense.attacks.divergence import divergence_pgd
 from sense.attacks.margins import boundary_points
 from sense.attacks.output_checks import trusted_values
@@ -139,7 +139,10 @@ FAULTS += [
     for name, least in WHOLE.items()
     for bad in (least - 1, 2.5, True, "3")
 ]
-FAULTS += [(name, "foo", f"{name} must be .*, got 'foo'") for name in CHOICES]
+FAULTS += [
+    (name, "foo", f"{name} must be .*, got 'foo'")
+    for name in ("boundary", "l2_form", "loss", "mode", "stage_test")
+]
 FAULTS += [("mode", "eval", "mode must be evaluation, training or updating, got 'eval'")]
 FAULTS += [(name, "no", f"{name} must be True or False, got 'no'") for name in FLAGS]
 CASES = [

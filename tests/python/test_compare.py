@@ -187,7 +187,6 @@ OTHERS = {
     "threads": 1,
     "precision": "bfloat16",
     "cuda_graphs": True,
-    "compact_every": 3,
     "validation": 5,
     "keep": "best",
     "monitor": 9,
@@ -235,7 +234,6 @@ def test_every_option_is_in_the_table():
         "device",
         "threads",
         "cuda_graphs",
-        "compact_every",
         "monitor",
     }
 

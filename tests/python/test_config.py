@@ -70,7 +70,6 @@ BAD = [
     ("radius_max", -0.1, "0 or more"),
     ("precision", "fp8", "one of float32, tf32, bfloat16"),
     ("cuda_graphs", 2, "true or false"),
-    ("compact_every", 0, "a whole number >= 1"),
     ("rates", (0.0,), "more than 0"),
 ]
 

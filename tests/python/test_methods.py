@@ -140,7 +140,6 @@ def test_options_reach_the_attack():
         "boundary": "revert",
         "bisections": 8,
         "mode": "evaluation",
-        "compact_every": None,
         "l2_form": "paper",
     }
     assert build_method(replace(R_AT, norm="inf")).attack.keywords["norm"] == math.inf

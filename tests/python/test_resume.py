@@ -278,12 +278,11 @@ def test_a_schedule_over_all_epochs_is_followed_by_a_constant_rate_that_is_given
     fit(replace(longer, schedule="constant", lr=0.02), run, data=few, resume=True)
 
 
-WHERE = {"data_dir", "device", "threads", "cuda_graphs", "compact_every"}
+WHERE = {"data_dir", "device", "threads", "cuda_graphs"}
 OTHER = {
     "data_dir": Path("elsewhere"),
     "device": "auto",
     "threads": 2,
-    "compact_every": 3,
     "method": "nt",
     "c": 0.9,
     "eps": 0.1,

@@ -76,7 +76,7 @@ def test_other_options_are_noticed_but_for_where_it_runs(tmp_path, tiny, few):
     assert read_run(tmp_path)[1]["provenance"]["processes"] == 3
     elsewhere = {"threads": 2, "device": "auto", "data_dir": tmp_path}
     with RunFolder(tmp_path) as run:
-        resume_run(run, replace(tiny, compact_every=2, **elsewhere), few)
+        resume_run(run, replace(tiny, **elsewhere), few)
         changed = r"other options: c \(0.15, not 1.0\), seed \(1, not 2\)"
         with pytest.raises(ValueError, match=changed):
             resume_run(run, replace(tiny, c=1.0, seed=2), few)

@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 
 import reference
-from networks import CountRows, conv_network, images_and_labels
+from networks import CountRows, conv_network, images_and_labels, linear_network
 from sense.attacks import Stage, pgd, sensible, sensible_with_stages
+from sense.attacks.checks import check_adversarial
 from sense.attacks.geometry import (
     per_image_norm,
     published_direction,
@@ -237,3 +238,143 @@ def test_loss_of_the_examples_is_that_of_the_partition():
     truncated = (natural - math.log(1 / c)).clamp_min(0) + adversarial.clamp_max(math.log(1 / c))
     sure = a & (adversarial >= math.log(1 / c))  # eq. (10) supposes that PGD finds a higher loss
     torch.testing.assert_close(sense[sure | full], truncated[sure | full])
+
+
+BOUNDARIES = ("revert", "noise", "bisect")
+BOUNDARY_BALL = {"eps": 0.1, "step_size": 0.03, "steps": 7}
+
+
+def boundary_case(norm):
+    network = conv_network()
+    x, y = images_and_labels(network, 60, 1, 8, 8)
+    scale = 5 if norm == 2 else 1
+    ball = {
+        **BOUNDARY_BALL,
+        "eps": BOUNDARY_BALL["eps"] * scale,
+        "step_size": BOUNDARY_BALL["step_size"] * scale,
+    }
+    return network, x, y, {**ball, "norm": norm}
+
+
+def losses(network, x, y):
+    network.eval()
+    with torch.no_grad():
+        return F.cross_entropy(network(x), y, reduction="none")
+
+
+@pytest.mark.parametrize("norm", [math.inf, 2])
+@pytest.mark.parametrize("c", [0.5, 0.7])
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_no_moved_image_passes_log_1_over_c(boundary, c, norm):
+    network, x, y, ball = boundary_case(norm)
+    x_adv, stages, stage_b_gap = sensible_with_stages(network, x, y, c=c, boundary=boundary, **ball)
+    check_adversarial(x_adv, x, eps=ball["eps"], norm=norm)
+    at_end = losses(network, x_adv, y)
+    moved = stages != Stage.A
+    reverted = stages == Stage.B
+    assert reverted.sum() > 5
+    assert (at_end[moved] <= math.log(1 / c) + 1e-9).all()
+    assert torch.equal(x_adv[~moved], x[~moved])
+    torch.testing.assert_close(stage_b_gap[reverted], math.log(1 / c) - at_end[reverted])
+    assert torch.equal(stage_b_gap.isnan(), ~reverted)
+
+
+@pytest.mark.parametrize("norm", [math.inf, 2])
+def test_noise_and_bisect_keep_the_stages_and_end_nearer_to_log_1_over_c(norm):
+    network, x, y, ball = boundary_case(norm)
+    results = {
+        boundary: sensible_with_stages(network, x, y, c=0.6, boundary=boundary, **ball)
+        for boundary in BOUNDARIES
+    }
+    revert = results["revert"]
+    reverted = revert.stages == Stage.B
+    for boundary in ("noise", "bisect"):
+        found = results[boundary]
+        assert torch.equal(found.stages, revert.stages)
+        assert torch.equal(found.x_adv[~reverted], revert.x_adv[~reverted])
+        assert (found.stage_b_gap[reverted] <= revert.stage_b_gap[reverted] + 1e-12).all()
+        assert found.stage_b_gap.nanmean() < 0.8 * revert.stage_b_gap.nanmean()
+
+
+@pytest.mark.parametrize("norm", [math.inf, 2])
+@pytest.mark.parametrize("c", [0.5, 0.7])
+def test_bisect_ends_at_p_y_equal_to_c(c, norm):
+    """Eq. (13), to the width that 20 halvings of a step leave."""
+    network, x, y, ball = boundary_case(norm)
+    x_adv, stages, _ = sensible_with_stages(
+        network, x, y, c=c, boundary="bisect", bisections=20, **ball
+    )
+    reverted = stages == Stage.B
+    p = torch.exp(-losses(network, x_adv[reverted], y[reverted]))
+    torch.testing.assert_close(p, torch.full_like(p, c), rtol=0, atol=1e-4)
+
+
+def test_bisect_is_exact_on_a_linear_network():
+    """Logits 0 and w'x: p_y = c where w'x = log((1 - c) / c) for y = 0."""
+    w = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    network = linear_network(w)
+    x = torch.tensor([[0.2, 0.8, 0.3]], dtype=torch.float64)
+    c = 0.7
+    x_adv, stages, _ = sensible_with_stages(
+        network,
+        x,
+        torch.tensor([0]),
+        eps=0.5,
+        step_size=0.1,
+        steps=9,
+        c=c,
+        boundary="bisect",
+        bisections=40,
+    )
+    assert stages.item() == Stage.B
+    assert (x_adv @ w).item() == pytest.approx(math.log((1 - c) / c), abs=1e-9)
+
+
+def test_bisections_are_forward_passes_of_images_in_stage_b():
+    network, x, y, ball = boundary_case(math.inf)
+    counts = {}
+    for bisections in (0, 5):
+        counter = CountRows(network)
+        _, stages, _ = sensible_with_stages(
+            counter, x, y, c=0.6, boundary="bisect", bisections=bisections, **ball
+        )
+        counts[bisections] = counter.rows, counter.passes
+    reverted = int((stages == Stage.B).sum())
+    assert counts[5][0] - counts[0][0] == 5 * reverted
+    assert counts[5][1] - counts[0][1] == 5
+
+
+def test_bisect_without_bisections_is_revert():
+    network, x, y, ball = boundary_case(math.inf)
+    a = sensible_with_stages(network, x, y, c=0.6, boundary="bisect", bisections=0, **ball)
+    b = sensible_with_stages(network, x, y, c=0.6, **ball)
+    assert torch.equal(a.x_adv, b.x_adv)
+
+
+def test_noise_is_random_and_stays_in_the_ball():
+    network, x, y, ball = boundary_case(math.inf)
+    torch.manual_seed(1)
+    a = sensible_with_stages(network, x, y, c=0.6, boundary="noise", **ball)
+    torch.manual_seed(2)
+    b = sensible_with_stages(network, x, y, c=0.6, boundary="noise", **ball)
+    assert not torch.equal(a.x_adv, b.x_adv)
+    assert per_image_norm(a.x_adv - x, math.inf).max() <= ball["eps"] + 1e-12
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_in_the_warm_up_no_step_is_reverted(boundary):
+    network, x, y, ball = boundary_case(math.inf)
+    found = sensible_with_stages(network, x, y, c=0.6, revert=False, boundary=boundary, **ball)
+    assert not (found.stages == Stage.B).any()
+    assert found.stage_b_gap.isnan().all()
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+def test_every_boundary_rule_leaves_the_network_unchanged(boundary):
+    network, x, y, ball = boundary_case(math.inf)
+    network.train()
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    sensible_with_stages(network, x, y, c=0.6, boundary=boundary, **ball)
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert all(module.training for module in network.modules())

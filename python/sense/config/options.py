@@ -241,15 +241,6 @@ class Config:
         ),
         RUNTIME,
     ] = False
-    compact_every: Annotated[
-        int | None,
-        Help(
-            help="sense and sense-trades leave finished images out of the batch before each so "
-            "manyth pass, and wait for an accelerator to count them; before each unless given"
-        ),
-        RUNTIME,
-        SENSE,
-    ] = None
     validation: Annotated[
         int,
         Help(
@@ -337,7 +328,7 @@ class Config:
             value = getattr(self, name)
             check(name, value, value is None or value >= 0, "a whole number >= 0")
         check("seed", self.seed, self.seed < 2**32, "a whole number less than 2^32")
-        for name in ("threads", "train_size", "compact_every"):
+        for name in ("threads", "train_size"):
             value = getattr(self, name)
             check(name, value, value is None or value >= 1, "a whole number >= 1")
         whole = all(epoch >= 0 for epoch in self.milestones)
