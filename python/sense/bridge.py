@@ -28,7 +28,7 @@ from .interrupts import noted_signals
 from .models import build_for_weights
 from .models.custom import trusted_model_name
 from .monitor import training_part
-from .networks import logits_model, torch_defaults
+from .networks import check_network, torch_defaults
 from .process_settings import restored_settings
 from .progress import epoch_line
 from .runs import check_same_data, load_run_test_data, read_run
@@ -135,12 +135,14 @@ def predict(
     images = as_images(x, tuple(run["data"]["shape"]))
     where = choose_device(device)
     network = to_device_for_evaluation(_network(config, run, weights, model, FIT), where)
-    network = logits_model(network, to_float(images[:1].to(where)))
+    labels = torch.empty(0, dtype=torch.int64)
+    classes = len(run["data"]["classes"])
+    network = check_network(network, to_float(images[:1].to(where)), labels, classes=classes)
     parts = []
     with torch.no_grad():
         for part in images.split(PREDICT_BATCH):
             logits = network(to_float(part.to(where)))
-            check_logits(logits, len(part), len(run["data"]["classes"]))
+            check_logits(logits, len(part), classes)
             parts.append(logits.softmax(1).cpu())
     return torch.cat(parts).double().numpy()
 

@@ -41,7 +41,6 @@ from .networks import (
     check_finite_weights,
     check_trainable,
     initialise_lazy_modules,
-    logits_model,
     saveable_state_dict,
     torch_defaults,
     uncompiled,
@@ -53,8 +52,6 @@ from .resume import restore
 from .run_folder import RunFolder
 from .runs import CONFIG, METRICS, create_run, metrics_text, resume_run
 from .schedules import learning_rate
-
-FIRST = torch.arange(1)
 
 
 class TrainingStopped(Exception):  # noqa: N818  nothing went wrong
@@ -171,9 +168,8 @@ def _fit(
     which = kept if len(held) else slice(n)  # a part of the same memory where none are held out
     loader = BatchLoader(images.train_x[which], images.train_y[which], device)
     monitor, best = Monitor.of(images, held, config, device), Best()
-    ranks.each(lambda: check_start(model, loader, config, n, len(images.classes)))
+    gives_logits = ranks.each(lambda: check_start(model, loader, config, n, len(images.classes)))
     ranks.start_alike(model, config.seed, device)
-    gives_logits = logits_model(model, loader.take(FIRST)[0])
     called = prepare(gives_logits, config.precision, config.cuda_graphs).train()
     optimizer = build_optimizer(config, model)
     method, pretraining = build_method(config, n), NaturalTraining()
@@ -270,14 +266,16 @@ def _fit(
 
 def check_start(
     model: nn.Module, loader: BatchLoader, config: Config, n: int, classes: int
-) -> None:
-    """Raise ValueError for a network that could not be trained to the end, or not be saved."""
+) -> nn.Module:
+    """Return the network as one that returns logits. Raises InputError if it cannot be trained to
+    the end, or cannot be saved."""
     smallest = min(len(batch) for batch in batches(config, n, 0))
     x, y = loader.take(torch.arange(min(n, max(2, smallest), CHECKED_IMAGES)))
-    check_trainable(
+    gives_logits = check_trainable(
         model, x, y, classes=classes, smallest_batch=smallest, attacked=config.method != "nt"
     )
     saveable_state_dict(model.state_dict())
+    return gives_logits
 
 
 def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:

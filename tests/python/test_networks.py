@@ -1,7 +1,8 @@
-"""A network in any state is trained, saved and evaluated, or refused before the first step; the
-same words for both."""
+"""Every kind of network is trained, saved and evaluated, or rejected before the first step with the
+same message for training and evaluation."""
 
 import re
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -89,7 +90,7 @@ class Twice(nn.Module):
         return self.again(x - self.mean + self.same)
 
 
-class Gives(nn.Module):
+class Transformed(nn.Module):
     """A network whose output goes through a function."""
 
     def __init__(self, change, last=CLASSES):
@@ -139,7 +140,7 @@ def traced():
     return torch.jit.trace(layers(), torch.rand(2, 1, SIDE, SIDE))
 
 
-WORK = {
+NETWORKS = {
     "plain": layers,
     "dropout": lambda: layers(nn.Dropout(0.3)),
     "batch norm": lambda: layers(nn.BatchNorm2d(4)),
@@ -155,13 +156,13 @@ WORK = {
     "parametrised": parametrised,
     "traced": traced,
     "scripted": lambda: torch.jit.script(layers(nn.BatchNorm2d(4))),
-    "object with logits": lambda: Gives(lambda out: SimpleNamespace(logits=out)),
-    "dict with logits": lambda: Gives(lambda out: {"logits": out, "loss": None}),
+    "object with logits": lambda: Transformed(lambda out: SimpleNamespace(logits=out)),
+    "dict with logits": lambda: Transformed(lambda out: {"logits": out, "loss": None}),
     "more outputs than classes": lambda: layers(last=CLASSES + 2),
-    "log probabilities": lambda: Gives(lambda out: out.log_softmax(1)),
+    "log probabilities": lambda: Transformed(lambda out: out.log_softmax(1)),
 }
-# In these it matters which method it is and in which mode the attack sees them.
-QUICK = {
+# Networks whose result depends on the method and on the mode of the attack.
+FAST = {
     "dropout",
     "batch norm",
     "batch norm, cumulative",
@@ -170,25 +171,24 @@ QUICK = {
     "registered twice",
     "dict with logits",
 }
-QUIETLY = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+IGNORE_WARNINGS = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
 
-def made(name):
+def make_network(name):
     torch.manual_seed(0)
-    return WORK[name]()
+    return NETWORKS[name]()
 
 
-@QUIETLY
-@pytest.mark.parametrize("name", WORK)
-def test_each_works_from_training_to_evaluation(tmp_path, name):
-    images, network = data(), made(name)
-    before = {}
+@IGNORE_WARNINGS
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_kind_of_network_is_trained_saved_and_evaluated(tmp_path, name):
+    images, network = data(), make_network(name)
     trained = fit(replace(CONFIG, method="sense"), tmp_path / "run", data=images, model=network)
     assert trained is network
     assert not network.training
     weights = load_weights(tmp_path / "run")
     assert weights.keys() == network.state_dict().keys()
-    fresh = made(name)
+    fresh = make_network(name)
     if name == "lazy":
         fresh(images.test_x)
     found = evaluate_run(tmp_path / "run", SETTINGS, model=fresh, data=images)
@@ -203,18 +203,21 @@ def test_each_works_from_training_to_evaluation(tmp_path, name):
     assert found["accuracy"]["natural"]["k"] == int((before[0].argmax(1) == images.test_y).sum())
 
 
-@QUIETLY
+@IGNORE_WARNINGS
 @pytest.mark.parametrize("attack_mode", ["evaluation", "training", "published"])
 @pytest.mark.parametrize(
     "method", ["nt", "r-at", "sense", "trades", "mart", "mma", "iaat", "sense-trades"]
 )
 @pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in WORK]
+    "name",
+    [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS],
 )
-def test_every_method_in_every_mode_takes_each(tmp_path, name, method, attack_mode):
-    few = data(9)  # a batch of eight, and one image that joins it
+def test_every_method_and_attack_mode_trains_every_kind_of_network(
+    tmp_path, name, method, attack_mode
+):
+    few = data(9)  # a batch of eight, which the ninth image joins
     config = replace(CONFIG, method=method, attack_mode=attack_mode)
-    network = fit(config, tmp_path / "run", data=few, model=made(name))
+    network = fit(config, tmp_path / "run", data=few, model=make_network(name))
     assert all(
         torch.isfinite(v).all() for v in network.state_dict().values() if v.is_floating_point()
     )
@@ -222,12 +225,14 @@ def test_every_method_in_every_mode_takes_each(tmp_path, name, method, attack_mo
 
 @pytest.mark.parametrize("boundary", ["revert", "noise", "bisect"])
 @pytest.mark.parametrize("method", ["sense", "sense-trades", "mma"])
-def test_an_image_left_alone_in_training_mode_is_no_end(tmp_path, method, boundary):
+def test_a_single_remaining_image_in_training_mode_does_not_stop_training(
+    tmp_path, method, boundary
+):
     config = replace(CONFIG, method=method, attack_mode="training", boundary=boundary, batch_size=2)
-    fit(config, tmp_path / "run", data=data(), model=made("batch norm of one number"))
+    fit(config, tmp_path / "run", data=data(), model=make_network("batch norm of one number"))
 
 
-class Grown(nn.Module):
+class InPlace(nn.Module):
     def __init__(self):
         super().__init__()
         self.body = layers()
@@ -236,7 +241,7 @@ class Grown(nn.Module):
         return self.body(x.mul_(1))
 
 
-class Extra(Gives):
+class ExtraState(Transformed):
     def get_extra_state(self):
         return {"a": 1}
 
@@ -255,18 +260,24 @@ def all_frozen():
     return layers().requires_grad_(False)
 
 
-REFUSED = {
-    "a tuple": (lambda: Gives(lambda out: (out, out)), "gave a tuple: wrap it in a module"),
+REJECTED = {
+    "a tuple": (lambda: Transformed(lambda out: (out, out)), "gave a tuple: wrap it in a module"),
     "an image": (nn.Identity, r"logits of shape \(2, classes\).* gave \(2, 1, 6, 6\)"),
     "too few classes": (lambda: layers(last=2), "the network gives 2 logits"),
     "one output": (lambda: layers(last=1), "2 classes or more, gives 1 logit"),
-    "whole numbers": (lambda: Gives(lambda out: out.long()), "floating point logits, gave"),
-    "nan": (with_nan, r"1 of the 36 numbers of 0\.weight are NaN .* in the network that was given"),
-    "infinite logits": (lambda: Gives(lambda out: out / 0), "gives a logit of"),
+    "whole numbers": (lambda: Transformed(lambda out: out.long()), "floating point logits, gave"),
+    "nan": (
+        with_nan,
+        r"1 of the 36 numbers of 0\.weight are NaN .* in the network that was passed",
+    ),
+    "infinite logits": (lambda: Transformed(lambda out: out / 0), "gives a logit of"),
     "float64": (lambda: layers().double(), r"0\.weight is torch\.float64.* network\.float\(\)"),
     "half": (lambda: layers().half(), r"0\.weight is torch\.float16"),
-    "no gradients": (lambda: Gives(torch.Tensor.detach), "no gradients with respect to its images"),
-    "in place": (Grown, "in place"),
+    "no gradients": (
+        lambda: Transformed(torch.Tensor.detach),
+        "no gradients with respect to its images",
+    ),
+    "in place": (InPlace, "in place"),
     "on the meta device": (lambda: layers().to("meta"), "on the meta device"),
 }
 
@@ -277,87 +288,77 @@ def message_of(call):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_used_is_refused_before_the_first_step_in_the_same_words(tmp_path, name):
-    make, expected = REFUSED[name]
+@pytest.mark.parametrize("name", REJECTED)
+def test_training_and_evaluation_reject_a_network_with_the_same_message(tmp_path, name):
+    make, expected = REJECTED[name]
     images = data()
     config = replace(CONFIG, method="r-at", monitor=2)
     networks = []
     for _ in range(2):
         torch.manual_seed(0)
         networks.append(make())
-    words = [
+    messages = [
         message_of(lambda: fit(config, tmp_path / "run", data=images, model=networks[0])),
         message_of(lambda: evaluate(networks[1], images.test_x, images.test_y, SETTINGS)),
     ]
-    for told in words:
-        assert re.search(expected, told), told
-    if name != "no gradients":  # each names what asks for them
-        assert words[0] == words[1]
+    for message in messages:
+        assert re.search(expected, message), message
+    if name != "no gradients":  # each message names what needs them
+        assert messages[0] == messages[1]
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
-        (lambda: Gives(lambda out: out.softmax(1)), "gives probabilities, not logits"),
+        (lambda: Transformed(lambda out: out.softmax(1)), "returns probabilities, not logits"),
         (all_frozen, "no parameter that can be trained"),
-        (lambda: Extra(lambda out: out), r"_extra_state is a dict, which cannot be saved"),
+        (lambda: ExtraState(lambda out: out), r"_extra_state is a dict, which cannot be saved"),
     ],
 )
-def test_what_cannot_be_trained_is_refused_before_the_first_step(tmp_path, make, expected):
+def test_a_network_that_cannot_be_trained_or_saved_is_rejected(tmp_path, make, expected):
     with pytest.raises(InputError, match=expected):
         fit(CONFIG, tmp_path / "run", data=data(), model=make())
     assert not (tmp_path / "run").exists()
 
 
-def test_a_batch_of_one_image_is_refused_where_batch_norm_cannot_take_it(tmp_path):
+def test_a_batch_of_one_image_is_rejected_if_batch_norm_needs_more(tmp_path):
     with pytest.raises(InputError, match=r"trained on a batch of 1 image .*--batch-size and"):
         fit(replace(CONFIG, batch_size=1), tmp_path / "run", data=data(), model=OneByOne())
     assert not (tmp_path / "run").exists()
     fit(replace(CONFIG, batch_size=1, train_size=3), tmp_path / "run", data=data(), model=layers())
 
 
-@pytest.mark.parametrize("context", ["inference mode", "no gradients", "float64 by default"])
-def test_what_the_caller_set_changes_nothing(tmp_path, context):
-    images = data()
-    config = replace(CONFIG, method="sense", model="capacity-1", dataset="arrays")
-    images = ImageData(
-        "big",
-        F.interpolate(images.train_x, 28),
-        images.train_y,
-        F.interpolate(images.test_x, 28),
-        images.test_y,
-        images.classes,
-    )
-    fit(config, tmp_path / "one", data=images)
-    evaluate_run(tmp_path / "one", SETTINGS, data=images)
-    contexts = {"inference mode": torch.inference_mode, "no gradients": torch.no_grad}
-    if context in contexts:
-        with contexts[context]():
-            fit(config, tmp_path / "two", data=images)
-            evaluate_run(tmp_path / "two", SETTINGS, data=images)
-    else:
-        torch.set_default_dtype(torch.float64)
-        try:
-            fit(config, tmp_path / "two", data=images)
-            evaluate_run(tmp_path / "two", SETTINGS, data=images)
-            assert torch.get_default_dtype() == torch.float64
-        finally:
-            torch.set_default_dtype(torch.float32)
+@contextmanager
+def float64_by_default():
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("context", [torch.inference_mode, torch.no_grad, float64_by_default])
+def test_results_do_not_depend_on_the_torch_settings_of_the_caller(tmp_path, context):
+    config, images = replace(CONFIG, method="sense", model="capacity-1"), data()
+    for folder, setting in ((tmp_path / "one", nullcontext), (tmp_path / "two", context)):
+        with setting():
+            fit(config, folder, data=images)
+            evaluate_run(folder, SETTINGS, data=images)
     for name in ("model.safetensors", "outcomes.csv"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-@QUIETLY
-def test_the_wrapper_of_torch_compile_is_taken_off(tmp_path):
+@IGNORE_WARNINGS
+def test_the_network_inside_a_compiled_network_is_trained_and_saved(tmp_path):
     network = layers()
     trained = fit(CONFIG, tmp_path / "run", data=data(), model=torch.compile(network))
     assert trained is network
     assert load_weights(tmp_path / "run").keys() == network.state_dict().keys()
 
 
-def test_the_check_leaves_the_network_and_the_random_state_alone():
+def test_checking_a_network_changes_neither_it_nor_the_random_state():
     network = in_evaluation_mode().train()
     state = {key: value.clone() for key, value in network.state_dict().items()}
     random = torch.get_rng_state()
@@ -369,7 +370,7 @@ def test_the_check_leaves_the_network_and_the_random_state_alone():
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
-def test_probabilities_are_told_from_logits():
+def test_probabilities_are_distinguished_from_logits():
     logits = torch.randn(20, 5)
     assert are_probabilities(logits.softmax(1)).all()
     assert not are_probabilities(logits).any()
@@ -408,10 +409,12 @@ def test_a_gradient_that_is_not_finite_stops_training_before_the_update(tmp_path
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_weights_that_break_in_the_last_update_are_never_saved(tmp_path, optimizer):
-    """The epoch before stays as it was saved, and training goes on from there."""
+def test_weights_that_become_nan_in_the_last_update_are_not_saved(tmp_path, optimizer):
+    """The weights of the epoch before are kept, and training resumes from there."""
     config = replace(CONFIG, method="nt", epochs=2, optimizer=optimizer)
-    fit(replace(config, epochs=1), tmp_path / "short", data=data(), model=made("batch norm"))
+    fit(
+        replace(config, epochs=1), tmp_path / "short", data=data(), model=make_network("batch norm")
+    )
     steps = []
 
     def break_weights(optimizer, args, kwargs):
@@ -423,15 +426,15 @@ def test_weights_that_break_in_the_last_update_are_never_saved(tmp_path, optimiz
     hook = register_optimizer_step_post_hook(break_weights)
     run = tmp_path / "run"
     with pytest.raises(NotFiniteError, match=r"9 of the 36 numbers of 0\.weight are NaN"):
-        fit(config, run, data=data(), model=made("batch norm"))
+        fit(config, run, data=data(), model=make_network("batch norm"))
     hook.remove()
     short = load_weights(tmp_path / "short")
     assert all(torch.equal(value, short[name]) for name, value in load_weights(run).items())
-    fit(config, run, data=data(), model=made("batch norm"), resume=True)
+    fit(config, run, data=data(), model=make_network("batch norm"), resume=True)
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
 
 
-def test_what_shares_memory_is_saved_in_copies_and_what_is_no_tensor_is_named():
+def test_tensors_that_share_memory_are_saved_as_copies():
     weights = Twice().state_dict()
     saved = saveable_state_dict(weights)
     assert saved.keys() == weights.keys()
@@ -439,6 +442,9 @@ def test_what_shares_memory_is_saved_in_copies_and_what_is_no_tensor_is_named():
     assert len(set(places)) == len(places)
     assert all(torch.equal(value, weights[name]) for name, value in saved.items())
     assert saveable_state_dict({"none": torch.zeros(0)})["none"].shape == (0,)
+
+
+def test_a_state_dict_with_other_than_dense_tensors_is_rejected():
     with pytest.raises(InputError, match=r"the network's a is a torch\.sparse_coo"):
         saveable_state_dict({"a": torch.eye(2).to_sparse()})
     with pytest.raises(InputError, match="the network's b is a int"):

@@ -11,6 +11,7 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 
+from ..networks import are_probabilities
 from ..statistics import at_least
 from .case import FEWEST, Case, Check, check_share, check_value, skipped, too_few
 from .runner import attack_images, build_attack
@@ -23,7 +24,6 @@ CHANCE = 0.025  # one-sided p-value: a share whose exact 95 % interval lies abov
 ONE_CLASS = 0.8  # share of images
 SEVERAL = 0.5  # share of the most frequent label, up to which one class for all is no answer
 LOGITS_DIFFER = 1e-4  # by so much of the largest logit (AutoAttack)
-SUM_IS_ONE = 1e-5  # (AutoAttack)
 PROBABLE = 0.99  # share of images
 FLAT = 0.0  # more than no image without a gradient (AutoAttack)
 RIGHT_AT_LARGE_EPS = 0.05  # share of images
@@ -87,12 +87,7 @@ def randomness(case: Case) -> Check:
 @torch.no_grad()
 def probabilities(case: Case) -> Check:
     """Are the outputs probabilities, whose cross-entropy hardly climbs?"""
-    out = case.model(case.sample)
-    alike = (
-        (out >= -SUM_IS_ONE).all(1)
-        & (out <= 1 + SUM_IS_ONE).all(1)
-        & ((out.sum(1) - 1).abs() < SUM_IS_ONE)
-    )
+    alike = are_probabilities(case.model(case.sample))
     return check_value(
         "probabilities",
         float(alike.float().mean()),

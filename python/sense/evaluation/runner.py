@@ -22,7 +22,7 @@ from ..attacks import (
 from ..attacks.checks import check_adversarial
 from ..attacks.output_checks import check_logits, logits_of
 from ..errors import InputError, MissingPackageError
-from ..networks import check_network, logits_model
+from ..networks import check_network
 from ..weights import weights_sha256
 from .settings import Settings
 
@@ -191,5 +191,4 @@ def attackable(model: nn.Module, x: Tensor, y: Tensor, suite: list[Attack]) -> n
     """The network as one that gives logits. Raises InputError, before time is spent, where it
     cannot be evaluated by these attacks."""
     asking = [attack.name for attack in suite if attack.name in BY_GRADIENT]
-    check_network(model, x, y, gradients_for=asking[0] if asking else None)
-    return logits_model(model, x)
+    return check_network(model, x, y, gradients_for=asking[0] if asking else None)
