@@ -10,7 +10,7 @@ from sense.evaluation.outcomes import Record
 from sense.evaluation.runner import NATURAL, build_suite
 from sense.evaluation.settings import Settings
 from sense.runs import load_model
-from sense.statistics import at_least, clopper_pearson
+from sense.statistics import binomial_p_value, clopper_pearson
 
 
 @pytest.mark.parametrize("threshold", [0.002, 0.01, 0.05, 0.1])
@@ -18,7 +18,7 @@ from sense.statistics import at_least, clopper_pearson
 def test_a_share_warns_where_the_exact_test_rejects_that_it_is_at_most_the_threshold(n, threshold):
     for k in range(min(n, int(3 * threshold * n) + 12) + 1):
         found = check_share("x", k, Looked(n, 1.0), threshold, "warned", "fine")
-        p = 1.0 if k == 0 else at_least(k, n, threshold)
+        p = 1.0 if k == 0 else binomial_p_value(k, n, threshold)
         assert (found.verdict == "warning") == (p < 0.025)
         assert found.text == ("warned" if p < 0.025 else "fine")
         assert (found.value, found.threshold) == (k / n, threshold)

@@ -3,7 +3,7 @@ from statistics import NormalDist
 
 import pytest
 
-from sense.statistics import at_least, clopper_pearson, holm, mcnemar, over_seeds, wilson
+from sense.statistics import binomial_p_value, clopper_pearson, holm, mcnemar, over_seeds, wilson
 
 
 def score_root(k, n, z, low, high):
@@ -120,23 +120,23 @@ def test_seeds_have_a_mean_and_a_deviation_of_their_own():
     spread = over_seeds([0.51, 0.52, 0.53])
     assert spread == (pytest.approx(0.52), pytest.approx(0.01), 3)
     assert str(spread) == "52.0 % +- 1.0 (sd of 3 seeds)"
-    with pytest.raises(ValueError, match="needs two accuracies at least"):
+    with pytest.raises(ValueError, match="needs at least two accuracies"):
         over_seeds([0.5])
 
 
 def test_a_tail_of_the_binomial_is_the_sum_of_its_terms():
     """R: binom.test(17, 100, 0.1, "greater")$p.value is 0.02059881."""
-    assert at_least(17, 100, 0.1) == pytest.approx(0.02059881, abs=1e-8)
+    assert binomial_p_value(17, 100, 0.1) == pytest.approx(0.02059881, abs=1e-8)
     for k in range(13):
         whole = sum(comb(12, i) * 0.3**i * 0.7 ** (12 - i) for i in range(k, 13))
-        assert at_least(k, 12, 0.3) == pytest.approx(whole, rel=1e-12)
-    assert at_least(0, 5, 0.3) == pytest.approx(1)
+        assert binomial_p_value(k, 12, 0.3) == pytest.approx(whole, rel=1e-12)
+    assert binomial_p_value(0, 5, 0.3) == pytest.approx(1)
     with pytest.raises(ValueError, match="p must be between 0 and 1, got 1"):
-        at_least(1, 2, 1)
+        binomial_p_value(1, 2, 1)
     with pytest.raises(ValueError, match="got 3 of 2"):
-        at_least(3, 2, 0.5)
+        binomial_p_value(3, 2, 0.5)
 
 
 @pytest.mark.parametrize(("k", "n", "p"), [(3, 64, 0.01), (4, 64, 0.01), (60, 1000, 0.05)])
 def test_a_tail_is_rare_where_the_exact_interval_lies_above(k, n, p):
-    assert (at_least(k, n, p) < 0.025) == (clopper_pearson(k, n).lower > p)
+    assert (binomial_p_value(k, n, p) < 0.025) == (clopper_pearson(k, n).lower > p)

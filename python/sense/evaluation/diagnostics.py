@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from ..networks import are_probabilities
-from ..statistics import at_least
+from ..statistics import binomial_p_value
 from .case import FEWEST, Case, Check, check_share, check_value, skipped, too_few
 from .runner import attack_images, build_attack
 
@@ -40,7 +40,7 @@ def chance(case: Case) -> Check:
     found = f"{k} of {n} images are right, {share * n:.0f} by the most frequent label for all"
     return check_value(
         "chance",
-        at_least(k, n, share),
+        binomial_p_value(k, n, share),
         CHANCE,
         f"the network is not better than chance: {found}; there is no accuracy that an attack "
         "could lower",
