@@ -1,40 +1,77 @@
-#' Natural and robust accuracy of evaluated runs, side by side
+#' Natural and robust accuracy of evaluated runs
 #'
-#' Counts the outcomes that `python -m sense.evaluate` or [evaluate_sense()] left
-#' for each test image and attack. Pure R.
+#' Counts the correctly classified test images of each run, without attack and under each attack.
+#' Needs no Python.
 #'
-#' @param folders Folders of evaluated runs, or a list of what [evaluate_sense()]
-#'   or [read_sense_evaluation()] gave. Their names, if they have any, are used
-#'   as labels, else each network's method.
+#' @param folders Folders of evaluated runs, or a list of results of [evaluate_sense()] or
+#'   [read_sense_evaluation()]. Their names, if any, name the runs; default: the names of the
+#'   folders. Or a data frame of counts with the columns `method`, `attack`, `k` and `n`, and
+#'   optionally `run`, `seed`, `model` and `data`.
 #' @param level Confidence level of the Wilson intervals.
-#' @param x,object What `accuracies()` gave.
+#' @param x,object A result of `accuracies()`.
 #' @param ... Not used.
-#' @return A data frame of class `sense_accuracies` with a row per run and
-#'   attack: `run`, `method`, `model`, `data`, `attack` (`"natural"` is none; the
-#'   worst attack of each image where there are two or more), `k` correct of
-#'   `n`, `estimate`, `lower`, `upper`.
+#' @return A data frame of class `sense_accuracies` with one row per run and attack. Columns:
+#'   `run`, `method`, `seed` of the training (`NA` if unknown), `training` (runs that differ only
+#'   in their seed have the same number), `model`, `data`, `attack` (`"natural"`: no attack; with
+#'   two or more attacks also the worst attack of each image), `k` correct of `n` images,
+#'   `estimate`, `lower`, `upper`.
+#'
+#'   `autoplot()`: a ggplot of the accuracies and their intervals. If some runs differ only in
+#'   their seed, each seed is a point, and the mean over seeds is a line with its value.
 #' @seealso [compare_sense()], which tests the differences.
 #' @examples
 #' runs <- system.file("extdata", "mnist-demo", package = "sense")
-#' accuracies(list.dirs(runs, recursive = FALSE))
+#' table <- accuracies(list.dirs(runs, recursive = FALSE))
+#' table
+#' autoplot(table)
 #' @export
 accuracies <- function(folders, level = 0.95) {
   check_level(level)
-  evaluations <- as_evaluations(folders, level)
-  rows <- lapply(names(evaluations), function(name) {
-    one <- evaluations[[name]]
-    cbind(
-      run = name, method = one$target$method, model = one$target$model, data = one$data$name,
-      attack = one$accuracy$label, one$accuracy[c("k", "n", "estimate", "lower", "upper")]
-    )
-  })
-  table <- do.call(rbind, rows)
+  table <- if (is.data.frame(folders)) counted_rows(folders) else evaluated_rows(folders, level)
+  table <- cbind(table, wilson_interval(table$k, table$n, level)[c("estimate", "lower", "upper")])
   table$run <- factor(table$run, unique(table$run))
   structure(table, class = c("sense_accuracies", "data.frame"), level = level)
 }
 
-# Evaluations from folders, from evaluated fits, or as they are, by name: those given, else each
-# network's method, else its folder's too.
+# One row per run and attack, from evaluations.
+evaluated_rows <- function(folders, level, call = parent.frame()) {
+  evaluations <- as_evaluations(folders, level, call = call)
+  trainings <- vapply(evaluations, training_but_seed, "")
+  rows <- Map(function(run, one, training) {
+    data.frame(
+      run = run, method = one$target$method, seed = one$target$config$seed %||% NA,
+      training = training, model = one$target$model, data = one$data$name,
+      attack = one$accuracy$label, one$accuracy[c("k", "n")]
+    )
+  }, names(evaluations), evaluations, match(trainings, unique(trainings)))
+  do.call(rbind, unname(rows))
+}
+
+# The same from a data frame of counts, such as a stored table of several seeds.
+counted_rows <- function(counts, call = parent.frame()) {
+  needed <- c("method", "attack", "k", "n")
+  if (!all(needed %in% names(counts)) || !nrow(counts)) {
+    cli::cli_abort(
+      c("A data frame of counts must have rows, and the columns {.val {needed}}.",
+        x = "You gave {describe(counts)} with the columns {.val {names(counts)}}."),
+      call = call
+    )
+  }
+  column <- function(name, default) if (is.null(counts[[name]])) default else counts[[name]]
+  method <- as.character(counts$method)
+  known <- method %in% names(method_names)
+  method[known] <- method_names[method[known]]
+  seed <- column("seed", NA)
+  trainings <- paste(method, column("model", ""), column("data", ""), sep = "\r")
+  data.frame(
+    run = column("run", ifelse(is.na(seed), method, paste0(method, ", seed ", seed))),
+    method = method, seed = seed, training = match(trainings, unique(trainings)),
+    model = column("model", NA), data = column("data", NA), attack = as.character(counts$attack),
+    k = counts$k, n = counts$n
+  )
+}
+
+# Evaluations from folders, from evaluated fits, or as they are, by the names of the runs.
 as_evaluations <- function(given, level, arg = "folders", call = parent.frame()) {
   if (inherits(given, c("sense_evaluation", "sense_fit"))) given <- list(given)
   if (is.object(given) || !(is.list(given) || is.character(given))) given <- list(NULL)
@@ -85,84 +122,53 @@ at_level <- function(evaluation, level) {
   evaluation
 }
 
+# The given names; default: the names of the folders, with the folder above where that tells them
+# apart.
 labels_of <- function(evaluations, given) {
-  methods <- vapply(evaluations, function(one) one$target$method, "")
+  folders <- vapply(evaluations, function(one) one$folder, "")
   labels <- if (is.null(given)) rep("", length(evaluations)) else given
-  labels <- ifelse(nzchar(labels), labels, methods)
-  twice <- labels %in% labels[duplicated(labels)]
-  labels[twice] <- sprintf(
-    "%s, %s", labels[twice], vapply(evaluations[twice], function(one) basename(one$folder), "")
-  )
+  unnamed <- !nzchar(labels)
+  labels[unnamed] <- basename(folders[unnamed])
+  twice <- labels %in% labels[duplicated(labels)] & unnamed
+  above <- file.path(basename(dirname(folders)), basename(folders))
+  if (!anyDuplicated(folders[twice]) && !anyDuplicated(above[twice])) labels[twice] <- above[twice]
   make.unique(labels, sep = " ")
 }
 
+method_names <- c(
+  nt = "NT", "r-at" = "R-AT", sense = "SENSE-AT", "sense-trades" = "SENSE-TRADES",
+  trades = "TRADES", mart = "MART", mma = "MMA", iaat = "IAAT"
+)
+
+# "SENSE-AT (c = 0.7)"
 method_name <- function(config) {
-  switch(config$method,
-    nt = "NT", "r-at" = "R-AT", sense = sprintf("SENSE-AT (c = %g)", config$c),
-    "sense-trades" = sprintf("SENSE-TRADES (c = %g)", config$c),
-    trades = "TRADES", mart = "MART", mma = "MMA", iaat = "IAAT",
-    config$method
-  )
+  if (!config$method %in% names(method_names)) {
+    return(config$method)
+  }
+  name <- method_names[[config$method]]
+  if (startsWith(config$method, "sense")) sprintf("%s (c = %g)", name, config$c) else name
+}
+
+# "run-1: SENSE-AT (c = 0.7)", or the method alone where the run is named after it.
+run_labels <- function(run, method) {
+  short <- tolower(sub(" \\(.*", "", method))
+  named <- tolower(run) == tolower(method) | tolower(run) == short |
+    tolower(run) == sub("-at$", "", short)
+  ifelse(named, as.character(method), paste(run, method, sep = ": "))
 }
 
 #' @rdname accuracies
 #' @export
 print.sense_accuracies <- function(x, ...) {
-  cells <- data.frame(x$run, x$model, x$attack, format_interval(x))
+  cells <- data.frame(
+    x$run, x$method, ifelse(is.na(x$seed), "", x$seed), ifelse(is.na(x$model), "", x$model),
+    x$attack, format_interval(x)
+  )
   names(cells) <- c(
-    "method", "model", "attack",
+    "run", "method", "seed", "model", "attack",
     sprintf("accuracy, %g %% interval (k / n)", 100 * (attr(x, "level") %||% 0.95))
   )
-  print_cells(cells)
+  known <- vapply(cells, function(column) any(nzchar(as.character(column))), TRUE)
+  print_cells(cells[known & (names(cells) != "seed" | has_seeds(x))])
   invisible(x)
 }
-
-#' @rdname accuracies
-#' @export
-autoplot.sense_accuracies <- function(object, ...) {
-  shown <- as.data.frame(object)
-  shown$attack <- factor(shown$attack, unique(shown$attack))
-  few <- nlevels(shown$attack) <= 3
-  apart <- ggplot2::position_dodge(width = if (few) 0.5 else 0)
-  plot <- ggplot2::ggplot(
-    shown,
-    ggplot2::aes(
-      .data$estimate, .data$run,
-      shape = if (few) .data$attack, group = -as.integer(.data$attack) # the first above
-    )
-  ) +
-    accuracy_layers(apart, room = if (few) 0.14 else 0.3) +
-    ggplot2::scale_y_discrete(limits = rev) +
-    ggplot2::labs(
-      x = "correctly classified test images", y = NULL, shape = NULL,
-      caption = sprintf(
-        "%s on %s, n = %s test images; bars: %g %% Wilson intervals.",
-        paste(unique(shown$model), collapse = ", "), paste(unique(shown$data), collapse = ", "),
-        paste(unique(shown$n), collapse = ", "), 100 * (attr(object, "level") %||% 0.95)
-      )
-    ) +
-    sense_theme() +
-    ggplot2::theme(legend.position = "top")
-  if (few) plot else plot + ggplot2::facet_wrap(ggplot2::vars(.data$attack), ncol = 2)
-}
-
-# An interval, its estimate and the number, on an axis from 0 to 100 % with room for it.
-accuracy_layers <- function(position = "identity", room = 0.14) {
-  list(
-    ggplot2::geom_linerange(
-      ggplot2::aes(xmin = .data$lower, xmax = .data$upper), position = position
-    ),
-    ggplot2::geom_point(size = 2.5, position = position),
-    # To the right of the bar, where nothing else is.
-    ggplot2::geom_text(
-      ggplot2::aes(x = .data$upper, label = sprintf("%.1f %%", 100 * .data$estimate)),
-      position = position, hjust = -0.25, size = 3
-    ),
-    ggplot2::scale_x_continuous(
-      limits = c(0, 1), breaks = seq(0, 1, 0.2), labels = percent_label,
-      expand = ggplot2::expansion(mult = c(0.04, room))
-    )
-  )
-}
-
-percent_label <- function(p) sprintf("%g %%", round(100 * p, 6))

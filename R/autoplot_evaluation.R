@@ -1,16 +1,15 @@
 #' Pictures of an evaluation
 #'
 #' @param object A [sense_evaluation].
-#' @param type What is drawn:
-#'   * `"accuracy"`, the accuracy under each attack with its interval;
-#'   * `"curve"`, accuracy under PGD by the radius of the ball, with a band
-#'     (evaluated with `curve =`);
-#'   * `"loss"`, the cross-entropy of each image by step of PGD's first restart
-#'     (left panel of the paper's figures 8 and 9; evaluated with
-#'     `convergence =`);
-#'   * `"worst-case"`, the accuracy that is left by step and restart, an image
-#'     counting as long as no point so far fooled the network (their right
-#'     panels).
+#' @param type What to draw:
+#'   * `"accuracy"`: the accuracy under each attack, with its interval;
+#'   * `"curve"`: the accuracy under PGD against the radius of the ball, with a
+#'     band of intervals (needs an evaluation with `curve =`);
+#'   * `"loss"`: the cross-entropy of each image against the step of one restart
+#'     of PGD (left panel of the paper's figures 8 and 9; needs an evaluation
+#'     with `convergence =`);
+#'   * `"worst-case"`: the share of images that all steps and restarts so far
+#'     left correctly classified (right panel of these figures).
 #' @param ... Not used.
 #' @return A ggplot.
 #' @examples
@@ -22,7 +21,7 @@ autoplot.sense_evaluation <- function(object, type = c("accuracy", "curve", "los
   type <- check_choice(type, c("accuracy", "curve", "loss", "worst-case"))
   switch(type,
     accuracy = plot_attacks(object),
-    curve = plot_curves(stats::setNames(list(object), object$target$method)),
+    curve = plot_curves(list(object)),
     loss = plot_losses(object),
     "worst-case" = plot_worst_case(object)
   )
@@ -30,9 +29,11 @@ autoplot.sense_evaluation <- function(object, type = c("accuracy", "curve", "los
 
 plot_attacks <- function(object) {
   shown <- object$accuracy
-  shown$label <- factor(shown$label, rev(shown$label))
+  shown$label <- wrapped_factor(shown$label)
   ggplot2::ggplot(shown, ggplot2::aes(.data$estimate, .data$label)) +
     accuracy_layers() +
+    accuracy_axis() +
+    ggplot2::scale_y_discrete(limits = rev) +
     ggplot2::labs(x = "correctly classified test images", y = NULL, title = title_of(object)) +
     wrapped_caption(sprintf(
       "%s; %s. Bars: %g %% Wilson intervals.",
@@ -41,38 +42,61 @@ plot_attacks <- function(object) {
     sense_theme()
 }
 
-title_of <- function(object) sprintf("%s, %s", object$target$method, object$target$model)
+# "SENSE-AT (c = 0.7), capacity-3", after the name of the run where that says more.
+title_of <- function(object) {
+  sprintf("%s, %s", run_labels(basename(object$folder), object$target$method), object$target$model)
+}
 
-# Accuracy by radius of one or several evaluations, by name, told apart by line type and shape.
+# Accuracy against the radius, of one or several evaluations by name. Several stand beside each other
+# at each radius, so that equal accuracies do not hide each other.
 plot_curves <- function(evaluations, call = parent.frame()) {
   for (one in evaluations) need(one$curve, one, "curve = c(0.1, 0.2, 0.3)", call)
-  shown <- do.call(rbind, lapply(names(evaluations), function(name) {
-    cbind(run = name, evaluations[[name]]$curve)
-  }))
-  shown$run <- factor(shown$run, names(evaluations))
   first <- evaluations[[1]]
+  several <- length(evaluations) > 1
+  methods <- vapply(evaluations, function(one) one$target$method, "")
+  labels <- if (several) run_labels(names(evaluations), methods) else methods
+  shown <- do.call(rbind, Map(function(label, one) cbind(run = label, one$curve), labels, evaluations))
+  shown$run <- wrapped_factor(shown$run, 60)
+  radii <- sort(unique(shown$eps))
+  beside <- if (several && length(radii) > 1) {
+    ggplot2::position_dodge(width = 0.2 * min(diff(radii)))
+  } else {
+    "identity"
+  }
   ggplot2::ggplot(
     shown,
-    ggplot2::aes(.data$eps, .data$estimate, linetype = .data$run, shape = .data$run)
+    ggplot2::aes(
+      .data$eps, .data$estimate, colour = .data$run, linetype = .data$run, shape = .data$run
+    )
   ) +
-    ggplot2::geom_ribbon(
-      ggplot2::aes(ymin = .data$lower, ymax = .data$upper, group = .data$run),
-      fill = "grey60", alpha = 0.35, show.legend = FALSE
-    ) +
-    ggplot2::geom_line() +
-    ggplot2::geom_point(size = 2) +
-    ggplot2::scale_y_continuous(limits = c(0, 1), labels = percent_label) +
+    interval_layer(several, beside) +
+    ggplot2::geom_line(position = beside) +
+    ggplot2::geom_point(size = 2, position = beside) +
+    ggplot2::scale_y_continuous(limits = c(0, 1), breaks = seq(0, 1, 0.2), labels = percent_label) +
+    ggplot2::scale_x_continuous(breaks = if (length(radii) <= 10) radii else ggplot2::waiver()) +
+    series_scales(levels(shown$run)) +
     ggplot2::labs(
-      x = sprintf("eps, radius of the l%s ball", norm_word(first$options$norm)),
-      y = "accuracy under PGD", linetype = NULL, shape = NULL,
-      title = if (length(evaluations) == 1) title_of(first)
+      x = sprintf("radius eps of the l%s ball", norm_word(first$options$norm)),
+      y = "correctly classified under PGD", title = if (!several) title_of(first)
     ) +
     wrapped_caption(sprintf(
-      "%s; %s. Bands: %g %% Wilson intervals.",
-      first$attacks$pgd$label %||% "PGD", describe_images(first$data), 100 * first$level
+      "%s; %s. %s: %g %% Wilson intervals.%s",
+      first$attacks$pgd$label %||% "PGD", describe_images(first$data),
+      if (several) "Bars" else "Band", 100 * first$level,
+      if (several) " Points are shifted sideways so that equal ones can be seen." else ""
     )) +
     sense_theme() +
-    ggplot2::theme(legend.position = if (length(evaluations) == 1) "none" else "bottom")
+    ggplot2::theme(legend.position = if (several) "bottom" else "none")
+}
+
+# Bars for several curves, whose bands would cover each other; a band for one.
+interval_layer <- function(several, position) {
+  ends <- ggplot2::aes(ymin = .data$lower, ymax = .data$upper)
+  if (several) {
+    ggplot2::geom_linerange(ends, position = position, linetype = "solid", show.legend = FALSE)
+  } else {
+    ggplot2::geom_ribbon(ends, fill = "grey60", alpha = 0.35, colour = NA, show.legend = FALSE)
+  }
 }
 
 norm_word <- function(norm) if (norm == "inf") "-infinity" else norm
@@ -91,7 +115,7 @@ plot_losses <- function(object, call = parent.frame(2)) {
       x = "step of PGD", y = "cross-entropy", title = title_of(object)
     ) +
     wrapped_caption(sprintf(
-      "One restart of %s; a line is one of the first %d evaluated images, the thick one their median.",
+      "One restart of %s. Thin lines: the first %d evaluated images. Thick line: their median.",
       pgd_words(object), n
     )) +
     sense_theme()
@@ -101,14 +125,14 @@ plot_worst_case <- function(object, call = parent.frame(2)) {
   need(object$convergence_accuracy, object, "convergence = 100", call)
   shown <- object$convergence_accuracy
   last <- max(shown$restart)
-  shown$which <- factor(shown$restart)
   ggplot2::ggplot(
     shown,
-    ggplot2::aes(.data$step, .data$estimate, colour = .data$restart, group = .data$which)
+    ggplot2::aes(.data$step, .data$estimate, colour = .data$restart, group = .data$restart)
   ) +
     ggplot2::geom_ribbon(
       ggplot2::aes(ymin = .data$lower, ymax = .data$upper),
-      data = shown[shown$restart == last, ], fill = "grey60", alpha = 0.35, colour = NA, show.legend = FALSE
+      data = shown[shown$restart == last, ], fill = "grey60", alpha = 0.35, colour = NA,
+      show.legend = FALSE
     ) +
     ggplot2::geom_step(linewidth = 0.8) +
     ggplot2::scale_colour_gradient(
@@ -117,10 +141,10 @@ plot_worst_case <- function(object, call = parent.frame(2)) {
     ) +
     ggplot2::scale_y_continuous(labels = percent_label) +
     ggplot2::labs(
-      x = "step of PGD", y = "worst case so far", title = title_of(object)
+      x = "step of PGD", y = "correctly classified so far", title = title_of(object)
     ) +
     wrapped_caption(sprintf(
-      "%s; the first %d evaluated images. A restart goes on from the worst case of those before it. Band: %g %% Wilson interval of the last one.",
+      "%s; the first %d evaluated images. Each restart starts with the images that the restarts before it left correctly classified. Band: %g %% Wilson interval for the last restart.",
       pgd_words(object), shown$n[1], 100 * object$level
     )) +
     sense_theme()
@@ -139,8 +163,8 @@ need <- function(part, object, option, call) {
   if (is.null(part)) {
     cli::cli_abort(
       c(
-        "{.val {object$target$name %||% basename(object$folder)}} was evaluated without that.",
-        i = "Evaluate it with {.code evaluate_sense(fit, {option})}."
+        "{.val {object$target$name %||% basename(object$folder)}} was evaluated without the option that this picture needs.",
+        i = "Evaluate it again with {.code evaluate_sense(fit, {option})}."
       ),
       call = call
     )

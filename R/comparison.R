@@ -57,28 +57,43 @@ autoplot.sense_comparison <- function(object, type = c("difference", "accuracy",
 
 plot_differences <- function(object) {
   shown <- object$pairs
-  couples <- sprintf("%s - %s", shown$first, shown$second)
-  shown$couple <- factor(couples, rev(unique(couples)))
+  shown$couple <- wrapped_factor(pair_labels(shown))
   shown$label <- factor(shown$label, unique(shown$label))
-  shown$told <- factor(
-    ifelse(shown$p_holm < 1 - object$level, "apart", "not told apart"),
-    c("apart", "not told apart")
-  )
+  shown$result <- test_results(shown, object$level)
   ggplot2::ggplot(shown, ggplot2::aes(100 * .data$difference, .data$couple)) +
     ggplot2::geom_vline(xintercept = 0, linetype = "dashed", colour = "grey40") +
     ggplot2::geom_linerange(ggplot2::aes(xmin = 100 * .data$lower, xmax = 100 * .data$upper)) +
-    ggplot2::geom_point(ggplot2::aes(shape = .data$told), size = 2.5, fill = "white") +
-    ggplot2::scale_shape_manual(values = c(apart = 16, "not told apart" = 21), drop = FALSE) +
-    ggplot2::facet_wrap(ggplot2::vars(.data$label), ncol = 2, scales = "free_x") +
-    ggplot2::expand_limits(x = 0) +
-    ggplot2::labs(
-      x = "difference of accuracies, percentage points", y = NULL,
-      shape = sprintf("McNemar's test at %g, Holm", 1 - object$level)
+    ggplot2::geom_point(ggplot2::aes(shape = .data$result), size = 2, fill = "white") +
+    # In the free part of the axis at the right.
+    ggplot2::geom_text(
+      ggplot2::aes(x = Inf, label = sprintf("%+.1f", 100 * .data$difference)), hjust = 1.15, size = 2.9
     ) +
+    ggplot2::scale_x_continuous(expand = ggplot2::expansion(mult = c(0.06, 0.3))) +
+    ggplot2::scale_shape_manual(
+      values = stats::setNames(c(16, 13, 21), levels(shown$result)), drop = FALSE
+    ) +
+    ggplot2::scale_y_discrete(limits = rev) +
+    facet_attacks("label") +
+    ggplot2::expand_limits(x = 0) +
+    ggplot2::labs(x = "difference of accuracies, percentage points", y = NULL, shape = NULL) +
+    ggplot2::guides(shape = ggplot2::guide_legend(ncol = 1)) +
     wrapped_caption(sprintf(
-      "%s; %s. Bars: Tango's %g %% intervals, not adjusted.",
+      "%s; %s. Bars: Tango's %g %% interval of each difference on its own, not adjusted for the number of comparisons. Symbols: McNemar's exact test at level %g, on its own and adjusted by Holm's method for all %d comparisons.",
       describe_ball(object$evaluations[[1]]$options), describe_images(object$evaluations[[1]]$data),
-      100 * object$level
+      100 * object$level, 1 - object$level, nrow(shown)
     )) +
-    sense_theme()
+    sense_theme() +
+    ggplot2::theme(legend.position = "top", legend.justification = "left")
+}
+
+pair_labels <- function(pairs) sprintf("%s minus %s", pairs$first, pairs$second)
+
+test_results <- function(pairs, level) {
+  results <- c(
+    "significant, also after Holm's adjustment", "significant on its own only", "not significant"
+  )
+  alpha <- 1 - level
+  factor(
+    ifelse(pairs$p_holm < alpha, results[1], ifelse(pairs$p < alpha, results[2], results[3])), results
+  )
 }

@@ -1,7 +1,7 @@
 #' Figure 2: the worst optimal classifiers of Example 2
 #'
-#' Panel (a) is what the data show; (b), (c) and (d) are [example2_classifier()]s evaluated
-#' on a grid. Dark is class 1, light is class 0; outlined squares are the data's support.
+#' Panel (a) shows the Bayes rule; (b), (c) and (d) show [example2_classifier()] on a grid. Dark is
+#' class 1, light is class 0. The outlined squares are the support of the data.
 #'
 #' @param eps Radius of the ball, in (0, 1/24\].
 #' @param p Probability of class 1, for the risks in the panel titles.
@@ -18,10 +18,10 @@ figure2 <- function(eps = 1 / 24, p = 0.7, norm = Inf, cells = 240) {
   middle <- (seq_len(cells) - 0.5) / cells
   grid <- expand.grid(x1 = middle, x2 = middle)
   risk <- function(which) example2_risk(which, eps, p, norm)
-  panels <- c("(a) the law: Bayes rule, risk 0",
-              sprintf("(b) worst natural optimum, risk %.3f", risk("natural")),
-              sprintf("(c) worst robust optimum, risk %.3f", risk("robust")),
-              sprintf("(d) worst sensible optimum, risk %.3f", risk("sensible")))
+  panels <- c("(a) Bayes rule\nrisk 0",
+              sprintf("(b) worst natural optimum\nrisk %.3f", risk("natural")),
+              sprintf("(c) worst robust optimum\nrisk %.3f", risk("robust")),
+              sprintf("(d) worst sensible optimum\nrisk %.3f", risk("sensible")))
   label <- list(as.integer(grid$x1 > 0.5), example2_classifier(grid, "natural"),
                 example2_classifier(grid, "robust", eps, norm),
                 example2_classifier(grid, "sensible", eps, norm))
@@ -43,8 +43,8 @@ figure2 <- function(eps = 1 / 24, p = 0.7, norm = Inf, cells = 240) {
     ggplot2::labs(x = expression(x[1]), y = expression(x[2])) +
     sense_theme() +
     wrapped_caption(sprintf(paste(
-      "Data are seen in the nine outlined squares only; class 0 (light) lies left of the dashed",
-      "line, class 1 (dark) right of it. Each of (b) to (d) is as wrong as its optimality allows",
-      "where there are no data. Training on balls of radius eps = %.3g (norm %g) leaves less room",
-      "for that. In (c) the boundary of the middle squares has moved left by eps."), eps, norm))
+      "Data lie in the nine outlined squares only: class 0 (light) left of the dashed line, class 1",
+      "(dark) right of it. Classifiers (b) to (d) are optimal on the data and have the largest",
+      "possible risk elsewhere. Training on balls of radius eps = %.3g (norm %g) lowers that risk.",
+      "In (c) the boundary in the middle squares is shifted left by eps."), eps, norm))
 }

@@ -1,9 +1,9 @@
 #' Figure 3: the sensible loss is a sum of two truncated losses
 #'
-#' Left and middle are the two terms of equation (10). Right is the sensible loss
-#' against the probability at the sensible example, which is plain cross-entropy; the
-#' dots are [sensible_loss()] of a linear model at points of all three stages, written
-#' as in (10), and fall on the curve.
+#' Left and middle: the two terms of equation (10). Right: the sensible loss against the
+#' probability at the sensible example, which is the cross-entropy. The dots are
+#' [sensible_loss()] of a linear model at points of all three stages, computed as the sum (10);
+#' they lie on the curve.
 #'
 #' @param c Least probability of the label, in (0, 1).
 #' @return A ggplot.
@@ -13,9 +13,9 @@
 #' @export
 figure3 <- function(c = 0.7) {
   c <- check_number(c, above = 0, below = 1)
-  panels <- c("natural loss, truncated\nagainst p at x",
-              "adversarial loss, truncated\nagainst p at the worst point",
-              "sensible loss, their sum\nagainst p at the sensible example")
+  panels <- c("truncated natural loss\nagainst p at x",
+              "truncated adversarial loss\nagainst p at the worst point",
+              "sensible loss, their sum,\nagainst p at the sensible\nexample")
   p <- seq(0.02, 1, by = 0.002)
   curves <- data.frame(p = rep(p, 3), panel = factor(rep(panels, each = length(p)), panels),
                        loss = c(truncated_natural_loss(p, c), truncated_adversarial_loss(p, c), -log(p)))
@@ -37,8 +37,8 @@ figure3 <- function(c = 0.7) {
     ggplot2::labs(x = "probability p of the true label", y = "loss in nats") +
     sense_theme() +
     wrapped_caption(sprintf(paste(
-      "Dotted: p = c = %.2g and the loss log(1/c) = %.3f there. The first term is zero above c, the",
-      "second constant below it. Dots: a linear model's loss computed as the sum of the two, at",
-      "points of stage A (natural), B (on the limit: all in one place) and C (full ball); they lie",
-      "on the cross-entropy curve."), c, -log(c)))
+      "Dotted: p = c = %.2g and the loss there, log(1/c) = %.3f. The first term is zero above c, the",
+      "second is constant below c. Points: the loss of a linear model, computed as the sum of both",
+      "terms, in stage A (natural), stage B (at p = c, all at one place) and stage C (full ball). They",
+      "lie on the curve of the cross-entropy."), c, -log(c)))
 }

@@ -1,7 +1,7 @@
 #' Figure 5: the robust risk of sign(x1) against sigma
 #'
-#' Phi(gamma - 1 / sigma), with `gamma * sigma` the radius of the adversary, from
-#' [linear_risk()].
+#' Phi(gamma - 1 / sigma), computed by [linear_risk()]; `gamma * sigma` is the radius of the
+#' adversary.
 #'
 #' @param gamma Radii in units of `sigma`; 0 is the standard risk.
 #' @param sigma Standard deviations, positive, increasing.
@@ -30,7 +30,7 @@ figure5 <- function(gamma = 0:6, sigma = seq(0.05, 1, by = 0.005)) {
     ggplot2::coord_cartesian(ylim = c(0, 1)) +
     ggplot2::labs(x = "standard deviation sigma of the clusters", y = "risk of sign(x1)") +
     sense_theme() +
-    wrapped_caption("Labels: gamma, the adversary's radius over sigma. Each unit of gamma moves the",
-                    "curve left: gamma * sigma = 1, the half-distance between the classes, gives risk",
-                    "one half, and beyond it the classifier is soon wrong everywhere.")
+    wrapped_caption("Labels: gamma, the radius of the adversary divided by sigma. A larger gamma moves the",
+                    "curve to the left. At gamma * sigma = 1, half the distance between the classes, the",
+                    "risk is one half; for larger products it soon is one.")
 }

@@ -1,10 +1,10 @@
 #' Figure 6: boundaries during adversarial training
 #'
-#' Trains with R-AT and SENSE-AT on one simulated data set and draws, at chosen
-#' iterations, the training points where the adversary has put them under the model of
-#' that iteration, and the model's boundary. [plot_path()] shows all iterations at once.
+#' Trains with R-AT and SENSE-AT on one simulated data set. Draws, at some iterations, the
+#' training points as moved by the adversary, and the boundary of the model. [plot_path()] shows
+#' all iterations.
 #'
-#' @param iterations Iterations to show, 0 being the start.
+#' @param iterations Iterations to show; 0 is the start.
 #' @param setting,c,gamma As in [fit_linear_at()]; `eps = gamma * sigma`. The paper's own
 #'   setting moves the boundary too little to show anything, so `"large-step"` is used.
 #' @inheritParams three_clusters
@@ -31,10 +31,11 @@ figure6 <- function(iterations = c(0, 100, 299, 300), setting = "large-step", p 
   motion <- lapply(fits, boundary_motion)
   plot_training_frames(frames, data) +
     wrapped_caption(sprintf(paste(
-      "Points: the training data as moved by each method's adversary; grey circles, with the",
-      "sign of the class: where 99.9%% of each cluster was. Setting \"%s\", p = %g,",
-      "eps = %.3g, c = %g. In its last 100 iterations R-AT changes type %d times and turns through",
-      "%.0f degrees; SENSE-AT %d times and %.2f degrees."), setting, p, gamma * sigma, c,
+      "Points: the training data as moved by the adversary of each method. Grey ellipses, with the",
+      "sign of the class: 99.9%% of each cluster before the attack. The two axes have different",
+      "scales. Setting \"%s\", p = %g, eps = %.3g, c = %g. In the last 100 iterations the boundary of",
+      "R-AT changes its type %d times and its angle by %.0f degrees, that of SENSE-AT %d times and by",
+      "%.2f degrees."), setting, p, gamma * sigma, c,
       motion[[1]]$changes, motion[[1]]$turn, motion[[2]]$changes, motion[[2]]$turn))
 }
 
@@ -42,9 +43,7 @@ figure6 <- function(iterations = c(0, 100, 299, 300), setting = "large-step", p 
 plot_training_frames <- function(frames, data) {
   x <- as_points(data, "data")
   y <- as_labels(if (is.data.frame(data)) data[["y"]], nrow(x), "data$y")
-  m <- height_of(frames[[1]]$fit)
-  limit <- m + 2
-  shown <- seq_len(min(nrow(x), 1500))
+  shown <- seq_len(min(nrow(x), 600))
   at <- function(frame) {
     v <- frame$fit$path[frame$iteration + 1, ]
     list(model = linear_classifier(v[2:3], v[1]), method = method_label(frame$fit$method),
@@ -58,36 +57,47 @@ plot_training_frames <- function(frames, data) {
     a <- at(frame)
     tag(cbind(moved_points(frame$fit, a$model, x, y)[shown, ], class = class_factor(y[shown])), a)
   }))
+  clusters <- unmoved_clusters(frames[[1]]$fit$law)
+  limits <- lapply(c("x1", "x2"), function(axis) {
+    c(-1, 1) * (max(abs(points[[axis]]), abs(clusters$rings[[axis]])) + 0.2)
+  })
   lines <- do.call(rbind, lapply(frames, function(frame) {
     a <- at(frame)
-    tag(line_in_window(a$model, limit), a)
+    tag(line_in_window(a$model, max(unlist(limits))), a)
   }))
   ggplot2::ggplot(points, ggplot2::aes(.data$x1, .data$x2)) +
-    unmoved_clusters(frames[[1]]$fit$law) +
-    ggplot2::geom_point(ggplot2::aes(shape = .data$class, colour = .data$class), size = 0.7, alpha = 0.6) +
+    clusters$layers +
+    ggplot2::geom_point(ggplot2::aes(shape = .data$class, colour = .data$class), size = 1, alpha = 0.7) +
     ggplot2::geom_line(data = lines, linewidth = 0.8) +
     ggplot2::facet_grid(method ~ panel) +
     ggplot2::scale_colour_manual(values = class_colours(), name = "class") +
     ggplot2::scale_shape_manual(values = c(`-1` = 1, `+1` = 4), name = "class") +
     ggplot2::guides(colour = ggplot2::guide_legend(override.aes = list(size = 2.5, alpha = 1))) +
-    ggplot2::coord_equal(xlim = c(-limit, limit), ylim = c(-limit, limit), expand = FALSE) +
+    # Different scales: the adversary moves points along x1 mostly, which is the shorter axis.
+    ggplot2::coord_cartesian(xlim = limits[[1]], ylim = limits[[2]], expand = FALSE) +
     ggplot2::labs(x = expression(x[1]), y = expression(x[2])) +
     sense_theme() +
-    wrapped_caption("Points: the training data as moved by the method's adversary.",
-                    "Grey circles, with the sign of the class: where 99.9% of each cluster was.",
+    wrapped_caption("Points: the training data as moved by the adversary of the method.",
+                    "Grey ellipses, with the sign of the class: 99.9% of each cluster before the attack.",
                     width = min(100, 55 * length(panels)))
 }
 
-# Nothing to draw for data that were not simulated here.
+# The clusters before the attack: the ellipses and the layers that draw them; none for data that were
+# not simulated here.
 unmoved_clusters <- function(law) {
   if (is.null(law)) return(NULL)
   centres <- cluster_centres(law$m)
-  radius <- law$sigma * sqrt(stats::qchisq(0.999, 2))
+  radius <- cluster_radius(law$sigma)
   rings <- do.call(rbind, lapply(rownames(centres), function(k) circle_path(centres[k, ], radius, k)))
   # The signs tell the classes apart where points lie too close for their shapes to.
   signs <- data.frame(centres, sign = c("+", "+", "-"))
-  list(ggplot2::geom_path(data = rings, ggplot2::aes(group = .data$id), colour = "grey60", linewidth = 0.4),
-       ggplot2::geom_text(data = signs, ggplot2::aes(label = .data$sign), colour = "grey30", size = 3.5))
+  list(
+    rings = rings,
+    layers = list(
+      ggplot2::geom_path(data = rings, ggplot2::aes(group = .data$id), colour = "grey60", linewidth = 0.4),
+      ggplot2::geom_text(data = signs, ggplot2::aes(label = .data$sign), colour = "grey30", size = 3.5)
+    )
+  )
 }
 
 moved_points <- function(fit, model, x, y) {
@@ -100,11 +110,11 @@ moved_points <- function(fit, model, x, y) {
   data.frame(x1 = x[, 1] - moved * u[1], x2 = x[, 2] - moved * u[2])
 }
 
-#' The boundary's angle at every iteration
+#' Angle of the boundary at every iteration
 #'
-#' @param fits A list of fits of [fit_linear_at()], one panel each.
-#' @return A ggplot: the angle between the boundary's normal and the x1 axis against the
-#'   iteration, the [boundary_type()] as shape.
+#' @param fits A list of fits of [fit_linear_at()], one panel per fit.
+#' @return A ggplot: the angle between the normal of the boundary and the x1 axis against the
+#'   iteration, with a shape for each [boundary_type()].
 #' @examples
 #' data <- three_clusters(300, seed = 1)
 #' plot_path(list(fit_linear_at(data, "r-at", setting = "large-step"),
@@ -134,8 +144,8 @@ plot_path <- function(fits) {
     ggplot2::labs(x = "iteration", y = "angle of the boundary's normal (degrees)") +
     sense_theme() +
     wrapped_caption(sprintf(paste(
-      "At 0 degrees the boundary is vertical, as sign(x1); the lines that part C from A and from B",
-      "halfway lie at %.0f and -%.0f degrees. A flat row of one symbol is a boundary that has settled."),
+      "At 0 degrees the boundary is vertical, as that of sign(x1). The lines halfway between C and A,",
+      "and C and B, are at %.0f and -%.0f degrees. A flat row of one symbol is a boundary that has settled."),
       steepest, steepest))
 }
 

@@ -1,12 +1,62 @@
-# Shared look of the figures. Classes are told apart by shape and shade, models by line
-# type, so that nothing depends on colour; the two hues are safe for colour-blind eyes.
+# Shared look of the figures. Colour never is the only difference: series differ in shape and line
+# type too. The colours are those of Okabe and Ito, which colour-blind people can tell apart.
 
 sense_theme <- function() {
   ggplot2::theme_bw(base_size = 11) +
     ggplot2::theme(panel.grid = ggplot2::element_blank(), legend.position = "bottom",
+                   legend.margin = ggplot2::margin(0, 0, 0, 0),
+                   legend.key.height = ggplot2::unit(12, "pt"),
+                   axis.title = ggplot2::element_text(size = 10),
                    strip.background = ggplot2::element_rect(fill = "grey95"),
+                   strip.text = ggplot2::element_text(size = 9, margin = ggplot2::margin(3, 2, 3, 2)),
+                   plot.title = ggplot2::element_text(size = 11),
+                   plot.title.position = "plot",
+                   # Room for half of the last label of the axis.
+                   plot.margin = ggplot2::margin(6, 16, 6, 6),
+                   panel.spacing.x = ggplot2::unit(24, "pt"),
                    plot.caption = ggplot2::element_text(hjust = 0, size = 8.5),
                    plot.caption.position = "plot")
+}
+
+series_colours <- c("#0072B2", "#D55E00", "#009E73", "#000000", "#CC79A7", "#E69F00", "#56B4E9")
+
+# A colour, a shape and a line type for each of up to 28 series, and a legend of those in `shown` that
+# is at most as wide as the picture.
+series_scales <- function(labels, shown = labels) {
+  n <- length(labels)
+  columns <- max(1, min(n, 85 %/% (max(nchar(shown)) + 6)))
+  legend <- ggplot2::guide_legend(ncol = columns, byrow = TRUE, title = NULL)
+  values <- function(choices) stats::setNames(rep_len(choices, n), labels)
+  list(
+    ggplot2::scale_colour_manual(values = values(series_colours), breaks = shown, guide = legend),
+    ggplot2::scale_shape_manual(values = values(c(16, 17, 15, 4, 1, 2, 0, 8, 3, 5)), breaks = shown, guide = legend),
+    ggplot2::scale_linetype_manual(values = values(c("solid", "42", "12", "4212")), breaks = shown, guide = legend)
+  )
+}
+
+# One panel per attack, in two columns.
+facet_attacks <- function(column, ...) {
+  ggplot2::facet_wrap(
+    ggplot2::vars(.data[[column]]), ncol = 2, labeller = ggplot2::label_wrap_gen(40), ...
+  )
+}
+
+# Names of at most `width` characters a line, broken after a space or another mark.
+wrap_name <- function(names, width = 26) {
+  vapply(as.character(names), function(name) {
+    together <- gsub(" = ", "\u00a0=\u00a0", name, fixed = TRUE)
+    parts <- strsplit(together, "(?<=[-_/ ,:])", perl = TRUE)[[1]]
+    lines <- ""
+    for (part in parts) {
+      last <- length(lines)
+      if (nzchar(lines[last]) && nchar(paste0(lines[last], trimws(part))) > width) {
+        lines <- c(lines, part)
+      } else {
+        lines[last] <- paste0(lines[last], part)
+      }
+    }
+    gsub("\u00a0", " ", paste(trimws(lines), collapse = "\n"), fixed = TRUE)
+  }, "", USE.NAMES = FALSE)
 }
 
 class_colours <- function() c(`-1` = "#B2541A", `+1` = "#1F5A96")

@@ -89,26 +89,21 @@ stored_examples <- function(evaluations) {
   drop_null(found)
 }
 
-# Heights of pictures, in inches, by how many rows they have.
+# Heights of pictures in inches.
 accuracy_height <- function(evaluations) {
   attacks <- length(unique(unlist(lapply(evaluations, function(one) one$accuracy$label))))
   networks <- length(evaluations)
-  if (networks == 1) {
-    1.4 + 0.3 * attacks
-  } else if (attacks <= 3) {
-    1.6 + 0.4 * networks
-  } else {
-    1.2 + ceiling(attacks / 2) * (0.6 + 0.25 * networks)
-  }
+  if (networks == 1) 1.4 + 0.25 * attacks else 1.6 + (if (attacks <= 4) 0.18 else 0.09) * attacks * networks
 }
 
 difference_height <- function(comparison) {
   if (is.null(comparison)) {
-    return(1) # asked for, not drawn
+    return(1) # evaluated by knitr even if the chunk is not run
   }
-  couples <- nrow(unique(comparison$pairs[c("first", "second")]))
+  couples <- unique(wrap_name(pair_labels(comparison$pairs)))
+  lines <- max(lengths(strsplit(couples, "\n")))
   attacks <- length(unique(comparison$pairs$label))
-  1.6 + ceiling(attacks / 2) * (0.7 + 0.25 * couples)
+  2.1 + ceiling(attacks / 2) * (0.4 + (0.05 + 0.14 * lines) * length(couples))
 }
 
 # "3 checks: 1 warned, 1 passed, 1 skipped."
