@@ -58,15 +58,13 @@ counted_rows <- function(counts, call = parent.frame()) {
     )
   }
   column <- function(name, default) if (is.null(counts[[name]])) default else counts[[name]]
-  method <- as.character(counts$method)
-  known <- method %in% names(method_names)
-  method[known] <- method_names[method[known]]
+  method <- named(counts$method, method_names)
   seed <- column("seed", NA)
   trainings <- paste(method, column("model", ""), column("data", ""), sep = "\r")
   data.frame(
     run = column("run", ifelse(is.na(seed), method, paste0(method, ", seed ", seed))),
     method = method, seed = seed, training = match(trainings, unique(trainings)),
-    model = column("model", NA), data = column("data", NA), attack = as.character(counts$attack),
+    model = column("model", NA), data = column("data", NA), attack = named(counts$attack, attack_names),
     k = counts$k, n = counts$n
   )
 }
@@ -128,17 +126,30 @@ labels_of <- function(evaluations, given) {
   folders <- vapply(evaluations, function(one) one$folder, "")
   labels <- if (is.null(given)) rep("", length(evaluations)) else given
   unnamed <- !nzchar(labels)
-  labels[unnamed] <- basename(folders[unnamed])
+  labels[unnamed] <- vapply(evaluations[unnamed], name_of, "")
   twice <- labels %in% labels[duplicated(labels)] & unnamed
-  above <- file.path(basename(dirname(folders)), basename(folders))
-  if (!anyDuplicated(folders[twice]) && !anyDuplicated(above[twice])) labels[twice] <- above[twice]
+  labels[twice] <- file.path(basename(dirname(folders)), basename(folders))[twice]
   make.unique(labels, sep = " ")
+}
+
+# The name of its folder; the method where train_sense() made a temporary folder.
+name_of <- function(evaluation) {
+  name <- basename(evaluation$folder)
+  if (grepl("^sense-run-[0-9a-f]+$", name)) evaluation$target$method else name
 }
 
 method_names <- c(
   nt = "NT", "r-at" = "R-AT", sense = "SENSE-AT", "sense-trades" = "SENSE-TRADES",
   trades = "TRADES", mart = "MART", mma = "MMA", iaat = "IAAT"
 )
+
+attack_names <- c(pgd = "PGD", autoattack = "AutoAttack", worst = "worst attack of each image")
+
+# The names of what is known by a code; anything else as it is.
+named <- function(codes, names) {
+  codes <- as.character(codes)
+  unname(ifelse(codes %in% names(names), names[codes], codes))
+}
 
 # "SENSE-AT (c = 0.7)"
 method_name <- function(config) {

@@ -3,9 +3,11 @@
 print.sense_comparison <- function(x, ...) {
   first <- x$evaluations[[1]]
   cat(sprintf(
-    "<sense_comparison> %d networks, %s\n%s\n\n", length(x$evaluations),
+    "<sense_comparison> %d networks, %s\n%s\n", length(x$evaluations),
     describe_images(first$data), describe_ball(first$options)
   ))
+  methods <- vapply(x$evaluations, function(one) one$target$method, "")
+  cat(sprintf("  %s: %s\n", names(methods), methods)[names(methods) != methods], "\n", sep = "")
   print_cells(comparison_cells(x))
   cat(sprintf(
     "\nDifferences are in percentage points, with Tango's %g %% intervals. Of the images that\nonly one has right: first : second. p: McNemar's exact test, Holm's over the %d rows.\n",

@@ -62,7 +62,8 @@ cluster_circles <- function(law, eps) {
     cbind(circle_path(centres[k, ], radius, k), class = if (k == "C") "-1" else "+1")
   }))
   # Beside the outer circle.
-  labels <- data.frame(x1 = centres[, 1] + inner + eps + 0.3, x2 = centres[, 2], text = c("A+", "B+", "C-"), class = c("+1", "+1", "-1"))
+  labels <- data.frame(x1 = centres[, 1] + inner + eps + 0.3, x2 = centres[, 2],
+                       text = c("A+", "B+", "C-"), class = c("+1", "+1", "-1"))
   layer <- function(radius, type) {
     ggplot2::geom_path(data = rings(radius), linetype = type, linewidth = 0.5,
                        ggplot2::aes(group = .data$id, colour = .data$class))

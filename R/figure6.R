@@ -32,8 +32,8 @@ figure6 <- function(iterations = c(0, 100, 299, 300), setting = "large-step", p 
   plot_training_frames(frames, data) +
     wrapped_caption(sprintf(paste(
       "Points: the training data as moved by the adversary of each method. Grey ellipses, with the",
-      "sign of the class: 99.9%% of each cluster before the attack. The two axes have different",
-      "scales. Setting \"%s\", p = %g, eps = %.3g, c = %g. In the last 100 iterations the boundary of",
+      "sign of the class: 99.9%% of each cluster before the attack. SENSE-AT moves a point at most to",
+      "p = c, so its points lie along a line. The two axes have different scales. Setting \"%s\", p = %g, eps = %.3g, c = %g. In the last 100 iterations the boundary of",
       "R-AT changes its type %d times and its angle by %.0f degrees, that of SENSE-AT %d times and by",
       "%.2f degrees."), setting, p, gamma * sigma, c,
       motion[[1]]$changes, motion[[1]]$turn, motion[[2]]$changes, motion[[2]]$turn))

@@ -24,7 +24,8 @@ series_colours <- c("#0072B2", "#D55E00", "#009E73", "#000000", "#CC79A7", "#E69
 # is at most as wide as the picture.
 series_scales <- function(labels, shown = labels) {
   n <- length(labels)
-  columns <- max(1, min(n, 85 %/% (max(nchar(shown)) + 6)))
+  one_row <- sum(nchar(shown) + 5) <= 85
+  columns <- if (one_row) n else max(1, min(n, 85 %/% (max(nchar(shown)) + 6)))
   legend <- ggplot2::guide_legend(ncol = columns, byrow = TRUE, title = NULL)
   values <- function(choices) stats::setNames(rep_len(choices, n), labels)
   list(

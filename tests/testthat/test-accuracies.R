@@ -6,10 +6,12 @@ evaluated_run <- function(natural, pgd, ...) {
 
 test_that("accuracies are counted from the outcomes, with Wilson intervals", {
   table <- accuracies(c(
-    evaluated_run(c(1, 1, 1, 0), c(1, 0, 0, 0)),
-    evaluated_run(c(1, 1), c(0, 0), method = "nt")
+    evaluated_run(c(1, 1, 1, 0), c(1, 0, 0, 0), name = "first"),
+    evaluated_run(c(1, 1), c(0, 0), method = "nt", seed = 3L, name = "second")
   ))
-  expect_equal(as.character(table$run), rep(c("SENSE-AT (c = 0.7)", "NT"), each = 2))
+  expect_equal(as.character(table$run), rep(c("first", "second"), each = 2))
+  expect_equal(table$method, rep(c("SENSE-AT (c = 0.7)", "NT"), each = 2))
+  expect_equal(table$seed, rep(c(1, 3), each = 2))
   expect_equal(table$attack, rep(c("natural", "PGD-10 x 2"), 2))
   expect_equal(table$k, c(3, 1, 2, 0))
   expect_equal(table$n, c(4, 4, 2, 2))
@@ -41,24 +43,86 @@ test_that("evaluations serve as well as folders, at the level asked for", {
   expect_output(print(accuracies(folder, level = 0.5)), "50 % interval")
 })
 
-test_that("networks of one method are told apart by their folders, else by number", {
-  twins <- c(evaluated_run(1, 1, name = "a"), evaluated_run(1, 1, name = "b"))
-  expect_equal(
-    levels(accuracies(twins)$run), c("SENSE-AT (c = 0.7), a", "SENSE-AT (c = 0.7), b")
-  )
+test_that("runs are named by their folders, and by the folder above where that is needed", {
+  runs <- c(evaluated_run(1, 1, name = "a"), evaluated_run(1, 1, name = "b"))
+  expect_equal(levels(accuracies(runs)$run), c("a", "b"))
   same <- c(evaluated_run(1, 1), evaluated_run(1, 1))
   expect_equal(
-    levels(accuracies(same)$run), c("SENSE-AT (c = 0.7), toy", "SENSE-AT (c = 0.7), toy 1")
+    levels(accuracies(same)$run), file.path(basename(dirname(same)), "toy")
   )
+  temporary <- evaluated_run(1, 1, name = "sense-run-1a2b3c")
+  expect_equal(levels(accuracies(temporary)$run), "SENSE-AT (c = 0.7)")
 })
 
-test_that("many attacks have a panel each, few a shape", {
-  many <- evaluation_folder(list(natural = 1, pgd = 1, square = 1, fgsm = 0))
-  built <- ggplot2::ggplot_build(autoplot(accuracies(many)))
-  expect_equal(nrow(built$layout$layout), 5) # and the worst
-  few <- ggplot2::ggplot_build(autoplot(accuracies(evaluated_run(1, 1))))
-  expect_equal(nrow(few$layout$layout), 1)
-  expect_equal(length(unique(few$data[[2]]$shape)), 2)
+test_that("runs that differ only in their seed are one training", {
+  runs <- vapply(1:3, function(seed) evaluated_run(1, 1, seed = seed, name = paste0("run-", seed)), "")
+  other <- evaluated_run(1, 1, lr = 0.1, seed = 4L, name = "other")
+  expect_equal(accuracies(c(runs, other))$training, rep(c(1, 1, 1, 2), each = 2))
+})
+
+# Fake counts of three seeds and two methods.
+fake_seeds <- function(...) {
+  table <- expand.grid(
+    seed = 1:3, method = c("r-at", "sense"), attack = c("natural", "worst"), stringsAsFactors = FALSE
+  )
+  cbind(table, k = seq(10, 32, by = 2), n = 40, ...)
+}
+
+test_that("a data frame of counts gives the same table", {
+  table <- accuracies(fake_seeds())
+  expect_s3_class(table, "sense_accuracies")
+  expect_equal(unique(table$method), c("R-AT", "SENSE-AT"))
+  expect_equal(unique(table$attack), c("natural", "worst attack of each image"))
+  expect_equal(table$lower, wilson_interval(table$k, 40)$lower)
+  expect_equal(unique(as.character(table$run[table$seed == 2])), c("R-AT, seed 2", "SENSE-AT, seed 2"))
+  expect_output(print(table), "SENSE-AT +3 +natural")
+  expect_error(accuracies(data.frame(method = "nt", k = 1)), "columns.*attack")
+})
+
+test_that("each seed is a point with its interval, and the mean is a line with its value", {
+  table <- accuracies(fake_seeds())
+  plot <- autoplot(table)
+  built <- ggplot2::ggplot_build(plot)
+  expect_equal(nrow(built$layout$layout), 2)
+  bars <- built$data[[2]]
+  points <- built$data[[3]]
+  expect_equal(sort(points$x), sort(table$estimate))
+  expect_equal(sort(bars$xmin), sort(table$lower))
+  expect_false(any(duplicated(points[c("PANEL", "y")])))
+  means <- built$data[[4]]$x
+  expect_equal(sort(means), sort(c(12, 18, 24, 30) / 40))
+  expect_equal(sort(built$data[[5]]$label), c("30.0 %", "45.0 %", "60.0 %", "75.0 %"))
+  expect_equal(built$layout$panel_params[[1]]$x$limits, c(0, 1))
+  expect_match(gsub("\n", " ", plot$labels$caption), "one seed of training.*n = 40 test images")
+})
+
+test_that("a method with a single seed stands beside methods with several", {
+  counts <- fake_seeds()
+  plot <- autoplot(accuracies(counts[counts$method == "sense" | counts$seed == 1, ]))
+  expect_equal(nrow(layer_data_of(plot, 3)), 8)
+})
+
+test_that("few attacks are shapes in a row per run, many attacks are rows", {
+  few <- layer_data_of(autoplot(accuracies(evaluated_run(1, 1))), 3)
+  expect_equal(length(unique(few$shape)), 2)
+  many <- function(name) {
+    evaluation_folder(list(natural = 1, pgd = 1, square = 1, fgsm = 0), name = name, method = name)
+  }
+  plot <- autoplot(accuracies(c(many("nt"), many("trades"))))
+  points <- layer_data_of(plot, 3)
+  expect_equal(length(unique(points$shape)), 2)
+  expect_equal(length(unique(round(points$y))), 5) # with the worst attack
+  expect_false(any(duplicated(points$y)))
+})
+
+test_that("the picture works for ten runs with long names", {
+  names <- paste0("a-long-name-of-a-run-with-all-of-its-options-number-", 1:10)
+  runs <- vapply(names, function(name) evaluated_run(c(1, 0), c(0, 0), name = name), "")
+  plot <- autoplot(accuracies(runs))
+  expect_equal(nrow(layer_data_of(plot, 3)), 20)
+  lines <- strsplit(levels(plot$data$network), "\n")
+  expect_true(all(nchar(unlist(lines)) <= 26))
+  expect_equal(gsub("\n", "", levels(plot$data$network)[10]), paste0(names[10], ": SENSE-AT (c = 0.7)"))
 })
 
 test_that("the table prints k / n and intervals", {
@@ -70,9 +134,10 @@ test_that("the table prints k / n and intervals", {
 
 test_that("the picture has a point for each accuracy", {
   table <- accuracies(evaluated_run(c(1, 0), c(0, 0)))
-  built <- ggplot2::ggplot_build(autoplot(table))$data
-  expect_equal(sort(built[[2]]$x), sort(table$estimate))
-  expect_equal(sort(built[[1]]$xmin), sort(table$lower))
+  built <- ggplot2::ggplot_build(autoplot(table))
+  expect_equal(sort(built$data[[3]]$x), sort(table$estimate))
+  expect_equal(sort(built$data[[2]]$xmin), sort(table$lower))
+  expect_equal(built$layout$panel_params[[1]]$x$limits, c(0, 1))
 })
 
 test_that("a run that was not evaluated is refused with the command to do so", {

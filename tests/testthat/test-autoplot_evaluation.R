@@ -9,6 +9,8 @@ test_that("each attack has its accuracy and interval, the first at the top", {
   plot <- autoplot(evaluation)
   expect_equal(layer_data_of(plot, 2)$x, evaluation$accuracy$estimate)
   expect_equal(as.numeric(layer_data_of(plot, 2)$y), 4:1)
+  expect_equal(layer_data_of(plot, 3)$label, c("100.0 %", "50.0 %", "50.0 %", "25.0 %"))
+  expect_equal(plot$labels$title, "toy: SENSE-AT (c = 0.7), capacity-1")
   expect_equal(layer_data_of(plot, 1)$xmin, evaluation$accuracy$lower)
   expect_match(plot$labels$caption, "first 4 of the 9.*95 % Wilson")
 })

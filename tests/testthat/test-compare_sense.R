@@ -1,12 +1,12 @@
 first_right <- list(natural = rep(1, 10), pgd = c(1, 1, 1, 1, 1, 1, 1, 0, 0, 0))
 second_right <- list(natural = c(rep(1, 9), 0), pgd = c(1, 0, 0, 0, 0, 0, 0, 1, 0, 0))
-first <- function(...) evaluation_folder(first_right, ...)
-second <- function(...) evaluation_folder(second_right, method = "r-at", ...)
+first <- function(...) evaluation_folder(first_right, name = "first", ...)
+second <- function(...) evaluation_folder(second_right, method = "r-at", name = "second", ...)
 
 test_that("pairs are tested by McNemar's exact test, adjusted by Holm", {
   table <- as.data.frame(compare_sense(first(), second()))
   expect_equal(table$attack, c("natural", "pgd"))
-  expect_equal(table$first, rep("SENSE-AT (c = 0.7)", 2))
+  expect_equal(table$first, rep("first", 2))
   expect_equal(table$both, c(9, 1))
   expect_equal(table$only_first, c(1, 6))
   expect_equal(table$only_second, c(0, 1))
@@ -25,7 +25,7 @@ test_that("the order of the networks turns the signs, that of the images nothing
   expect_equal(back$difference, -there$difference)
   expect_equal(back$lower, -there$upper, tolerance = 1e-9)
   expect_equal(back$p, there$p)
-  turned <- evaluation_folder(lapply(second_right, rev), images = 9:0, method = "r-at")
+  turned <- evaluation_folder(lapply(second_right, rev), images = 9:0, method = "r-at", name = "second")
   expect_equal(as.data.frame(compare_sense(first(), turned)), there)
 })
 

@@ -25,6 +25,21 @@ test_that("figure 4 shows the Bayes boundary and prints the closed-form risks", 
   expect_equal(predict(ignoring, ends, "score"), c(0, 0), tolerance = 1e-10)
 })
 
+test_that("figure 4 shows all circles whole", {
+  plot <- figure4(n = 100)
+  limits <- plot$coordinates$limits$y
+  outer <- layer_of(plot, 2)
+  expect_lt(max(abs(outer$y)), max(limits))
+})
+
+test_that("figure 6 shows all points and clusters whole", {
+  plot <- figure6(c(0, 300), n = 300)
+  for (layer in c(1, 3)) {
+    expect_lt(max(abs(layer_of(plot, layer)$x)), max(plot$coordinates$limits$x))
+    expect_lt(max(abs(layer_of(plot, layer)$y)), max(plot$coordinates$limits$y))
+  }
+})
+
 test_that("figure 5 draws Phi(gamma - 1 / sigma)", {
   d <- figure5()$data
   expect_equal(d$risk, pnorm(d$gamma - 1 / d$sigma), tolerance = 1e-12)

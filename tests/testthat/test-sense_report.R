@@ -51,7 +51,7 @@ test_that("several are side by side, with the paired table", {
   out <- tempfile(fileext = ".html")
   sense_report(file.path(runs, c("r-at", "sense")), out)
   said <- words_of(out)
-  expect_match(said, "R-AT - SENSE-AT \\(c = 0.7\\).{0,40}\\+6.8 \\[\\+5.2, \\+8.4\\].{0,40}203 : 68 of 2000")
+  expect_match(said, "r-at - sense.{0,40}\\+6.8 \\[\\+5.2, \\+8.4\\].{0,40}203 : 68 of 2000")
   expect_match(said, "61.6 % \\[59.4, 63.7\\] \\(1231 / 2000\\)")
   expect_match(said, "10 checks: 1 warned, 9 passed")
   expect_match(said, "PGD overstates robust accuracy by 5.5 points \\[4.5, 6.5\\] of")
