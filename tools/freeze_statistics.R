@@ -1,7 +1,7 @@
 #!/usr/bin/env Rscript
-# Makes tests/testthat/frozen/statistics.json, which the tests of both languages are held to, from
-# R's own prop.test, binom.test and p.adjust: neither language's code of this package is in it.
-# Run from the top of the repository.
+# Makes tests/testthat/frozen/statistics.json, the expected values of the tests in both languages, with
+# R's own prop.test, binom.test and p.adjust, not with code of this package.
+# Run in the root of the repository.
 one <- function(k, n, level) {
   wilson <- suppressWarnings(stats::prop.test(k, n, conf.level = level, correct = FALSE))$conf.int
   exact <- stats::binom.test(k, n, conf.level = level)$conf.int

@@ -1,7 +1,7 @@
-"""Draw the MNIST sample that ships: python tools/make_mnist_sample.py DIR
+"""Draw the MNIST sample of the package: python tools/make_mnist_sample.py DIR
 
-DIR holds the four official MNIST files. Writes python/sense/data/mnist_sample: 10,000 training
-and 2,000 test images, drawn without replacement with seed 2022, in the order drawn.
+DIR contains the four official MNIST files. Writes python/sense/data/mnist_sample: 10,000 training
+and 2,000 test images, drawn without replacement with seed 2022, in the order of the draw.
 """
 
 import sys

@@ -1,9 +1,11 @@
 """README and docs show the stored results, and name only commands, options and functions that
 exist. The stored results agree with themselves."""
 
+import ast
 import contextlib
 import csv
 import importlib
+import inspect
 import io
 import json
 import re
@@ -12,6 +14,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+import sense
 from bench.__main__ import main as bench_main
 from bench.report import Section, show_spread
 from bench.timing import Spread, ratio
@@ -421,6 +424,15 @@ def test_every_python_name_in_the_examples_exists(page):
         for name in names.split(", "):
             assert is_importable(f"{module}.{name}"), name
     compile(code, page.name, "exec")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_call_in_the_python_examples_fits_the_signature(page):
+    for call in ast.walk(ast.parse("\n".join(code_blocks(page.read_text(), "python")))):
+        if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("sense."):
+            function = getattr(sense, ast.unparse(call.func).removeprefix("sense."))
+            keywords = {keyword.arg: None for keyword in call.keywords}
+            inspect.signature(function).bind(*call.args, **keywords)
 
 
 def is_importable(name):
