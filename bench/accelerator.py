@@ -111,8 +111,9 @@ def sure_network(
     model = to_device(build_model(name, (3, size, size), 10), device).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     sense = build_method(replace(options("sense"), steps=2, step_size=4 / 255))
+    natural = NaturalTraining(sense.config)
     for epoch in range(10):
-        method = NaturalTraining() if epoch < 6 else sense
+        method = natural if epoch < 6 else sense
         for index in torch.randperm(len(x), device=device).split(batch):
             optimizer.zero_grad()
             method(model, Batch(x[index], y[index], index), 1000).loss.backward()

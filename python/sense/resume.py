@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 from .distributed import Processes
 from .errors import InputError
-from .methods import Method, Remembering
+from .methods import Method
 from .monitor import Best
 from .progress import Progress
 
@@ -45,9 +45,8 @@ def restore(
         check_alike("model", state["model"], model.state_dict())
         model.load_state_dict(state["model"])
         _restore_optimizer(state["optimizer"], optimizer)
-        if isinstance(method, Remembering):
-            check_alike("method", state["method"], method.state_dict())
-            method.load_state_dict(state["method"])
+        check_alike("method", state["method"], method.state_dict())
+        method.load_state_dict(state["method"])
         if state.get("best"):
             _restore_best(state["best"], model, best)
         ranks.set_random_state(state)

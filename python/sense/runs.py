@@ -49,7 +49,7 @@ def create_run(
     run.check_unused()
     run.remove_on_failure = True
     description = {
-        "config": config.to_plain(),
+        "config": config.resolved().to_plain(),
         "runtime_options": list(runtime_options()),
         "data": {
             "name": data.name,
@@ -85,7 +85,7 @@ def resume_run(run: RunFolder, config: Config, data: ImageData) -> None:
             f"the run in {folder} cannot be resumed: it was trained with {option}, which is no "
             "longer supported. It can be evaluated; to train further, begin a new run"
         )
-    before, now = begun.to_plain(), config.to_plain()
+    before, now = begun.resolved().to_plain(), config.resolved().to_plain()
     changed = {name for name in before if before[name] != now[name]}
     other = changed - set(runtime_options()) - check_more_epochs(folder, begun, config)
     if other:

@@ -1,30 +1,48 @@
-"""The learning rate as a function of how far training is."""
+"""The learning rate and the size of the attack as functions of the training time in epochs."""
 
 import math
 
 from .config import Config
 
-RISE = 0.3  # of one-cycle: the part of training in which the learning rate climbs
-FIRST = 1 / 25  # of one-cycle: the first learning rate, as a part of the peak
+# One-cycle, with the defaults of torch's OneCycleLR (pct_start and 1 / div_factor).
+RISING_PART = 0.3  # part of training in which the learning rate rises
+INITIAL_PART = 1 / 25  # initial learning rate as a part of the peak
 
 
-def learning_rate(config: Config, position: float) -> float:
-    """The learning rate `position` epochs after the start, pre-training included.
+def learning_rate(config: Config, epoch: float) -> float:
+    """Return the learning rate `epoch` epochs after the start of training, pre-training included.
 
-    constant keeps lr; step multiplies it by `decay` at each milestone, counted in the method's
-    epochs, or takes the next of `rates` there; cosine falls from lr to 0; one-cycle climbs to lr in
-    the first 30 % of training, then falls to 0 as cosine does (Smith and Topin 2019).
+    constant: lr. step: lr times `decay` for each milestone passed, counted in epochs of the method,
+    or the entry of `rates` for the last milestone passed. cosine: from lr to 0. one-cycle: rises to
+    lr in the first 30 % of training, then falls to 0 like cosine (Smith and Topin 2019).
     """
     if config.schedule == "constant":
         return config.lr
     if config.schedule == "step":
-        passed = sum(position - config.pretrain >= epoch for epoch in config.milestones)
+        passed = sum(epoch - config.pretrain >= milestone for milestone in config.milestones)
         if config.rates:
             return (config.lr, *config.rates)[passed]
         return config.lr * config.decay**passed
-    part = position / (config.pretrain + config.epochs)
+    part = epoch / (config.pretrain + config.epochs)
     if config.schedule == "cosine":
         return config.lr * (1 + math.cos(math.pi * part)) / 2
-    if part < RISE:
-        return config.lr * (FIRST + (1 - FIRST) * part / RISE)
-    return config.lr * (1 + math.cos(math.pi * (part - RISE) / (1 - RISE))) / 2
+    if part < RISING_PART:
+        return config.lr * (INITIAL_PART + (1 - INITIAL_PART) * part / RISING_PART)
+    return config.lr * (1 + math.cos(math.pi * (part - RISING_PART) / (1 - RISING_PART))) / 2
+
+
+def attack_size(config: Config, epoch: float) -> tuple[float, float]:
+    """Return eps and the step size of the training attack, `epoch` epochs after the start of the
+    method.
+
+    In the first `eps_ramp` epochs both grow linearly: eps from `eps_first`, and the step size in
+    proportion to eps. Networks that do not start to learn in the full ball may learn this way
+    (curricula of the attack: Cai et al. 2018).
+    """
+    if not config.eps_ramp or not config.eps:
+        return config.eps, config.step_size
+    eps_first = config.resolved().eps_first
+    assert eps_first is not None
+    first = eps_first / config.eps
+    part = first + (1 - first) * min(1.0, epoch / config.eps_ramp)
+    return part * config.eps, part * config.step_size

@@ -30,7 +30,7 @@ from .data.loader import BatchLoader
 from .devices import configure_backend, to_device
 from .distributed import Processes, join
 from .errors import NotFiniteError
-from .methods import Batch, Method, NaturalTraining, Remembering, build_method
+from .methods import Batch, Method, NaturalTraining, build_method
 from .methods.per_example_state import merge
 from .models import build_model
 from .models.custom import custom_model_name, trusted_model_name
@@ -172,7 +172,7 @@ def _fit(
     ranks.start_alike(model, config.seed, device)
     called = prepare(gives_logits, config.precision, config.cuda_graphs).train()
     optimizer = build_optimizer(config, model)
-    method, pretraining = build_method(config, n), NaturalTraining()
+    method, pretraining = build_method(config, n), NaturalTraining(config)
     progress = Progress()
     if resume and ranks.first(lambda: has_checkpoint(run.path)):  # else killed in its first epoch
         state = ranks.first(lambda: load_checkpoint(run.path))
@@ -209,7 +209,7 @@ def _fit(
                 group["lr"] = learning_rate(config, position)
             part = ranks.part(index)
             x, y = loader.take(part.index)
-            use: Method = pretraining if pretrain else method
+            use = pretraining if pretrain else method
             with ranks.at_work(part, model), trusted_values():
                 batch = Batch(augment(x, config.augment), y, part.index)
                 step = use(called, batch, position - config.pretrain)
@@ -327,12 +327,11 @@ def save(
     best: Best,
 ) -> None:
     """Write the checkpoint, then the metrics and the weights."""
-    if isinstance(method, Remembering):
-        method.load_state_dict(merge(ranks.gather(method.state_dict())))
+    method.load_state_dict(merge(ranks.gather(method.state_dict())))
     state = {
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
-        "method": method.state_dict() if isinstance(method, Remembering) else {},
+        "method": method.state_dict(),
         "progress": asdict(progress),
         "best": asdict(best) if best.weights else {},
         **ranks.random_state(),

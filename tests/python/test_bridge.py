@@ -10,7 +10,7 @@ import torch
 from conftest import ROOT
 from sense import bridge
 from sense.checkpoint import WEIGHTS, load_weights
-from sense.config import recipe
+from sense.config import from_plain, recipe
 from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.examples import NUMBER
 from sense.evaluation.settings import settings_from_plain
@@ -125,8 +125,8 @@ def trained(tmp_path_factory, arrays):
 def test_a_run_of_r_is_a_run_like_any_other(trained):
     folder, _, heard = trained
     config, description = read_run(folder)
-    expected = {**recipe().to_plain(), **TINY}
-    assert config.to_plain() == expected
+    expected = from_plain({**recipe().to_plain(), **TINY}).resolved()
+    assert config == expected
     assert description["data"]["shape"] == [1, 24, 28]
     assert description["data"]["classes"][3] == "digit 3"
     assert description["provenance"]["command"] == "an R call"

@@ -195,6 +195,7 @@ NEEDED = {
     "rates": {"milestones": [3]},
     "keep": {"validation": 9},
     "cuda_graphs": {"method": "r-at"},
+    "eps_ramp": {"eps_first": 0.1},
 }
 
 
@@ -258,6 +259,15 @@ def test_removed_and_newer_runtime_options_do_not_part_seeds(stored):
 
 def test_a_run_from_before_an_option_has_its_default(stored):
     folders = {"old": stored("old", FIRST), "new": stored("new", SECOND, seed=2, keep="last")}
+    assert compare(folders)["seeds"]
+
+
+def test_a_default_that_was_stored_as_null_is_the_same_training(stored):
+    resolved = {"random_start": False, "warmup": 0, "natural_weight": 0.0}
+    folders = {
+        "old": stored("old", FIRST, **dict.fromkeys(resolved)),
+        "new": stored("new", SECOND, seed=2, **resolved),
+    }
     assert compare(folders)["seeds"]
 
 

@@ -247,3 +247,43 @@ def test_a_fraction_is_a_number_for_every_option_that_is_one():
             from_plain({"eps": bad})
     with pytest.raises(ValueError, match="model"):
         from_plain({"model": "8/255"})
+
+
+RESOLVED = {
+    "nt": {},
+    "r-at": {"random_start": True, "natural_weight": 0.0},
+    "sense": {"random_start": False, "natural_weight": 0.0, "warmup": 0},
+    "sense-trades": {"random_start": False, "natural_weight": 1.0, "warmup": 0},
+    "trades": {},
+    "mart": {},
+    "mma": {"natural_weight": 1 / 3, "d_max": 0.45, "eps_min": 0.1},
+    "iaat": {"warmup": 10, "gamma": 0.3 * 1.9 / 8},
+}
+
+
+@pytest.mark.parametrize("method", RESOLVED)
+def test_resolved_fills_in_the_defaults_of_the_method(method):
+    before = Config(method=method)
+    after = before.resolved()
+    changed = {
+        option.name: getattr(after, option.name)
+        for option in fields(Config)
+        if getattr(after, option.name) != getattr(before, option.name)
+    }
+    assert changed == pytest.approx(RESOLVED[method])
+    assert after.resolved() == after
+
+
+def test_resolved_keeps_what_is_set():
+    config = Config(method="mma", natural_weight=0.0, d_max=0.2, eps_min=0.05)
+    assert config.resolved() == config
+
+
+def test_resolved_starts_the_ramp_at_a_third_of_eps():
+    assert Config(eps_ramp=2).resolved().eps_first == pytest.approx(0.1)
+    assert Config(eps_ramp=2, eps=0).resolved().eps_first is None
+    assert Config().resolved().eps_first is None
+
+
+def test_a_recipe_with_another_method_has_the_defaults_of_that_method():
+    assert replace(Config(method="sense"), method="iaat").resolved().warmup == 10

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import nn
 
+from fake_method import FakeMethod
 from sense import train
 from sense.cli import evaluate_main, train_main
 from sense.errors import InputError, TakenError
 from sense.evaluation.evaluate import evaluate_target
 from sense.evaluation.settings import Settings
 from sense.evaluation.targets import Target
-from sense.methods import Step
 from sense.run_folder import RunFolder
 from sense.runs import CONFIG
 from sense.train import fit
@@ -63,9 +63,10 @@ def test_an_error_in_the_first_epoch_leaves_no_folder_and_one_after_it_the_run(
     for last, left in ((3, False), (6, True)):  # four steps an epoch
         factors = iter([1.0] * (last - 1) + [torch.nan])
 
-        def method(model, batch, epoch, factors=factors):
-            return Step(model(batch.x).square().mean() * next(factors))
+        def loss(model, batch, factors=factors):
+            return model(batch.x).square().mean() * next(factors)
 
+        method = FakeMethod(loss)
         monkeypatch.setattr(train, "build_method", lambda config, n, method=method: method)
         with pytest.raises(FloatingPointError):
             fit(TINY, tmp_path / "run", data=images())

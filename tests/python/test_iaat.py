@@ -14,16 +14,16 @@ CONFIG = Config(
 
 
 class Threshold(nn.Module):
-    """Class 0 below a mean of 1/2, class 1 above: an image of one grey g stands all radii below
-    1/2 - g, and PGD finds those that it does not."""
+    """Class 0 below a mean of 1/2, class 1 above: a uniform image of grey g is correctly
+    classified in each ball of radius less than 1/2 - g."""
 
     def __init__(self):
         super().__init__()
         self.slope = nn.Parameter(torch.tensor(10.0, dtype=torch.float64))
 
     def forward(self, x):
-        right = self.slope * (x.flatten(1).mean(1) - 0.5)
-        return torch.stack([-right, right], 1)
+        logit = self.slope * (x.flatten(1).mean(1) - 0.5)
+        return torch.stack([-logit, logit], 1)
 
 
 def greys(*values):
@@ -46,48 +46,42 @@ def after(radii, batch, epoch=2, **change):
 
 
 def test_known_updates():
-    """Margins 0.2, 0.12, 0.05 and a wrong image, all with eps_i = 0.1: the first stands 0.13, the
-    second only 0.1, the third neither."""
+    """Margins 0.2, 0.12, 0.05 and a misclassified image, all with eps_i = 0.1: the first is
+    correctly classified under PGD with radius 0.13, the second only with 0.1, the third with
+    neither."""
     expected = [0.1 + 0.2 * 0.03, 0.1, 0.1 - 0.2 * 0.03, 0.8 * 0.1]
     assert after([0.1] * 4, greys(0.3, 0.38, 0.45, 0.6)) == pytest.approx(expected)
 
 
-def test_a_radius_does_not_fall_below_zero():
+def test_a_radius_is_at_least_zero():
     assert after([0.01], greys(0.495)) == pytest.approx([0.8 * 0.01])  # the candidate is 0
     assert after([0.0], greys(0.4999)) == pytest.approx([0.0])
 
 
-def test_nothing_bounds_a_radius_unless_told():
+def test_a_radius_has_no_upper_bound_by_default():
     """As in the authors' code, it grows past eps = 0.1."""
     assert after([0.2], greys(0.1)) == pytest.approx([0.206])
     assert after([0.2], greys(0.1), radius_max=0.1) == pytest.approx([0.1])
 
 
-def test_warm_up_is_eps_for_what_is_right():
+def test_the_radius_in_the_warm_up_is_eps_for_correct_images():
     assert after([0.03, 0.03], greys(0.3, 0.6), epoch=1) == pytest.approx([0.1, 0.0])
 
 
-def test_radii_are_kept_by_image():
+def test_radii_are_kept_per_image():
     method = build_method(CONFIG, 10)
-    batch = greys(0.3, 0.6, 0.45)._replace(position=torch.tensor([8, 1, 4]))
+    batch = greys(0.3, 0.6, 0.45)._replace(indices=torch.tensor([8, 1, 4]))
     method(Threshold(), batch, 0)
     order = torch.tensor([2, 0, 1])
     method(Threshold(), Batch(*(part[order] for part in batch)), 2)
     values = method.state_dict()["values"]
-    # warm-up gives 0.1 to the images that are right; then 0.3 grows, 0.45 shrinks
+    # The warm-up gives 0.1 to correctly classified images; then 0.3 grows and 0.45 shrinks.
     assert values[[8, 1, 4]].tolist() == pytest.approx([0.106, 0.0, 0.094])
     assert values[[0, 2, 3, 5, 6, 7, 9]].tolist() == [0.0] * 7
     assert method.state_dict()["updates"].tolist() == [0, 2, 0, 0, 2, 0, 0, 0, 2, 0]
 
 
-def test_the_warm_up_is_the_authors_ten_epochs_unless_given():
-    assert build_method(replace(CONFIG, warmup=None), 1).warmup == 10
-    assert build_method(replace(CONFIG, gamma=None, eps=8 / 255), 1).gamma == pytest.approx(
-        1.9 / 255
-    )
-
-
-# published: clean pass, three attacks of 4 steps, two looks at them, and the loss
+# published: a natural pass, three attacks of 4 steps, two passes of their images, and the loss
 @pytest.mark.parametrize(
     ("mode", "passes"), [("evaluation", 1), ("training", 1), ("published", 1 + 12 + 3)]
 )

@@ -13,16 +13,16 @@ CONFIG = Config(method="mma", d_max=0.1, eps_min=0.02, steps=5)
 
 
 class Line(nn.Module):
-    """Two classes with logits 0 and a (mean of x - 1/2): the margin of an image of one grey g and
-    label 0 is 1/2 - g in l-infinity."""
+    """Two classes with logits 0 and a (mean of x - 1/2): the margin of a uniform image of grey g
+    and label 0 is 1/2 - g in l-infinity."""
 
     def __init__(self):
         super().__init__()
         self.slope = nn.Parameter(torch.tensor(40.0, dtype=torch.float64))
 
     def forward(self, x):
-        right = self.slope * (x.flatten(1).mean(1) - 0.5)
-        return torch.stack([torch.zeros_like(right), right], 1)
+        logit = self.slope * (x.flatten(1).mean(1) - 0.5)
+        return torch.stack([torch.zeros_like(logit), logit], 1)
 
 
 def greys(*values):
@@ -31,7 +31,7 @@ def greys(*values):
 
 
 def test_known_margins_and_loss():
-    """0.45 and 0.42 have margins below d_max = 0.1, 0.3 has a larger one, 0.6 is wrong."""
+    """0.45 and 0.42 have margins below d_max = 0.1, 0.3 a larger one, 0.6 is misclassified."""
     network, batch = Line(), greys(0.45, 0.42, 0.3, 0.6)
     method = build_method(replace(CONFIG, natural_weight=0.0), 4)
     step = method(network, batch, 0)
@@ -45,7 +45,7 @@ def test_known_margins_and_loss():
     torch.testing.assert_close(step.loss, (2 * at_boundary + wrong) / 4, rtol=0.02, atol=0)
 
 
-def test_the_natural_part():
+def test_the_weight_of_the_natural_loss():
     batch = greys(0.45, 0.6)
     network = Line()
     natural = F.cross_entropy(network(batch.x), batch.y)
@@ -57,7 +57,7 @@ def test_the_natural_part():
     torch.testing.assert_close(losses[1], (2 * losses[0] + natural) / 3, rtol=1e-4, atol=0)
 
 
-def test_the_radius_of_the_attack_is_the_margin_of_the_last_time(monkeypatch):
+def test_the_radius_of_the_attack_is_the_last_margin(monkeypatch):
     import sense.methods.mma as module
 
     seen, search = [], module.boundary_points
@@ -68,7 +68,7 @@ def test_the_radius_of_the_attack_is_the_margin_of_the_last_time(monkeypatch):
 
     monkeypatch.setattr(module, "boundary_points", spy)
     method, network = build_method(CONFIG, 10), Line()
-    batch = greys(0.45, 0.42, 0.495)._replace(position=torch.tensor([7, 2, 5]))
+    batch = greys(0.45, 0.42, 0.495)._replace(indices=torch.tensor([7, 2, 5]))
     method(network, batch, 0)
     order = torch.tensor([2, 0, 1])
     method(network, Batch(*(part[order] for part in batch)), 1)
@@ -91,14 +91,14 @@ def test_statistics_are_updated_by_the_search_only_as_published(mode, passes):
     assert int(network[1].num_batches_tracked) == before + passes
 
 
-def test_a_batch_that_is_all_wrong_is_natural_training():
+def test_a_misclassified_batch_gives_natural_training():
     network, batch = Line(), greys(0.7, 0.8)
     loss = build_method(CONFIG, 2)(network, batch, 0).loss
     torch.testing.assert_close(loss, F.cross_entropy(network(batch.x), batch.y))
 
 
-def test_maximising_margins_moves_the_boundary_away():
-    """A step of descent makes the margin of images that are near larger."""
+def test_a_step_moves_the_boundary_away():
+    """A step of gradient descent enlarges the margin of images near the boundary."""
     network, batch = Line(), greys(0.45, 0.48)
     bias = nn.Parameter(torch.zeros(1, dtype=torch.float64))
     network.forward = lambda x: Line.forward(network, x) + torch.cat([-bias, bias])

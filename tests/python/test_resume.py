@@ -12,6 +12,7 @@ from kills import killed_at_each_change
 from sense.checkpoint import CHECKPOINT, WEIGHTS, load_checkpoint, load_weights, save_checkpoint
 from sense.data import ImageData
 from sense.errors import InputError
+from sense.run_folder import RunFolder
 from sense.runs import METRICS
 from sense.train import TrainingStopped, fit
 
@@ -62,6 +63,23 @@ def test_stopped_often_equals_never_stopped(tmp_path, few, tiny, change):
     pieces = [1, 3] if config.model == "small-cnn" else [1, 4, 2, 6]
     fit_in_pieces(config, tmp_path / "pieces", few, pieces)
     assert outcome(tmp_path / "pieces") == outcome(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("method", ["sense", "iaat"])
+def test_a_run_with_defaults_stored_as_null_is_resumed(tmp_path, few, tiny, method):
+    config = replace(tiny, method=method, epochs=1, steps=2)
+    fit(config, tmp_path / "whole", data=few)
+    with pytest.raises(TrainingStopped):
+        fit(config, tmp_path / "old", data=few, stop=after(4))
+    with RunFolder(tmp_path / "old") as run:
+        run.lock()
+        description = json.loads(run.read("config.json"))
+        assert description["config"] != config.to_plain()
+        description["config"] = config.to_plain()
+        run.write({"config.json": json.dumps(description)})
+    fit(config, tmp_path / "old", data=few, resume=True)
+    assert outcome(tmp_path / "old") == outcome(tmp_path / "whole")
+    assert json.loads((tmp_path / "old" / "config.json").read_text()) == description
 
 
 @pytest.mark.parametrize("step", [1, 5, 6, 7, 12, 17])

@@ -27,8 +27,9 @@ def create(folder, *arguments, **options):
 def test_a_run_tells_what_was_asked_and_of_which_images(tmp_path, tiny, few):
     create(tmp_path / "a" / "b", tiny, few)
     config, description = read_run(tmp_path / "a" / "b")
-    assert config == tiny
-    assert description["config"] == tiny.to_plain()
+    assert config == tiny.resolved()
+    assert description["config"] == config.to_plain()
+    assert description["config"]["warmup"] == 0
     assert description["data"] == {
         "name": "few",
         "sha256": few.sha256,

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from fake_method import FakeMethod
 from sense import train
 from sense.checkpoint import CHECKPOINT, PREVIOUS, WEIGHTS, load_checkpoint
 from sense.checkpoint import load_weights as weights
 from sense.config import Config
 from sense.manifest import MANIFEST
-from sense.methods import Step
 from sense.models import build_model
 from sense.runs import CONFIG, METRICS, load_model, read_run
 from sense.train import TrainingStopped, batches, build_optimizer, fit
@@ -91,7 +91,7 @@ def test_a_run_folder_and_what_its_metrics_say(tmp_path, few, tiny):
         assert sum(stages) == len(few.train_x)
         assert 0 <= line["robust_correct"] <= line["natural_correct"] <= line["monitored"] == 32
         assert math.isfinite(line["loss"])
-    assert read_run(tmp_path)[0] == tiny
+    assert read_run(tmp_path)[0] == tiny.resolved()
     assert not model.training
     assert equal(model.state_dict(), weights(tmp_path))
     x = few.test_x[:5].float() / 255
@@ -102,10 +102,10 @@ def test_the_loss_reported_is_the_mean_over_images(tmp_path, few, tiny, monkeypa
     """300 images in batches of 80: the last has 60, which a mean over batches would forget."""
     constant = iter([1.0, 2.0, 3.0, 4.0])
 
-    def method(model, batch, epoch):
-        return Step(0 * model(batch.x).sum() + next(constant))
+    def loss(model, batch):
+        return 0 * model(batch.x).sum() + next(constant)
 
-    monkeypatch.setattr(train, "build_method", lambda config, n: method)
+    monkeypatch.setattr(train, "build_method", lambda config, n: FakeMethod(loss))
     fit(replace(tiny, pretrain=0, epochs=1, batch_size=80), tmp_path, data=few)
     assert lines(tmp_path)[0]["loss"] == pytest.approx((80 * 6 + 60 * 4) / 300)
 
@@ -125,13 +125,13 @@ def test_a_loss_that_is_not_a_number_stops_before_the_update(tmp_path, few, tiny
         models.append(build_model(*arguments))
         return models[-1]
 
-    def method(model, batch, epoch):
+    def loss(model, batch):
         seen.append({name: value.clone() for name, value in model.state_dict().items()})
-        return Step(model(batch.x).square().mean() * (math.nan if len(seen) == 3 else 1))
+        return model(batch.x).square().mean() * (math.nan if len(seen) == 3 else 1)
 
     seen = []
     monkeypatch.setattr(train, "build_model", build)
-    monkeypatch.setattr(train, "build_method", lambda config, n: method)
+    monkeypatch.setattr(train, "build_method", lambda config, n: FakeMethod(loss))
     with pytest.raises(FloatingPointError, match=r"loss became nan after 0.33 epochs, .*--lr"):
         fit(replace(tiny, pretrain=0), tmp_path, data=few)
     assert not equal(seen[1], seen[2])

@@ -1,13 +1,15 @@
 """Every option of a training run, what it means, and its default."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 
+from ..attacks.geometry import L2Form
+from ..attacks.sensible import Boundary, StageTest
 from ..data import DATASETS
 from ..data.augment import Augment
 from ..errors import InputError
@@ -18,9 +20,6 @@ from .checks import check, check_type, of_255, option_from_plain
 Dataset = Literal["mnist-sample", "mnist", "cifar10", "arrays"]
 MethodName = Literal["nt", "r-at", "sense", "trades", "mart", "mma", "iaat", "sense-trades"]
 NormName = Literal["inf", "2", "1"]
-StageTest = Literal["natural", "start"]
-Boundary = Literal["revert", "noise", "bisect"]
-L2Form = Literal["paper", "published"]
 AttackMode = Literal["evaluation", "training", "published"]
 Optimizer = Literal["sgd", "adam"]
 Keep = Literal["last", "best"]
@@ -274,6 +273,7 @@ class Config:
         self._check_methods()
         self._check_descent()
         self._check_cuda_graphs()
+        self.resolved()  # raises InputError if a default does not fit the other options
 
     def _check_attack(self) -> None:
         check("c", self.c, 0 <= self.c <= 1, "a probability, from 0 to 1")
@@ -304,13 +304,10 @@ class Config:
             )
         if self.method in ("trades", "mma", "iaat") and self.norm == "1":
             raise InputError(f"norm must be inf or 2 with {self.method}, got 1")
-        if self.method == "mma":
-            farthest = self.margins[0]
-            check("d_max", farthest, farthest > 0, "more than 0")
-            least = self.margins[1]
-            check(
-                "eps_min", least, 0 < least <= farthest, f"more than 0, at most d_max {farthest:g}"
-            )
+        if self.method == "mma" and self.d_max is not None and self.eps_min is not None:
+            check("d_max", self.d_max, self.d_max > 0, "more than 0")
+            valid = 0 < self.eps_min <= self.d_max
+            check("eps_min", self.eps_min, valid, f"more than 0, at most d_max {self.d_max:g}")
 
     def _check_descent(self) -> None:
         check("lr", self.lr, 0 < self.lr < math.inf, "more than 0")
@@ -359,11 +356,29 @@ class Config:
         """The norm as a number."""
         return float(self.norm)
 
-    @property
-    def margins(self) -> tuple[float, float]:
-        """d_max and eps_min of mma: unless given, the authors' part of eps for MNIST."""
-        d_max = 1.5 * self.eps if self.d_max is None else self.d_max
-        return d_max, self.eps / 3 if self.eps_min is None else self.eps_min
+    def resolved(self) -> "Config":
+        """Return these options with the defaults that depend on the method and on eps.
+
+        Options that the method does not use stay None.
+        """
+        defaults: dict[str, Any] = {
+            # PGD starts in the ball (Madry et al.), the sensible adversary of the paper at x.
+            "random_start": self.method == "r-at",
+            "warmup": 10 if self.method == "iaat" else 0,
+            "natural_weight": {"mma": 1 / 3, "sense-trades": 1.0}.get(self.method, 0.0),
+            # The ratios of the authors' settings: mma on MNIST, iaat on CIFAR10.
+            "d_max": 1.5 * self.eps,
+            "eps_min": self.eps / 3,
+            "gamma": 1.9 / 8 * self.eps,
+        }
+        if self.eps_ramp and self.eps:
+            defaults["eps_first"] = self.eps / 3
+        missing = {
+            name: value
+            for name, value in defaults.items()
+            if getattr(self, name) is None and self.method in (used_by(name) or ())
+        }
+        return replace(self, **missing) if missing else self
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON has it; `from_plain` reads it back."""

@@ -129,7 +129,7 @@ def _training(content: dict[str, Any]) -> dict[str, Any]:
     Options that are newer than the run have their defaults."""
     target = content["target"]
     left_out = {"seed", *(target.get("runtime_options") or ()), *runtime_options()}
-    config = from_stored(target["config"]).to_plain()
+    config = from_stored(target["config"]).resolved().to_plain()
     config["precision"] = target["config"].get("precision")  # float16 is read as bfloat16
     return {name: value for name, value in config.items() if name not in left_out}
 

@@ -1,44 +1,86 @@
-"""What a training method is: a batch goes in, a loss comes out."""
+"""The base class of training methods: a batch goes in, a loss comes out."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
+from ..attacks.modes import Mode
+from ..config import Config
+from ..schedules import attack_size
+
 
 class Batch(NamedTuple):
-    """Images (float, n x channels x height x width), int64 labels, and which images of the
-    training set they are (int64, for methods that remember something of each)."""
+    """Images (float, n x channels x height x width), labels (int64, shape (n,)) and positions in
+    the training set (int64, shape (n,))."""
 
     x: Tensor
     y: Tensor
-    position: Tensor
+    indices: Tensor
 
 
 @dataclass(frozen=True)
 class Step:
-    """The loss to descend, a mean over the batch; each image's `Stage` where the method has stages;
-    and by name what else is averaged over the images of an epoch, NaN where an image has none."""
+    """The result of a method for one batch.
+
+    Parameters
+    ----------
+    loss
+        The loss to minimise, a mean over the batch.
+    stages
+        The `Stage` of each image, for methods that have stages.
+    means
+        Values per image, by name, to be averaged over the epoch; NaN where an image has none.
+    """
 
     loss: Tensor
     stages: Tensor | None = None
     means: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-class Method(Protocol):
-    """A training method knows neither files, devices nor progress."""
+class Method(ABC):
+    """A training method. It knows no files, no devices and no other processes.
 
+    Parameters
+    ----------
+    config
+        The options; those that are None get the default of the method.
+    n
+        Number of training images. Only methods with a state per image use it.
+    """
+
+    # Mode of the network in the attack, as in the authors' code (`--attack-mode published`).
+    published_mode: ClassVar[Mode] = "evaluation"
+
+    def __init__(self, config: Config, n: int = 0) -> None:
+        self.config = config.resolved()
+        mode = config.attack_mode
+        self.attack_mode: Mode = self.published_mode if mode == "published" else mode
+
+    @abstractmethod
     def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
-        """The loss of a batch, `epoch` epochs after the method's start (2.5: halfway through its
-        third); the model is in training mode."""
-        ...
+        """Return the loss of a batch; the model is in training mode.
 
+        `epoch` is the number of epochs since the start of the method: 2.5 is halfway through its
+        third epoch.
+        """
 
-@runtime_checkable
-class Remembering(Protocol):
-    """A method with a memory of each training image, which belongs into the checkpoint."""
+    def attack_options(self, epoch: float) -> dict[str, Any]:
+        """Return the arguments of the attack that most methods share, at `epoch`."""
+        eps, step_size = attack_size(self.config, epoch)
+        return {
+            "eps": eps,
+            "step_size": step_size,
+            "steps": self.config.steps,
+            "norm": self.config.lp,
+            "mode": self.attack_mode,
+        }
 
-    def state_dict(self) -> dict[str, Tensor]: ...
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the state that belongs in a checkpoint."""
+        return {}
 
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None: ...
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:  # noqa: B027  no state
+        """Restore a state. Raises InputError for the state of another number of images."""

@@ -1,5 +1,5 @@
 """MMA, max-margin adversarial training (Ding et al. 2020): each image is trained on at its own
-margin, the distance to where p_y = 1/2, as long as that is less than d_max."""
+margin, the distance to the point where p_y = 1/2, if this is less than d_max."""
 
 from collections.abc import Mapping
 
@@ -9,68 +9,67 @@ from torch import Tensor, nn
 
 from ..attacks.losses import soft_margin
 from ..attacks.margins import boundary_points, random_start
-from ..attacks.modes import Mode
-from .base import Batch, Step
+from ..config import Config
+from .base import Batch, Method, Step
 from .per_example_state import PerExampleState
 
-REACH = 1.05  # margins are searched up to this times d_max
+SEARCH_FACTOR = 1.05  # the search for a margin ends at this times d_max
+SEARCHES = 10  # number of bisections in the search
 
 
-class MaxMargin:
-    """Minimises (1 - natural) L + natural CE(f(x), y), where L is the mean over the batch of
-    CE(f(x + d u), y) of images with p_y(x) > 1/2 and margin d < d_max, of CE(f(x), y) of those with
-    p_y(x) <= 1/2, and of 0 of the others.
+class MaxMargin(Method):
+    """Minimise (1 - natural_weight) L + natural_weight CE(f(x), y).
 
-    The margin that an image had the last time is the radius, eps_min at least, of the PGD that
-    looks for it the next time.
+    L is the mean over the batch of
+
+    - CE(f(x + d u), y) for images with p_y(x) > 1/2 and margin d < d_max,
+    - CE(f(x), y) for images with p_y(x) <= 1/2,
+    - 0 for the other images.
+
+    The radius of the PGD that searches for the margin of an image is its last margin, at least
+    eps_min. PGD is always in evaluation mode; `attack_mode` is the mode of the search.
     """
 
-    def __init__(
-        self,
-        n: int,
-        *,
-        d_max: float,
-        eps_min: float,
-        steps: int,
-        norm: float,
-        natural: float,
-        mode: Mode,
-        searches: int = 10,
-    ) -> None:
+    published_mode = "updating"
+
+    def __init__(self, config: Config, n: int) -> None:
+        super().__init__(config, n)
         self.margins = PerExampleState(n)
-        self.d_max, self.eps_min, self.natural = d_max, eps_min, natural
-        self.steps, self.norm, self.searches = steps, norm, searches
-        self.mode: Mode = mode
 
     def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
-        x, y, position = batch
+        x, y, indices = batch
+        config = self.config
+        d_max, eps_min, natural_weight = config.d_max, config.eps_min, config.natural_weight
+        assert d_max is not None
+        assert eps_min is not None
+        assert natural_weight is not None
         logits = model(x)
-        natural = F.cross_entropy(logits, y)
-        right = soft_margin(logits.detach(), y) < 0
+        natural_loss = F.cross_entropy(logits, y)
+        correct = soft_margin(logits.detach(), y) < 0
 
-        images, counted, margins = x.clone(), ~right, torch.zeros_like(x[:, 0, 0, 0])
-        # Drawn for all: which images need it may differ with the number of processes.
-        eps = self.margins.read(position, x).clamp_min(self.eps_min)
-        start = random_start(x, eps, self.norm)
-        if right.any():
-            images[right], distance = boundary_points(
+        images, counted, margins = x.clone(), ~correct, torch.zeros_like(x[:, 0, 0, 0])
+        # Drawn for all images: which of them are correct may differ with the number of processes.
+        eps = self.margins.read(indices, x).clamp_min(eps_min)
+        start = random_start(x, eps, config.lp)
+        if correct.any():
+            images[correct], distance = boundary_points(
                 model,
-                x[right],
-                y[right],
-                eps=eps[right],
-                farthest=REACH * self.d_max,
-                steps=self.steps,
-                norm=self.norm,
-                searches=self.searches,
-                start=start[right],
-                mode=self.mode,
+                x[correct],
+                y[correct],
+                eps=eps[correct],
+                farthest=SEARCH_FACTOR * d_max,
+                steps=config.steps,
+                norm=config.lp,
+                searches=SEARCHES,
+                start=start[correct],
+                mode=self.attack_mode,
             )
-            counted[right] = distance < self.d_max
-            margins[right] = distance
+            counted[correct] = distance < d_max
+            margins[correct] = distance
         losses = F.cross_entropy(model(images), y, reduction="none")
         margin_loss = losses[counted].sum() / len(x)
-        self.margins.write(position, margins)
-        loss = (1 - self.natural) * margin_loss + self.natural * natural
+        self.margins.write(indices, margins)
+        loss = (1 - natural_weight) * margin_loss + natural_weight * natural_loss
         return Step(loss, means={"margin": margins})
 
     def state_dict(self) -> dict[str, Tensor]:

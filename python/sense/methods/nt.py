@@ -1,13 +1,13 @@
-"""Natural training: the cross-entropy of the images as they are."""
+"""Natural training (NT): the cross-entropy of natural images."""
 
 import torch.nn.functional as F
 from torch import nn
 
-from .base import Batch, Step
+from .base import Batch, Method, Step
 
 
-class NaturalTraining:
-    """Minimises the standard risk."""
+class NaturalTraining(Method):
+    """Minimise the standard risk."""
 
     def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
         return Step(F.cross_entropy(model(batch.x), batch.y))

@@ -1,4 +1,4 @@
-"""One number for each image of the training set, whatever order the images come in."""
+"""One number per training image, independent of the order of the images."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,41 +9,45 @@ from ..errors import InputError
 
 
 class PerExampleState:
-    """Numbers by position in the training set, and how often each was set.
+    """Numbers by position in the training set, and how often each was updated.
 
-    The counts make it right with several processes: each holds a memory of the whole set and sets
-    the images it sees, and `merge` keeps for each image the number that was set most often.
+    With several processes each has a state of the whole training set and updates the images that
+    it sees. `merge` then takes the number of each image from the process with the most updates.
     """
 
     def __init__(self, n: int, initial: float = 0.0) -> None:
         self.values = torch.full((n,), initial, dtype=torch.float64)
         self.updates = torch.zeros(n, dtype=torch.int64)
 
-    def read(self, position: Tensor, like: Tensor) -> Tensor:
-        """The numbers of these images, of the type and on the device of `like`."""
-        return self.values[position.cpu()].to(like)
+    def read(self, indices: Tensor, like: Tensor) -> Tensor:
+        """Return the numbers of these images, with the dtype and the device of `like`."""
+        return self.values[indices.cpu()].to(like)
 
-    def write(self, position: Tensor, values: Tensor) -> None:
-        where = position.cpu()
-        self.values[where] = values.detach().to("cpu", torch.float64)
-        self.updates[where] += 1
+    def write(self, indices: Tensor, values: Tensor) -> None:
+        """Set the numbers of these images and count the update."""
+        indices = indices.cpu()
+        self.values[indices] = values.detach().to("cpu", torch.float64)
+        self.updates[indices] += 1
 
     def state_dict(self) -> dict[str, Tensor]:
+        """Return a copy of the numbers and the counts."""
         return {"values": self.values.clone(), "updates": self.updates.clone()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Raises ValueError for the memory of another number of images."""
+        """Restore a state. Raises InputError for the state of another number of images."""
         if state["values"].shape != self.values.shape:
             raise InputError(
-                f"the checkpoint remembers {len(state['values'])} training images, "
+                f"the checkpoint has the state of {len(state['values'])} training images, but "
                 f"there are {len(self.values)}"
             )
         self.values, self.updates = state["values"].clone(), state["updates"].clone()
 
 
 def merge(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The memories of several processes, each of which set some images since all were alike, as
-    one."""
+    """Merge the states of several processes that were equal before each updated some images. Empty
+    states give an empty state."""
+    if not states[0]:
+        return {}
     values = torch.stack([state["values"] for state in states])
     updates = torch.stack([state["updates"] for state in states])
     newest = updates.argmax(0, keepdim=True)

@@ -1,44 +1,24 @@
-"""Regular adversarial training (Madry et al. 2018): the cross-entropy of PGD's images."""
-
-from functools import partial
+"""Regular adversarial training, R-AT (Madry et al. 2018): the cross-entropy of PGD's images."""
 
 import torch.nn.functional as F
 from torch import nn
 
 from ..attacks import pgd
-from ..attacks.modes import Mode
-from .base import Batch, Step
+from .base import Batch, Method, Step
 
 
-class RegularAdversarialTraining:
-    """Minimises the robust risk of eq. (2), with PGD as the inner maximiser; `natural_weight` of
-    the natural cross-entropy may be added, as the authors' code of SENSE-AT can."""
+class RegularAdversarialTraining(Method):
+    """Minimise the robust risk of eq. (2), CE(f(x'), y) with x' by PGD, plus `natural_weight`
+    times CE(f(x), y), which is an option of the original code of SENSE-AT."""
 
-    def __init__(
-        self,
-        *,
-        eps: float,
-        step_size: float,
-        steps: int,
-        norm: float,
-        random_start: bool,
-        natural_weight: float = 0.0,
-        mode: Mode = "evaluation",
-    ) -> None:
-        self.attack = partial(
-            pgd,
-            eps=eps,
-            step_size=step_size,
-            steps=steps,
-            norm=norm,
-            random_start=random_start,
-            mode=mode,
-        )
-        self.natural_weight = natural_weight
+    published_mode = "updating"
 
     def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
-        x_adv = self.attack(model, batch.x, batch.y)
+        random_start, natural_weight = self.config.random_start, self.config.natural_weight
+        assert random_start is not None
+        options = self.attack_options(epoch)
+        x_adv = pgd(model, batch.x, batch.y, random_start=random_start, **options)
         loss = F.cross_entropy(model(x_adv), batch.y)
-        if self.natural_weight:
-            loss = loss + self.natural_weight * F.cross_entropy(model(batch.x), batch.y)
+        if natural_weight:
+            loss = loss + natural_weight * F.cross_entropy(model(batch.x), batch.y)
         return Step(loss)

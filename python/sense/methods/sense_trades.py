@@ -1,5 +1,5 @@
 """SENSE-TRADES, the variant in the original code of SENSE-AT: a sensible adversary that maximises
-the divergence from the natural prediction, and that divergence as the loss."""
+the divergence from the natural prediction, and this divergence as the loss."""
 
 import torch.nn.functional as F
 from torch import nn
@@ -10,21 +10,19 @@ from .sense import SensibleAdversarialTraining
 
 
 class SenseTRADES(SensibleAdversarialTraining):
-    """Minimises KL(p(x) || p(x^s)) + natural_weight CE(f(x), y); gradients flow through both
+    """Minimise KL(p(x) || p(x^s)) + natural_weight CE(f(x), y). Gradients flow through both
     predictions.
 
-    As in that code the first step of the attack climbs the cross-entropy and the others the
-    divergence, which is also what is compared with log(1/c); p(x) is the training-mode prediction,
-    the attack's in evaluation mode. That code adds no cross-entropy unless told to: labels then
-    count only in stage A. The options are those of `SensibleAdversarialTraining`.
+    As in the original code, the first step of the attack climbs the cross-entropy and the other
+    steps climb the divergence, which is compared with log(1/c). The loss takes p(x) in training
+    mode, the attack in evaluation mode. The original code has natural_weight = 0 by default: then
+    labels only decide which images are in stage A.
     """
 
     def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
         logits = model(batch.x)
-        x_adv, stages, gaps = self.attack(
-            model, batch.x, batch.y, revert=epoch >= self.warmup, reference=logits
-        )
+        x_adv, stages, gaps = self.attack(model, batch, epoch, reference=logits)
         loss = divergence(logits, model(x_adv)).mean()
-        if self.natural_weight:
-            loss = loss + self.natural_weight * F.cross_entropy(logits, batch.y)
+        if self.config.natural_weight:
+            loss = loss + self.config.natural_weight * F.cross_entropy(logits, batch.y)
         return Step(loss, stages, {"stage_b_gap": gaps})
