@@ -1,10 +1,10 @@
-"""manifest.json: which files a folder holds, with their sums.
+"""manifest.json: the files of a folder, with their checksums.
 
     {"format": 1, "files": {NAME: {"sha256": HEX, "bytes": N}, ...}}
 
-While a file is being replaced its entry has "next": {"sha256", "bytes"} too: it is as it was, or as
-it will be. One that was not there before has "next" alone; "next": null is of one that is being
-removed. An entry with "grows": true is of a file that is being added to: its first N bytes count.
+While a file is being replaced, its entry also has "next": {"sha256", "bytes"}: the file is either
+the old one or the new one. A new file has "next" alone; a file that is being removed has
+"next": null. "grows": true marks a file that is being appended to: only its first N bytes count.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ SEAL = "python -m sense.seal {folder}, or seal_run() in R"
 
 @dataclass(frozen=True)
 class Checksum:
-    """What a file holds."""
+    """SHA-256 and size of a file's content."""
 
     sha256: str
     size: int
@@ -34,47 +34,37 @@ class Checksum:
     def of(content: bytes) -> "Checksum":
         return Checksum(hashlib.sha256(content).hexdigest(), len(content))
 
-    @staticmethod
-    def begin(content: bytes) -> "hashlib._Hash":
-        """A sum that can go on."""
-        return hashlib.sha256(content)
-
     def plain(self) -> dict[str, Any]:
         return {"sha256": self.sha256, "bytes": self.size}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file: what it holds, and what it will hold next, which differs while it is replaced. None
-    is no file."""
+    """The checksum of a file, and the one it will have next, which differs while the file is being
+    replaced. None means that there is no file."""
 
-    now: Checksum | None
+    current: Checksum | None
     next: Checksum | None
     grows: bool = False
 
-    @staticmethod
-    def of(found: Checksum, grows: bool = False) -> "Entry":
-        return Entry(found, found, grows)
-
     @property
     def settled(self) -> bool:
-        return self.now == self.next
+        return self.current == self.next
 
-    def holds(self, content: bytes) -> bool:
-        """Whether this is the file's content, so far as it counts."""
-        return any(
-            expected is not None and Checksum.of(self.counted(content, expected)) == expected
-            for expected in (self.now, self.next)
-        )
-
-    def counted(self, content: bytes, expected: Checksum) -> bytes:
-        return content[: expected.size] if self.grows else content
+    def matching(self, content: bytes) -> Checksum | None:
+        """Return the checksum of the entry that the content has; None if it has neither."""
+        for expected in (self.next, self.current):
+            if expected is not None:
+                counted = content[: expected.size] if self.grows else content
+                if Checksum.of(counted) == expected:
+                    return expected
+        return None
 
     def plain(self) -> dict[str, Any]:
-        found = {} if self.now is None else self.now.plain()
+        content = {} if self.current is None else self.current.plain()
         if not self.settled:
-            found["next"] = None if self.next is None else self.next.plain()
-        return found | ({"grows": True} if self.grows else {})
+            content["next"] = None if self.next is None else self.next.plain()
+        return content | ({"grows": True} if self.grows else {})
 
 
 @dataclass
@@ -90,19 +80,21 @@ class Manifest:
     def save(self, folder: Path) -> None:
         write_atomically(folder / MANIFEST, self.text())
 
-    def plan(self, name: str, expected: Checksum | None) -> None:
+    def plan(self, name: str, checksum: Checksum | None) -> None:
+        """Note that a file is about to be replaced or, with None, removed."""
         before = self.entries.get(name, Entry(None, None))
-        self.entries[name] = replace(before, next=expected)
+        self.entries[name] = replace(before, next=checksum)
 
-    def holds(self, name: str, found: Checksum | None, grows: bool = False) -> None:
-        if found is None:
+    def record(self, name: str, checksum: Checksum | None, grows: bool = False) -> None:
+        """Note what a file is now; None: it was removed."""
+        if checksum is None:
             self.entries.pop(name, None)
         else:
-            self.entries[name] = Entry.of(found, grows)
+            self.entries[name] = Entry(checksum, checksum, grows)
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of a folder; None where it has none."""
+    """Return the manifest of a folder, None if it has none. Raises InputError if it is damaged."""
     path = folder / MANIFEST
     if not path.is_symlink() and not path.exists():
         return None
@@ -110,8 +102,8 @@ def read_manifest(folder: Path) -> Manifest | None:
         return _parse(parse_json(read_file(path, LIMIT), path), path)
     except InputError as error:
         raise InputError(
-            f"{error}. Take the folder from where it is whole; or, if you know that its files are "
-            f"as they should be, remove {MANIFEST}, then: {SEAL.format(folder=folder)}"
+            f"{error}. Copy the folder again from an intact source; or, if you know that its files "
+            f"are correct, remove {MANIFEST}, then run: {SEAL.format(folder=folder)}"
         ) from None
 
 
@@ -120,36 +112,36 @@ def _parse(content: dict[str, Any], path: Path) -> Manifest:
         raise InputError(f"{path} is damaged: it must hold 'format' and 'files', and nothing else")
     if type(content["format"]) is not int or content["format"] != FORMAT:
         raise InputError(
-            f"{path} has the format {content['format']!r}, of which this version of sense knows "
-            f"{FORMAT} alone"
+            f"{path} has the format {content['format']!r}; this version of sense can only read "
+            f"format {FORMAT}"
         )
-    return Manifest({name: _entry(path, name, told) for name, told in content["files"].items()})
+    return Manifest({name: _parse_entry(path, name, e) for name, e in content["files"].items()})
 
 
-def _entry(path: Path, name: str, told: Any) -> Entry:
-    damaged = InputError(f"{path} is damaged: what it says of {name!r} is no sum of a file")
-    if not isinstance(told, dict) or not told.keys() <= {"sha256", "bytes", "next", "grows"}:
+def _parse_entry(path: Path, name: str, content: Any) -> Entry:
+    damaged = InputError(f"{path} is damaged: the entry of {name!r} is not valid")
+    if not isinstance(content, dict) or not content.keys() <= {"sha256", "bytes", "next", "grows"}:
         raise damaged
-    now = {key: told[key] for key in ("sha256", "bytes") if key in told}
-    later = told.get("next", now)
-    for found in (now, later):
-        if found and not _is_sum(found):
+    current = {key: content[key] for key in ("sha256", "bytes") if key in content}
+    following = content.get("next", current)
+    for checksum in (current, following):
+        if checksum and not _is_checksum(checksum):
             raise damaged
-    if not (now or later) or told.get("grows", True) is not True:
+    if not (current or following) or content.get("grows", True) is not True:
         raise damaged
-    return Entry(_sum(now), _sum(later), told.get("grows", False))
+    return Entry(_checksum(current), _checksum(following), content.get("grows", False))
 
 
-def _sum(found: dict[str, Any] | None) -> Checksum | None:
-    return Checksum(found["sha256"], found["bytes"]) if found else None
+def _checksum(content: dict[str, Any] | None) -> Checksum | None:
+    return Checksum(content["sha256"], content["bytes"]) if content else None
 
 
-def _is_sum(found: Any) -> bool:
+def _is_checksum(content: Any) -> bool:
     return (
-        isinstance(found, dict)
-        and found.keys() == {"sha256", "bytes"}
-        and isinstance(found["sha256"], str)
-        and re.fullmatch("[0-9a-f]{64}", found["sha256"]) is not None
-        and type(found["bytes"]) is int
-        and found["bytes"] >= 0
+        isinstance(content, dict)
+        and content.keys() == {"sha256", "bytes"}
+        and isinstance(content["sha256"], str)
+        and re.fullmatch("[0-9a-f]{64}", content["sha256"]) is not None
+        and type(content["bytes"]) is int
+        and content["bytes"] >= 0
     )

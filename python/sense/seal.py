@@ -1,8 +1,8 @@
-"""Say of a run folder that its files are as they should be: `python -m sense.seal FOLDER`.
+"""Record the checksums of a run folder's files as they are: `python -m sense.seal FOLDER`.
 
-Each file of a run or evaluation has its sum in manifest.json, and is refused where it is another.
-Who changed one on purpose, or has a folder from before there were manifests, records the sums as
-they are now. What is in a folder of somebody else's is not made trustworthy by that.
+Each file of a run or evaluation has its checksum in manifest.json, and a file with another checksum
+is not read. Seal a folder after you changed a file on purpose, or if the folder is older than
+manifests. Sealing a folder of somebody else does not make it trustworthy.
 """
 
 import os
@@ -18,7 +18,7 @@ from .files import read_file, remove_file
 from .manifest import MANIFEST, Checksum, Manifest, read_manifest
 from .run_folder import LIMITS, RunFolder
 
-OLD_SUM = "model.safetensors.sha256"  # what there was before manifests
+OLD_CHECKSUM = "model.safetensors.sha256"  # written before there were manifests
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class SealArguments:
 
 
 def seal_folder(folder: Path) -> list[str]:
-    """Record the sums of a folder's files as they are now; say in a line each what that changed."""
+    """Record the checksums of a folder's files. Returns one line for each change."""
     with RunFolder(folder) as run:
         run.lock()
         path = run.path
@@ -37,26 +37,26 @@ def seal_folder(folder: Path) -> list[str]:
             if os.path.lexists(path / name)
         }
         if not contents:
-            raise MissingFileError(f"{path} holds no file of a run or of an evaluation")
-        _check_old_sum(path, contents.get("model.safetensors"))
+            raise MissingFileError(f"{path} does not hold a file of a run or of an evaluation")
+        _check_old_checksum(path, contents.get("model.safetensors"))
         before = read_manifest(path) or Manifest()
         now = Manifest()
         for name, content in contents.items():
-            now.holds(name, Checksum.of(content))
+            now.record(name, Checksum.of(content))
         now.save(path)
-        remove_file(path / OLD_SUM)
+        remove_file(path / OLD_CHECKSUM)
     return _changes(folder, before, now)
 
 
-def _check_old_sum(folder: Path, weights: bytes | None) -> None:
-    """Raise ValueError where weights from before there were manifests are damaged."""
-    if weights is None or not os.path.lexists(folder / OLD_SUM):
+def _check_old_checksum(folder: Path, weights: bytes | None) -> None:
+    """Raise InputError if weights that are older than manifests are damaged."""
+    if weights is None or not os.path.lexists(folder / OLD_CHECKSUM):
         return
-    expected = read_file(folder / OLD_SUM, 1000).decode(errors="replace").partition(" ")[0]
+    expected = read_file(folder / OLD_CHECKSUM, 1000).decode(errors="replace").partition(" ")[0]
     if Checksum.of(weights).sha256 != expected:
         raise InputError(
-            f"{folder / 'model.safetensors'} is damaged: it has another sum than {OLD_SUM} says. "
-            f"If it was changed on purpose, remove {OLD_SUM}"
+            f"{folder / 'model.safetensors'} is damaged: its checksum is not the one in "
+            f"{OLD_CHECKSUM}. If it was changed on purpose, remove {OLD_CHECKSUM}"
         )
 
 
@@ -65,12 +65,12 @@ def _changes(folder: Path, before: Manifest, now: Manifest) -> list[str]:
     for name in sorted(before.entries.keys() | now.entries.keys()):
         old, new = before.entries.get(name), now.entries.get(name)
         if new is None:
-            lines.append(f"{folder / name}: gone")
+            lines.append(f"{folder / name}: removed")
         elif old is None:
             lines.append(f"{folder / name}: new")
-        elif old.now != new.now:
+        elif old.current != new.current:
             lines.append(f"{folder / name}: changed")
-    return lines or [f"{folder / MANIFEST}: all as it was"]
+    return lines or [f"{folder / MANIFEST}: unchanged"]
 
 
 @command("sense.seal")
@@ -81,8 +81,8 @@ def seal_main(argv: list[str]) -> None:
         args=argv,
         prog="python -m sense.seal",
         description=(
-            "Record the sums of a run folder's files as they are now: after a change on "
-            "purpose, or for a folder from before there were manifests."
+            "Record the checksums of a run folder's files as they are now: after an intended "
+            "change, or for a folder that is older than manifests."
         ),
     )
     if not arguments.folders:

@@ -145,7 +145,7 @@ def test_a_broken_loss_ends_in_one_line(capsys, tmp_path):
 def test_a_run_folder_is_not_overwritten(capsys, tmp_path, few, tiny):
     with pytest.raises(TrainingStopped):
         fit(tiny, tmp_path, data=few, stop=lambda: 2)
-    assert f"go on with it by --resume {tmp_path}" in fails(
+    assert f"resume it with --resume {tmp_path}" in fails(
         capsys, train_main, *TINY, "--out", tmp_path
     )
 

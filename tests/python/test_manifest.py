@@ -8,7 +8,7 @@ from sense.manifest import MANIFEST, Checksum, Entry, Manifest, read_manifest
 ONE, TWO = Checksum.of(b"one"), Checksum.of(b"twice")
 
 
-def test_a_sum_is_sha256_and_size():
+def test_a_checksum_is_sha256_and_size():
     assert Checksum.of(b"abc").plain() == {
         "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
         "bytes": 3,
@@ -18,33 +18,33 @@ def test_a_sum_is_sha256_and_size():
 @pytest.mark.parametrize(
     ("entry", "plain"),
     [
-        (Entry.of(ONE), ONE.plain()),
+        (Entry(ONE, ONE), ONE.plain()),
         (Entry(ONE, TWO), ONE.plain() | {"next": TWO.plain()}),
         (Entry(None, TWO), {"next": TWO.plain()}),
         (Entry(ONE, None), ONE.plain() | {"next": None}),
-        (Entry.of(ONE, grows=True), ONE.plain() | {"grows": True}),
+        (Entry(ONE, ONE, grows=True), ONE.plain() | {"grows": True}),
     ],
 )
-def test_each_state_of_a_file_is_written_and_read(tmp_path, entry, plain):
+def test_every_state_of_a_file_is_written_and_read(tmp_path, entry, plain):
     Manifest({"config.json": entry}).save(tmp_path)
-    told = json.loads((tmp_path / MANIFEST).read_text())
-    assert told == {"format": 1, "files": {"config.json": plain}}
+    written = json.loads((tmp_path / MANIFEST).read_text())
+    assert written == {"format": 1, "files": {"config.json": plain}}
     assert read_manifest(tmp_path) == Manifest({"config.json": entry})
 
 
-def test_none_is_none(tmp_path):
+def test_a_folder_without_a_manifest_has_none(tmp_path):
     assert read_manifest(tmp_path) is None
 
 
-def test_a_file_goes_from_one_state_to_the_next():
+def test_a_planned_change_is_kept_until_it_is_recorded():
     manifest = Manifest()
     manifest.plan("a", ONE)
     assert manifest.entries["a"] == Entry(None, ONE)
-    manifest.holds("a", ONE)
+    manifest.record("a", ONE)
     manifest.plan("a", TWO)
     assert manifest.entries["a"] == Entry(ONE, TWO)
     assert not manifest.entries["a"].settled
-    manifest.holds("a", None)
+    manifest.record("a", None)
     assert manifest.entries == {}
 
 
@@ -64,8 +64,8 @@ GOOD = {"sha256": "0" * 64, "bytes": 3}
         '{"format": true, "files": {}}',
         '{"format": 1, "files": {}, "more": 1}',
         *(
-            json.dumps({"format": 1, "files": {"config.json": told}})
-            for told in (
+            json.dumps({"format": 1, "files": {"config.json": entry}})
+            for entry in (
                 None,
                 [],
                 "x",
@@ -89,13 +89,13 @@ GOOD = {"sha256": "0" * 64, "bytes": 3}
         '{"format": 1, "files": {"a": {"sha256": "x", "bytes": 1}, "a": {}}}',
     ],
 )
-def test_a_manifest_of_another_form_is_refused_with_what_to_do(tmp_path, content):
+def test_a_damaged_manifest_is_rejected_with_a_remedy(tmp_path, content):
     (tmp_path / MANIFEST).write_text(content)
     with pytest.raises(InputError, match=rf"{MANIFEST}.*python -m sense.seal"):
         read_manifest(tmp_path)
 
 
-def test_a_manifest_that_is_a_link_is_refused(tmp_path):
+def test_a_manifest_that_is_a_link_is_rejected(tmp_path):
     (tmp_path / MANIFEST).symlink_to(tmp_path / "nowhere")
     with pytest.raises(InputError, match="is a link"):
         read_manifest(tmp_path)

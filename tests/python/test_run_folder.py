@@ -1,4 +1,4 @@
-"""A folder's files and its manifest: whole at every moment, and nothing believed unchecked."""
+"""A folder's files and its manifest: intact at every moment, and checked at every reading."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from sense.checkpoint import WEIGHTS
 from sense.errors import InputError, TakenError
 from sense.evaluation import compare, convergence, curve, examples, outcomes, summary
 from sense.files import gzip_bytes
-from sense.manifest import MANIFEST, Checksum, Manifest
+from sense.manifest import MANIFEST, Checksum
 from sense.run_folder import LIMITS, RunFolder
 
 A, B = "config.json", "metrics.jsonl"
@@ -28,8 +28,8 @@ def before(tmp_path):
     return folder
 
 
-def act(folder):
-    """Everything that writes, once."""
+def write_everything(folder):
+    """Call every function that writes, once."""
     with RunFolder(folder) as run:
         run.lock()
         run.write({B: "new", "curve.csv": "curve"})
@@ -52,27 +52,27 @@ def states(folder):
     return {name: run.read(name) if run.has(name) else None for name in STATES}
 
 
-def test_killed_at_any_change_each_file_is_as_it_was_or_as_it_should_be(
+def test_after_a_kill_at_any_change_each_file_has_its_old_or_new_content(
     before, tmp_path, monkeypatch
 ):
     seen = {name: set() for name in STATES}
-    for folder in killed_at_each_change(monkeypatch, tmp_path, before, act):
-        for name, content in states(folder).items():  # by who only reads
+    for folder in killed_at_each_change(monkeypatch, tmp_path, before, write_everything):
+        for name, content in states(folder).items():  # without the lock
             assert content in STATES[name]
             seen[name].add(content)
         found = states(folder)
         with RunFolder(folder) as run:
             run.lock()
             assert states(folder) == found
-            assert all(entry.settled for entry in run._owned.entries.values())
+            assert '"next"' not in (folder / MANIFEST).read_text()
             assert not list(folder.glob(".*.part"))
-            act_again(run)
+            resume(run)
         assert set(os.listdir(folder)) == {B, "curve.csv", "outcomes.csv", MANIFEST}
     assert seen == STATES
 
 
-def act_again(run):
-    """What a process that goes on does, whatever it finds."""
+def resume(run):
+    """Do what a resumed process does, whatever it finds."""
     rows = b"rows\nmore\nmost\nagain\n"
     run.write({B: "new", "curve.csv": "curve"})
     run.append("outcomes.csv", rows[len(run.read("outcomes.csv")) :])
@@ -81,7 +81,7 @@ def act_again(run):
     assert run.read("outcomes.csv") == rows == (run.path / "outcomes.csv").read_bytes()
 
 
-def test_killed_while_it_is_made_it_can_be_made_again(tmp_path, monkeypatch):
+def test_a_folder_whose_creation_was_killed_can_be_created_again(tmp_path, monkeypatch):
     def make(folder):
         with RunFolder(folder / "run") as run:
             run.lock(create=True)
@@ -94,14 +94,7 @@ def test_killed_while_it_is_made_it_can_be_made_again(tmp_path, monkeypatch):
         assert RunFolder(folder / "run").read(A) == b"{}"
 
 
-def test_two_manifests_are_written_for_several_files(locked, monkeypatch):
-    saved, real = [], Manifest.save
-    monkeypatch.setattr(Manifest, "save", lambda *a: (saved.append(1), real(*a)))
-    locked.write({A: "{}", B: "old", "curve.csv": "x"})
-    assert len(saved) == 2
-
-
-def test_what_is_written_is_read(locked, tmp_path):
+def test_written_files_are_read(locked, tmp_path):
     locked.write({A: '{"a": 1}', "outcomes.csv.gz": gzip_bytes(b"rows")})
     assert locked.has(A)
     assert not locked.has(B)
@@ -114,7 +107,7 @@ def test_what_is_written_is_read(locked, tmp_path):
     locked.check()
 
 
-def test_of_a_growing_file_what_counts_is_read(locked, tmp_path):
+def test_only_the_recorded_part_of_a_growing_file_is_read(locked, tmp_path):
     locked.write({"outcomes.csv": "rows\n"})
     locked.append("outcomes.csv", b"more\n")
     with (tmp_path / "outcomes.csv").open("ab") as file:
@@ -131,7 +124,7 @@ def test_of_a_growing_file_what_counts_is_read(locked, tmp_path):
         RunFolder(tmp_path).read("outcomes.csv")
 
 
-def test_a_hard_link_to_a_growing_file_does_not_grow(locked, tmp_path):
+def test_a_hard_link_to_a_growing_file_is_unchanged(locked, tmp_path):
     locked.write({"outcomes.csv": "rows\n"})
     os.link(tmp_path / "outcomes.csv", tmp_path / "copy")
     locked.append("outcomes.csv", b"more\n")
@@ -139,7 +132,7 @@ def test_a_hard_link_to_a_growing_file_does_not_grow(locked, tmp_path):
     assert locked.read("outcomes.csv") == b"rows\nmore\n"
 
 
-def test_who_reads_while_another_writes_sees_no_damage(locked, tmp_path, monkeypatch):
+def test_reading_while_another_process_writes_succeeds(locked, tmp_path, monkeypatch):
     """The file is replaced twice between the reading of the manifest and that of the file."""
     locked.write({B: "one"})
     reader, real, times = RunFolder(tmp_path), RunFolder._content, iter(range(2))
@@ -155,7 +148,7 @@ def test_who_reads_while_another_writes_sees_no_damage(locked, tmp_path, monkeyp
         assert reader.read(B) == b"three"
 
 
-def test_a_file_that_is_not_in_the_manifest_is_refused_with_what_to_do(locked, tmp_path):
+def test_a_file_that_is_not_in_the_manifest_is_rejected_with_a_remedy(locked, tmp_path):
     (tmp_path / A).write_text("{}")
     for run in (locked, RunFolder(tmp_path)):
         for look in (run.has, run.read):
@@ -178,7 +171,7 @@ def fail(folder, remove_on_failure):
         raise InputError("no luck")
 
 
-def test_what_a_failed_start_made_goes_again(tmp_path):
+def test_files_of_a_failed_start_are_removed(tmp_path):
     with pytest.raises(InputError, match="no luck"):
         fail(tmp_path / "a" / "b", remove_on_failure=True)
     assert os.listdir(tmp_path) == []
@@ -189,7 +182,7 @@ def test_what_a_failed_start_made_goes_again(tmp_path):
         assert os.listdir(tmp_path) == ["mine"]
 
 
-def test_a_folder_that_holds_something_of_ours_is_not_free(tmp_path):
+def test_a_folder_with_a_file_of_a_run_is_not_unused(tmp_path):
     RunFolder(tmp_path).check_unused()
     for name in LIMITS:
         (tmp_path / name).write_text("x")
@@ -198,7 +191,7 @@ def test_a_folder_that_holds_something_of_ours_is_not_free(tmp_path):
         (tmp_path / name).unlink()
 
 
-def test_a_numbered_folder_is_always_a_new_one(tmp_path):
+def test_a_numbered_folder_is_always_new(tmp_path):
     made = []
     for _ in range(3):
         with RunFolder(tmp_path / "runs" / "nt", numbered=True) as run:
@@ -209,7 +202,7 @@ def test_a_numbered_folder_is_always_a_new_one(tmp_path):
     assert sorted(os.listdir(tmp_path / "runs")) == made
 
 
-def test_writing_without_the_lock_is_a_fault_of_ours(tmp_path):
+def test_writing_without_the_lock_is_an_assertion_error(tmp_path):
     for write in (
         lambda run: run.write({A: "{}"}),
         lambda run: run.remove([A]),
@@ -219,14 +212,14 @@ def test_writing_without_the_lock_is_a_fault_of_ours(tmp_path):
             write(RunFolder(tmp_path))
 
 
-def test_a_file_that_would_be_too_large_to_be_read_is_not_written(locked, monkeypatch):
+def test_a_file_that_is_too_large_to_be_read_is_not_written(locked, monkeypatch):
     monkeypatch.setitem(LIMITS, B, 3)
     with pytest.raises(InputError, match="would have 4 bytes, more than the 3"):
         locked.write({B: "four"})
     assert not locked.has(B)
 
 
-def test_every_file_that_is_written_has_its_limit():
+def test_every_file_has_a_size_limit():
     named = {
         runs.CONFIG,
         runs.METRICS,
@@ -241,7 +234,7 @@ def test_every_file_that_is_written_has_its_limit():
     assert evaluation.__doc__
 
 
-def test_the_form_that_r_reads_too(locked, tmp_path):
+def test_the_manifest_has_the_format_that_r_reads(locked, tmp_path):
     locked.write({A: "{}"})
     assert json.loads((Path(tmp_path) / MANIFEST).read_text()) == {
         "format": 1,

@@ -54,7 +54,7 @@ def test_provenance():
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path, tiny, few):
     create(tmp_path, tiny, few)
     before = (tmp_path / CONFIG).read_bytes()
-    with pytest.raises(FileExistsError, match="holds a run already: go on with it by --resume"):
+    with pytest.raises(FileExistsError, match="holds a run already: resume it with --resume"):
         create(tmp_path, replace(tiny, c=0.9), few)
     assert (tmp_path / CONFIG).read_bytes() == before
 

@@ -7,10 +7,10 @@ from sense.errors import InputError
 from sense.files import gzip_bytes
 from sense.manifest import MANIFEST, Checksum
 from sense.run_folder import RunFolder
-from sense.seal import OLD_SUM, seal_folder, seal_main
+from sense.seal import OLD_CHECKSUM, seal_folder, seal_main
 
 
-def test_what_was_changed_on_purpose_counts_once_it_is_sealed(locked, tmp_path, capsys):
+def test_a_changed_folder_can_be_read_once_it_is_sealed(locked, tmp_path, capsys):
     locked.write({"config.json": "{}", "metrics.jsonl": "one\n", "curve.csv": "x"})
     locked.close()
     (tmp_path / "config.json").write_text('{"a": 1}')
@@ -21,31 +21,31 @@ def test_what_was_changed_on_purpose_counts_once_it_is_sealed(locked, tmp_path, 
     seal_main([str(tmp_path)])
     assert capsys.readouterr().out.splitlines() == [
         f"{tmp_path / 'config.json'}: changed",
-        f"{tmp_path / 'curve.csv'}: gone",
+        f"{tmp_path / 'curve.csv'}: removed",
         f"{tmp_path / 'outcomes.csv.gz'}: new",
     ]
     assert RunFolder(tmp_path).read("config.json") == b'{"a": 1}'
     assert not RunFolder(tmp_path).has("curve.csv")
     seal_main([str(tmp_path)])
-    assert capsys.readouterr().out == f"{tmp_path / MANIFEST}: all as it was\n"
+    assert capsys.readouterr().out == f"{tmp_path / MANIFEST}: unchanged\n"
 
 
-def test_a_folder_from_before_there_were_manifests(tmp_path):
+def test_a_folder_that_is_older_than_manifests_can_be_sealed(tmp_path):
     content = pack_weights({})
     (tmp_path / WEIGHTS).write_bytes(content)
-    (tmp_path / OLD_SUM).write_text(f"{'0' * 64}  {WEIGHTS}\n")
-    with pytest.raises(InputError, match=f"{WEIGHTS} is damaged: .*remove {OLD_SUM}"):
+    (tmp_path / OLD_CHECKSUM).write_text(f"{'0' * 64}  {WEIGHTS}\n")
+    with pytest.raises(InputError, match=f"{WEIGHTS} is damaged: .*remove {OLD_CHECKSUM}"):
         seal_folder(tmp_path)
     assert not (tmp_path / MANIFEST).exists()
-    (tmp_path / OLD_SUM).write_text(f"{Checksum.of(content).sha256}  {WEIGHTS}\n")
+    (tmp_path / OLD_CHECKSUM).write_text(f"{Checksum.of(content).sha256}  {WEIGHTS}\n")
     seal_folder(tmp_path)
-    assert not (tmp_path / OLD_SUM).exists()
+    assert not (tmp_path / OLD_CHECKSUM).exists()
     assert json.loads((tmp_path / MANIFEST).read_text())["files"] == {
         WEIGHTS: Checksum.of(content).plain()
     }
 
 
-def test_what_is_no_plain_file_is_not_sealed(tmp_path):
+def test_a_link_is_not_sealed(tmp_path):
     (tmp_path / "victim").write_text("secret")
     (tmp_path / "config.json").symlink_to(tmp_path / "victim")
     with pytest.raises(InputError, match=r"config.json is a link"):
@@ -55,9 +55,13 @@ def test_what_is_no_plain_file_is_not_sealed(tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [([], "name the folder"), (["nowhere"], "no folder nowhere"), (["empty"], "holds no file of")],
+    [
+        ([], "name the folder"),
+        (["nowhere"], "no folder nowhere"),
+        (["empty"], "does not hold a file of"),
+    ],
 )
-def test_bad_calls_are_refused(tmp_path, monkeypatch, capsys, arguments, message):
+def test_bad_arguments_are_rejected(tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(SystemExit) as stopped:

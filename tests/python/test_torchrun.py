@@ -193,7 +193,7 @@ def test_a_run_folder_is_not_overwritten_by_several(tmp_path, torchrun):
     finish(torchrun(*quick, "--out", tmp_path / "run"))
     before = outcome(tmp_path / "run")
     _, errors = torchrun(*quick, "--out", tmp_path / "run").communicate(timeout=120)
-    assert errors.count("holds a run already: go on with it by --resume") == 1
+    assert errors.count("holds a run already: resume it with --resume") == 1
     assert outcome(tmp_path / "run") == before
 
 
