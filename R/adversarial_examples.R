@@ -1,22 +1,21 @@
-#' Adversarial images of the first test images
+#' Adversarial examples of the first test images
 #'
-#' Attacks the first few test images and gives back the images themselves, to be
-#' looked at: `autoplot()` shows each image, its perturbation, and what became of
-#' it, with the network's word on both, like the paper's figure 1. They are the
-#' first ones, not chosen for the effect; an attack that fails shows as such.
+#' Attacks the first test images and returns them. `autoplot()` shows each image, its perturbation and
+#' the attacked image, with the predictions of the network, like the paper's figure 1. The images are
+#' the first ones of the test set, not selected; failed attacks are shown too.
 #'
-#' @param fit A [sense_fit], or the folder of a run. A folder that holds examples
-#'   already, which `python -m sense.report` leaves, needs no Python.
-#' @param n How many.
-#' @param attack Which attack, as in [evaluate_sense()]; PGD unless given.
+#' @param fit A [sense_fit], or the folder of a run. A folder with stored examples, which
+#'   `python -m sense.report` writes, needs no Python.
+#' @param n Number of images. Default: 5, or all stored examples.
+#' @param attack Name of the attack, as in [evaluate_sense()]. Default: `"pgd"`.
 #' @param ... Further options of the attack by name, as in [evaluate_sense()].
-#' @param x,y,data_dir,model,device,threads As in [evaluate_sense()].
-#' @param object What `adversarial_examples()` gave. `print()` shows its first `n` images in words.
-#' @return A list of class `sense_examples`, plain R data: `table`, a data frame
-#'   with a row for each image: `image` (counted from 0), `class`, `prediction`
-#'   and its `probability`, and the same of the attacked image, `attacked` and
-#'   `attacked_probability`; `x` and `x_adv`, arrays n x height x width x
-#'   channels of pixels from 0 to 1; `attack`, its options.
+#' @param x,y,data_dir,model,device,threads As in [evaluate_sense()]. In `print()`, `x` is the result
+#'   of `adversarial_examples()`, and `n` is the largest number of images shown.
+#' @param object The result of `adversarial_examples()`.
+#' @return A list of class `sense_examples`, plain R data: `table`, a data frame with a row for each
+#'   image: `image` (counted from 0), `class`, `prediction` and its `probability`, and the same for the
+#'   attacked image, `attacked` and `attacked_probability`; `x` and `x_adv`, arrays n x height x
+#'   width x channels of pixels from 0 to 1; `attack`, its options.
 #' @examples
 #' if (sense_available()) {
 #'   run <- system.file("extdata", "mnist-demo", "sense", package = "sense")
@@ -29,8 +28,8 @@ adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y 
                                  data_dir = NULL, model = NULL, device = NULL, threads = NULL) {
   check_path(data_dir)
   options <- evaluation_options(attacks = attack, ...)
-  asked <- !is.null(n) || length(options) || !is.null(x)
-  if (!asked && is_string(fit) && run_has(fit, "examples.json")) {
+  by_default <- is.null(n) && !length(options) && is.null(x)
+  if (by_default && is_string(fit) && run_has(fit, "examples.json")) {
     stored <- read_run_json(fit, "examples.json", simplify = TRUE)
     return(tryCatch(as_examples(stored), error = function(e) {
       damaged(file.path(fit, "examples.json"), first_line(e))
@@ -56,16 +55,16 @@ print.sense_examples <- function(x, n = 10, ...) {
   shown <- utils::head(x$table, n)
   print_cells(data.frame(
     image = shown$image, class = shown$class,
-    `the network says` = sprintf("%s (%.0f %%)", shown$prediction, 100 * shown$probability),
+    prediction = sprintf("%s (%.0f %%)", shown$prediction, 100 * shown$probability),
     attacked = sprintf("%s (%.0f %%)", shown$attacked, 100 * shown$attacked_probability),
-    fate = fates(shown), check.names = FALSE
+    result = attack_results(shown)
   ))
-  if (total > n) cat(sprintf("and %d more. ", total - n))
-  cat("Pixels are in $x and $x_adv; autoplot() shows them.\n")
+  if (total > n) cat(sprintf("%d more images. ", total - n))
+  cat("The pixels are in $x and $x_adv; autoplot() draws them.\n")
   invisible(x)
 }
 
-# From what Python gives, rows of pixels in its order: channels, height, width.
+# From Python's result, whose rows of pixels are in the order channels, height, width.
 as_examples <- function(plain) {
   stopifnot(length(unlist(plain$shape)) == 3, length(plain$x) > 0, length(plain$images) > 0)
   shape <- unlist(plain$shape)
@@ -89,7 +88,7 @@ as_examples <- function(plain) {
 pixel_array <- function(rows, shape) {
   n <- if (is.matrix(rows)) nrow(rows) else length(rows)
   flat <- if (is.matrix(rows)) as.vector(t(rows)) else unlist(rows)
-  # Python's last index runs fastest, R's first.
+  # Python's last index varies fastest, R's first.
   aperm(array(flat, c(rev(shape), n)), c(4, 2, 1, 3))
 }
 
@@ -109,7 +108,7 @@ autoplot.sense_examples <- function(object, ...) {
     ggplot2::coord_equal(expand = FALSE) +
     wrapped_caption(
       sprintf(
-        "%s; %s, %s. The first %d test images, not chosen. Rows: the image; its perturbation, %s; the two together. Above each, the class the network sees and its probability.",
+        "%s; %s, %s. The first %d test images, not selected. Rows: the image; its perturbation, %s; their sum. Above each image: the predicted class and its probability.",
         object$model, object$attack$label, describe_ball(object$attack), n, scale_words(object)
       ),
       width = 20 * max(n, 3)
@@ -125,7 +124,7 @@ autoplot.sense_examples <- function(object, ...) {
     )
 }
 
-# A row a pixel of one image's three pictures.
+# The three pictures of an image, a row per pixel.
 picture_rows <- function(object, i) {
   x <- object$x[i, , , , drop = FALSE]
   x_adv <- object$x_adv[i, , , , drop = FALSE]
@@ -140,13 +139,13 @@ picture_rows <- function(object, i) {
   }, pictures, panels))
 }
 
-# Grey for one channel, else red, green and blue.
+# Grey for one channel, otherwise red, green and blue.
 as_colours <- function(picture) {
   channel <- function(i) pmin(pmax(as.vector(picture[1, , , min(i, dim(picture)[4])]), 0), 1)
   grDevices::rgb(channel(1), channel(2), channel(3))
 }
 
-# The perturbation that is drawn white: the radius, where it bounds each pixel.
+# The perturbation that is drawn white: the radius, if it bounds each pixel.
 perturbation_scale <- function(object) {
   if (identical(object$attack$norm, "inf") && object$attack$eps > 0) {
     return(object$attack$eps)
@@ -160,22 +159,21 @@ scale_words <- function(object) {
   sprintf("from -%s (black) to %s (white)", size, size)
 }
 
-# What became of each image.
-fates <- function(table) {
+attack_results <- function(table) {
   ifelse(
-    table$prediction != table$class, "wrong as it is",
-    ifelse(table$attacked == table$class, "stands", "fooled")
+    table$prediction != table$class, "misclassified",
+    ifelse(table$attacked == table$class, "still correct", "fooled")
   )
 }
 
-# Headings, row by row, made different by a prefix that is not shown.
+# Headings, row by row. A prefix that is not shown makes each unique.
 picture_panels <- function(object) {
   table <- object$table
   sure <- function(class, p) sprintf("%s (%.0f %%)", class, 100 * p)
   seen <- sure(table$prediction, table$probability)
   wrong <- table$prediction != table$class
   seen[wrong] <- sprintf("%s\nis %s", seen[wrong], table$class[wrong])
-  after <- paste(sure(table$attacked, table$attacked_probability), fates(table), sep = "\n")
+  after <- paste(sure(table$attacked, table$attacked_probability), attack_results(table), sep = "\n")
   paste0(
     rep(c("image", "perturbation", "attacked"), each = nrow(table)), table$image, "|",
     c(seen, rep("perturbation", nrow(table)), after)

@@ -1,36 +1,33 @@
 #' Compare networks on the same images
 #'
-#' Two networks that were evaluated on the same images are compared image by
-#' image: the exact test of McNemar (1947) asks whether one is right more often
-#' where they disagree. Its p-values are adjusted by Holm's method (1979) over
-#' all rows of the table, and each difference has the score interval of Tango
-#' (1998), see [paired_interval()], which is not adjusted. Pure R.
+#' Compares networks that were evaluated on the same images. For each pair, the exact test of McNemar
+#' (1947) takes the images that only one of the two networks classifies correctly. Its p-values are
+#' adjusted by Holm's method (1979) over all rows of the table. Each difference has the score interval
+#' of Tango (1998), see [paired_interval()], which is not adjusted. Needs no Python.
 #'
-#' The tests cover the drawing of test images only. How accuracies vary with the
-#' seed of training is another matter, and is kept apart: networks that differ by
-#' their seed alone get the mean and the standard deviation of their accuracies.
-#' Their images are the same, so their counts are never added up.
+#' The tests cover the sampling of test images only, not the variation between training runs.
+#' Networks that differ by their seed alone are therefore shown with the mean and the standard
+#' deviation of their accuracies. Their counts are never added up, since their images are the same.
 #'
-#' @param ... Two or more evaluations: what [evaluate_sense()] or
-#'   [read_sense_evaluation()] gave, folders of evaluated runs, or fits whose
-#'   folder holds an evaluation. Or one list of them. Names label them.
+#' @param ... Two or more evaluations: results of [evaluate_sense()] or [read_sense_evaluation()],
+#'   folders of evaluated runs, or fits whose folder holds an evaluation. Or one list of them. Their
+#'   names are used as labels.
 #' @param level Confidence level of the intervals.
 #' @param x,object A `sense_comparison`.
 #' @param row.names,optional Not used.
-#' @param type `"difference"` for the differences with their intervals,
-#'   `"accuracy"` for the accuracies side by side, `"curve"` for those by radius.
+#' @param type `"difference"` draws the differences with their intervals, `"accuracy"` the accuracies
+#'   side by side, `"curve"` the accuracies by radius.
 #' @return A `sense_comparison`, a list of
-#'   * `pairs`: a data frame with a row for each two networks and each attack that
-#'     both stood under with the same options: `attack`, `label`, `first`,
-#'     `second`, `n` images, `both`, `only_first`, `only_second`, `neither` (how
-#'     many are right), `difference` of the accuracies, `lower`, `upper`, `p` and
-#'     `p_holm`;
-#'   * `seeds`: a data frame with a row for each group of networks that differ by
-#'     their seed alone, and attack: `group`, `attack`, `label`, `networks`,
-#'     `mean`, `sd`; `NULL` without such a group;
+#'   * `pairs`: a data frame with a row for each pair of networks and each attack that both were
+#'     evaluated with: `attack`, `label`, `first`, `second`, the number `n` of images, the numbers
+#'     that `both`, `only_first`, `only_second` and `neither` classify correctly, the `difference` of
+#'     the accuracies, `lower`, `upper`, `p` and `p_holm`;
+#'   * `seeds`: a data frame with a row for each attack and each group of networks that differ by
+#'     their seed alone: `group`, `attack`, `label`, `networks`, `mean`, `sd`; `NULL` without such a
+#'     group;
 #'   * `evaluations`, by label, and `level`.
 #'
-#'   `as.data.frame()` gives `pairs`.
+#'   `as.data.frame()` returns `pairs`.
 #' @examples
 #' runs <- system.file("extdata", "mnist-demo", package = "sense")
 #' comparison <- compare_sense(file.path(runs, "r-at"), file.path(runs, "sense"))
@@ -43,7 +40,7 @@ compare_sense <- function(..., level = 0.95) {
   if (length(given) == 1 && identical(class(given[[1]]), "list")) given <- given[[1]]
   evaluations <- as_evaluations(given, level, "...")
   if (length(evaluations) < 2) {
-    cli::cli_abort("A comparison needs two evaluations or more, not {length(evaluations)}.")
+    cli::cli_abort("A comparison needs at least two evaluations, not {length(evaluations)}: give more.")
   }
   check_comparable(evaluations)
   structure(
@@ -55,70 +52,70 @@ compare_sense <- function(..., level = 0.95) {
   )
 }
 
-# The same images, with the same labels, in the same ball, and attacks of the same options.
+# The images, their labels, the ball and the options of the attacks must be the same.
 check_comparable <- function(evaluations, call = parent.frame()) {
   first <- evaluations[[1]]
   for (name in names(evaluations)[-1]) {
     other <- evaluations[[name]]
-    if (!identical(images_of(first), images_of(other)) || other_data(first, other)) {
+    if (!identical(images_and_labels(first), images_and_labels(other)) || has_other_data(first, other)) {
       cli::cli_abort(
         c(
           "{.val {names(evaluations)[1]}} and {.val {name}} were not evaluated on the same images with the same labels, so they cannot be compared in pairs.",
-          x = "They are {describe_images(first$data)}, and {describe_images(other$data)}.",
-          i = "Evaluate them with the same {.arg n}, {.arg draw} and data."
+          x = "The images are {describe_images(first$data)}, and {describe_images(other$data)}.",
+          i = "Evaluate both with the same {.arg n}, {.arg draw} and data."
         ),
         call = call
       )
     }
-    unlike <- unlike_options(first, other)
-    if (length(unlike)) {
+    differing <- differing_options(first, other)
+    if (length(differing)) {
       cli::cli_abort(
-        "{.val {names(evaluations)[1]}} and {.val {name}} were evaluated with other options: {unlike}. Evaluate them alike.",
+        "{.val {names(evaluations)[1]}} and {.val {name}} were evaluated with different options: {differing}. Evaluate both with the same options.",
         call = call
       )
     }
   }
 }
 
-# Images and labels, in the order of their position: a draw may have them in any.
-images_of <- function(evaluation) {
+# Images and labels in the order of the data set. Images that were drawn may be in any order.
+images_and_labels <- function(evaluation) {
   outcomes <- evaluation$outcomes
   natural <- outcomes[outcomes$attack == "natural", c("image", "label")]
   natural <- natural[order(natural$image), ]
   as.list(natural)
 }
 
-other_data <- function(first, other) {
+has_other_data <- function(first, other) {
   hashes <- c(first$data$sha256, other$data$sha256)
   length(hashes) == 2 && hashes[1] != hashes[2]
 }
 
 # "steps of pgd (100, not 10)"
-unlike_options <- function(first, other) {
+differing_options <- function(first, other) {
   common <- c("eps", "norm", "seed", "batch", "cascade")
-  found <- unlike(first$options[common], other$options[common], "")
+  found <- differences(first$options[common], other$options[common], "")
   for (attack in intersect(names(first$attacks), names(other$attacks))) {
     costs <- c("label", "attacked", "seconds")
     one <- first$attacks[[attack]]
     two <- other$attacks[[attack]]
-    found <- c(found, unlike(
+    found <- c(found, differences(
       one[setdiff(names(one), costs)], two[setdiff(names(two), costs)], paste(" of", attack)
     ))
   }
   found
 }
 
-unlike <- function(one, two, of) {
+differences <- function(one, two, of) {
   both <- intersect(names(drop_null(one)), names(drop_null(two)))
   differ <- both[!mapply(identical, one[both], two[both])]
-  told <- function(part) vapply(part[differ], format, "")
-  sprintf("%s%s (%s, not %s)", differ, rep(of, length(differ)), told(one), told(two))
+  shown <- function(part) vapply(part[differ], format, "")
+  sprintf("%s%s (%s, not %s)", differ, rep(of, length(differ)), shown(one), shown(two))
 }
 
 paired_table <- function(evaluations, level) {
-  couples <- utils::combn(names(evaluations), 2, simplify = FALSE)
-  rows <- lapply(couples, function(couple) {
-    paired_rows(evaluations[[couple[1]]], evaluations[[couple[2]]], couple, level)
+  pairs <- utils::combn(names(evaluations), 2, simplify = FALSE)
+  rows <- lapply(pairs, function(pair) {
+    paired_rows(evaluations[[pair[1]]], evaluations[[pair[2]]], pair, level)
   })
   table <- do.call(rbind, rows)
   table$p_holm <- stats::p.adjust(table$p, "holm")
@@ -126,10 +123,10 @@ paired_table <- function(evaluations, level) {
 }
 
 paired_rows <- function(first, second, names, level) {
-  one <- sorted_right(first)
-  two <- sorted_right(second)
+  one <- sorted_correct(first)
+  two <- sorted_correct(second)
   attacks <- intersect(colnames(one), colnames(two))
-  # The worst case over other attacks is another thing.
+  # Worst cases over different attacks cannot be compared.
   if (!setequal(colnames(one), colnames(two))) attacks <- setdiff(attacks, "worst")
   one <- one[, attacks, drop = FALSE]
   two <- two[, attacks, drop = FALSE]
@@ -146,16 +143,17 @@ paired_rows <- function(first, second, names, level) {
   )
 }
 
-sorted_right <- function(evaluation) {
-  right <- with_worst(right_matrix(evaluation$outcomes), evaluation$attacks, evaluation$options)
-  right[order(as.numeric(rownames(right))), , drop = FALSE]
+sorted_correct <- function(evaluation) {
+  correct <- with_worst_case(correct_matrix(evaluation$outcomes), evaluation$attacks, evaluation$options)
+  correct[order(as.numeric(rownames(correct))), , drop = FALSE]
 }
 
 labels_for <- function(evaluation, attacks) {
   evaluation$accuracy$label[match(attacks, evaluation$accuracy$attack)]
 }
 
-# McNemar's exact test: of the images that tell the two apart, each has half.
+# McNemar's exact test: under the null hypothesis each network has half of the images that only one
+# of them classifies correctly.
 mcnemar_exact <- function(only_first, only_second) {
   n <- only_first + only_second
   if (n == 0) 1 else stats::binom.test(only_first, n)$p.value
@@ -163,7 +161,7 @@ mcnemar_exact <- function(only_first, only_second) {
 
 # Mean and sd of the accuracies of networks that differ by their seed alone.
 seed_table <- function(evaluations) {
-  groups <- split(evaluations, vapply(evaluations, training_but_seed, ""))
+  groups <- split(evaluations, vapply(evaluations, training_key, ""))
   groups <- groups[vapply(groups, several_seeds, logical(1))]
   rows <- lapply(groups, function(group) {
     tables <- lapply(group, `[[`, "accuracy")
@@ -181,56 +179,56 @@ seed_table <- function(evaluations) {
   if (length(rows)) do.call(rbind, c(unname(rows), list(make.row.names = FALSE)))
 }
 
-# All options of the training but the seed and those that only say where it ran, which the run
-# itself names; what is unknown is like nothing else.
-training_but_seed <- function(evaluation) {
+# All options of the training but the seed and those that only say where it ran, which the run itself
+# names. A network whose training is unknown has a key of its own.
+training_key <- function(evaluation) {
   config <- evaluation$target$config
   if (is.null(config)) {
     return(paste("unknown", evaluation$folder))
   }
-  config <- training_options_of(evaluation)
+  config <- training_options_without_seed(evaluation)
   as.character(jsonlite::toJSON(config, auto_unbox = TRUE, null = "null", digits = NA))
 }
 
-training_options_of <- function(evaluation) {
+training_options_without_seed <- function(evaluation) {
   config <- evaluation$target$config
   config[sort(setdiff(names(config), c("seed", unlist(evaluation$target$runtime_options))))]
 }
 
-# Networks of one method and model that are not seeds of one training, and the options they differ
-# by: a line for each two groups.
-apart_lines <- function(evaluations) {
+# Networks of one method and model that do not differ by their seed alone, and the options that they
+# differ by: a line for each pair of groups.
+seed_notes <- function(evaluations) {
   known <- Filter(function(one) !is.null(one$target$config), evaluations)
-  silent <- names(known)[vapply(known, function(one) is.null(one$target$runtime_options), TRUE)]
+  older <- names(known)[vapply(known, function(one) is.null(one$target$runtime_options), TRUE)]
   c(
-    if (length(silent)) {
+    if (length(older)) {
       sprintf(
-        "%s: an older run, which does not say which options only tell where it ran; all are compared",
-        paste(silent, collapse = ", ")
+        "%s: an older run, which does not name the options that only say where it ran; all are compared",
+        paste(older, collapse = ", ")
       )
     },
-    parted_lines(known)
+    option_notes(known)
   )
 }
 
-parted_lines <- function(known) {
-  keys <- vapply(known, training_but_seed, "")
+option_notes <- function(known) {
+  keys <- vapply(known, training_key, "")
   groups <- split(names(known), factor(keys, unique(keys)))
   if (length(groups) < 2) {
     return(character())
   }
-  couples <- utils::combn(unname(groups), 2, simplify = FALSE)
-  unlist(lapply(couples, function(couple) {
-    one <- training_options_of(known[[couple[[1]][1]]])
-    two <- training_options_of(known[[couple[[2]][1]]])
+  pairs <- utils::combn(unname(groups), 2, simplify = FALSE)
+  unlist(lapply(pairs, function(pair) {
+    one <- training_options_without_seed(known[[pair[[1]][1]]])
+    two <- training_options_without_seed(known[[pair[[2]][1]]])
     if (!identical(one$method, two$method) || !identical(one$model, two$model)) {
       return(NULL)
     }
     options <- union(names(one), names(two))
     differ <- options[!vapply(options, function(name) identical(one[[name]], two[[name]]), TRUE)]
     sprintf(
-      "%s: no other seed of %s, for %s", paste(couple[[2]], collapse = ", "),
-      paste(couple[[1]], collapse = ", "), paste(differ, collapse = ", ")
+      "%s and %s differ not only by their seed: %s", paste(pair[[1]], collapse = ", "),
+      paste(pair[[2]], collapse = ", "), paste(differ, collapse = ", ")
     )
   }))
 }

@@ -10,18 +10,18 @@ print.sense_comparison <- function(x, ...) {
   cat(sprintf("  %s: %s\n", names(methods), methods)[names(methods) != methods], "\n", sep = "")
   print_cells(comparison_cells(x))
   cat(sprintf(
-    "\nDifferences are in percentage points, with Tango's %g %% intervals. Of the images that\nonly one has right: first : second. p: McNemar's exact test, Holm's over the %d rows.\n",
+    "\nDifferences are in percentage points, with Tango's %g %% intervals. Only one correct: images\nthat only the first : only the second network classifies correctly. p: McNemar's exact\ntest; Holm's adjustment is over the %d rows.\n",
     100 * x$level, nrow(x$pairs)
   ))
   if (NROW(x$seeds)) {
-    cat("\nOver seeds of training:\n")
+    cat("\nOver training seeds:\n")
     print_cells(seed_cells(x$seeds))
   }
-  cat(sprintf("%s\n", apart_lines(x$evaluations)), sep = "")
+  cat(sprintf("%s\n", seed_notes(x$evaluations)), sep = "")
   invisible(x)
 }
 
-# The paired table as people read it.
+# The paired table as it is printed.
 comparison_cells <- function(x) {
   with(x$pairs, stats::setNames(
     data.frame(
@@ -29,7 +29,7 @@ comparison_cells <- function(x) {
       sprintf("%+.1f [%+.1f, %+.1f]", 100 * difference, 100 * lower, 100 * upper),
       sprintf("%d : %d of %d", only_first, only_second, n), format_p(p), format_p(p_holm)
     ),
-    c("networks", "attack", "difference", "only one right", "p", "p (Holm)")
+    c("networks", "attack", "difference", "only one correct", "p", "p (Holm)")
   ))
 }
 

@@ -1,44 +1,42 @@
 #' Evaluate a trained network under attack
 #'
-#' Attacks the test images of a fit, counts those that are still correctly classified,
-#' and runs diagnostics of the evaluation. It is the same engine, with the same defaults,
-#' as `python -m sense.evaluate`: only what is given here is passed on.
+#' Attacks the test images of a trained network, counts those that are still classified
+#' correctly, and checks whether the attacks worked as they should. The evaluation is that of
+#' `python -m sense.evaluate`, with the same options and the same defaults.
 #'
-#' By default the network is attacked by PGD with 100 steps and 5 restarts in the
-#' ball that it was trained for, on all test images. The results are kept in the
-#' fit's folder, if that still holds this network, else in a temporary one. An
-#' evaluation that was stopped, by Ctrl-C or otherwise, goes on when the same call
-#' is given again; attacks can be added to one that is done. One with other options,
-#' such as another `eps`, goes to a folder in the fit's, `evaluation-2` and so on,
-#' which [read_sense_evaluation()] reads like the first.
+#' By default PGD with 100 steps and 5 restarts attacks all test images, in the ball that the
+#' network was trained for. The results are saved in the folder of the fit, if it still holds this
+#' network, otherwise in a temporary folder. If an evaluation is interrupted, the same call resumes
+#' it. Attacks can be added to a finished evaluation. An evaluation with other options, such as
+#' another `eps`, is saved in a subfolder, `evaluation-2` and so on, which
+#' [read_sense_evaluation()] reads too.
 #'
 #' @param fit A [sense_fit], or the folder of a run.
-#' @param attacks Which attacks, any of `"fgsm"`, `"pgd"`, `"margin-pgd"`,
-#'   `"targeted-pgd"`, `"deepfool"`, `"deepfool-l2"`, `"autoattack"`, `"square"`
-#'   and `"transfer"`. PGD unless given; `"natural"`, none, is always among them.
-#' @param eps Radius of the ball of perturbations; that of the training unless
-#'   given.
-#' @param n So many of the test images, the first ones unless `draw` is the seed
-#'   to draw them with; all unless given.
-#' @param ... Further options by name, as `python -m sense.evaluate --help` lists
-#'   them, with `_` for `-`: `steps`, `restarts`, `step_size`, `norm` (`Inf`, 2
+#' @param attacks Names of attacks: any of `"fgsm"`, `"pgd"`, `"margin-pgd"`, `"targeted-pgd"`,
+#'   `"deepfool"`, `"deepfool-l2"`, `"autoattack"`, `"square"` and `"transfer"`. Default: `"pgd"`.
+#'   `"natural"`, no attack, is always included.
+#' @param eps Radius of the ball of perturbations, a number or a string such as `"8/255"`. Default:
+#'   that of the training.
+#' @param n Number of test images: the first `n`, or `n` drawn at random with the seed `draw`.
+#'   Default: all.
+#' @param ... Further options by name, as `python -m sense.evaluate --help` lists them, with `_` in
+#'   place of `-`: `steps`, `restarts`, `step_size`, `norm` (`Inf`, 2
 #'   or 1), `queries` (Square), `l2_eps` (DeepFool), `source` (transfer: another
 #'   fit or run), `seed`, `draw`, `cascade`, `diagnostics`, `curve` (radii), and
-#'   `convergence` (so many images are followed step by step).
-#' @param x,y Test images and their classes, as in [train_sense()]; those of the
-#'   fit's data set unless given. A fit that was trained on arrays needs them.
-#' @param data_dir Where the fit's data is now, if it was moved.
-#' @param out Folder for the results, instead of the fit's.
-#' @param overwrite `TRUE` to begin anew where the folder holds an evaluation
-#'   with other options.
-#' @param model `"module:factory"` once more, where the fit's network is one that this Python
-#'   function makes. Its code runs with your rights: name it if you know what it is.
-#' @param device,threads Where to compute, as in [sense_control()].
-#' @param quiet `TRUE` for no line an attack.
-#' @return A [sense_evaluation] object, plain R data.
+#'   `convergence` (number of images whose loss is recorded at each step of PGD).
+#' @param x,y Test images and their classes, as in [train_sense()]. Default: those of the data set
+#'   of the fit. A fit that was trained on arrays needs them.
+#' @param data_dir Folder of the data of the fit, if it was moved.
+#' @param out Folder for the results. Default: that of the fit.
+#' @param overwrite `TRUE` starts again if the folder holds an evaluation with other options.
+#' @param model `"module:factory"` again, if the network of the fit comes from such a Python
+#'   function. Its code runs with your rights: give it only if you trust it.
+#' @param device,threads Device and number of CPU threads, as in [sense_control()].
+#' @param quiet `TRUE` prints no progress. Default: one line per attack.
+#' @return A [sense_evaluation], plain R data.
 #' @examples
 #' if (sense_available()) {
-#'   # A stored network on few images, by few steps: an evaluation takes more of both.
+#'   # A stored network, few images and few steps. A real evaluation takes more of both.
 #'   run <- system.file("extdata", "mnist-demo", "sense", package = "sense")
 #'   evaluation <- evaluate_sense(
 #'     run, c("fgsm", "pgd"), n = 50, steps = 5, restarts = 1, diagnostics = FALSE,
@@ -57,7 +55,7 @@ evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
   check_path(data_dir)
   options <- evaluation_options(attacks = attacks, eps = eps, n = n, ...)
   folder <- out %||% own_folder(fit) %||% tempfile("sense-evaluation-")
-  done <- call_evaluation(
+  result <- call_evaluation(
     "evaluate", fit, options,
     images = test_images(fit, x, y), data_dir = data_dir, out = path.expand(folder),
     beside = is.null(out), overwrite = check_flag(overwrite), model = check_string(model, allow_null = TRUE),
@@ -65,16 +63,16 @@ evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
     on_line = if (!check_flag(quiet)) function(line) message(translate_message(line)),
     command = paste(deparse(sys.call()), collapse = " ")
   )
-  if (done$stopped) {
+  if (result$stopped) {
     cli::cli_abort(
       c(
-        "The evaluation was stopped before its end.",
-        i = "Go on: give the same call again, with {.code out = \"{done$folder}\"}."
+        "The evaluation was interrupted.",
+        i = "To resume it, repeat the same call with {.code out = \"{result$folder}\"}."
       ),
       class = "sense_stopped"
     )
   }
-  as_evaluation(done$folder, level = 0.95)
+  as_evaluation(result$folder, level = 0.95)
 }
 
 as_fit <- function(fit, call = parent.frame()) {
@@ -83,26 +81,26 @@ as_fit <- function(fit, call = parent.frame()) {
   }
   if (!is_string(fit)) {
     cli::cli_abort(
-      "{.arg fit} must be what {.fun train_sense} gave, or the folder of a run, not {.cls {class(fit)}}.",
+      "{.arg fit} must be a result of {.fun train_sense}, or the folder of a run, not {.cls {class(fit)}}.",
       call = call
     )
   }
   read_sense_fit(fit)
 }
 
-# Only what is set; several attacks or radii as lists, another fit as its folder.
+# The options that are set: several attacks or radii as lists, another fit as its folder.
 evaluation_options <- function(..., call = parent.frame()) {
   options <- named_dots(..., call = call)
   if (inherits(options$source, "sense_fit")) {
     options$source <- own_folder(options$source)
     if (is.null(options$source)) {
-      cli::cli_abort("The folder of {.arg source} is gone: give the folder of a run.", call = call)
+      cli::cli_abort("The folder of {.arg source} no longer holds this network: give the folder of a run.", call = call)
     }
   }
   as_options(options, call)
 }
 
-# The fit's folder, if it is there and still holds these weights.
+# The folder of a fit, if it still holds these weights.
 own_folder <- function(fit) {
   if (!is_string(fit$folder) || !run_has(fit$folder, "model.safetensors")) {
     return(NULL)
@@ -111,12 +109,12 @@ own_folder <- function(fit) {
   if (identical(there, fit$weights)) fit$folder
 }
 
-# Images of the user's own for the fit's classes, labels counted from 0; NULL for those of its data.
+# The user's own test images with labels counted from 0, or NULL for those of the fit's data set.
 test_images <- function(fit, x, y, call = parent.frame()) {
   if (is.null(x)) {
     if (identical(fit$config$dataset, "arrays")) {
       cli::cli_abort(
-        "This fit was trained on arrays, which it does not keep: give test images and classes as {.arg x} and {.arg y}.",
+        "This fit was trained on arrays, which it does not store: give test images and classes as {.arg x} and {.arg y}.",
         call = call
       )
     }
@@ -127,7 +125,7 @@ test_images <- function(fit, x, y, call = parent.frame()) {
   list(x_test = x, y_test = as.list(as.integer(y) - 1L))
 }
 
-# A call into Python that evaluates a fit: its description and weights, and what is set.
+# Call a task of Python that takes a fit.
 call_evaluation <- function(task, fit, options, ..., call = parent.frame()) {
   check_sums(fit, "fit", call)
   call_python(task, drop_null(c(

@@ -1,5 +1,4 @@
-# The files that `python -m sense.evaluate` leaves in a folder, as docs/evaluation.md of the
-# sources describes them, as plain R data.
+# Reading the files of an evaluation, which docs/evaluation.md of the sources describes.
 
 read_evaluation_json <- function(folder, call = parent.frame()) {
   check_folder(folder, call = call)
@@ -7,7 +6,7 @@ read_evaluation_json <- function(folder, call = parent.frame()) {
   evaluation <- read_run_json(folder, "evaluation.json", call = call)
   if (isFALSE(evaluation$finished)) {
     cli::cli_abort(
-      "The evaluation in {.file {folder}} is not finished: run its command again to go on with it, {.code {evaluation$provenance$command}}.",
+      "The evaluation in {.file {folder}} is not finished: run its command again to resume it, {.code {evaluation$provenance$command}}.",
       call = call
     )
   }
@@ -16,7 +15,7 @@ read_evaluation_json <- function(folder, call = parent.frame()) {
 
 not_evaluated <- function(folder, name, call) {
   cli::cli_abort(
-    "{.file {folder}} has no {.file {name}}: evaluate it first, by {.code evaluate_sense(\"{folder}\")} or {.code python -m sense.evaluate {folder}}.",
+    "{.file {folder}} has no {.file {name}}: evaluate it first, with {.code evaluate_sense(\"{folder}\")} or {.code python -m sense.evaluate {folder}}.",
     call = call
   )
 }
@@ -28,11 +27,11 @@ read_outcomes <- function(folder, call = parent.frame()) {
   outcomes
 }
 
-# Every attack must have the same images, in the same order: counts of others mean nothing.
+# Every attack must have the same images in the same order, or counts over attacks mean nothing.
 check_outcomes <- function(outcomes, path, call) {
   columns <- c("image", "label", "attack", "prediction", "correct")
   if (!all(columns %in% names(outcomes)) || !nrow(outcomes)) {
-    cli::cli_abort("{.file {path}} must have rows of the columns {.val {columns}}.", call = call)
+    cli::cli_abort("{.file {path}} must have rows, and the columns {.val {columns}}.", call = call)
   }
   parts <- split(outcomes[c("image", "label")], factor(outcomes$attack, unique(outcomes$attack)))
   same <- vapply(parts, function(part) {
@@ -41,26 +40,26 @@ check_outcomes <- function(outcomes, path, call) {
   if (!all(same) || anyDuplicated(parts[[1]]$image)) {
     odd <- names(parts)[!same]
     cli::cli_abort(
-      "{.file {path}} is damaged: {.val {c(odd, names(parts)[1])[1]}} has other images than the other attacks, or one twice. Evaluate again.",
+      "{.file {path}} is damaged: {.val {c(odd, names(parts)[1])[1]}} has other images than the other attacks, or an image twice. Evaluate the network again.",
       call = call
     )
   }
   wrong <- which(outcomes$correct != (outcomes$prediction == outcomes$label))
   if (length(wrong)) {
     cli::cli_abort(
-      "{.file {path}} is damaged: row {wrong[1]} says correct = {outcomes$correct[wrong[1]]} of prediction {outcomes$prediction[wrong[1]]} and label {outcomes$label[wrong[1]]}.",
+      "{.file {path}} is damaged: row {wrong[1]} has correct = {outcomes$correct[wrong[1]]} for prediction {outcomes$prediction[wrong[1]]} and label {outcomes$label[wrong[1]]}. Evaluate the network again.",
       call = call
     )
   }
 }
 
-# The counts of evaluation.json must be those of the outcomes.
-check_counted <- function(folder, accuracy, stored, call) {
+# The counts of evaluation.json must be those of outcomes.csv.
+check_stored_counts <- function(folder, accuracy, stored, call) {
   for (name in intersect(accuracy$attack, names(stored))) {
     here <- accuracy[accuracy$attack == name, ]
     if (here$k != stored[[name]]$k || here$n != stored[[name]]$n) {
       cli::cli_abort(
-        "{.file {folder}}: outcomes.csv has {here$k} of {here$n} right under {.val {name}}, evaluation.json {stored[[name]]$k} of {stored[[name]]$n}. Evaluate again.",
+        "{.file {folder}} is damaged: under {.val {name}} outcomes.csv has {here$k} of {here$n} images correct, evaluation.json {stored[[name]]$k} of {stored[[name]]$n}. Evaluate the network again.",
         call = call
       )
     }
@@ -86,7 +85,7 @@ numbers <- function(rows, name) {
   vapply(rows, function(row) as.numeric(row[[name]] %||% NA), numeric(1))
 }
 
-# Which network it was, and the options of its training where they are known.
+# The network that was evaluated, with the options of its training if they are known.
 read_target <- function(folder, evaluation, call = parent.frame()) {
   target <- evaluation$target %||% list()
   if (run_has(folder, "config.json")) {
@@ -102,8 +101,8 @@ read_target <- function(folder, evaluation, call = parent.frame()) {
   target
 }
 
-# Under which attacks each image is right: a row an image, a column an attack.
-right_matrix <- function(outcomes) {
+# Whether each image is classified correctly under each attack: a row per image, a column per attack.
+correct_matrix <- function(outcomes) {
   attacks <- unique(outcomes$attack)
   matrix(
     outcomes$correct == 1,
@@ -111,7 +110,7 @@ right_matrix <- function(outcomes) {
   )
 }
 
-# The attacks in the evaluation's own ball: those that the worst case is over.
+# The attacks in the ball of the evaluation. The worst case is taken over them.
 within_ball <- function(attacks, options) {
   inside <- vapply(attacks, function(attack) {
     isTRUE(all.equal(attack$eps, options$eps)) && identical(attack$norm, options$norm)
@@ -119,14 +118,14 @@ within_ball <- function(attacks, options) {
   names(attacks)[inside]
 }
 
-# With the worst case as a column, where there are two attacks or more to take it over. Attacks that
-# saw a part of the images only (PGD's course) enter it, and have no column of their own.
-with_worst <- function(right, attacks, options) {
+# The matrix with a column for the worst case, if there are at least two attacks in the ball. Attacks
+# on some of the images only (the steps of PGD) count for the worst case, but have no column.
+with_worst_case <- function(correct, attacks, options) {
   inside <- within_ball(attacks, options)
   part <- names(attacks)[vapply(attacks, function(attack) !is.null(attack$images), logical(1))]
-  shown <- right[, setdiff(colnames(right), part), drop = FALSE]
+  shown <- correct[, setdiff(colnames(correct), part), drop = FALSE]
   if (length(inside) < 2) {
     return(shown)
   }
-  cbind(shown, worst = apply(right[, c("natural", inside), drop = FALSE], 1, all))
+  cbind(shown, worst = apply(correct[, c("natural", inside), drop = FALSE], 1, all))
 }

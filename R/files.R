@@ -1,15 +1,15 @@
-# The one place where files are read from folders that anybody may have made, and where files are
-# written. Content is parsed as content: nothing here takes it for a URL or a path.
+# Reading files from folders that anybody may have made, and writing files. Content is parsed as
+# content, never taken for a URL or a path. No other file of the package opens files.
 
-# The bytes of a plain file of at most `limit` bytes. Base R cannot ask what a FIFO or a device is;
-# but these have the size 0, and a file of no bytes is not opened.
+# The bytes of a plain file of at most `limit` bytes. Base R cannot recognise a FIFO or a device, but
+# their size is 0, and a file of size 0 is not opened.
 read_bytes <- function(path, limit, call = parent.frame()) {
   link <- Sys.readlink(path)
   if (!is.na(link) && nzchar(link)) {
     cli::cli_abort("{.file {path}} is a link, not a plain file: put the file itself there.", call = call)
   }
   if (!file.exists(path)) {
-    cli::cli_abort("{.file {path}} is not there: give the folder of a run, whole.", call = call)
+    cli::cli_abort("{.file {path}} is missing: give the complete folder of a run.", call = call)
   }
   if (dir.exists(path)) {
     cli::cli_abort("{.file {path}} is a folder, not a plain file: put the file itself there.", call = call)
@@ -17,31 +17,31 @@ read_bytes <- function(path, limit, call = parent.frame()) {
   size <- file.size(path)
   if (size > limit) {
     cli::cli_abort(
-      "{.file {path}} has {size} bytes, where at most {limit} were expected: it is not a file of this kind, or is damaged.",
+      "{.file {path}} has {size} bytes, but at most {limit} are expected: it is another kind of file, or damaged.",
       call = call
     )
   }
   if (size == 0) {
     return(raw())
   }
-  # `raw`: what is no plain file is not looked into, and no gzip is undone.
+  # `raw`: R neither opens anything but a plain file, nor decompresses it.
   connection <- tryCatch(
     suppressWarnings(file(normalizePath(path), "rb", raw = TRUE)),
     error = function(e) {
-      cli::cli_abort("{.file {path}} cannot be read: see to its permissions.", call = call)
+      cli::cli_abort("{.file {path}} cannot be read: check its permissions.", call = call)
     }
   )
   on.exit(close(connection))
   readBin(connection, "raw", size)
 }
 
-# Write a file beside its final place under a new name, then rename it: it is whole or not there,
+# Write a file under a new name beside its final path, then rename it: the file is complete or absent,
 # and no link at either name is followed.
 write_atomically <- function(path, content, call = parent.frame()) {
   if (is.character(content)) content <- charToRaw(enc2utf8(paste(content, collapse = "")))
   part <- tempfile(".", dirname(path), ".part")
   on.exit(unlink(part))
-  # "x": the name must be new, whatever lies there; "b" comes last, or R takes it for text.
+  # "x": the name must be new. "b" must come last, or R opens it as text.
   written <- tryCatch(
     suppressWarnings({
       connection <- file(part, "wxb")
@@ -52,14 +52,14 @@ write_atomically <- function(path, content, call = parent.frame()) {
   )
   if (!isTRUE(written)) {
     cli::cli_abort(
-      "{.file {path}} could not be written: is its folder there, writable, and the disk not full?",
+      "{.file {path}} could not be written: check that its folder exists and is writable, and that the disk is not full.",
       call = call
     )
   }
   invisible(path)
 }
 
-# What a gzip file holds, of at most `limit` bytes: no more memory is taken than that.
+# The content of a gzip file, at most `limit` bytes.
 gunzip <- function(bytes, limit, path, call = parent.frame()) {
   connection <- gzcon(rawConnection(bytes))
   on.exit(close(connection))
@@ -73,7 +73,7 @@ gunzip <- function(bytes, limit, path, call = parent.frame()) {
     )
     if (!length(part)) break
     size <- size + length(part)
-    if (size > limit) damaged(path, sprintf("it holds more than %.0f bytes", limit), call)
+    if (size > limit) damaged(path, sprintf("its content is longer than %.0f bytes", limit), call)
     parts <- c(parts, list(part))
   }
   do.call(c, parts)
@@ -81,7 +81,7 @@ gunzip <- function(bytes, limit, path, call = parent.frame()) {
 
 as_text <- function(bytes, path, call = parent.frame()) {
   text <- if (any(bytes == 0)) NA else rawToChar(bytes)
-  if (is.na(text) || !validUTF8(text)) damaged(path, "it is no text", call)
+  if (is.na(text) || !validUTF8(text)) damaged(path, "it is not text", call)
   Encoding(text) <- "UTF-8"
   text
 }
@@ -90,13 +90,13 @@ parse_json_text <- function(text, path, simplify = FALSE, call = parent.frame())
   if (json_depth(text) > 100) damaged(path, "it is nested too deeply", call)
   value <- tryCatch(
     jsonlite::parse_json(text, simplifyVector = simplify),
-    error = function(e) damaged(path, paste("it is no JSON:", first_line(e)), call)
+    error = function(e) damaged(path, paste("it is not JSON:", first_line(e)), call)
   )
-  if (!is.list(value) || is.null(names(value))) damaged(path, "it must hold a JSON object", call)
+  if (!is.list(value) || is.null(names(value))) damaged(path, "it must contain a JSON object", call)
   value
 }
 
-# Upper bound of how deep a text is nested, its strings left out.
+# An upper bound of the depth of nesting of a JSON text, strings excluded.
 json_depth <- function(text) {
   if (!length(text)) {
     return(0)
@@ -119,7 +119,7 @@ parse_json_lines <- function(text, path, call = parent.frame()) {
     error = function(e) damaged(path, first_line(e), call)
   )
   if (!is.data.frame(table) || !nrow(table) || !is.numeric(table$epoch)) {
-    damaged(path, "it must have a line for each epoch", call)
+    damaged(path, "it must have a line per epoch", call)
   }
   table
 }
@@ -137,8 +137,8 @@ parse_csv <- function(bytes, path, call = parent.frame()) {
 damaged <- function(path, why, call = parent.frame()) {
   cli::cli_abort(
     c(
-      "{.file {path}} is damaged, or no file of this package: {why}.",
-      i = "Take it from where it is whole, or make the run or evaluation again."
+      "{.file {path}} is damaged or not a file of this package: {why}.",
+      i = "Copy it again from an undamaged folder, or repeat the run or evaluation."
     ),
     call = call
   )

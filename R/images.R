@@ -1,6 +1,6 @@
-# Images and classes as R users have them, in the form that Python takes.
+# Images and classes of R users in the form that Python takes.
 
-# Training and test parts, and the names of the classes, labels counted from 0.
+# Training and test images, labels counted from 0, and the names of the classes.
 as_images <- function(x, y, x_test, y_test, call = parent.frame()) {
   x <- as_image_array(x, "x", call)
   y <- as_classes(y, nrow(x), "y", call)
@@ -30,16 +30,16 @@ as_image_array <- function(x, arg, call = parent.frame()) {
     )
   }
   if (!all(dims > 0)) {
-    cli::cli_abort("{.arg {arg}} holds no images: its dimensions are {.val {dims}}.", call = call)
+    cli::cli_abort("{.arg {arg}} must hold at least one image: its dimensions are {.val {dims}}.", call = call)
   }
   if (!is.finite(sum(x))) {
-    cli::cli_abort("{.arg {arg}} has pixels that are missing or not finite, first at {which(!is.finite(x))[1]}.", call = call)
+    cli::cli_abort("{.arg {arg}} has pixels that are missing or not finite, the first at {which(!is.finite(x))[1]}: remove or repair these images.", call = call)
   }
   if (is.integer(x) && max(x) == 1L && min(x) == 0L) {
     cli::cli_abort(
       c(
-        "{.arg {arg}} has integers, 0 and 1 alone. Integers are bytes, 0 black and 255 white, so all of it would be all but black.",
-        i = "If 1 is white: {.code {arg} * 1}, which makes real numbers of it. If it is a byte: {.code {arg} / 255}."
+        "{.arg {arg}} has no integers but 0 and 1. Integers are read as bytes, 0 black and 255 white, so all pixels would be nearly black.",
+        i = "If 1 is white, give real numbers: {.code {arg} * 1}. If the pixels are bytes: {.code {arg} / 255}."
       ),
       call = call
     )
@@ -50,11 +50,11 @@ as_image_array <- function(x, arg, call = parent.frame()) {
   side <- sqrt(dims[2])
   if (side != round(side)) {
     cli::cli_abort(
-      "{.arg {arg}} has rows of {dims[2]} pixels, which is no square image: pass an array of images x height x width.",
+      "{.arg {arg}} has rows of {dims[2]} pixels, which is not the number of pixels of a square image: give an array of images x height x width.",
       call = call
     )
   }
-  # A row holds an image row by row, so its column index runs fastest.
+  # A row holds an image row by row, so its column index varies fastest.
   aperm(array(x, c(dims[1], side, side)), c(1, 3, 2))
 }
 
@@ -71,14 +71,14 @@ as_classes <- function(y, n, arg, call = parent.frame()) {
   if (!is.factor(y)) y <- plain_classes(y, arg, call)
   if (anyNA(y)) {
     cli::cli_abort(
-      "{.arg {arg}} has {sum(is.na(y))} missing or unknown class{?es}, first at {which(is.na(y))[1]}.",
+      "{.arg {arg}} has {sum(is.na(y))} missing or unknown class{?es}, the first at {which(is.na(y))[1]}: remove these images, or give their classes.",
       call = call
     )
   }
   y
 }
 
-# Classes from what is no factor: words, whole numbers, TRUE and FALSE.
+# Classes from strings, whole numbers, TRUE and FALSE.
 plain_classes <- function(y, arg, call = parent.frame()) {
   y <- as_vector(y)
   kind <- !is.object(y) && is.null(dim(y)) && (is.character(y) || is.logical(y) || is.numeric(y))
@@ -90,8 +90,8 @@ plain_classes <- function(y, arg, call = parent.frame()) {
   if (fractions || (is.numeric(y) && length(values) > 2 && 2 * length(values) > length(y))) {
     cli::cli_abort(
       c(
-        "{.arg {arg}} has {length(values)} different number{?s} for {length(y)} image{?s}{if (fractions) ', with fractions'}: that is a measured response, not classes.",
-        i = "If each is a class: {.code factor({arg})}."
+        "{.arg {arg}} has {length(values)} different number{?s} for {length(y)} image{?s}{if (fractions) ', with fractions'}: these are measurements, not classes.",
+        i = "If each number is a class: {.code factor({arg})}."
       ),
       call = call
     )
@@ -99,7 +99,7 @@ plain_classes <- function(y, arg, call = parent.frame()) {
   factor(y)
 }
 
-# Classes among those of the training.
+# Classes, which must be among those of the training.
 known_classes <- function(y, levels, n, arg, call = parent.frame()) {
   if (!is.null(y) && !is.factor(y) && (is.object(y) || !(is.character(y) || is.logical(y) || is.numeric(y)))) {
     plain_classes(y, arg, call)
@@ -108,12 +108,12 @@ known_classes <- function(y, levels, n, arg, call = parent.frame()) {
   as_classes(y, n, arg, call)
 }
 
-# One class alone is learned without looking.
+# A network learns nothing from one class.
 check_several <- function(y, arg, call = parent.frame()) {
   there <- unique(y)
   if (length(there) < 2) {
     cli::cli_abort(
-      "{.arg {arg}} has one class alone, {.val {as.character(there)}}: give images of two classes or more.",
+      "{.arg {arg}} has one class only, {.val {as.character(there)}}: give images of at least two classes.",
       call = call
     )
   }

@@ -1,11 +1,11 @@
-# Where the R package meets Python. Nothing here runs when the package is loaded.
+# The R side of the bridge to Python. Nothing here runs when the package is loaded.
 
 bridge_cache <- new.env(parent = emptyenv())
 
-#' Is the Python side ready?
+#' Is Python ready?
 #'
-#' Training, and prediction with a trained network, run in Python with torch.
-#' Everything else in the package is plain R.
+#' Training, attacks and prediction with a trained network run in Python with torch. The rest of the
+#' package is plain R.
 #'
 #' @return `sense_available()`: `TRUE` or `FALSE`.
 #' @examples
@@ -13,19 +13,16 @@ bridge_cache <- new.env(parent = emptyenv())
 #' @export
 sense_available <- function() is.null(python_problem())
 
-#' Make the Python environment that training needs
+#' Install the Python packages of sense
 #'
-#' Creates a virtual environment and installs the Python packages that
-#' [train_sense()] needs, torch first of all (some hundred megabytes, or some
-#' gigabytes with support for GPUs). Needed once; start R anew afterwards.
+#' Creates a virtual environment and installs the Python packages that [train_sense()] needs, among
+#' them torch (some hundred megabytes, or some gigabytes with support for GPUs). Run it once, then
+#' restart R.
 #'
-#' @param envname Name or path of the virtual environment. One named `r-sense`
-#'   is found without further ado; another has to be named with
-#'   [reticulate::use_virtualenv()] in each session.
-#' @param python Path of the Python (3.10 or newer) to make it from; unless
-#'   given, reticulate looks for one.
-#' @param constraints A file of versions to keep to, in the form of pip's
-#'   `--constraint`, or `NULL`.
+#' @param envname Name or path of the virtual environment. The environment `r-sense` is found
+#'   automatically; any other must be named with [reticulate::use_virtualenv()] in each session.
+#' @param python Path of a Python, 3.10 or newer. Default: reticulate looks for one.
+#' @param constraints A file with versions of packages, as for pip's `--constraint`, or `NULL`.
 #' @return The name of the environment, invisibly.
 #' @examples
 #' \dontrun{
@@ -37,7 +34,7 @@ install_sense <- function(envname = "r-sense", python = NULL, constraints = NULL
   check_string(python, allow_null = TRUE)
   check_string(constraints, allow_null = TRUE)
   if (!is.null(constraints) && !file.exists(constraints)) {
-    cli::cli_abort("{.arg constraints}: there is no file {.file {constraints}}.")
+    cli::cli_abort("{.arg constraints} must be the path of a file: there is no {.file {constraints}}.")
   }
   reticulate::virtualenv_create(envname, python = python, packages = NULL)
   reticulate::virtualenv_install(
@@ -48,11 +45,11 @@ install_sense <- function(envname = "r-sense", python = NULL, constraints = NULL
       character()
     }
   )
-  cli::cli_inform("Python is ready in {.val {envname}}: start R anew to use it.")
+  cli::cli_inform("Python is ready in {.val {envname}}: restart R to use it.")
   invisible(envname)
 }
 
-# The package's own list, and what this reticulate asks for beyond it.
+# The requirements of the Python package, and that of old versions of reticulate.
 python_requirements <- function() {
   needed <- readLines(file.path(python_source(), "sense", "requirements.txt"))
   if (old_reticulate()) c("numpy<2", needed) else needed
@@ -63,14 +60,13 @@ old_reticulate <- function() utils::packageVersion("reticulate") < "1.38"
 
 python_source <- function() system.file("python", package = "sense", mustWork = TRUE)
 
-# The Python module that holds all R calls; an error that says what to do where
-# there is none.
+# The Python module that R calls, or an error that says how to install Python.
 sense_bridge <- function(call = parent.frame()) {
   if (is.null(bridge_cache$module)) {
     problem <- python_problem()
     if (!is.null(problem)) {
       cli::cli_abort(
-        "This needs Python with torch: run {.code sense::install_sense()} and start R anew ({problem}).",
+        "This needs Python with torch: run {.code sense::install_sense()} and restart R ({problem}).",
         call = call, class = "sense_no_python"
       )
     }
@@ -81,7 +77,7 @@ sense_bridge <- function(call = parent.frame()) {
   bridge_cache$module
 }
 
-# What keeps Python from being used, in a few words; NULL where nothing does.
+# Why Python cannot be used, or NULL.
 python_problem <- function() {
   prefer_own_environment()
   if (!quietly_start_python()) {
@@ -100,10 +96,9 @@ python_problem <- function() {
   NULL
 }
 
-# In a process of R's, R's BLAS comes before the one inside torch: with a plain
-# BLAS, matrix products took ten times as long, and their last digits were not
-# the shell's. Deep binding, which Linux has, makes torch look into its own
-# library first.
+# In a process of R, the BLAS of R comes before that of torch. With a reference BLAS matrix products
+# took ten times as long, and their last digits differed from those in the shell. Deep binding, on
+# Linux, makes torch use its own library first.
 with_own_symbols <- function(import) {
   os <- reticulate::import("os")
   if (!reticulate::py_has_attr(os, "RTLD_DEEPBIND")) {
@@ -124,13 +119,13 @@ prefer_own_environment <- function() {
   if (reticulate::virtualenv_exists("r-sense")) {
     reticulate::use_virtualenv("r-sense", required = FALSE)
   } else if (utils::packageVersion("reticulate") >= "1.41") {
-    # Not in older versions, so not to be written as reticulate::py_require.
+    # Older versions have no reticulate::py_require().
     getExportedValue("reticulate", "py_require")(python_requirements())
   }
   invisible()
 }
 
-# reticulate would offer to install Miniconda; install_sense() is our way.
+# reticulate would offer to install Miniconda. This package has install_sense().
 quietly_start_python <- function() {
   withr::local_envvar(RETICULATE_MINICONDA_ENABLED = "FALSE")
   tryCatch(
@@ -139,11 +134,10 @@ quietly_start_python <- function() {
   )
 }
 
-# Call a task of Python's bridge. What is wrong with the user's input comes as an error of `call`,
-# in the words of R; an interrupt as an interrupt; any other error is a fault, and keeps Python's
-# traceback.
+# Call a task of sense.bridge. An error of the user's input becomes an error of `call`, with R's names
+# of arguments; an interrupt stays an interrupt; any other error is a fault with Python's traceback.
 call_python <- function(task, arguments, call = parent.frame()) {
-  force(arguments) # what is wrong with these is told first, without Python too
+  force(arguments) # their errors come first, without Python too
   bridge <- sense_bridge(call)
   answer <- bridge$answer(task, arguments)
   if (!is.null(answer$refused)) {
@@ -155,7 +149,7 @@ call_python <- function(task, arguments, call = parent.frame()) {
   answer$value
 }
 
-# First told to handlers, then as the signal itself: without a handler all stops, as for Ctrl-C.
+# Signal the condition to handlers first. Without a handler the signal stops all, like Ctrl-C.
 pass_interrupt <- function() {
   signalCondition(structure(class = c("interrupt", "condition"), list(message = "", call = NULL)))
   tools::pskill(Sys.getpid(), tools::SIGINT)
@@ -170,7 +164,7 @@ python_fault <- function(traceback, call) {
     list(
       message = paste0(
         lines[length(lines)],
-        "\nThis is a fault of the package or of what it uses, not of what you gave. Python's traceback:\n\n",
+        "\nThis is a fault of the package or of a package that it uses, not of your input. Python's traceback:\n\n",
         paste(lines, collapse = "\n")
       ),
       call = if (is.environment(call)) sys.call(which_frame(call)) else call

@@ -1,9 +1,9 @@
-# The folder of a run, or of an evaluation, as R reads it: each file is checked by its sum in
+# Reading the folder of a run or an evaluation. Each file is checked against its SHA-256 sum in
 # manifest.json, which python/sense/manifest.py describes.
 
 manifest_name <- "manifest.json"
 
-# What may lie in such a folder, and how large it may be, as in python/sense/run_folder.py.
+# The files of such a folder and their largest sizes, as in python/sense/run_folder.py.
 run_limits <- function() {
   mib <- 2^20
   c(
@@ -21,7 +21,7 @@ check_folder <- function(folder, arg = "folder", call = parent.frame()) {
     cli::cli_abort(
       c(
         "There is no folder {.file {folder}}.",
-        i = if (grepl("^[A-Za-z]+://", folder)) "Nothing is fetched: download it, and give {.arg {arg}} as a path." else "Give {.arg {arg}} as the path of a run or of an evaluation."
+        i = if (grepl("^[A-Za-z]+://", folder)) "Nothing is downloaded: download the folder, and give its path as {.arg {arg}}." else "Give the path of a run or an evaluation as {.arg {arg}}."
       ),
       call = call
     )
@@ -36,7 +36,7 @@ is_link <- function(path) {
   !is.na(to) && nzchar(to)
 }
 
-# The bytes of a file of the folder, checked.
+# The checked bytes of a file of the folder.
 read_run <- function(folder, name, call = parent.frame()) {
   path <- file.path(folder, name)
   bytes <- read_bytes(path, run_limits()[[name]], call)
@@ -45,7 +45,7 @@ read_run <- function(folder, name, call = parent.frame()) {
     cli::cli_abort(
       c(
         "{.file {path}} cannot be checked: {.file {manifest_name}} does not list it.",
-        i = "If you know where the folder is from and want it as it is: {.code seal_run(\"{folder}\")}."
+        i = "If you trust the folder as it is: {.code seal_run(\"{folder}\")}."
       ),
       call = call
     )
@@ -58,14 +58,14 @@ read_run <- function(folder, name, call = parent.frame()) {
   }
   cli::cli_abort(
     c(
-      "{.file {path}} is damaged, or was changed: it is not what {.file {manifest_name}} says.",
-      i = "If it was changed on purpose: {.code seal_run(\"{folder}\")}. Else take it from where it is whole."
+      "{.file {path}} is damaged or was changed: its sum differs from that in {.file {manifest_name}}.",
+      i = "If it was changed on purpose: {.code seal_run(\"{folder}\")}. Otherwise copy it again from an undamaged folder."
     ),
     call = call
   )
 }
 
-# A file that is not there must not be listed: somebody removed it.
+# A file that is missing must not be listed in the manifest.
 check_absent <- function(folder, names, call = parent.frame()) {
   entries <- if (run_has(folder, manifest_name)) read_manifest(folder, folder, call)
   gone <- intersect(names, names(entries))
@@ -73,8 +73,8 @@ check_absent <- function(folder, names, call = parent.frame()) {
     path <- file.path(folder, gone[1])
     cli::cli_abort(
       c(
-        "{.file {path}} is missing, which {.file {manifest_name}} lists.",
-        i = "Put it back; or, if it was removed on purpose: {.code seal_run(\"{folder}\")}."
+        "{.file {path}} is listed in {.file {manifest_name}}, but missing.",
+        i = "Put it back. If it was removed on purpose: {.code seal_run(\"{folder}\")}."
       ),
       call = call
     )
@@ -88,27 +88,27 @@ same_sum <- function(bytes, sum) {
 
 sha256 <- function(bytes) cli::hash_raw_sha256(bytes)
 
-# The entries of a folder's manifest by name. `asked` is the file that is to be checked.
-read_manifest <- function(folder, asked, call = parent.frame()) {
+# The entries of a folder's manifest by name. `file` is the file that is to be checked.
+read_manifest <- function(folder, file, call = parent.frame()) {
   path <- file.path(folder, manifest_name)
   if (!run_has(folder, manifest_name)) {
     cli::cli_abort(
       c(
-        "{.file {asked}} cannot be checked: its folder has no {.file {manifest_name}}.",
-        i = "If you know where the folder is from and want it as it is: {.code seal_run(\"{folder}\")}."
+        "{.file {file}} cannot be checked: its folder has no {.file {manifest_name}}.",
+        i = "If you trust the folder as it is: {.code seal_run(\"{folder}\")}."
       ),
       call = call
     )
   }
   content <- parse_json_text(as_text(read_bytes(path, 2^20, call), path, call), path, call = call)
   if (!setequal(names(content), c("format", "files")) || !is.list(content$files)) {
-    bad_manifest(path, "it must hold format and files, and nothing else", folder, call)
+    bad_manifest(path, "it must have the entries format and files, and no other", folder, call)
   }
   if (!identical(content$format, 1L)) {
-    bad_manifest(path, "this version of sense knows format 1 alone", folder, call)
+    bad_manifest(path, "this version of sense reads format 1 only", folder, call)
   }
   if (anyDuplicated(names(content$files)) || !all(vapply(content$files, is_entry, TRUE))) {
-    bad_manifest(path, "what it says of a file is no sum", folder, call)
+    bad_manifest(path, "an entry is not a valid sum", folder, call)
   }
   content$files
 }
@@ -117,7 +117,7 @@ bad_manifest <- function(path, why, folder, call) {
   cli::cli_abort(
     c(
       "{.file {path}} is damaged: {why}.",
-      i = "Take the folder from where it is whole; or, if you know that its files are as they should be: {.code seal_run(\"{folder}\")}."
+      i = "Copy the folder again from an undamaged one. If you trust its files as they are: {.code seal_run(\"{folder}\")}."
     ),
     call = call
   )
@@ -142,20 +142,19 @@ read_run_json <- function(folder, name, simplify = FALSE, call = parent.frame())
   parse_json_text(read_run_text(folder, name, call), file.path(folder, name), simplify, call)
 }
 
-# A CSV file of the folder, gzipped or not; NULL where there is none.
-# `columns` must be there, as numbers.
+# A CSV file of the folder, gzipped or not, or NULL. It must have `columns`, as numbers.
 read_run_csv <- function(folder, name, columns, call = parent.frame()) {
   if (run_has(folder, name)) {
     path <- file.path(folder, name)
     return(check_columns(parse_csv(read_run(folder, name, call), path, call), columns, path, call))
   }
-  zipped <- paste0(name, ".gz")
-  if (!zipped %in% names(run_limits()) || !run_has(folder, zipped)) {
-    check_absent(folder, c(name, zipped), call)
+  gzipped <- paste0(name, ".gz")
+  if (!gzipped %in% names(run_limits()) || !run_has(folder, gzipped)) {
+    check_absent(folder, c(name, gzipped), call)
     return(NULL)
   }
-  path <- file.path(folder, zipped)
-  text <- gunzip(read_run(folder, zipped, call), run_limits()[[name]], path, call)
+  path <- file.path(folder, gzipped)
+  text <- gunzip(read_run(folder, gzipped, call), run_limits()[[name]], path, call)
   check_columns(parse_csv(text, path, call), columns, path, call)
 }
 
@@ -170,17 +169,17 @@ check_columns <- function(table, columns, path, call) {
   table
 }
 
-#' Say that the files of a run are as they should be
+#' Record the checksums of a run
 #'
-#' Each file of a run or evaluation has its SHA-256 sum in the folder's `manifest.json`, and is
-#' refused where it is another. If you changed one on purpose, or have a folder from before there
-#' were manifests, this records the sums as they are now, like `python -m sense.seal`. It does not
-#' make the folder of somebody else trustworthy. Not for a folder that a run is still writing to.
+#' The `manifest.json` of a folder has the SHA-256 sum of each of its files, and a file with another
+#' sum is refused. If you changed a file on purpose, or have an old folder without a manifest,
+#' `seal_run()` records the present sums, like `python -m sense.seal`. It does not make a folder from
+#' somebody else trustworthy. Do not use it while a run writes to the folder.
 #'
-#' @param folder The folder of a run or of an evaluation; or a [sense_fit] whose `weights` or
+#' @param folder The folder of a run or an evaluation; or a [sense_fit] whose `weights` or
 #'   `description` you changed.
-#' @return The names of the files that were new, changed or gone, invisibly; of a fit, the fit with
-#'   its sums.
+#' @return For a folder, the names of the files that were new, changed or removed, invisibly. For a
+#'   fit, the fit with its present sums.
 #' @examples
 #' folder <- tempfile()
 #' dir.create(folder)
@@ -198,7 +197,7 @@ seal_run <- function(folder) {
   check_folder(folder)
   names <- Filter(function(name) run_has(folder, name), sort(names(run_limits()), method = "radix"))
   if (!length(names)) {
-    cli::cli_abort("{.file {folder}} holds no file of a run or of an evaluation.")
+    cli::cli_abort("{.file {folder}} has no file of a run or an evaluation: give the folder of one.")
   }
   bytes <- lapply(stats::setNames(names, names), function(name) {
     read_bytes(file.path(folder, name), run_limits()[[name]])
@@ -210,12 +209,12 @@ seal_run <- function(folder) {
   same <- vapply(names, function(name) same_sum(bytes[[name]], before[[name]]), TRUE)
   changed <- c(names[!same], setdiff(names(before), names))
   cli::cli_inform(
-    if (length(changed)) "{.file {folder}}: recorded {.file {changed}} as {?it is/they are} now." else "{.file {folder}}: all as it was."
+    if (length(changed)) "{.file {folder}}: recorded the present sums of {.file {changed}}." else "{.file {folder}}: no file has changed."
   )
   invisible(changed)
 }
 
-# As Python writes it, to the byte.
+# The same bytes that Python writes.
 manifest_text <- function(bytes) {
   entries <- vapply(names(bytes), function(name) {
     sprintf(
@@ -226,7 +225,7 @@ manifest_text <- function(bytes) {
   paste0("{\n  \"format\": 1,\n  \"files\": {\n", paste(entries, collapse = ",\n"), "\n  }\n}\n")
 }
 
-# What there was before manifests: the sum of the weights alone.
+# Old folders without a manifest have the sum of the weights alone.
 old_sum_name <- "model.safetensors.sha256"
 
 check_old_sum <- function(folder, weights, call = parent.frame()) {
@@ -237,13 +236,13 @@ check_old_sum <- function(folder, weights, call = parent.frame()) {
   expected <- sub(" .*", "", as_text(read_bytes(path, 1000, call), path, call))
   if (!identical(expected, sha256(weights))) {
     cli::cli_abort(
-      "{.file {file.path(folder, 'model.safetensors')}} is damaged: it has another sum than {.file {old_sum_name}} says. If it was changed on purpose, remove {.file {old_sum_name}}.",
+      "{.file {file.path(folder, 'model.safetensors')}} is damaged: its sum differs from that in {.file {old_sum_name}}. If it was changed on purpose, remove {.file {old_sum_name}}.",
       call = call
     )
   }
 }
 
-# A fit keeps the sums of what it holds, so that a change after readRDS() does not go unseen.
+# A fit has the sums of its content, so that a change in memory or in a file is noticed.
 with_sums <- function(fit) {
   fit$sums <- fit_sums(fit)
   fit
@@ -256,7 +255,7 @@ fit_sums <- function(fit) {
 check_sums <- function(fit, arg, call = parent.frame()) {
   if (!is.raw(fit$weights) || !is_string(fit$description)) {
     cli::cli_abort(
-      "{.arg {arg}} is damaged: it must hold {.field weights}, raw bytes, and {.field description}, a string. Read it again with {.fn read_sense_fit}.",
+      "{.arg {arg}} is damaged: it must have {.field weights}, raw bytes, and {.field description}, a string. Read it again with {.fn read_sense_fit}.",
       call = call
     )
   }
@@ -266,11 +265,11 @@ check_sums <- function(fit, arg, call = parent.frame()) {
     cli::cli_abort(
       c(
         if (is.null(fit$sums)) {
-          "{.arg {arg}} cannot be checked: it holds no sums."
+          "{.arg {arg}} cannot be checked: it has no sums."
         } else {
-          "{.arg {arg}} is damaged, or was changed: its {.field {differ}} {?is/are} not what {.code $sums} says."
+          "{.arg {arg}} is damaged or was changed: its {.field {differ}} {?does/do} not match {.code $sums}."
         },
-        i = "If it is as you want it: {.code seal_run({arg})} gives it with the sums as they are now. Else read it again with {.fn read_sense_fit}."
+        i = "If you changed it on purpose: {.code seal_run({arg})} returns it with its present sums. Otherwise read it again with {.fn read_sense_fit}."
       ),
       call = call
     )

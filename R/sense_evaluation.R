@@ -1,43 +1,41 @@
 #' An evaluation of a network
 #'
-#' What [evaluate_sense()] gives back and `read_sense_evaluation()` reads: what
-#' the network said of each test image, natural and under each attack, the
-#' accuracies with their intervals, and what the evaluation itself is worth.
-#' Plain R data, which [saveRDS()] keeps.
+#' The result of [evaluate_sense()] and of `read_sense_evaluation()`: the prediction of the network
+#' for each test image, natural and under each attack, the accuracies with their intervals, and
+#' checks of the evaluation itself. Plain R data, which [saveRDS()] keeps.
 #'
-#' Reading needs no Python. The accuracies are counted from the outcomes; the
-#' intervals are Wilson's, and Clopper and Pearson's beside them. They cover the
-#' drawing of test images, neither the strength of the attacks nor the chance of
-#' training: accuracy under an attack bounds robust accuracy from above. The
-#' warnings say where there is reason to think that it is far above.
+#' Reading needs no Python. The accuracies are counted from the predictions. The intervals are
+#' Wilson's and those of Clopper and Pearson. They cover the sampling of test images, but neither
+#' the strength of the attacks nor the variation between training runs: accuracy under an attack is
+#' an upper bound of robust accuracy. A warning says that the bound may be far too high.
 #'
 #' @param folder The folder of an evaluation, or of a run that was evaluated.
 #' @param level Confidence level of the intervals.
 #' @param x,object A `sense_evaluation`.
 #' @param row.names,optional,... Not used.
 #' @return A `sense_evaluation` is a list of
-#'   * `target`: the network's `name`, `method`, `model` and, where known, the
-#'     `config` of its training;
-#'   * `data`: the `name` of the data set, `n` images evaluated `of` how many;
-#'   * `options`: `eps`, `norm` and what else holds for all attacks;
+#'   * `target`: `name`, `method` and `model` of the network and, if known, the `config` of its
+#'     training;
+#'   * `data`: the `name` of the data set, and the number `n` of images evaluated, out `of` all;
+#'   * `options`: `eps`, `norm` and the other options of all attacks;
 #'   * `attacks`: the options of each attack;
-#'   * `outcomes`: a data frame with a row for each image and attack, `image` and
-#'     `label` counted from 0;
-#'   * `accuracy`: a data frame with a row for each attack, `"natural"` being
-#'     none and `"worst"`, where there are two or more, the worst of each image
-#'     of those in the evaluation's ball: `k` right of `n`, `estimate`, `lower`
-#'     and `upper` (Wilson), `exact_lower` and `exact_upper` (Clopper-Pearson);
+#'   * `outcomes`: a data frame with a row for each image and attack; `image` and `label` are
+#'     counted from 0;
+#'   * `accuracy`: a data frame with a row for each attack: `k` correct of `n`, `estimate`, `lower`
+#'     and `upper` (Wilson), `exact_lower` and `exact_upper` (Clopper-Pearson). `"natural"` is no
+#'     attack. `"worst"` counts the images that are correctly classified under every attack in the
+#'     ball of the evaluation, if there are two or more;
 #'   * `diagnostics`: a data frame with a row for each check of the evaluation, or
 #'     `NULL`: `verdict` (`"ok"`, `"warning"`, `"skipped"`), the measured `value`,
 #'     its `threshold`, and a sentence;
 #'   * `curve`: accuracy by radius, or `NULL`;
-#'   * `convergence`, `convergence_accuracy`: PGD step by step, or `NULL`;
+#'   * `convergence`, `convergence_accuracy`: loss and accuracy at each step of PGD, or `NULL`;
 #'   * `provenance`, `folder` and the confidence `level`.
 #'
-#'   `as.data.frame()`: the accuracies. `summary()`: an object that prints all
-#'   checks, the attacks' options and the provenance too.
-#' @seealso [compare_sense()] for several networks on the same images,
-#'   [autoplot.sense_evaluation()] for the pictures.
+#'   `as.data.frame()` returns the accuracies. `summary()` returns an object that also prints all
+#'   checks, the options of the attacks and the provenance.
+#' @seealso [compare_sense()] compares networks on the same images,
+#'   [autoplot.sense_evaluation()] draws the results.
 #' @examples
 #' runs <- system.file("extdata", "mnist-demo", package = "sense")
 #' evaluation <- read_sense_evaluation(file.path(runs, "sense"))
@@ -57,7 +55,7 @@ read_sense_evaluation <- function(folder, level = 0.95) {
 as_evaluation <- function(folder, level, call = parent.frame()) {
   tryCatch(build_evaluation(folder, level, call), error = function(e) {
     if (inherits(e, "rlang_error")) stop(e)
-    damaged(file.path(folder, "evaluation.json"), paste("its parts are not what is expected:", first_line(e)), call)
+    damaged(file.path(folder, "evaluation.json"), paste("its content is not as expected:", first_line(e)), call)
   })
 }
 
@@ -67,7 +65,7 @@ build_evaluation <- function(folder, level, call) {
   target <- read_target(folder, evaluation, call)
   attacks <- evaluation$attacks[setdiff(names(evaluation$attacks), "natural")]
   accuracy <- accuracy_table(outcomes, attacks, evaluation$options, level)
-  check_counted(folder, accuracy, evaluation$accuracy, call)
+  check_stored_counts(folder, accuracy, evaluation$accuracy, call)
   structure(
     list(
       target = target,
@@ -89,20 +87,20 @@ build_evaluation <- function(folder, level, call) {
 }
 
 accuracy_table <- function(outcomes, attacks, options, level) {
-  right <- with_worst(right_matrix(outcomes), attacks, options)
-  k <- colSums(right)
-  n <- nrow(right)
+  correct <- with_worst_case(correct_matrix(outcomes), attacks, options)
+  k <- colSums(correct)
+  n <- nrow(correct)
   exact <- exact_interval(k, n, level)
   data.frame(
-    attack = colnames(right),
-    label = vapply(colnames(right), attack_label, "", attacks = attacks, options = options),
+    attack = colnames(correct),
+    label = vapply(colnames(correct), attack_label, "", attacks = attacks, options = options),
     wilson_interval(k, n, level),
     exact_lower = exact$lower, exact_upper = exact$upper,
     row.names = NULL
   )
 }
 
-# Counts with the intervals of the level asked for.
+# Counts with intervals of the given level.
 with_intervals <- function(counts, level) {
   if (is.null(counts)) {
     return(NULL)
@@ -111,7 +109,7 @@ with_intervals <- function(counts, level) {
   cbind(counts[kept], wilson_interval(counts$k, counts$n, level))
 }
 
-# "PGD-100 x 5"; another ball than the evaluation's is told.
+# "PGD-100 x 5", with the ball if it is not that of the evaluation.
 attack_label <- function(name, attacks, options) {
   if (name == "natural") {
     return("natural")
@@ -150,7 +148,7 @@ print.sense_evaluation <- function(x, ...) {
   invisible(x)
 }
 
-cascade_words <- "A row counts what is right under its attack and all above it (cascade)."
+cascade_words <- "A row counts the images that are correct under its attack and all above it (cascade)."
 
 print_header <- function(x) {
   cat(sprintf("<sense_evaluation> %s: %s, %s\n", x$target$name %||% basename(x$folder),
@@ -180,7 +178,7 @@ print_accuracy <- function(accuracy, level) {
   print_cells(cells)
 }
 
-# Rows of text, which print() would break where they are wider than the console.
+# Rows of text. print() would break those that are wider than the console.
 print_cells <- function(cells) {
   columns <- lapply(names(cells), function(name) format(c(name, as.character(cells[[name]]))))
   cat(sub(" +$", "", do.call(paste, c("", columns, sep = "  "))), sep = "\n")

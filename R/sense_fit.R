@@ -1,26 +1,24 @@
 #' A trained network
 #'
-#' What [train_sense()] gives back and [read_sense_fit()] reads: plain R data,
-#' the weights as raw bytes, so that [saveRDS()] and [readRDS()] keep it whole.
+#' The result of [train_sense()] and of [read_sense_fit()]: plain R data, with the weights as raw
+#' bytes, so that [saveRDS()] and [readRDS()] keep it whole.
 #'
 #' @param folder The folder of a run, of R or of `python -m sense.train`.
 #' @param object A `sense_fit`.
-#' @param newdata Images: an array n x height x width (x channels), or a matrix
-#'   with a row for each square grey image, as for [train_sense()].
-#' @param type `"class"` for the most probable class, `"prob"` for the
-#'   probabilities of all.
-#' @param device,model Where to compute, and the network's name once more where it is a
-#'   `"module:factory"`, as in [evaluate_sense()].
+#' @param newdata Images: an array n x height x width (x channels), or a matrix with a row for each
+#'   square greyscale image, as in [train_sense()].
+#' @param type `"class"` for the most probable class, `"prob"` for the probabilities of all classes.
+#' @param device,model The device, and `"module:factory"` again if the network comes from such a
+#'   function, as in [evaluate_sense()].
 #' @param ... Not used.
-#' @return `predict()`: a factor of length n, or a matrix n x classes whose rows
-#'   sum to 1. `summary()`: an object that prints the options, the last epoch
-#'   with Wilson intervals and the provenance; it is a list of `options`,
-#'   `accuracies` (a data frame of `k`, `n`, `estimate`, `lower`, `upper`) and
-#'   `provenance`. `autoplot()`: a ggplot of the training curves.
+#' @return `predict()`: a factor of length n, or a matrix n x classes whose rows sum to 1.
+#'   `summary()`: an object that prints the options, the last epoch with Wilson intervals and the
+#'   provenance; it is a list with `options`, `accuracies` (a data frame with `k`, `n`, `estimate`,
+#'   `lower`, `upper`) and `provenance`. `autoplot()`: a ggplot of the training curves.
 #'
-#' A `sense_fit` is a list of `config` (every option), `data` (name, hash, shape
-#' and classes), `metrics` (a data frame with a row for each epoch), `weights`
-#' (raw), `provenance` (command, commit, versions, time) and `folder`.
+#' A `sense_fit` is a list of `config` (all options), `data` (name, hash, shape and classes),
+#' `metrics` (a data frame with a row for each epoch), `weights` (raw bytes), `provenance` (command,
+#' commit, versions, time), `folder` and `description` (the text of `config.json`).
 #' @examples
 #' fit <- read_sense_fit(system.file("extdata", "mnist-demo", "sense", package = "sense"))
 #' fit
@@ -37,12 +35,12 @@ read_sense_fit <- function(folder) {
   files <- c("config.json", "metrics.jsonl", "model.safetensors")
   absent <- files[!vapply(files, function(name) run_has(folder, name), TRUE)]
   if (length(absent)) {
-    cli::cli_abort("{.file {folder}} is not the folder of a finished run: it has no {.file {absent}}.")
+    cli::cli_abort("{.file {folder}} is not the folder of a finished run: it has no {.file {absent}}. Give another folder, or resume the run.")
   }
   text <- read_run_text(folder, "config.json")
   description <- parse_json_text(text, file.path(folder, "config.json"), simplify = TRUE)
   if (!is.list(description$config) || !is.list(description$data)) {
-    damaged(file.path(folder, "config.json"), "it must hold config and data")
+    damaged(file.path(folder, "config.json"), "it must have the entries config and data")
   }
   metrics <- read_run_text(folder, "metrics.jsonl")
   with_sums(structure(
@@ -101,7 +99,7 @@ print.summary.sense_fit <- function(x, ...) {
     cat("stages:", paste(sprintf("%s %.1f %%", last$stage, 100 * last$share), collapse = ", "), "\n")
   }
   for (name in names(x$means)) {
-    cat(sprintf("%s: %.4f on average\n", name, x$means[[name]]))
+    cat(sprintf("mean %s: %.4f\n", name, x$means[[name]]))
   }
   cat("\nProvenance\n")
   for (name in names(x$provenance)) {
@@ -154,7 +152,7 @@ describe_method <- function(config) {
   )
 }
 
-# "256 validation images"; runs from before there were such looked at test images.
+# "256 validation images". The oldest runs measured these accuracies on test images.
 monitored_words <- function(metrics) {
   on <- metrics$monitored_on %||% "test"
   sprintf("%d %s images", metrics$monitored[1], on[length(on)])
@@ -177,7 +175,7 @@ print_accuracies <- function(accuracies, config) {
   label <- c(natural = "natural", robust = sprintf("PGD-%d", config$steps))
   cat(
     sprintf("  %-9s %s\n", label[accuracies$accuracy], format_interval(accuracies)),
-    sprintf("on %s; evaluate before you report.\n", attr(accuracies, "images")),
+    sprintf("on %s. To report accuracies, use evaluate_sense().\n", attr(accuracies, "images")),
     sep = ""
   )
 }
@@ -190,10 +188,10 @@ format_interval <- function(intervals) {
   ))
 }
 
-# What the method averaged over the images of the last epoch, by what it is.
+# Means over the images of the last epoch, with their descriptions.
 last_means <- function(metrics) {
   what <- c(
-    stage_b_gap = "stage B ends below log(1/c) by", margin = "margin", radius = "radius"
+    stage_b_gap = "gap of stage B below log(1/c)", margin = "margin", radius = "radius"
   )
   last <- utils::tail(metrics, 1)
   found <- intersect(names(what), names(last))
@@ -201,7 +199,7 @@ last_means <- function(metrics) {
   values[!vapply(values, function(value) is.null(value) || is.na(value), logical(1))]
 }
 
-# The share of training images in each stage, by epoch; no rows without stages.
+# The share of training images in each stage, by epoch. No rows for methods without stages.
 stage_shares <- function(metrics) {
   names <- c(A = "stage_a", B = "stage_b", C = "stage_c")
   if (!all(names %in% colnames(metrics))) {

@@ -12,20 +12,20 @@ plain_examples <- function(norm = "inf") {
   )
 }
 
-test_that("pixels keep their place, from Python's order to R's", {
+test_that("pixels are converted from Python's order to R's", {
   examples <- sense:::as_examples(plain_examples())
   expect_equal(dim(examples$x), c(2, 2, 3, 1))
   expect_equal(examples$x[1, 1, , 1], c(0, 0.1, 0.2))
   expect_equal(examples$x[1, 2, , 1], c(0.3, 0.4, 0.5))
   expect_equal(examples$x_adv[2, 1, 1, 1], 0.75)
   expect_equal(examples$table$class, c("c", "b"))
-  expect_equal(sense:::fates(examples$table), c("wrong as it is", "fooled"))
+  expect_equal(sense:::attack_results(examples$table), c("misclassified", "fooled"))
   colour <- plain_examples()
   colour$shape <- list(3L, 1L, 2L)
   expect_equal(sense:::as_examples(colour)$x[1, 1, 2, ], c(0.1, 0.3, 0.5))
 })
 
-test_that("JSON gives the same as the bridge", {
+test_that("stored examples equal those from Python", {
   folder <- tempfile("run-")
   dir.create(folder)
   write_json_file(plain_examples(), file.path(folder, "examples.json"))
@@ -33,7 +33,7 @@ test_that("JSON gives the same as the bridge", {
   expect_equal(adversarial_examples(folder), sense:::as_examples(plain_examples()))
 })
 
-test_that("the picture has three panels an image, with what the network sees", {
+test_that("the picture has three panels per image, with the predictions", {
   plot <- autoplot(sense:::as_examples(plain_examples()))
   pixels <- ggplot2::ggplot_build(plot)$data[[1]]
   expect_equal(as.vector(table(pixels$PANEL)), rep(6, 6))
@@ -46,15 +46,15 @@ test_that("the picture has three panels an image, with what the network sees", {
   expect_equal(turned$fill[turned$x == 2 & turned$y == -2], "#FFFFFF")
   expect_equal(turned$fill[turned$x == 3 & turned$y == -2], "#808080")
   headings <- sub("^[^|]*\\|", "", levels(plot$data$panel))
-  expect_equal(headings[c(1, 2, 5, 6)], c("a (50 %)\nis c", "b (90 %)", "a (50 %)\nwrong as it is", "c (75 %)\nfooled"))
+  expect_equal(headings[c(1, 2, 5, 6)], c("a (50 %)\nis c", "b (90 %)", "a (50 %)\nmisclassified", "c (75 %)\nfooled"))
   expect_match(gsub("\n", " ", plot$labels$caption), "PGD-10 x 1, l-infinity eps = 0.25.*first 2 test images")
 })
 
-test_that("in other norms the largest change is white", {
+test_that("in other norms the largest change is drawn white", {
   expect_equal(sense:::perturbation_scale(sense:::as_examples(plain_examples("2"))), 0.25)
 })
 
-test_that("the images are those of the network, whatever their form", {
+test_that("a fit, its folder and its stored examples give the same images", {
   skip_if_no_sense()
   fit <- short_fit()
   digits <- sample_images(3)
@@ -74,7 +74,7 @@ test_that("the images are those of the network, whatever their form", {
   }))
 })
 
-test_that("what is no fit is refused", {
-  expect_error(adversarial_examples(1), "must be what `train_sense\\(\\)` gave")
+test_that("only a fit or the folder of a run is accepted", {
+  expect_error(adversarial_examples(1), "must be a result of `train_sense\\(\\)`")
   expect_error(adversarial_examples(tempdir()), "not the folder of a finished run")
 })

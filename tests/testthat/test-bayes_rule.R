@@ -16,7 +16,7 @@ test_that("labels and posterior are those of equation (18)", {
   }
 })
 
-test_that("no overflow far from the data, where the densities vanish", {
+test_that("labels do not overflow far from the data, where the densities vanish", {
   rule <- bayes_rule(sigma = 0.01)
   expect_identical(predict(rule, rbind(c(1, 700), c(-900, 0)), "prob"), c(1, 0))
 })
@@ -28,7 +28,7 @@ test_that("the posterior is one half on the boundary", {
                rep(0.5, length(height)), tolerance = 1e-8)
 })
 
-test_that("bad input is named", {
+test_that("invalid input is refused by the name of the argument", {
   expect_error(bayes_boundary(1, 0), "bayes_rule")
   expect_error(predict(bayes_rule(), matrix(1, 2, 3)), "points in the plane")
   expect_error(predict(bayes_rule(), cbind(NA_real_, 1)), "finite")

@@ -1,4 +1,4 @@
-test_that("types are read off the three centres", {
+test_that("the type follows from the labels of the three centres", {
   expect_type <- function(w, b, type) {
     expect_identical(as.character(boundary_type(linear_classifier(w, b))), type)
   }
@@ -10,7 +10,7 @@ test_that("types are read off the three centres", {
   expect_type(c(-1, 0), 0, "other")
 })
 
-test_that("the eight sign patterns give the types that the labels of the centres give", {
+test_that("all eight sign patterns have the type of their labels", {
   set.seed(1)
   path <- cbind(rnorm(300, 0, 3), rnorm(300), rnorm(300))
   type <- as.character(boundary_type(path, m = 2))
@@ -31,7 +31,7 @@ fit_with_path <- function(path) {
   fit
 }
 
-test_that("alternation and settling are counted in the window", {
+test_that("alternation and settling are determined in the window", {
   two <- rbind(c(0, 1, 0), c(-24.5, 2, 7))
   motion <- boundary_motion(fit_with_path(two[rep(1:2, 50), ]), 20)
   expect_identical(motion$changes, 20L)
@@ -44,7 +44,7 @@ test_that("alternation and settling are counted in the window", {
   expect_true(is.na(motion$between))
 })
 
-test_that("a boundary that flips without changing its type has not settled", {
+test_that("a boundary that flips without changing its type does not settle", {
   # One type, two directions.
   two <- rbind(c(0, -0.5, 0.3), c(0, -0.5, 2))
   expect_identical(length(unique(boundary_type(two))), 1L)

@@ -80,7 +80,7 @@ kinds_of <- function(i) {
   if (nzchar(Sys.getenv("SENSE_ALL_VALUES"))) kinds else kinds[(i + c(0, 6, 12)) %% length(kinds) + 1]
 }
 
-test_that("every exported function is in the table, with all its arguments", {
+test_that("the table has every exported function with all its arguments", {
   exported <- getNamespaceExports("sense")
   expect_setequal(names(calls), exported[!startsWith(exported, ".__")])
   for (name in setdiff(names(calls), c("autoplot", "compare_sense"))) {
@@ -91,7 +91,7 @@ test_that("every exported function is in the table, with all its arguments", {
   }
 })
 
-test_that("a value that is none is refused by the name of the argument", {
+test_that("invalid values are refused by the name of the argument", {
   dir <- setwd(tempdir())
   on.exit(setwd(dir))
   wrong <- character()
@@ -126,7 +126,7 @@ test_that("whole numbers beyond R's integers are refused, or passed on as they a
   expect_error(sense_control(threads = 2^31), "threads.*at most 2147483647")
 })
 
-test_that("labels, points, weights and law mean what their values and names say", {
+test_that("labels, points and weights are read by their values and names", {
   truth <- sensible_examples(data, data$y, line, eps = 1, c = 0.9)
   for (y in list(factor(data$y), factor(data$y, levels = c(1, -1)), as.character(data$y), matrix(data$y), as.numeric(data$y), data$y)) {
     expect_equal(sensible_examples(data, y, line, 1, 0.9), truth)
@@ -157,18 +157,18 @@ test_that("labels, points, weights and law mean what their values and names say"
   expect_equal(study_linear_at(words, seeds = 1, n = 200)$robust_risk, runs$robust_risk)
 })
 
-test_that("classes are classes, and pixels of 0 and 1 are asked about", {
+test_that("measurements are not classes, and integer pixels of 0 and 1 are ambiguous", {
   as_images <- function(x, y) sense:::as_images(x, y, NULL, NULL)
   x <- array(0.5, c(1200, 2, 2))
   expect_error(as_images(x, seq_len(1200)), "1200 different numbers for 1200 images.*factor\\(y\\)")
   expect_error(as_images(x, rep(c(0.5, 1.5), 600)), "fractions")
-  expect_error(as_images(x, rep(7, 1200)), "one class alone")
-  expect_error(as_images(x, factor(rep("a", 1200), c("a", "b"))), "one class alone")
+  expect_error(as_images(x, rep(7, 1200)), "one class only")
+  expect_error(as_images(x, factor(rep("a", 1200), c("a", "b"))), "one class only")
   for (y in list(rep(c(2, 10), 600), rep(c(2L, 10L), 600), rep(c("2", "10"), 600), matrix(rep(c(2, 10), 600)))) {
     expect_setequal(unlist(as_images(x, y)$classes), c("2", "10"))
   }
   ones <- array(c(0L, 1L), c(4, 2, 2))
-  expect_error(sense:::as_image_array(ones, "x"), "integers, 0 and 1 alone.*x \\* 1")
+  expect_error(sense:::as_image_array(ones, "x"), "no integers but 0 and 1.*x \\* 1")
   expect_error(sense:::as_image_array(ones == 1, "x"), "black and white")
   expect_equal(sense:::as_image_array(ones * 1, "x"), ones)
   expect_equal(sense:::as_image_array(ones * 255L, "x"), ones * 255L)

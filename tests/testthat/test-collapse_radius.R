@@ -1,4 +1,4 @@
-test_that("0 minimises R-AT's population objective from the radius on, not below", {
+test_that("0 minimises R-AT's population objective from the collapse radius on, not below", {
   for (p in c(0.55, 0.9)) {
     data <- three_clusters(40000, p, m = 2, sigma = 0.1, seed = 1)
     # Balanced classes, so that the intercept is 0 at w = 0 as in the population.

@@ -3,7 +3,7 @@ second_right <- list(natural = c(rep(1, 9), 0), pgd = c(1, 0, 0, 0, 0, 0, 0, 1, 
 first <- function(...) evaluation_folder(first_right, name = "first", ...)
 second <- function(...) evaluation_folder(second_right, method = "r-at", name = "second", ...)
 
-test_that("pairs are tested by McNemar's exact test, adjusted by Holm", {
+test_that("pairs are tested by McNemar's exact test with Holm's adjustment", {
   table <- as.data.frame(compare_sense(first(), second()))
   expect_equal(table$attack, c("natural", "pgd"))
   expect_equal(table$first, rep("first", 2))
@@ -19,7 +19,7 @@ test_that("pairs are tested by McNemar's exact test, adjusted by Holm", {
   expect_equal(table[c("lower", "upper")], paired_interval(c(1, 6), c(0, 1), 10)[c("lower", "upper")])
 })
 
-test_that("the order of the networks turns the signs, that of the images nothing", {
+test_that("the order of the networks changes the signs, the order of the images changes nothing", {
   there <- as.data.frame(compare_sense(first(), second()))
   back <- as.data.frame(compare_sense(second(), first()))
   expect_equal(back$difference, -there$difference)
@@ -29,7 +29,7 @@ test_that("the order of the networks turns the signs, that of the images nothing
   expect_equal(as.data.frame(compare_sense(first(), turned)), there)
 })
 
-test_that("three networks make three pairs, and the worst case is compared too", {
+test_that("three networks are compared in three pairs, the worst case included", {
   right <- function(a, b) list(natural = c(1, 1, 1, 1), pgd = a, square = b)
   comparison <- compare_sense(
     a = evaluation_folder(right(c(1, 1, 0, 0), c(1, 0, 1, 0))),
@@ -44,7 +44,7 @@ test_that("three networks make three pairs, and the worst case is compared too",
   expect_equal(comparison$pairs$p_holm, stats::p.adjust(comparison$pairs$p, "holm"))
 })
 
-test_that("a worst case over other attacks is not compared", {
+test_that("worst cases over different attacks are not compared", {
   more <- evaluation_folder(list(natural = c(1, 1), pgd = c(1, 1), square = c(1, 0)))
   most <- evaluation_folder(
     list(natural = c(1, 1), pgd = c(1, 1), square = c(1, 0), fgsm = c(1, 1)), method = "nt"
@@ -52,20 +52,20 @@ test_that("a worst case over other attacks is not compared", {
   expect_equal(as.data.frame(compare_sense(more, most))$attack, c("natural", "pgd", "square"))
 })
 
-test_that("evaluations of other images, labels or options are refused", {
+test_that("evaluations with different images, labels or options are refused", {
   expect_error(compare_sense(first(), second(images = 1:10)), "not evaluated on the same images")
   expect_error(compare_sense(first(), second(label = 2L)), "same labels")
   expect_error(compare_sense(first(), second(sha256 = "xyz")), "same images")
-  expect_error(compare_sense(first(), second(eps = 0.1)), "other options: eps \\(0.3, not 0.1\\)")
+  expect_error(compare_sense(first(), second(eps = 0.1)), "different options: eps \\(0.3, not 0.1\\)")
   expect_error(
     compare_sense(first(), second(attacks = list(pgd = list(steps = 20L)))),
     "steps of pgd \\(10, not 20\\)"
   )
-  expect_error(compare_sense(first()), "two evaluations or more")
+  expect_error(compare_sense(first()), "at least two evaluations")
   expect_error(compare_sense(), "paths of evaluated runs")
 })
 
-test_that("seeds have a mean and an sd, and their counts are not added up", {
+test_that("training seeds have a mean and a standard deviation, and their counts are not added up", {
   one <- evaluation_folder(list(natural = c(1, 1, 1, 1), pgd = c(1, 1, 0, 0)), seed = 1L)
   two <- evaluation_folder(list(natural = c(1, 1, 1, 0), pgd = c(1, 1, 1, 1)), seed = 2L)
   other <- evaluation_folder(list(natural = c(1, 1, 1, 1), pgd = c(0, 0, 0, 0)), method = "nt", seed = 2L)
@@ -75,17 +75,17 @@ test_that("seeds have a mean and an sd, and their counts are not added up", {
   expect_equal(comparison$seeds$mean, c(7 / 8, 3 / 4))
   expect_equal(comparison$seeds$sd, c(stats::sd(c(1, 0.75)), stats::sd(c(0.5, 1))))
   expect_true(all(comparison$pairs$n == 4))
-  expect_output(print(comparison), "Over seeds of training:.*87.5 % +17.7 +2")
+  expect_output(print(comparison), "Over training seeds:.*87.5 % +17.7 +2")
 })
 
-test_that("networks of one seed, or of other options, are no group", {
+test_that("networks with one seed or different options are not a group of seeds", {
   again <- compare_sense(a = first(), b = first())
   expect_null(again$seeds)
   options <- compare_sense(a = first(lr = 0.1, seed = 1L), b = first(lr = 0.2, seed = 2L))
   expect_null(options$seeds)
 })
 
-test_that("each option parts seeds or not as the run itself says", {
+test_that("the run says which options distinguish two trainings", {
   stored <- read_sense_evaluation(system.file("extdata", "mnist-demo", "sense", package = "sense"))
   runtime <- unlist(stored$target$runtime_options)
   expect_true(all(c("monitor", "compile", "compact_every", "cudnn_benchmark") %in% runtime))
@@ -97,14 +97,14 @@ test_that("each option parts seeds or not as the run itself says", {
     comparison <- compare_sense(one = stored, two = other)
     expect_equal(is.null(comparison$seeds), !option %in% runtime, info = option)
     if (option %in% runtime) {
-      expect_length(sense:::apart_lines(comparison$evaluations), 0)
+      expect_length(sense:::seed_notes(comparison$evaluations), 0)
     } else {
-      expect_output(print(comparison), sprintf("two: no other seed of one, for %s", option))
+      expect_output(print(comparison), sprintf("one and two differ not only by their seed: %s", option))
     }
   }
 })
 
-test_that("a run that does not name its runtime options is said to be one", {
+test_that("a run that does not name its runtime options is noted", {
   old <- read_sense_evaluation(system.file("extdata", "mnist-demo", "sense", package = "sense"))
   old$target$runtime_options <- NULL
   other <- old
@@ -112,7 +112,7 @@ test_that("a run that does not name its runtime options is said to be one", {
   other$target$config$threads <- 3
   comparison <- compare_sense(one = old, two = other)
   expect_null(comparison$seeds)
-  expect_output(print(comparison), "one, two: an older run.*no other seed of one, for threads")
+  expect_output(print(comparison), "one, two: an older run.*differ not only by their seed: threads")
 })
 
 test_that("the stored runs agree with Python's statistics", {

@@ -2,14 +2,14 @@ right <- function(pgd) list(natural = rep(1, 12), pgd = pgd)
 strong <- function() add_curves(evaluation_folder(right(rep(1, 12)), method = "sense", name = "strong"))
 weak <- function() add_curves(evaluation_folder(right(c(1, 1, rep(0, 10))), method = "nt", name = "weak"))
 
-test_that("print shows differences in points, with intervals and p-values", {
+test_that("print shows differences in percentage points with intervals and p-values", {
   said <- paste(capture.output(print(compare_sense(strong(), weak()))), collapse = "\n")
   expect_match(said, "2 networks, the first 12 of the 17 test images of toy\nl-infinity eps = 0.3\n  strong: SENSE-AT \\(c = 0.7\\)\n  weak: NT\n")
   expect_match(said, "strong - weak +PGD +\\+83.3 \\[\\+[0-9.]+, \\+[0-9.]+\\] +10 : 0 of 12 +0.0020 +0.0039")
   expect_match(said, "Tango's 95 % interval.*over the 2 rows")
 })
 
-test_that("very small p-values are not printed as none", {
+test_that("very small p-values are not printed as zero", {
   expect_equal(sense:::format_p(c(1e-12, 0.00012, 1)), c("< 0.0001", "0.0001", "1.0000"))
 })
 

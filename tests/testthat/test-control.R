@@ -1,15 +1,15 @@
-test_that("only what was set is kept and printed", {
+test_that("only options that were set are stored and printed", {
   expect_length(sense_control()$options, 0)
   expect_output(print(sense_control()), "all by default")
   shown <- capture.output(print(sense_control(threads = 2, seed = 7, quiet = TRUE)))
   expect_equal(shown, c("<sense_control>", "  threads: 2", "  seed: 7", "  quiet: TRUE"))
 })
 
-test_that("whole numbers become R's integers, which Python reads as such", {
+test_that("whole numbers become integers, which Python reads as such", {
   expect_identical(sense_control(threads = 2)$options$threads, 2L)
 })
 
-test_that("bad settings are refused, in the caller's name", {
+test_that("invalid settings are refused by the name of the argument", {
   expect_error(sense_control(threads = 0), "threads.*at least 1.*0")
   expect_error(sense_control(seed = 1.5), "seed.*whole number")
   expect_error(sense_control(monitor = "all"), "monitor.*whole number")

@@ -1,4 +1,4 @@
-test_that("every erratum is shown by its check, with more than one seed", {
+test_that("every erratum is confirmed by its check, with several seeds", {
   for (seed in 1:2) {
     errata <- paper_errata(n = 1e5, seed = seed)
     expect_identical(errata$id[!errata$holds], character())
@@ -6,7 +6,7 @@ test_that("every erratum is shown by its check, with more than one seed", {
   expect_identical(anyDuplicated(errata$id), 0L)
 })
 
-test_that("a wrong correction, and a printed value that is right, are both refused", {
+test_that("a wrong correction and a correct printed value are not confirmed", {
   expect_true(erratum_holds(1, 2, 2.01, 0.1))
   expect_false(erratum_holds(1, 3, 2, 0.1))
   expect_false(erratum_holds(2, 2, 2, 0.1))

@@ -2,7 +2,7 @@ quick <- function(fit, ..., n = 40) {
   evaluate_sense(fit, n = n, steps = 2, restarts = 1, ..., threads = 1, quiet = TRUE)
 }
 
-test_that("R and the shell find the same, file by file", {
+test_that("R and the shell write the same files", {
   skip_if_no_sense()
   fit <- short_fit()
   ours <- quick(fit, c("fgsm", "pgd"), curve = c(0, 0.1), convergence = 4, out = tempfile("r-"))
@@ -27,7 +27,7 @@ test_that("R and the shell find the same, file by file", {
   ))
 })
 
-test_that("the network's word is that of predict()", {
+test_that("the predictions are those of predict()", {
   skip_if_no_sense()
   fit <- short_fit()
   natural <- subset(quick(fit, "fgsm", diagnostics = FALSE)$outcomes, attack == "natural")
@@ -35,7 +35,7 @@ test_that("the network's word is that of predict()", {
   expect_equal(natural$label, as.integer(as.character(sample_images(40)$y)))
 })
 
-test_that("results are kept in the fit's folder, to go on with and to compare", {
+test_that("results are stored in the fit's folder, can be extended and compared", {
   skip_if_no_sense()
   first <- train_short(method = "nt")
   second <- train_short(method = "r-at", steps = 1)
@@ -57,7 +57,7 @@ test_that("results are kept in the fit's folder, to go on with and to compare", 
   }
 })
 
-test_that("a second evaluation in another ball works, and both can be read", {
+test_that("a second evaluation in another ball is stored beside the first", {
   skip_if_no_sense()
   fit <- train_short(method = "nt")
   first <- quick(fit, "fgsm", diagnostics = FALSE)
@@ -69,18 +69,18 @@ test_that("a second evaluation in another ball works, and both can be read", {
   expect_equal(quick(fit, "fgsm", eps = 0.2, diagnostics = FALSE)$folder, second$folder)
 })
 
-test_that("the worst of each image is over the curve and PGD's course, as in Python", {
+test_that("the worst case includes the curve and the steps of PGD, as in Python", {
   skip_if_no_sense()
   found <- quick(short_fit(), "pgd", curve = c(0.1, 0.3, 0.35), convergence = 10, diagnostics = FALSE, out = tempfile())
   stored <- jsonlite::read_json(file.path(found$folder, "evaluation.json"))$accuracy
   expect_equal(found$accuracy$attack, c("natural", "pgd", "curve", "worst"))
   expect_equal(found$accuracy$k, vapply(found$accuracy$attack, function(name) stored[[name]]$k, 1L, USE.NAMES = FALSE))
-  right <- sense:::right_matrix(found$outcomes)
+  right <- sense:::correct_matrix(found$outcomes)
   expect_equal(colnames(right), c("natural", "pgd", "curve", "convergence"))
   expect_equal(found$accuracy$k[4], sum(apply(right, 1, all)))
 })
 
-test_that("a fit without its folder is evaluated all the same", {
+test_that("a fit whose folder was removed can be evaluated", {
   skip_if_no_sense()
   fit <- short_fit()
   here <- quick(fit, "pgd", diagnostics = FALSE, out = tempfile())
@@ -92,7 +92,7 @@ test_that("a fit without its folder is evaluated all the same", {
   expect_null(sense:::own_folder(fit))
 })
 
-test_that("images of one's own are evaluated, in the order of the fit's classes", {
+test_that("the user's own images are evaluated, in the order of the fit's classes", {
   skip_if_no_sense()
   digits <- sample_images(30)
   fit <- short_fit()
@@ -108,14 +108,14 @@ test_that("images of one's own are evaluated, in the order of the fit's classes"
   expect_error(quick(fit, x = digits$x), "Images need their classes")
 })
 
-test_that("an attack from another network takes a fit as its source", {
+test_that("a transfer attack takes a fit as its source", {
   skip_if_no_sense()
   evaluation <- quick(short_fit(), "transfer", source = short_fit(), diagnostics = FALSE, out = tempfile())
   direct <- quick(short_fit(), "pgd", diagnostics = FALSE, out = tempfile())
   expect_equal(evaluation$accuracy$k, direct$accuracy$k)
 })
 
-test_that("one that was stopped says where to go on", {
+test_that("an interrupted evaluation says how to resume it", {
   fit <- seal_run(structure(
     list(config = list(dataset = "mnist-sample"), weights = raw(1), description = "{}"),
     class = "sense_fit"
@@ -130,7 +130,7 @@ test_that("one that was stopped says where to go on", {
   })
   expect_error(
     evaluate_sense(fit, c("fgsm", "pgd"), norm = Inf, curve = 0.1, out = "some-folder", threads = 2),
-    "same call again, with `out = \"some-folder\"`", class = "sense_stopped"
+    "repeat the same call with `out = \"some-folder\"`", class = "sense_stopped"
   )
   # Only what was set is passed on, several as a list.
   expect_equal(asked$options, list(attacks = list("fgsm", "pgd"), norm = Inf, curve = 0.1))
@@ -138,7 +138,7 @@ test_that("one that was stopped says where to go on", {
   expect_false("device" %in% names(asked))
 })
 
-test_that("lines are told as they come, and can be silenced", {
+test_that("progress is shown by line, unless quiet", {
   skip_if_no_sense()
   told <- capture.output(
     invisible(evaluate_sense(
@@ -152,8 +152,8 @@ test_that("lines are told as they come, and can be silenced", {
   ))
 })
 
-test_that("bad options are refused in Python's words, bad calls without Python", {
-  expect_error(evaluate_sense(1), "must be what `train_sense\\(\\)` gave")
+test_that("invalid options are refused by Python, invalid calls without Python", {
+  expect_error(evaluate_sense(1), "must be a result of `train_sense\\(\\)`")
   expect_error(evaluate_sense(tempdir()), "not the folder of a finished run")
   skip_if_no_sense()
   expect_error(quick(short_fit(), "magic"), "attacks must be one of natural, fgsm")

@@ -5,22 +5,22 @@ damaged <- function(change) {
   sealed(folder)
 }
 
-test_that("outcomes that contradict themselves are refused", {
+test_that("contradictory outcomes are refused", {
   expect_error(
     read_sense_evaluation(damaged(function(rows) rows[-7])), "damaged: \"pgd\" has other images"
   )
   expect_error(
     read_sense_evaluation(damaged(function(rows) sub("0,1,pgd,1,1", "0,1,pgd,1,0", rows))),
-    "damaged: row 4 says correct = 0 of prediction 1 and label 1"
+    "damaged: row 4 has correct = 0 for prediction 1 and label 1"
   )
   expect_error(
     read_sense_evaluation(damaged(function(rows) sub("0,1,pgd,1,1", "0,1,pgd,2,0", rows))),
-    "outcomes.csv has 0 of 3 right under \"pgd\", evaluation.json 1 of 3"
+    "under \"pgd\" outcomes.csv has 0 of 3 images correct, evaluation.json 1 of 3"
   )
   expect_error(read_sense_evaluation(damaged(function(rows) rows[1])), "must have rows")
 })
 
-test_that("gzipped outcomes are the same", {
+test_that("gzipped outcomes are read", {
   folder <- evaluation_folder(list(natural = c(1, 1, 0), pgd = c(1, 0, 0)))
   before <- read_sense_evaluation(folder)$outcomes
   path <- file.path(folder, "outcomes.csv")
@@ -32,10 +32,10 @@ test_that("gzipped outcomes are the same", {
   expect_identical(read_sense_evaluation(folder)$outcomes, before)
 })
 
-test_that("a network without a known training is called by its name", {
+test_that("a network of unknown training has its own name as method", {
   folder <- evaluation_folder(list(natural = 1, pgd = 1), name = "somebody-s")
   file.remove(file.path(folder, "config.json"))
-  expect_error(read_sense_evaluation(folder), "config.json' is missing, which 'manifest.json' lists")
+  expect_error(read_sense_evaluation(folder), "config.json' is listed in 'manifest.json', but missing")
   sealed(folder)
   evaluation <- read_sense_evaluation(folder)
   expect_equal(evaluation$target$method, "somebody-s")
@@ -43,22 +43,22 @@ test_that("a network without a known training is called by its name", {
   expect_equal(unique(as.character(accuracies(folder)$run)), "somebody-s")
 })
 
-test_that("the worst case is over the attacks in the evaluation's ball", {
+test_that("the worst case is taken over the attacks in the evaluation's ball", {
   attacks <- list(a = list(eps = 0.3, norm = "inf"), b = list(eps = 0.3, norm = "2"),
                   c = list(eps = 0.1, norm = "inf"), d = list(eps = 0.3, norm = "inf"))
   options <- list(eps = 0.3, norm = "inf")
   expect_equal(sense:::within_ball(attacks, options), c("a", "d"))
   right <- cbind(natural = c(TRUE, TRUE, TRUE), a = c(TRUE, TRUE, FALSE), b = FALSE,
                  d = c(TRUE, FALSE, TRUE))
-  expect_equal(sense:::with_worst(right, attacks, options)[, "worst"], c(TRUE, FALSE, FALSE))
-  expect_false("worst" %in% colnames(sense:::with_worst(right[, 1:2], attacks["a"], options)))
+  expect_equal(sense:::with_worst_case(right, attacks, options)[, "worst"], c(TRUE, FALSE, FALSE))
+  expect_false("worst" %in% colnames(sense:::with_worst_case(right[, 1:2], attacks["a"], options)))
 })
 
-test_that("what saw a part of the images enters the worst case and has no accuracy", {
+test_that("an attack on some of the images counts for the worst case and has no accuracy", {
   attacks <- list(a = list(eps = 0.3, norm = "inf"),
                   convergence = list(eps = 0.3, norm = "inf", images = 1L))
   right <- cbind(natural = c(TRUE, TRUE), a = c(TRUE, FALSE), convergence = c(FALSE, TRUE))
-  found <- sense:::with_worst(right, attacks, list(eps = 0.3, norm = "inf"))
+  found <- sense:::with_worst_case(right, attacks, list(eps = 0.3, norm = "inf"))
   expect_equal(colnames(found), c("natural", "a", "worst"))
   expect_equal(found[, "worst"], c(FALSE, FALSE))
 })

@@ -1,4 +1,4 @@
-test_that("the interval is that of binom.test, ends included", {
+test_that("the interval equals that of binom.test, ends included", {
   for (level in c(0.9, 0.95)) for (k in c(0, 1, 17, 39, 40)) {
     reference <- stats::binom.test(k, 40, conf.level = level)$conf.int
     ours <- exact_interval(k, 40, level)
@@ -9,7 +9,7 @@ test_that("the interval is that of binom.test, ends included", {
   expect_equal(both$upper[2], 1)
 })
 
-test_that("counts and levels that are none are refused", {
+test_that("invalid counts and levels are refused", {
   expect_error(exact_interval(3, 2), "0 <= k <= n")
   expect_error(exact_interval(1, 2, 1), "level.* greater than 0 and less than 1")
 })

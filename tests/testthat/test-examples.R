@@ -49,7 +49,7 @@ test_that("Example 2: each classifier is optimal for its own risk on the squares
   expect_true(all(example2_classifier(x, "sensible", 0.03)[!near] != x$y[!near]))
 })
 
-test_that("bad input is named", {
+test_that("invalid input is refused by the name of the argument", {
   expect_error(example1_risks(0.4, 0.1), "`p`")
   expect_error(example1_risks(0.6, 0.3), "`eps`")
   expect_error(example2_classifier(c(0.5, 0.5), "robust", 0.06), "`eps`")

@@ -1,4 +1,4 @@
-test_that("a file is written whole or not at all, through no link, under no name that is known", {
+test_that("a file is written atomically, and links are not followed", {
   folder <- tempfile()
   dir.create(folder)
   path <- file.path(folder, "x.txt")
@@ -15,23 +15,23 @@ test_that("a file is written whole or not at all, through no link, under no name
   expect_error(suppressWarnings(file(victim, "wxb")), "cannot open")
 })
 
-test_that("a gzip file gives no more than may be there", {
+test_that("decompression stops at the limit", {
   file <- tempfile(fileext = ".gz")
   out <- gzfile(file, "wb")
   writeBin(raw(3e6), out)
   close(out)
   bytes <- readBin(file, "raw", 1e6)
   expect_equal(length(sense:::gunzip(bytes, 3e6, "x.gz")), 3e6)
-  expect_error(sense:::gunzip(bytes, 1e6, "x.gz"), "x.gz.*more than 1000000 bytes")
+  expect_error(sense:::gunzip(bytes, 1e6, "x.gz"), "x.gz.*longer than 1000000 bytes")
 })
 
-test_that("JSON that is nested deeply, or no object, is refused by the name of its file", {
+test_that("JSON that is nested deeply or not an object is refused with the name of the file", {
   read <- function(text) sense:::parse_json_text(text, "x.json")
   expect_equal(read("{\"a\": \"[[[[\\\" {\"}"), list(a = "[[[[\" {"))
   expect_error(read(paste0("{\"a\":", strrep("[", 2e5), strrep("]", 2e5), "}")), "x.json.*nested too deeply")
   for (text in c("", "1", "[1]", "{", "nonsense", "\"https://example.invalid\"")) expect_error(read(text), "x.json")
-  expect_error(sense:::as_text(as.raw(c(65, 0)), "x"), "no text")
-  expect_error(sense:::as_text(as.raw(c(0xff, 0xfe)), "x"), "no text")
+  expect_error(sense:::as_text(as.raw(c(65, 0)), "x"), "not text")
+  expect_error(sense:::as_text(as.raw(c(0xff, 0xfe)), "x"), "not text")
   expect_error(sense:::parse_json_lines("{\"a\": 1}\n{", "x.jsonl"), "x.jsonl")
 })
 
@@ -51,7 +51,7 @@ test_that("no line of a vignette or of the report begins with an inline result",
   }
 })
 
-test_that("each object of the package prints in a screen of lines, and no pixels or weights", {
+test_that("each object prints on one screen, without pixels or weights", {
   run <- system.file("extdata", "mnist-demo", "sense", package = "sense")
   fit <- read_sense_fit(run)
   evaluation <- read_sense_evaluation(run)

@@ -1,7 +1,7 @@
 # What Python's tests are held to as well, see tests/python/test_frozen_statistics.py.
 frozen <- jsonlite::read_json(test_path("frozen", "statistics.json"), simplifyVector = FALSE)
 
-test_that("the intervals are R's own", {
+test_that("the stored intervals are those of R", {
   for (one in frozen$intervals) {
     wilson <- wilson_interval(one$k, one$n, one$level)
     exact <- sense:::exact_interval(one$k, one$n, one$level)
@@ -11,7 +11,7 @@ test_that("the intervals are R's own", {
   }
 })
 
-test_that("the paired tests are R's own", {
+test_that("the stored paired tests are those of R", {
   for (one in frozen$mcnemar) {
     p <- sense:::mcnemar_exact(one$only_first, one$only_second)
     expect_equal(p, one$p, tolerance = 1e-12)
@@ -21,9 +21,9 @@ test_that("the paired tests are R's own", {
   }
 })
 
-test_that("an image is right in the worst case where it is right under every attack", {
+test_that("an image is correct in the worst case if it is correct under every attack", {
   right <- sapply(frozen$worst$right, unlist) == 1
   ball <- list(eps = 0.3, norm = "inf")
-  found <- sense:::with_worst(right, list(pgd = ball, square = ball), ball)[, "worst"]
+  found <- sense:::with_worst_case(right, list(pgd = ball, square = ball), ball)[, "worst"]
   expect_equal(as.integer(found), unlist(frozen$worst$worst))
 })

@@ -31,7 +31,7 @@ literal_training <- function(data, method, c, eps, rate, iterations, start, sum_
   v
 }
 
-test_that("training equals a literal point-by-point version, in both ways of updating", {
+test_that("training equals a literal version point by point, in both settings", {
   data <- three_clusters(60, p = 0.7, m = 3, sigma = 0.6, seed = 4)
   start <- c(0.2, 1.5, 0.4)
   for (method in c("nt", "r-at", "sense")) {
@@ -86,7 +86,7 @@ test_that("R-AT descends to the optimum of its convex objective", {
   expect_equal(objective(c(fit$b, fit$w)), best$value, tolerance = 1e-7)
 })
 
-test_that("settings are the paper's and the script's numbers", {
+test_that("the settings have the numbers of the paper and of the script", {
   settings <- linear_at_settings()
   expect_equal(settings$paper$learning_rate * settings$paper$iterations, 3)
   expect_identical(settings$script[c("iterations", "gradient", "renew_every")],
@@ -95,7 +95,7 @@ test_that("settings are the paper's and the script's numbers", {
   expect_identical(dim(fit$path), c(4L, 3L))
 })
 
-test_that("bad input is named, with what was expected", {
+test_that("invalid input is refused with what was expected", {
   data <- three_clusters(50, seed = 1)
   expect_error(fit_linear_at(data, "madry"), "sense.*r-at.*nt")
   expect_error(fit_linear_at(data, c = 2), "`c` must be one number, at least 0 and at most 1")

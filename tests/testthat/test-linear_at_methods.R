@@ -1,6 +1,6 @@
 fit <- fit_linear_at(three_clusters(200, seed = 1), "sense", iterations = 30)
 
-test_that("print, summary, tidy, glance, predict", {
+test_that("print, summary, tidy, glance and predict agree", {
   expect_output(print(fit), "SENSE-AT of a linear classifier, 200 points.*c = 0.9")
   expect_output(print(summary(fit)), "settled.*risk in closed form")
   expect_identical(tidy.linear_at(fit)$estimate, c(fit$b, fit$w))

@@ -6,7 +6,7 @@ test_that("score, label and probability agree", {
   expect_equal(predict(f, data.frame(x2 = x[, 2], x1 = x[, 1]), "prob"), plogis(c(1.5, -2.5, 0)))
 })
 
-test_that("bad weights are named", {
+test_that("invalid weights are refused", {
   expect_error(linear_classifier(1:3), "two finite numbers")
   expect_error(linear_classifier(c(1, NA)), "two finite numbers")
   expect_error(linear_classifier(c(1, 0), Inf), "`b`")

@@ -25,14 +25,14 @@ test_that("at no difference the statistic is McNemar's", {
   expect_equal(sense:::tango_score(0, 0, 0, 50), 0)
 })
 
-test_that("without any image that tells the two apart, the interval has a closed form", {
+test_that("if no image separates the two, the interval has a closed form", {
   z2 <- stats::qnorm(0.975)^2
   interval <- paired_interval(0, 0, 100)
   expect_equal(interval$difference, 0)
   expect_equal(c(interval$lower, interval$upper), c(-1, 1) * z2 / (100 + z2), tolerance = 1e-9)
 })
 
-test_that("the ends are where the statistic is the quantile", {
+test_that("at the ends the statistic equals the quantile", {
   counts <- data.frame(b = c(12, 1, 40), c = c(2, 7, 20), n = c(50, 21, 160))
   found <- paired_interval(counts$b, counts$c, counts$n, level = 0.9)
   expect_equal(found$difference, c(0.2, -6 / 21, 0.125))
@@ -43,14 +43,14 @@ test_that("the ends are where the statistic is the quantile", {
   }
 })
 
-test_that("one who is always right and one who is always wrong reach 1", {
+test_that("an always correct and an always wrong network have the difference 1", {
   always <- paired_interval(c(20, 0), c(0, 20), 20)
   expect_equal(c(always$upper[1], always$lower[2]), c(1, -1))
   expect_equal(always$lower[1], -always$upper[2], tolerance = 1e-9)
   expect_lt(always$lower[1], 1)
 })
 
-test_that("more images than there are is refused", {
+test_that("counts that exceed the number of images are refused", {
   expect_error(paired_interval(3, 3, 5), "whose sum is at most `n`")
   expect_error(paired_interval(-1, 3, 5), "whose sum is at most `n`")
 })

@@ -1,10 +1,10 @@
-test_that("one requirements list serves both languages", {
+test_that("R and Python have one list of requirements", {
   needed <- sense:::python_requirements()
   expect_true(any(grepl("^torch", needed)))
   expect_equal("numpy<2" %in% needed, utils::packageVersion("reticulate") < "1.38")
 })
 
-test_that("without Python, one line says what to do, and all else works", {
+test_that("without Python one line says what to do, and the rest works", {
   said <- fresh_r(
     c(
       "library(sense)",
@@ -16,7 +16,7 @@ test_that("without Python, one line says what to do, and all else works", {
     env = "RETICULATE_PYTHON=/no/python"
   )
   expect_match(said[1], "FALSE")
-  expect_match(said[2], "run `sense::install_sense\\(\\)` and start R anew")
+  expect_match(said[2], "run `sense::install_sense\\(\\)` and restart R")
   expect_equal(trimws(said[3]), "0.596")
 })
 
@@ -26,7 +26,7 @@ test_that("loading the package does not start Python", {
 })
 
 test_that("install_sense() refuses a constraints file that is not there", {
-  expect_error(install_sense(constraints = "no-such-file"), "no file")
+  expect_error(install_sense(constraints = "no-such-file"), "constraints.*there is no")
 })
 
 # What Python does in a call is set here; the rest is real.
@@ -38,7 +38,7 @@ with_task <- function(code, then) {
   ))
 }
 
-test_that("only errors of the user's input become a line; a fault keeps its traceback", {
+test_that("an error of the input is one line, a fault has its traceback", {
   skip_if_no_sense()
   tell <- "e <- tryCatch(sense:::call_python('predict', list(a = 1)), error = identity); cat(class(e)[1], conditionMessage(e), sep = '\\n')"
   said <- with_task("raise MissingFileError('pass --data-dir DIR')", tell)
@@ -51,7 +51,7 @@ test_that("only errors of the user's input become a line; a fault keeps its trac
   }
 })
 
-test_that("an interrupt is an interrupt, and no error", {
+test_that("an interrupt is not an error", {
   skip_if_no_sense()
   skip_on_os("windows")
   tell <- c(

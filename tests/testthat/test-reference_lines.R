@@ -1,4 +1,4 @@
-test_that("the two-cluster line is where the densities of A and C meet, and the paper's line", {
+test_that("the two-cluster line is the paper's, where the densities of A and C are equal", {
   f <- two_cluster_line(p = 0.7, m = 3, sigma = 0.8)
   x1 <- seq(-3, 3, by = 0.5)
   x2 <- -2 * x1 / 3 + 3 / 2 - 0.8^2 * log(0.7) / 3
@@ -8,7 +8,7 @@ test_that("the two-cluster line is where the densities of A and C meet, and the 
   expect_identical(predict(f, rbind(c(1, 3), c(-1, 0))), c(1, -1))
 })
 
-test_that("the best line beats a fine grid of lines, standard and robust", {
+test_that("no line of a fine grid has a lower risk than the best line", {
   for (case in list(c(0.5, 0.6, 0), c(0.95, 0.5, 0), c(0.55, 0.2, 1.6), c(0.7, 0.4, 0.8))) {
     best <- attr(best_line(case[1], 7, case[2], case[3]), "risk")
     law <- list(p = case[1], m = 7, sigma = case[2])

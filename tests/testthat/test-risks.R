@@ -55,7 +55,7 @@ test_that("the Bayes rule's simulated risks agree with quadrature over a grid", 
   }
 })
 
-test_that("a classifier given as a function is counted as a lower bound", {
+test_that("a classifier given as a function has a lower bound of the risk", {
   f <- vertical_line()
   exact <- simulate_risk(f, 0.7, 3, 0.8, 0.6, n = 1000, seed = 1)
   found <- simulate_risk(function(x) predict(f, x), 0.7, 3, 0.8, 0.6, n = 1000, seed = 1)
@@ -65,7 +65,7 @@ test_that("a classifier given as a function is counted as a lower bound", {
   expect_true(all(found$errors[2:3] >= 0.97 * exact$errors[2:3]))
 })
 
-test_that("bad input is named", {
+test_that("invalid input is refused by the name of the argument", {
   expect_error(linear_risk(bayes_rule()), "linear_classifier")
   expect_error(linear_risk(vertical_line(), eps = -1), "`eps`")
   expect_error(simulate_risk(vertical_line(), kind = "natural"), "standard.*robust.*sensible")

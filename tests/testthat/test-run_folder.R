@@ -49,14 +49,14 @@ flip <- function(path, at, to = NULL) {
   writeBin(bytes, path)
 }
 
-test_that("one flipped bit of any file is refused by all that read it, with the file and what to do", {
+test_that("a flipped bit in any file is refused by every reader, with the file and what to do", {
   for (name in names(readers)) {
     folder <- whole_folder()
     path <- file.path(folder, name)
     flip(path, max(1, file.size(path) %/% 2))
     for (reader in names(readers[[name]])) {
       said <- tryCatch(readers[[name]][[reader]](folder), error = function(e) cli::ansi_strip(conditionMessage(e)))
-      expect_match(said[[1]], paste0(name, "' is damaged, or was changed"), fixed = TRUE, info = paste(reader, name))
+      expect_match(said[[1]], paste0(name, "' is damaged or was changed"), fixed = TRUE, info = paste(reader, name))
       expect_match(said[[1]], "seal_run(", fixed = TRUE, info = paste(reader, name))
     }
   }
@@ -67,25 +67,25 @@ test_that("a changed digit is refused until the folder is sealed", {
   path <- file.path(folder, "config.json")
   text <- readLines(path)
   writeLines(sub("\"c\": 0.7", "\"c\": 0.8", text), path)
-  expect_error(read_sense_fit(folder), "config.json' is damaged, or was changed")
-  expect_message(changed <- seal_run(folder), "recorded .*config.json.* as it is now")
+  expect_error(read_sense_fit(folder), "config.json' is damaged or was changed")
+  expect_message(changed <- seal_run(folder), "recorded the present sums of .*config.json")
   expect_equal(changed, "config.json")
   expect_equal(read_sense_fit(folder)$config$c, 0.8)
-  expect_message(seal_run(folder), "all as it was")
+  expect_message(seal_run(folder), "no file has changed")
 })
 
-test_that("what is not listed, or gone, or has no manifest, is refused", {
+test_that("a file that is missing, not listed or without a manifest is refused", {
   folder <- whole_folder()
   manifest <- file.path(folder, "manifest.json")
   listed <- readLines(manifest)
   file.remove(file.path(folder, "curve.csv"))
-  expect_error(read_sense_evaluation(folder), "curve.csv' is missing, which 'manifest.json' lists")
+  expect_error(read_sense_evaluation(folder), "curve.csv' is listed in 'manifest.json', but missing")
   file.remove(manifest)
   expect_error(read_sense_fit(folder), "cannot be checked: its folder has no 'manifest.json'.*seal_run")
   bad <- list(
-    "{}" = "must hold format and files", "[1]" = "JSON object", "{" = "no JSON", "x" = "no JSON",
-    '{"format": 2, "files": {}}' = "knows format 1",
-    '{"format": 1, "files": {"config.json": {"sha256": "0", "bytes": 1}}}' = "no sum",
+    "{}" = "must have the entries format and files", "[1]" = "JSON object", "{" = "not JSON", "x" = "not JSON",
+    '{"format": 2, "files": {}}' = "reads format 1",
+    '{"format": 1, "files": {"config.json": {"sha256": "0", "bytes": 1}}}' = "not a valid sum",
     '{"format": 1, "files": {}}' = "does not list it"
   )
   for (text in names(bad)) {
@@ -98,7 +98,7 @@ test_that("what is not listed, or gone, or has no manifest, is refused", {
   expect_error(seal_run(empty), "no file of a run")
 })
 
-test_that("a file that is being replaced is its old or its new self, one that grows is its beginning", {
+test_that("of a file being replaced the old and the new version are accepted, of a growing file its beginning", {
   folder <- whole_folder()
   path <- file.path(folder, "curve.csv")
   entry <- function(bytes) list(sha256 = cli::hash_raw_sha256(bytes), bytes = length(bytes))
@@ -118,7 +118,7 @@ test_that("a file that is being replaced is its old or its new self, one that gr
   expect_equal(read_sense_evaluation(folder)$curve$k, 2)
 })
 
-test_that("content is never taken for a URL or a path", {
+test_that("content is not taken for a URL or a path", {
   for (text in c("https://example.invalid/x.json", "file:///etc/passwd", "/etc/passwd", "\"https://example.invalid\"")) {
     for (name in names(readers)) {
       folder <- whole_folder()
@@ -139,12 +139,12 @@ test_that("content is never taken for a URL or a path", {
     }
   }
   for (url in c("https://example.invalid/run", "file:///etc")) {
-    for (reader in readers[["config.json"]]) expect_error(reader(url), "no folder .*Nothing is fetched|not the folder of", info = url)
-    expect_error(seal_run(url), "Nothing is fetched")
+    for (reader in readers[["config.json"]]) expect_error(reader(url), "no folder .*Nothing is downloaded|not the folder of", info = url)
+    expect_error(seal_run(url), "Nothing is downloaded")
   }
 })
 
-test_that("links, FIFOs, devices and files too large are not read", {
+test_that("links, FIFOs, devices and large files are not read", {
   skip_on_os("windows")
   elsewhere <- tempfile()
   folder <- whole_folder()
@@ -160,16 +160,16 @@ test_that("links, FIFOs, devices and files too large are not read", {
   system2("mkfifo", shQuote(path))
   setTimeLimit(elapsed = 60)
   on.exit(setTimeLimit())
-  expect_error(read_sense_fit(folder), "config.json' is damaged, or was changed")
+  expect_error(read_sense_fit(folder), "config.json' is damaged or was changed")
   file.remove(path)
   dir.create(path)
   expect_error(read_sense_fit(folder), "config.json' is a folder")
   unlink(path, recursive = TRUE)
   writeLines(strrep(" ", 2^20), path)
-  expect_error(read_sense_fit(folder), "at most 1048576 were expected")
+  expect_error(read_sense_fit(folder), "at most 1048576 are expected")
 })
 
-test_that("R and Python have the same sums, to the byte, and read what the other sealed", {
+test_that("R and Python write the same manifest and read each other's", {
   skip_if_no_sense()
   expect_sealed_by_both <- function(folder) {
     theirs <- readBin(file.path(folder, "manifest.json"), "raw", 1e6)
@@ -197,7 +197,7 @@ test_that("R and Python have the same sums, to the byte, and read what the other
   expect_equal(sprintf("%s %.0f", names(here), here), strsplit(limits, ";")[[1]])
 })
 
-test_that("a fit that was changed, in memory or in a file, does not predict", {
+test_that("a fit that was changed in memory or in a file is refused", {
   fit <- read_sense_fit(whole_folder())
   images <- array(0, c(1, 28, 28))
   at <- length(fit$weights) - 3
@@ -209,12 +209,12 @@ test_that("a fit that was changed, in memory or in a file, does not predict", {
     file <- tempfile(fileext = ".rds")
     saveRDS(other[[part]], file)
     again <- readRDS(file)
-    expect_error(predict(again, images), paste0("damaged, or was changed: its .*", part))
+    expect_error(predict(again, images), paste0("damaged or was changed: its .*", part))
     expect_error(evaluate_sense(again, out = tempfile(), n = 1), paste0("changed: its .*", part))
     expect_error(adversarial_examples(again, n = 1), paste0("changed: its .*", part))
   }
   fit$sums <- NULL
-  expect_error(predict(fit, images), "holds no sums.*seal_run")
+  expect_error(predict(fit, images), "has no sums.*seal_run")
   fit$weights <- "a"
   expect_error(predict(seal_run(read_sense_fit(whole_folder())), "a"), "newdata")
   skip_if_no_sense()

@@ -8,7 +8,7 @@ mixed <- function(...) {
   )
 }
 
-test_that("accuracies are counted from the outcomes, the worst within the ball only", {
+test_that("accuracies are counted from the outcomes, the worst case within the ball only", {
   evaluation <- read_sense_evaluation(mixed())
   table <- as.data.frame(evaluation)
   expect_equal(table$attack, c("natural", "pgd", "square", "deepfool-l2", "worst"))
@@ -20,12 +20,12 @@ test_that("accuracies are counted from the outcomes, the worst within the ball o
   expect_equal(read_sense_evaluation(mixed(), level = 0.5)$accuracy$upper, wilson_interval(table$k, 5, 0.5)$upper)
 })
 
-test_that("one attack is its own worst case, and is not shown twice", {
+test_that("a single attack has no worst case beside it", {
   folder <- evaluation_folder(list(natural = c(1, 1), pgd = c(1, 0)))
   expect_equal(read_sense_evaluation(folder)$accuracy$attack, c("natural", "pgd"))
 })
 
-test_that("it is plain data that saveRDS keeps", {
+test_that("an evaluation is plain data that saveRDS keeps", {
   evaluation <- read_sense_evaluation(add_curves(mixed(diagnostics = toy_diagnostics())))
   file <- tempfile(fileext = ".rds")
   saveRDS(evaluation, file)
@@ -34,7 +34,7 @@ test_that("it is plain data that saveRDS keeps", {
   expect_true(plain(unclass(evaluation)))
 })
 
-test_that("print says what, how accurate and what is doubtful, in words", {
+test_that("print shows the network, the accuracies and the warnings", {
   evaluation <- read_sense_evaluation(mixed(diagnostics = toy_diagnostics()))
   said <- paste(capture.output(print(evaluation)), collapse = "\n")
   expect_match(said, "toy: SENSE-AT \\(c = 0.7\\), capacity-1\nl-infinity eps = 0.3 on the first 5 of the 10 test images of toy")
@@ -65,16 +65,16 @@ test_that("print says when there are no diagnostics and when there are no warnin
   expect_output(print(read_sense_evaluation(mixed(diagnostics = fine))), "0 of 1 checks warn\\.")
 })
 
-test_that("what the rows of a cascade count is told", {
+test_that("print explains the rows of a cascade", {
   expect_output(print(read_sense_evaluation(mixed(cascade = TRUE))), "and all above it \\(cascade\\)")
   expect_false(any(grepl("cascade", capture.output(print(read_sense_evaluation(mixed()))))))
 })
 
-test_that("images are described as they were drawn", {
+test_that("the description of the images says how they were drawn", {
   expect_output(print(read_sense_evaluation(mixed(draw = 3L))), "5, drawn with seed 3, of the 10")
 })
 
-test_that("the stored evaluations can be read", {
+test_that("stored evaluations can be read", {
   runs <- system.file("extdata", "mnist-demo", package = "sense")
   evaluation <- read_sense_evaluation(file.path(runs, "sense"))
   expect_equal(
@@ -84,7 +84,7 @@ test_that("the stored evaluations can be read", {
   expect_output(print(evaluation), "all 2000 test images of mnist-sample")
 })
 
-test_that("curves and courses are read, with intervals of the level asked for", {
+test_that("curves and the steps of PGD are read, with intervals of the given level", {
   evaluation <- read_sense_evaluation(add_curves(mixed()), level = 0.9)
   expect_equal(evaluation$curve$estimate, c(1, 0.75, 0.25))
   expect_equal(evaluation$curve$lower, wilson_interval(c(4, 3, 1), 4, 0.9)$lower)
@@ -93,7 +93,7 @@ test_that("curves and courses are read, with intervals of the level asked for", 
   expect_null(read_sense_evaluation(mixed())$curve)
 })
 
-test_that("what is no evaluation, not finished, or other than its level, is refused", {
+test_that("folders without a finished evaluation and invalid levels are refused", {
   expect_error(read_sense_evaluation(tempdir()), "no .*evaluation.json.*python -m sense.evaluate")
   expect_error(read_sense_evaluation(c("a", "b")), "a single string")
   expect_error(read_sense_evaluation(mixed(finished = FALSE)), "not finished.*python -m sense.evaluate toy")

@@ -1,4 +1,4 @@
-test_that("a fit is plain data that saveRDS keeps whole", {
+test_that("a fit is plain data that saveRDS keeps", {
   skip_if_no_sense()
   fit <- short_fit()
   file <- tempfile(fileext = ".rds")
@@ -19,7 +19,7 @@ test_that("a fit is plain data that saveRDS keeps whole", {
   expect_equal(elsewhere, as.vector(predict(fit, images, type = "prob")), tolerance = 1e-6)
 })
 
-test_that("predictions are those that Python's evaluation has", {
+test_that("predictions equal those of Python's evaluation", {
   skip_if_no_sense()
   fit <- short_fit()
   system2(
@@ -44,7 +44,7 @@ test_that("probabilities have a row for each image and the names of the classes"
   expect_equal(rowSums(probabilities), rep(1, 5), tolerance = 1e-6)
 })
 
-test_that("print and summary say what was trained and how well, with n", {
+test_that("print and summary show the method and the accuracies with n", {
   skip_if_no_sense()
   expect_output(print(short_fit()), "SENSE-AT.*c = 0.*capacity-1 on mnist-sample.*/ 32\\)")
   expect_output(print(summary(short_fit())), "Options.*Last epoch.*stages: A.*Provenance")
@@ -61,7 +61,7 @@ test_that("the training curves are drawn from the metrics", {
   expect_equal(drawn$y[drawn$PANEL == 2], fit$metrics$loss)
 })
 
-test_that("each method is described with what is its own", {
+test_that("each method is described with its own options", {
   config <- list(norm = "inf", eps = 0.3, steps = 10L, c = 0.5, beta = 6, d_max = NULL)
   told <- function(...) sense:::describe_method(utils::modifyList(config, list(...)))
   expect_equal(told(method = "trades"), "TRADES, beta = 6, l-infinity eps = 0.3, K = 10")
@@ -70,13 +70,13 @@ test_that("each method is described with what is its own", {
   expect_match(told(method = "iaat", norm = "2"), "IAAT.*l2 eps")
 })
 
-test_that("averages of the last epoch are found, but for those over no image", {
+test_that("means of the last epoch are shown, except over no image", {
   metrics <- data.frame(epoch = 1:2, stage_b_gap = c(NA, 0.25), radius = c(0.1, NA))
-  expect_equal(sense:::last_means(metrics), list("stage B ends below log(1/c) by" = 0.25))
+  expect_equal(sense:::last_means(metrics), list("gap of stage B below log(1/c)" = 0.25))
   expect_length(sense:::last_means(data.frame(epoch = 1)), 0)
 })
 
-test_that("a folder that is no run, and images of another size, are refused", {
+test_that("a folder without a run and images of another size are refused", {
   expect_error(read_sense_fit(tempdir()), "not the folder of a finished run")
   skip_if_no_sense()
   expect_error(predict(short_fit(), array(0, c(1, 20, 28))), "images must be n x 28 x 28")

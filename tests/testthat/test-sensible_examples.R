@@ -1,4 +1,4 @@
-test_that("both boundary rules equal Algorithm 2 or Definition 3, a point at a time", {
+test_that("both boundary rules equal Algorithm 2 or Definition 3, point by point", {
   data <- three_clusters(80, m = 2, sigma = 0.8, seed = 1)
   f <- linear_classifier(c(1.5, 0.6), -0.2)
   for (case in list(c(1, 0.6, 0.8), c(4, 0.15, 0.8), c(5, 0.3, 0.55), c(7, 0.1, 0.3))) {
@@ -33,7 +33,7 @@ test_that("the projected example is the worst point of the closed set of Definit
   }
 })
 
-test_that("stages and limits", {
+test_that("stages and limits of c are those of equation (12)", {
   f <- linear_classifier(c(2, 0))
   x <- rbind(c(-1, 0), c(0.5, 0), c(1.5, 0), c(4, 0))
   step <- sensible_examples(x, rep(1, 4), f, 1, 0.9)
@@ -46,7 +46,7 @@ test_that("stages and limits", {
   expect_identical(sensible_examples(x, rep(1, 4), linear_classifier(c(0, 0), 1), 1, 0.5)$moved, numeric(4))
 })
 
-test_that("bad input is named", {
+test_that("invalid input is refused by the name of the argument", {
   f <- vertical_line()
   expect_error(sensible_examples(c(0, 0), 0, f, 1, 0.9), "-1 or \\+1")
   expect_error(sensible_examples(c(0, 0), 1, f, 1, 1.2), "`c`")

@@ -1,4 +1,4 @@
-test_that("(10), (11) and (14) are equal, over models, radii, c and norms", {
+test_that("equations (10), (11) and (14) are equal, over models, radii, c and norms", {
   data <- three_clusters(300, m = 2, sigma = 0.9, seed = 1)
   for (norm in c(2, Inf)) for (c in c(0, 0.2, 0.5, 0.9, 1)) for (eps in c(0, 0.3, 2)) {
     f <- linear_classifier(c(1.2, 0.5), 0.1)
@@ -37,7 +37,7 @@ test_that("for a model that is not linear, the loss is the largest over Definiti
   expect_setequal(stages, c("A", "B", "C"))
 })
 
-test_that("limits: c = 1 is the natural loss, c -> 0 the regular adversarial loss", {
+test_that("c = 1 gives the natural loss, c -> 0 the regular adversarial loss", {
   natural <- c(0.2, 0.6, 0.95)
   adversarial <- c(0.1, 0.3, 0.9)
   expect_equal(sensible_loss_from_probabilities(natural, adversarial, 1), -log(natural))
@@ -46,7 +46,7 @@ test_that("limits: c = 1 is the natural loss, c -> 0 the regular adversarial los
   expect_identical(gap[2:6], numeric(5))
 })
 
-test_that("bad input is named", {
+test_that("invalid input is refused by the name of the argument", {
   expect_error(sensible_loss_from_probabilities(0.5, 0.6, 0.9), "must not exceed")
   expect_error(sensible_loss_from_probabilities(1.5, 0.6, 0.9), "`p_natural` must be one or more numbers, at least 0 and at most 1")
   expect_error(truncated_natural_loss(0.5, 2), "`c`")

@@ -1,6 +1,6 @@
 grid <- data.frame(method = c("r-at", "sense"), setting = "large-step", p = 0.55, gamma = 8, c = 0.9)
 
-test_that("each row of the study is the fit it names", {
+test_that("each row of the study equals its fit", {
   runs <- study_linear_at(grid, seeds = 2:3, n = 300)
   expect_identical(runs$seed, rep(2:3, each = 2))
   fit <- fit_linear_at(three_clusters(300, seed = 3), "r-at", setting = "large-step")
@@ -22,13 +22,13 @@ test_that("the summary counts and averages", {
                unlist(wilson_interval(sum(rat$alternates), 4)[c("lower", "upper")], use.names = FALSE))
 })
 
-test_that("the claim, where it can be seen: R-AT alternates, SENSE-AT settles", {
+test_that("with large steps R-AT alternates and SENSE-AT settles", {
   s <- summarise_study(study_linear_at(grid, seeds = 1:5, n = 1000))
   expect_identical(s$alternates, c(1, 0))
   expect_identical(s$settles, c(0, 1))
 })
 
-test_that("the stored study has provenance and can be made again in part", {
+test_that("the stored study has provenance and is reproducible in part", {
   study <- stored_study()
   provenance <- attr(study, "provenance")
   expect_gte(provenance$seeds, 100)
@@ -41,7 +41,7 @@ test_that("the stored study has provenance and can be made again in part", {
   expect_identical(again$alternates, rep(TRUE, 3))
 })
 
-test_that("bad input is named", {
+test_that("invalid input is refused by the name of the argument", {
   expect_error(study_linear_at(data.frame(a = 1)), "method")
   expect_error(summarise_study(1), "study_linear_at")
 })

@@ -12,7 +12,7 @@ test_that("the sample follows its law", {
   }
 })
 
-test_that("a seed repeats the sample and leaves the session's stream alone", {
+test_that("a seed repeats the sample and does not change the session's random stream", {
   set.seed(9)
   before <- runif(1)
   set.seed(9)
@@ -25,16 +25,16 @@ test_that("a seed repeats the sample and leaves the session's stream alone", {
   expect_false(identical(three_clusters(10)$x1, b$x1))
 })
 
-test_that("printing names the parameters and passes the data through", {
+test_that("print shows the parameters and returns the data", {
   data <- three_clusters(8, seed = 1)
   expect_output(expect_identical(print(data), data), "8 points, p = 0.55, m = 7, sigma = 0.2")
   expect_output(print(data[1:3, ]), "3 points")
   expect_identical(class(as.data.frame(data)), "data.frame")
 })
 
-test_that("bad parameters are named", {
+test_that("invalid parameters are refused", {
   expect_error(three_clusters(0), "`n` must be one whole number, at least 1")
-  expect_error(three_clusters(5, p = 1), "`p` must be one number in \\(0, 1\\)")
+  expect_error(three_clusters(5, p = 1), "`p` must be one number, greater than 0 and less than 1")
   expect_error(three_clusters(5, sigma = "a"), "`sigma`.*\n.*character")
   expect_error(three_clusters(5, m = NA), "`m`")
 })

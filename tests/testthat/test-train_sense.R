@@ -22,7 +22,7 @@ test_that("the shell and R train the same network, bit for bit", {
   )
 })
 
-test_that("it learns digits from arrays and a factor", {
+test_that("a network learns digits from arrays and a factor", {
   skip_if_no_sense()
   digits <- sample_images(3000, "train")
   letters10 <- factor(letters[as.integer(digits$y)], levels = letters[10:1])
@@ -34,7 +34,7 @@ test_that("it learns digits from arrays and a factor", {
   expect_equal(fit$data$test, 0)
   expect_length(fit$validation, 500)
   expect_equal(utils::tail(fit$metrics$monitored, 1), 500)
-  expect_output(print(fit), "on 500 validation images; evaluate before you report")
+  expect_output(print(fit), "on 500 validation images")
   fresh <- sample_images(300)
   predicted <- predict(fit, fresh$x)
   expect_equal(levels(predicted), letters[10:1])
@@ -48,7 +48,7 @@ test_that("it learns digits from arrays and a factor", {
   )
 })
 
-test_that("sorted images have a validation part of every class, and tell the true accuracy", {
+test_that("the validation images of sorted data have every class and estimate the accuracy", {
   skip_if_no_sense()
   digits <- sample_images(2000, "train")
   order <- order(digits$y)
@@ -74,7 +74,7 @@ test_that("sorted images have a validation part of every class, and tell the tru
   )
 })
 
-test_that("the weights of the best epoch are kept where that is asked for", {
+test_that("keep = \"best\" keeps the weights of the best epoch", {
   skip_if_no_sense()
   digits <- sample_images(600, "train")
   fit <- train_sense(
@@ -101,7 +101,7 @@ fake_cifar10 <- function(n = 12) {
   folder
 }
 
-test_that("every method trains on cifar10, and a residual network", {
+test_that("every method trains on cifar10, one with a residual network", {
   skip_if_no_sense()
   data_dir <- fake_cifar10()
   control <- sense_control(threads = 1, monitor = 4, quiet = TRUE)
@@ -122,7 +122,7 @@ test_that("every method trains on cifar10, and a residual network", {
   expect_equal(dim(predict(fit, array(0, c(2, 32, 32, 3)), type = "prob")), c(2, 10))
 })
 
-test_that("a network of one's own comes from a Python module", {
+test_that("a network can come from a module of the user", {
   skip_if_no_sense()
   folder <- tempfile("own-")
   dir.create(folder)
@@ -164,7 +164,7 @@ test_that("boundary rules are options, radii may be fractions, and the gap of st
   expect_true("stage_b_gap" %in% names(fit$metrics))
 })
 
-test_that("progress is shown, a line an epoch", {
+test_that("progress is shown, one line per epoch", {
   skip_if_no_sense()
   told <- character()
   withCallingHandlers(
@@ -214,7 +214,7 @@ test_that("an interrupt leaves a run that can be resumed to the same end", {
   expect_identical(resumed$weights, whole$weights)
 })
 
-test_that("bad options are refused in Python's words and R's name", {
+test_that("invalid options are refused with R's name", {
   skip_if_no_sense()
   expect_error(train_sense(eps = 8), "eps must be at most 1.*8/255", class = "sense_python_error")
   expect_error(train_sense(c = 2), "c must be a probability")
@@ -228,7 +228,7 @@ test_that("bad options are refused in Python's words and R's name", {
   )
 })
 
-test_that("bad calls are refused without Python", {
+test_that("invalid calls are refused without Python", {
   expect_error(train_sense("mnist", x = array(0, c(8, 2, 2))), "not both")
   expect_error(train_sense("mnist", "sense", "capacity-1", 0.5, 0.3, 1, 10), "must be named")
   expect_error(train_sense(control = list()), "sense_control")

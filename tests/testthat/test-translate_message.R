@@ -1,7 +1,7 @@
 translate_message <- sense:::translate_message
 shell_flags <- sense:::shell_flags
 
-test_that("messages name R's arguments", {
+test_that("messages name arguments of R", {
   expect_equal(translate_message("fetch them and pass --data-dir DIR, or"), "fetch them and pass `data_dir = DIR`, or")
   expect_equal(translate_message("such as --eps 0.3"), "such as `eps = 0.3`")
   expect_equal(translate_message("lower --lr (now 1) or --eps (now 2)"), "lower `lr` (now 1) or `eps` (now 2)")
@@ -20,7 +20,7 @@ test_that("messages name R's arguments", {
   )
 })
 
-test_that("every option of Python is named as R names it", {
+test_that("every option of Python is translated to an argument of R", {
   skip_if_no_sense()
   source <- sense:::python_source()
   fields <- function(module, class) {
@@ -39,7 +39,7 @@ test_that("every option of Python is named as R names it", {
   expect_setequal(shell_flags, c(flags, "overwrite"))
 })
 
-test_that("the lines of an evaluation speak R as well", {
+test_that("the progress lines of an evaluation name arguments of R", {
   skip_if_no_sense()
   run <- system.file("extdata", "mnist-demo", "sense", package = "sense")
   told <- testthat::capture_messages(

@@ -18,7 +18,7 @@ python_step <- function(x, y, f, eps, c, K, step_size, norm) {
   do.call(rbind, lapply(reticulate::py_to_r(moved$tolist()), unlist))
 }
 
-test_that("R and Python give the same sensible points to 1e-8", {
+test_that("R and Python make the same sensible examples to 1e-8", {
   skip_if_no_sense()
   data <- three_clusters(200, m = 2, sigma = 0.9, seed = 1)
   x <- as_points(data)

@@ -1,4 +1,4 @@
-test_that("the interval is prop.test's without continuity correction", {
+test_that("the interval equals that of prop.test without continuity correction", {
   cases <- expand.grid(k = c(0, 1, 7, 49, 50), n = 50, level = c(0.8, 0.95, 0.99))
   for (i in seq_len(nrow(cases))) {
     case <- cases[i, ]
@@ -10,17 +10,17 @@ test_that("the interval is prop.test's without continuity correction", {
   }
 })
 
-test_that("the ends are exact at none and at all", {
+test_that("the ends are exact at 0 and n", {
   expect_identical(wilson_interval(0, 20)$lower, 0)
   expect_identical(wilson_interval(20, 20)$upper, 1)
 })
 
-test_that("vectors give a row for each", {
+test_that("vectors give a row per element", {
   expect_equal(nrow(wilson_interval(0:3, 3)), 4)
   expect_equal(wilson_interval(0:3, 3)$estimate, 0:3 / 3)
 })
 
-test_that("bad counts and levels are refused", {
+test_that("invalid counts and levels are refused", {
   expect_error(wilson_interval(3, 2), "0 <= k <= n")
   expect_error(wilson_interval(0, 0), "n >= 1")
   expect_error(wilson_interval(NA, 2), "numbers")
