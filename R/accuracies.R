@@ -36,7 +36,7 @@ accuracies <- function(folders, level = 0.95) {
 # One row per run and attack, from evaluations.
 evaluated_rows <- function(folders, level, call = parent.frame()) {
   evaluations <- as_evaluations(folders, level, call = call)
-  trainings <- vapply(evaluations, training_but_seed, "")
+  trainings <- vapply(evaluations, training_key, "")
   rows <- Map(function(run, one, training) {
     data.frame(
       run = run, method = one$target$method, seed = one$target$config$seed %||% NA,
