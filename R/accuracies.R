@@ -171,15 +171,16 @@ run_labels <- function(run, method) {
 #' @rdname accuracies
 #' @export
 print.sense_accuracies <- function(x, ...) {
+  one_model <- length(unique(x$model)) == 1
+  if (one_model && !is.na(x$model[1])) {
+    cat(sprintf("%s on %s\n", x$model[1], paste(unique(x$data), collapse = ", ")))
+  }
+  seeds <- has_seeds(x)
   cells <- data.frame(
-    x$run, x$method, ifelse(is.na(x$seed), "", x$seed), ifelse(is.na(x$model), "", x$model),
-    x$attack, format_interval(x)
+    run = if (seeds) x$method else run_labels(x$run, x$method), seed = x$seed, model = x$model,
+    attack = x$attack, accuracy = format_interval(x)
   )
-  names(cells) <- c(
-    "run", "method", "seed", "model", "attack",
-    sprintf("accuracy, %g %% interval (k / n)", 100 * (attr(x, "level") %||% 0.95))
-  )
-  known <- vapply(cells, function(column) any(nzchar(as.character(column))), TRUE)
-  print_cells(cells[known & (names(cells) != "seed" | has_seeds(x))])
+  names(cells)[5] <- sprintf("accuracy, %g %% interval (k / n)", 100 * (attr(x, "level") %||% 0.95))
+  print_cells(cells[c(TRUE, seeds, !one_model, TRUE, TRUE)])
   invisible(x)
 }
