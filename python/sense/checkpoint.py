@@ -34,7 +34,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint; the one it replaces stays as checkpoint-previous.pt."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
-    write_atomically(folder / CHECKPOINT, seal(buffer.getvalue()), keep=folder / PREVIOUS)
+    write_atomically(folder / CHECKPOINT, seal(buffer.getvalue()), backup=folder / PREVIOUS)
 
 
 def has_checkpoint(folder: Path) -> bool:

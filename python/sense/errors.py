@@ -1,33 +1,33 @@
-"""Errors of the user's input. Their message says what was wrong, what was received and what to do.
+"""Errors of the user's input. The message says what is wrong, what was received and what to do.
 
-The commands, and R, show these as their message alone. Any other error is a fault of this package
-or of torch, and keeps its traceback.
+The commands and R show only the message. Any other error is a bug of this package or of torch and
+is shown with its traceback.
 """
 
 
 class InputError(ValueError):
-    """What the user gave cannot be used."""
+    """The input cannot be used."""
 
 
 class MissingFileError(InputError, FileNotFoundError):
-    """A file or folder that was named, or is needed, is not there."""
+    """A file or folder does not exist."""
 
 
 class FileError(InputError, OSError):
-    """A file cannot be read or written: the disk is full, permission is denied ..."""
+    """A file cannot be read or written, for example because the disk is full."""
 
 
 class TakenError(InputError, FileExistsError):
-    """A place to write to holds something already."""
+    """A folder to write to is in use or already holds files of a run."""
 
 
 class MissingPackageError(InputError, ImportError):
-    """A package that is needed for what was asked is not installed."""
+    """A required package is not installed."""
 
 
 class NotFiniteError(InputError, FloatingPointError):
-    """A network gave, or its training led to, numbers that are NaN or infinite."""
+    """An output of a network, a loss, a weight or a gradient is NaN or infinite."""
 
 
 class LostProcessError(InputError, ConnectionError):
-    """Another process of the same training has ended, or hangs."""
+    """Another process of the same training has ended or does not respond."""

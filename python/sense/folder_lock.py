@@ -1,7 +1,7 @@
-"""A folder belongs to one process at a time.
+"""A lock of a folder, so that only one process at a time writes into it.
 
-The lock is the system's, on a file in the folder, and ends with the process that has it. Where
-Python has no `fcntl` (Windows) folders are not locked: there, start one process for a folder.
+It is a lock of the operating system (flock) on a file in the folder, and ends with its process. On
+Windows, where Python has no `fcntl`, folders are not locked: run one process per folder there.
 """
 
 import errno
@@ -19,14 +19,15 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 LOCK = ".lock"
-_REFUSED = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK)
-_NOT_KNOWN = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS)
+_HELD = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK)
+_UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS)
 
 
 class FolderLock:
-    """The lock of a folder that is there. Taken at once or, with TakenError, not at all.
+    """The lock of an existing folder.
 
-    Raises FileNotFoundError where the folder went away.
+    Raises TakenError at once if another process holds it, and FileNotFoundError if the folder was
+    removed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,7 +38,7 @@ class FolderLock:
                 self._file = self._take(folder)
 
     def _take(self, folder: Path) -> int | None:
-        """The open file of the lock; None where another process has just removed it."""
+        """Return the open lock file; None if another process has just removed it."""
         file = _open(self.path)
         try:
             kept = self._lock(folder, file)
@@ -49,22 +50,22 @@ class FolderLock:
         return file if kept else None
 
     def _lock(self, folder: Path, file: int) -> bool:
-        """Whether the file is now locked by this process, and still the one of that name."""
+        """Lock the file. Returns whether it still is the file of that name."""
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            time.sleep(0.05)  # the holder may have it since a moment ago, and not have said so yet
+            time.sleep(0.05)  # the holder may not have written its number yet
             holder = os.read(file, 20).decode(errors="replace").strip()
-            if error.errno in _NOT_KNOWN:
+            if error.errno in _UNSUPPORTED:
                 raise FileError(
-                    f"{folder} lies on a disk that knows no locks ({error.strerror}), without "
-                    "which two processes could write into it at once: choose a folder elsewhere"
+                    f"{folder} is on a disk that does not support locks ({error.strerror}), so "
+                    "two processes could write into it at once: choose a folder elsewhere"
                 ) from None
-            if error.errno not in _REFUSED:
+            if error.errno not in _HELD:
                 raise
             raise TakenError(
                 f"{folder} is in use by process {holder or 'unknown'}, which is writing into it: "
-                "let that one end, or choose another folder"
+                "wait until it ends, or choose another folder"
             ) from None
         try:
             mine, there = os.fstat(file), os.stat(self.path, follow_symlinks=False)
@@ -72,7 +73,7 @@ class FolderLock:
             return False
         if (mine.st_ino, mine.st_dev) != (there.st_ino, there.st_dev):
             return False
-        with suppress(OSError):  # it is only said to others; the disk may be full
+        with suppress(OSError):  # only for messages; the disk may be full
             os.ftruncate(file, 0)
             os.write(file, f"{os.getpid()}\n".encode())
         return True
@@ -82,22 +83,22 @@ class FolderLock:
             return
         try:
             with suppress(OSError):
-                os.unlink(self.path)  # while it is held: who opened it before notices
+                os.unlink(self.path)  # while locked: a process that has opened it notices
         finally:
             os.close(self._file)
             self._file = None
 
 
 def _open(path: Path) -> int:
-    """The file of the lock, made where it is not there."""
+    """Open the lock file; create it if it does not exist."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
-            raise InputError(f"{path} must be a plain file: remove it")
+            raise InputError(f"{path} must be a regular file: remove it")
         return os.open(path, flags, 0o666)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise FileError(
-            f"cannot lock {path.parent}: {error.strerror}. Choose a folder that can be written"
+            f"cannot lock {path.parent}: {error.strerror}. Choose a writable folder"
         ) from error

@@ -247,7 +247,7 @@ def test_links_and_fifos_where_something_is_written_lead_nowhere(whole, tmp_path
     for name in (LOCK, f".{EVALUATION}.part", f".{MANIFEST}.part", f".{CHECKPOINT}.part"):
         make(folder / name)
     for reader in ("resume", "evaluate"):
-        with pytest.raises(InputError, match="must be a plain file"):
+        with pytest.raises(InputError, match="must be a regular file"):
             READERS[reader](folder)
     shutil.rmtree(folder / LOCK) if (folder / LOCK).is_dir() else (folder / LOCK).unlink()
     fit(TINY, folder, data=images(), resume=True)

@@ -1,4 +1,4 @@
-"""config.json as anybody may have written it: malformed in any way it is refused, with its name."""
+"""A config.json that is malformed in any way is rejected, with its name."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from conftest import ROOT
 from sense.config import Config
-from sense.description import MOST_CLASSES, parse_description
+from sense.description import MAX_CLASSES, parse_description
 from sense.errors import InputError
 from sense.runs import read_run
 
@@ -33,20 +33,20 @@ def changed(part, name, value):
     return json.dumps(found)
 
 
-def test_what_is_right_is_taken():
+def test_a_valid_description_is_accepted():
     config, description = parse_description(json.dumps(GOOD), "config.json")
     assert config == Config()
     assert description == GOOD
 
 
-def test_stored_results_are_read_on():
+def test_stored_results_can_be_read():
     stored = [path.parent for path in ROOT.glob("inst/extdata/**/config.json")]
     assert len(stored) > 20
     for folder in stored:
         assert read_run(folder)[1]["data"]["shape"]
 
 
-RUBBISH = (
+INVALID_VALUES = (
     None,
     True,
     -1,
@@ -85,30 +85,30 @@ RUBBISH = (
         {"0": 1, "1": 2, "2": 3},
     ],
 )
-def test_a_shape_is_three_whole_numbers_that_make_an_image(shape):
+def test_a_shape_must_be_three_positive_whole_numbers(shape):
     with pytest.raises(InputError, match=r"^the.json is damaged, or was changed: data.shape must"):
         parse_description(changed("data", "shape", shape), "the.json")
 
 
 @pytest.mark.parametrize(
     "classes",
-    [[], "ab", [1, 2], ["a", None], ["x" * 5000], ["\ud800"], {"a": 1}, ["a"] * (MOST_CLASSES + 1)],
+    [[], "ab", [1, 2], ["a", None], ["x" * 5000], ["\ud800"], {"a": 1}, ["a"] * (MAX_CLASSES + 1)],
 )
-def test_classes_are_names(classes):
+def test_classes_must_be_names(classes):
     with pytest.raises(InputError, match=r"^the.json is damaged.*: data.classes must"):
         parse_description(changed("data", "classes", classes), "the.json")
 
 
 @pytest.mark.parametrize("part", ["config", "data"])
-def test_a_part_that_is_missing_or_something_else(part):
+def test_a_part_that_is_not_an_object_is_rejected(part):
     for value in (None, [], "x", 3):
         with pytest.raises(InputError, match=rf"^the.json is damaged.*: {part} must be an object"):
             parse_description(changed(part, None, value), "the.json")
 
 
 @pytest.mark.parametrize("name", [*GOOD["config"], "unheard_of"])
-def test_an_option_of_any_rubbish_is_refused_with_the_file_or_is_one(name):
-    for value in RUBBISH:
+def test_an_invalid_option_is_rejected_with_the_name_of_the_file(name):
+    for value in INVALID_VALUES:
         try:
             config, _ = parse_description(changed("config", name, value), "the.json")
         except InputError as error:
@@ -118,8 +118,8 @@ def test_an_option_of_any_rubbish_is_refused_with_the_file_or_is_one(name):
 
 
 @pytest.mark.parametrize("name", ["name", "sha256", "shape", "classes"])
-def test_what_is_said_of_the_data_is_checked(name):
-    for value in RUBBISH:
+def test_the_description_of_the_data_is_checked(name):
+    for value in INVALID_VALUES:
         try:
             _, found = parse_description(changed("data", name, value), "the.json")
         except InputError as error:

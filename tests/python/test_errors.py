@@ -13,7 +13,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_an_error_of_the_users_input_is_also_of_pythons_own_kind(name):
+def test_an_input_error_is_also_the_matching_built_in_error(name):
     error = getattr(errors, name)("lr must be more than 0, got -1")
     assert isinstance(error, KINDS[name])
     assert isinstance(error, errors.InputError)

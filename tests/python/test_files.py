@@ -1,4 +1,4 @@
-"""The one writer and the one reader: whole or not there, and nothing but plain files."""
+"""Files are written completely or not at all, and only regular files are read."""
 
 import ast
 import errno
@@ -28,10 +28,10 @@ from sense.files import (
 )
 
 
-def test_a_file_is_written_whole_and_what_was_there_can_be_kept(tmp_path):
+def test_a_file_is_replaced_and_the_old_one_can_be_kept(tmp_path):
     path = tmp_path / "file"
     write_atomically(path, "one")
-    write_atomically(path, b"two", keep=tmp_path / "kept")
+    write_atomically(path, b"two", backup=tmp_path / "kept")
     assert (path.read_bytes(), (tmp_path / "kept").read_bytes()) == (b"two", b"one")
     assert sorted(os.listdir(tmp_path)) == ["file", "kept"]
     umask = os.umask(0)
@@ -39,7 +39,7 @@ def test_a_file_is_written_whole_and_what_was_there_can_be_kept(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
 
 
-def test_who_has_the_old_file_open_goes_on_reading_it(tmp_path):
+def test_a_reader_of_the_old_file_can_read_on(tmp_path):
     """A new file takes the name; the old one is never written to."""
     path = tmp_path / "file"
     path.write_text("old")
@@ -51,7 +51,7 @@ def test_who_has_the_old_file_open_goes_on_reading_it(tmp_path):
 
 @pytest.mark.parametrize("call", ["open", "write", "fsync", "replace"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EIO])
-def test_what_the_disk_refuses_is_told_and_leaves_nothing(tmp_path, monkeypatch, call, number):
+def test_a_disk_error_is_reported_and_leaves_the_old_file(tmp_path, monkeypatch, call, number):
     path = tmp_path / "file"
     path.write_text("old")
 
@@ -67,14 +67,14 @@ def test_what_the_disk_refuses_is_told_and_leaves_nothing(tmp_path, monkeypatch,
         errno.ENOSPC: "disk is full",
         errno.EROFS: "read-only",
         errno.EACCES: "permission",
-        errno.EIO: "see to the disk",
+        errno.EIO: "check the disk",
     }
     assert words[number] in str(caught.value)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_a_real_limit_of_the_system_is_told(tmp_path):
+def test_the_file_size_limit_of_the_system_is_reported(tmp_path):
     """In a process of its own, which may write no more than 100,000 bytes."""
     code = (
         "import resource, signal, sys; from pathlib import Path; from sense.files import *\n"
@@ -94,8 +94,8 @@ def test_a_real_limit_of_the_system_is_told(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_links_in_the_way_are_replaced_and_never_followed(tmp_path):
-    """Under the final name, and under each temporary name that was ever predictable."""
+def test_links_are_replaced_and_not_followed(tmp_path):
+    """Under the final name and under predictable temporary names."""
     victim = tmp_path / "victim"
     victim.write_text("mine")
     folder = tmp_path / "folder"
@@ -108,7 +108,7 @@ def test_links_in_the_way_are_replaced_and_never_followed(tmp_path):
     assert (folder / "file").read_text() == "new"
 
 
-def test_the_temporary_name_is_random_and_exclusive(tmp_path, monkeypatch):
+def test_the_temporary_file_is_never_an_existing_one(tmp_path, monkeypatch):
     seen, real = [], os.open
 
     def spy(path, flags, *mode):
@@ -129,8 +129,8 @@ def test_the_temporary_name_is_random_and_exclusive(tmp_path, monkeypatch):
     assert not (tmp_path / "victim").exists()
 
 
-def things_that_are_no_files(folder):
-    """One of each kind that a name may stand for."""
+def irregular_files(folder):
+    """Create one of each kind that is not a regular file."""
     (folder / "target").write_text("content")
     os.mkfifo(folder / "fifo")
     (folder / "link").symlink_to(folder / "target")
@@ -154,11 +154,11 @@ def things_that_are_no_files(folder):
     return found
 
 
-def test_nothing_but_a_plain_file_is_read_and_none_hangs(tmp_path):
-    for name, kind in things_that_are_no_files(tmp_path).items():
-        with pytest.raises(InputError, match=f"{name} is {kind}, not a plain file"):
+def test_only_regular_files_are_read(tmp_path):
+    for name, kind in irregular_files(tmp_path).items():
+        with pytest.raises(InputError, match=f"{name} is {kind}, not a regular file"):
             read_file(tmp_path / name, 100)
-        with pytest.raises(InputError, match=f"{name} is {kind}, not a plain file"):
+        with pytest.raises(InputError, match=f"{name} is {kind}, not a regular file"):
             append_to(tmp_path / name, b"x", 0)
     assert (tmp_path / "target").read_text() == "content"
     assert read_file(tmp_path / "link", 100, follow=True) == b"content"
@@ -168,7 +168,7 @@ def test_nothing_but_a_plain_file_is_read_and_none_hangs(tmp_path):
         read_file(tmp_path / "nowhere", 100)
 
 
-def test_what_takes_the_place_of_a_file_after_it_was_looked_at_is_not_read(tmp_path, monkeypatch):
+def test_a_link_that_replaces_a_checked_file_is_not_read(tmp_path, monkeypatch):
     (tmp_path / "victim").write_text("secret")
     (tmp_path / "file").write_text("content")
     real = os.lstat
@@ -184,18 +184,18 @@ def test_what_takes_the_place_of_a_file_after_it_was_looked_at_is_not_read(tmp_p
         read_file(tmp_path / "file", 100)
 
 
-def test_a_file_may_have_its_size_and_no_more(tmp_path):
+def test_a_file_larger_than_the_limit_is_not_read(tmp_path):
     (tmp_path / "file").write_bytes(bytes(100))
     assert read_file(tmp_path / "file", 100) == bytes(100)
     with pytest.raises(InputError, match="file has 100 bytes, where at most 99 were expected"):
         read_file(tmp_path / "file", 99)
     with (tmp_path / "sparse").open("wb") as file:
-        file.truncate(1 << 40)  # a terabyte that takes no room
+        file.truncate(1 << 40)  # a terabyte that uses no space
     with pytest.raises(InputError, match="where at most 99"):
         read_file(tmp_path / "sparse", 99)
 
 
-def test_appending_is_to_the_size_that_is_known(tmp_path):
+def test_appending_needs_the_expected_size_and_no_hard_link(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"one")
     append_to(path, b"two", 3)
@@ -203,22 +203,22 @@ def test_appending_is_to_the_size_that_is_known(tmp_path):
         append_to(path, b"three", 3)
     assert path.read_bytes() == b"onetwo"
     os.link(path, tmp_path / "other")
-    with pytest.raises(InputError, match="has another name"):
+    with pytest.raises(InputError, match="has a hard link"):
         append_to(path, b"three", 6)
 
 
-def test_folders_are_made_and_numbered(tmp_path):
+def test_folders_are_created_and_numbered(tmp_path):
     assert make_folders(tmp_path / "a" / "b") == [tmp_path / "a", tmp_path / "a" / "b"]
     assert make_folders(tmp_path / "a" / "b") == []
     made = [make_new_folder(tmp_path / "c" / "run").name for _ in range(3)]
     assert made == ["run", "run-2", "run-3"]
     (tmp_path / "file").write_text("")
     for make in (make_folders, make_new_folder):
-        with pytest.raises(InputError, match=r"cannot make the folder .*file"):
+        with pytest.raises(InputError, match=r"cannot create the folder .*file"):
             make(tmp_path / "file" / "run")
 
 
-def test_removing_takes_the_link_and_not_what_it_shows(tmp_path):
+def test_a_link_is_removed_and_not_its_target(tmp_path):
     (tmp_path / "victim").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "victim")
     remove_file(tmp_path / "link")
@@ -232,45 +232,44 @@ DEEP = 100_000
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "no JSON, or damaged"),
-        ("{", "no JSON, or damaged"),
-        (b"\xff{}", "no JSON, or damaged"),
-        ('{"a": NaN}', "NaN is no number of JSON"),
-        ('{"a": -Infinity}', "-Infinity is no number of JSON"),
+        ("", "not JSON, or damaged"),
+        ("{", "not JSON, or damaged"),
+        (b"\xff{}", "not JSON, or damaged"),
+        ('{"a": NaN}', "NaN is not a JSON number"),
+        ('{"a": -Infinity}', "-Infinity is not a JSON number"),
         ('{"a": 1, "a": 2}', "a name occurs twice"),
-        ('{"a": ' + "1" * 5000 + "}", "no JSON, or damaged"),
+        ('{"a": ' + "1" * 5000 + "}", "not JSON, or damaged"),
         ('{"a": ' + "[" * DEEP + "]" * DEEP + "}", "nested too deeply"),
         ("[1, 2]", "must hold a JSON object, got list"),
         ("3", "must hold a JSON object, got int"),
     ],
 )
-def test_json_that_this_package_does_not_write_is_refused_with_its_name(content, message):
+def test_json_of_another_form_is_rejected_with_its_name(content, message):
     with pytest.raises(InputError, match=f"^some.json .*{message}"):
         parse_json(content, "some.json")
 
 
-def test_gzip_gives_no_more_than_was_allowed():
+def test_unzipping_stops_at_the_limit():
     assert gunzip(gzip_bytes(b"content"), 7, "f.gz") == b"content"
     bomb = gzip.compress(bytes(50 << 20))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(InputError, match=r"f.gz holds more than the 1000 bytes"):
+    with pytest.raises(InputError, match=r"f.gz holds more than the expected 1000 bytes"):
         gunzip(bomb, 1000, "f.gz")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 20 << 10
     whole = gzip_bytes(b"content")
     for content in (b"", b"rubbish", whole[:-1], whole + b"x", whole + whole):
-        with pytest.raises(InputError, match=r"f.gz is (no gzip file, or )?damaged"):
+        with pytest.raises(InputError, match=r"f.gz is (not a gzip file, or )?damaged"):
             gunzip(content, 100, "f.gz")
     for i in range(len(whole)):
         changed = whole[:i] + bytes([whole[i] ^ 1]) + whole[i + 1 :]
         try:
-            assert (
-                gunzip(changed, 100, "f.gz") == b"content"
-            )  # of the header some bytes say nothing
+            # Some bytes of the header have no effect.
+            assert gunzip(changed, 100, "f.gz") == b"content"
         except InputError as error:
             assert "f.gz" in str(error)  # noqa: PT017
 
 
-# What opens a file to write, or makes or moves one, by any name that Python has for it.
+# Functions of Python that open a file for writing, or create or move one.
 WRITERS = {
     "open",
     "fdopen",
@@ -314,9 +313,9 @@ WRITERS = {
     "read_text",
     "read_bytes",
 }
-# Calls of such names that do something else, or read what the user named.
+# Calls of these names that do something else, or read a file that the user named.
 ALLOWED = {
-    ("cli.py", "os.open"),  # /dev/null, for a reader that has gone
+    ("cli.py", "os.open"),  # /dev/null, after a broken pipe
     ("data/cifar10.py", "tarfile.open"),
     ("data/cifar10.py", "read_bytes"),
     ("data/idx.py", "read_bytes"),
@@ -324,7 +323,7 @@ ALLOWED = {
 }
 
 
-def test_nothing_else_in_the_package_opens_or_writes_files():
+def test_no_other_module_opens_or_writes_files():
     package, found = ROOT / "python/sense", set()
     for path in package.rglob("*.py"):
         name = path.relative_to(package).as_posix()

@@ -1,4 +1,4 @@
-"""A folder belongs to one process at a time; the lock dies with its process."""
+"""Only one process at a time holds the lock of a folder, and the lock ends with the process."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ lock = FolderLock(Path(sys.argv[1])); print("held", flush=True); sys.stdin.read(
 
 @pytest.fixture
 def hold(tmp_path):
-    """Another process that holds the folder."""
+    """Start another process that holds the lock."""
     started = []
 
     def hold():
@@ -40,18 +40,18 @@ def hold(tmp_path):
         process.communicate()
 
 
-def test_another_process_is_refused_at_once_and_told_by_whom(hold, tmp_path):
+def test_a_second_process_is_rejected_at_once_with_the_number_of_the_first(hold, tmp_path):
     process = hold()
     with pytest.raises(TakenError, match=f"is in use by process {process.pid}, which is writing"):
         FolderLock(tmp_path)
     process.kill()
     process.wait()
-    assert (tmp_path / LOCK).exists()  # what a killed process leaves is no lock
+    assert (tmp_path / LOCK).exists()  # the file of a killed process does not lock
     FolderLock(tmp_path).release()
     assert os.listdir(tmp_path) == []
 
 
-def test_a_second_time_in_one_process_is_refused_too(tmp_path):
+def test_one_process_cannot_lock_twice(tmp_path):
     lock = FolderLock(tmp_path)
     with pytest.raises(TakenError, match=f"by process {os.getpid()}"):
         FolderLock(tmp_path)
@@ -60,8 +60,8 @@ def test_a_second_time_in_one_process_is_refused_too(tmp_path):
     FolderLock(tmp_path).release()
 
 
-def test_a_lock_file_that_is_removed_while_it_is_opened_is_taken_anew(tmp_path, monkeypatch):
-    """Else two processes could each hold one that the other does not see."""
+def test_a_lock_file_that_is_removed_while_it_is_opened_is_created_again(tmp_path, monkeypatch):
+    """Otherwise two processes could hold locks of different files."""
     real, taken = folder_lock.fcntl.flock, []
 
     def flock(file, operation):
@@ -77,23 +77,23 @@ def test_a_lock_file_that_is_removed_while_it_is_opened_is_taken_anew(tmp_path, 
     lock.release()
 
 
-def test_a_link_as_lock_is_refused_and_not_followed(tmp_path):
+def test_a_link_as_lock_file_is_rejected_and_not_followed(tmp_path):
     (tmp_path / LOCK).symlink_to(tmp_path / "victim")
-    with pytest.raises(InputError, match=r"\.lock must be a plain file"):
+    with pytest.raises(InputError, match=r"\.lock must be a regular file"):
         FolderLock(tmp_path)
     assert not (tmp_path / "victim").exists()
 
 
-def test_a_disk_without_locks_is_told(tmp_path, monkeypatch):
+def test_a_disk_without_locks_is_reported(tmp_path, monkeypatch):
     def refuse(file, operation):
         raise OSError(folder_lock.errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(folder_lock.fcntl, "flock", refuse)
-    with pytest.raises(FileError, match="lies on a disk that knows no locks"):
+    with pytest.raises(FileError, match="is on a disk that does not support locks"):
         FolderLock(tmp_path)
 
 
-def test_without_fcntl_nothing_is_locked(tmp_path, monkeypatch):
+def test_without_fcntl_folders_are_not_locked(tmp_path, monkeypatch):
     monkeypatch.setattr(folder_lock, "fcntl", None)
     FolderLock(tmp_path)
     FolderLock(tmp_path).release()
