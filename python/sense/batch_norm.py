@@ -1,7 +1,8 @@
-"""Batch norm by the statistics of a whole batch of which each process holds a part.
+"""Batch norm with the statistics of a whole batch, whose images are divided among processes.
 
-torch's SyncBatchNorm has no version for processors, and would wait for ever in an attack, where
-processes take different numbers of passes.
+torch's SyncBatchNorm runs on GPUs only: on CPUs DistributedDataParallel raises "SyncBatchNorm
+layers only work with GPU modules". It would also wait for ever in an attack in training mode, in
+which processes take different numbers of forward passes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,19 +16,20 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from .attacks.modes import attacking
 
-LAYERS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)  # and not what a user made of them
+LAYERS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)  # but no subclass of a user
 
 
 @contextmanager
 def whole_batch_statistics(model: nn.Module, images: Sequence[int], rank: int) -> Iterator[None]:
-    """Inside, the model's batch norm layers in training mode use, and keep, the statistics of all
-    processes' images, of which each holds as many as `images` says; in an attack, their own.
+    """Inside, batch norm layers in training mode use and store the statistics of the images of all
+    processes; in an attack, those of the process's own images.
 
-    The gradient is right where each process descends its part of one sum.
+    `images` is the number of images of each process, 0 for one whose image does not count. The
+    gradient is correct if the loss of each process is its part of one sum.
     """
     batch_norms = [layer for layer in model.modules() if isinstance(layer, _BatchNorm)]
     layers = [layer for layer in batch_norms if type(layer) in LAYERS]
-    # Code that torch.compile makes calls it as it is. Here, since this imports the compiler.
+    # A compiled network calls it uncompiled. Not at module level: this imports the compiler.
     run = torch.compiler.disable(forward) if layers else forward
     for layer in layers:
         layer.forward = partial(run, layer, images, rank)  # type: ignore[method-assign]
@@ -39,23 +41,25 @@ def whole_batch_statistics(model: nn.Module, images: Sequence[int], rank: int) -
 
 
 def forward(layer: _BatchNorm, images: Sequence[int], rank: int, x: Tensor) -> Tensor:
-    """The layer's output for this process's part x of a batch."""
+    """Return the layer's output for this process's images x."""
     if attacking() or not layer.training:
         return type(layer).forward(layer, x)
     layer._check_input_dim(x)
     wide = x if x.dtype == torch.float64 else x.float()
     var, mean = torch.var_mean(wide, [0, *range(2, x.ndim)], correction=0)
 
-    # Means and variances of all processes, a row each, in one exchange: from sums of squares the
-    # variance would be the small difference of large numbers.
+    # One exchange of the means and variances of all processes, a row each. The variance from sums
+    # of squares would be a small difference of large numbers.
     own = torch.stack([mean, var])
     rows = [own if row == rank else torch.zeros_like(own) for row in range(len(images))]
-    means, variances = Total.apply(torch.stack(rows)).unbind(1)
-    part = mean.new_tensor(images).unsqueeze(1) / sum(images)
-    mean = (part * means).sum(0)
-    var = (part * (variances + (means - mean) ** 2)).sum(0)
+    means, variances = SumOverProcesses.apply(torch.stack(rows)).unbind(1)
+    weight = mean.new_tensor(images).unsqueeze(1) / sum(images)
+    mean = (weight * means).sum(0)
+    var = (weight * (variances + (means - mean) ** 2)).sum(0)
 
-    _keep(layer, mean.detach(), var.detach(), sum(images) * x[0].numel() // len(mean))
+    _update_running_statistics(
+        layer, mean.detach(), var.detach(), sum(images) * x[0].numel() // len(mean)
+    )
     shape = (1, -1, *[1] * (x.ndim - 2))
     scale = torch.rsqrt(var + layer.eps)
     if layer.affine:
@@ -67,8 +71,8 @@ def forward(layer: _BatchNorm, images: Sequence[int], rank: int, x: Tensor) -> T
 
 
 @torch.no_grad()
-def _keep(layer: _BatchNorm, mean: Tensor, var: Tensor, count: int) -> None:
-    """Update the running statistics as torch does, from `count` numbers a channel."""
+def _update_running_statistics(layer: _BatchNorm, mean: Tensor, var: Tensor, count: int) -> None:
+    """Update the running statistics as torch does, from `count` numbers per channel."""
     if layer.running_mean is None or layer.running_var is None:
         return
     assert layer.num_batches_tracked is not None
@@ -80,8 +84,8 @@ def _keep(layer: _BatchNorm, mean: Tensor, var: Tensor, count: int) -> None:
     layer.running_var.lerp_((var * count / max(count - 1, 1)).to(layer.running_var), momentum)
 
 
-class Total(torch.autograd.Function):
-    """The sum over all processes, and its gradient, which is the sum of theirs."""
+class SumOverProcesses(torch.autograd.Function):
+    """The sum over all processes; its gradient is the sum of their gradients."""
 
     @staticmethod
     def forward(ctx: object, x: Tensor) -> Tensor:
@@ -91,4 +95,4 @@ class Total(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: object, gradient: Tensor) -> Tensor:
-        return Total.forward(ctx, gradient)
+        return SumOverProcesses.forward(ctx, gradient)

@@ -18,7 +18,7 @@ from .config import DEFAULT_RECIPE, RECIPES, Config, default_recipe, from_plain,
 from .config.checks import float_options, number_of
 from .config.options import option_types
 from .devices import check_threads
-from .distributed import AgreedError, join
+from .distributed import ErrorElsewhere, join_group
 from .errors import InputError, NotFiniteError
 from .evaluation.compare import compare, write_comparison
 from .evaluation.evaluate import EvaluationStopped, evaluate_target
@@ -74,8 +74,8 @@ class one_line_errors:  # noqa: N801  a context manager, used like a function
             sys.exit(128 + signal.SIGINT)
         if not isinstance(error, InputError):
             return
-        if isinstance(error, AgreedError) or (
-            isinstance(error, NotFiniteError) and not join().leads
+        if isinstance(error, ErrorElsewhere) or (
+            isinstance(error, NotFiniteError) and not join_group().is_first
         ):
             time.sleep(LEADER_SPEAKS)  # torchrun ends all others once one has ended
         else:
@@ -113,17 +113,17 @@ class TrainArguments:
 @command("sense.train")
 def train_main(argv: list[str]) -> None:
     """`python -m sense.train`."""
-    ranks = join()
-    options, folder, resume, named, model = ranks.first(lambda: train_options(argv))
+    processes = join_group()
+    options, folder, resume, named, model = processes.on_first_process(lambda: train_options(argv))
     config, out = from_plain(options), RunFolder(Path(folder), numbered=not named)
     with noted_signals() as stop, freed_memory_kept():
         try:
             fit(config, out, model=model, resume=resume, stop=stop, show=True)
         except TrainingStopped as stopped:
-            if ranks.leads:
+            if processes.is_first:
                 print(stopped, file=sys.stderr, flush=True)
             sys.exit(128 + stopped.reason)
-    if ranks.leads:
+    if processes.is_first:
         print(f"run: {out.path}")
 
 

@@ -1,20 +1,24 @@
-"""Several processes that train one network, on one machine or more.
+"""Several processes that train one network, on one machine or on several.
 
     torchrun --nproc-per-node 2 -m sense.train ...
 
-Each process has the whole network and the whole data set, and computes its part of every batch:
-batches, their order and the random starts are those of a single process, and so is the result, but
-for rounding (and for dropout, whose masks come from a stream of each process).
+Each process holds the whole network and the whole data set and computes its shard of every batch.
+The batches, their order and the random starts are those of a single process, and so is the result,
+up to rounding. (Dropout is the exception: each process draws its own masks.)
+
+`train` calls the same methods with one process and with several: those of `OneProcess`, which do
+the plain thing, or those of `SeveralProcesses`.
 """
 
 import atexit
-import functools
 import io
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import torch
@@ -24,23 +28,34 @@ from torch import Tensor, nn
 from .batch_norm import whole_batch_statistics
 from .devices import check_threads, choose_device
 from .errors import InputError, LostProcessError
+from .methods import Batch, Method, Step
 from .random_numbers import Share, Streams, global_state, set_global_state, sharing
 
-# Of a process that hangs, or a machine that is cut off; one that ends is noticed at once.
+# For a process that hangs or a machine that is cut off. A process that ends is noticed at once.
 TIMEOUT = timedelta(minutes=10)
 
 T = TypeVar("T")
+ComputeStep = Callable[[Method, Batch, float], Step]
 
 
-class AgreedError(InputError):
-    """An error that all processes end with, and of which another process tells."""
+class ErrorElsewhere(InputError):  # noqa: N818  nothing is wrong in this process
+    """Another process has an error and reports it; this one ends too."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """A process's part of a batch: positions in the training set, and how many images each process
-    has. One without any takes the batch's first image, which counts for nothing, so that all
-    processes make the same exchanges."""
+class Shard:
+    """A process's shard of a batch.
+
+    Attributes
+    ----------
+    index
+        Positions of its images in the training set. A process without an image takes the first
+        one of the batch, with weight 0, so that all processes take part in every exchange.
+    counts
+        Number of images of each process.
+    rank
+        Which of the processes this is.
+    """
 
     index: Tensor
     counts: list[int]
@@ -52,90 +67,151 @@ class Part:
 
     @property
     def weight(self) -> float:
-        """The part of the batch's mean that this process's mean is."""
+        """Weight of the shard's mean in the mean of the batch."""
         return self.images / sum(self.counts)
 
     @property
     def first(self) -> int:
+        """Position of the shard's first image in the batch."""
         return sum(self.counts[: self.rank]) if self.images else 0
 
 
 @dataclass
-class Processes:
-    """This process and the others. With a single one every method does the plain thing.
+class OneProcess:
+    """A single process: every method does the plain thing.
 
     Attributes
     ----------
     rank, size
-        Which of how many processes this is; `leads` is rank 0, which writes and prints.
-    local_rank, local_size
-        The same among those on this machine.
+        Which process this is, and the number of processes. The first one writes and prints.
     """
 
     rank: int = 0
     size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+    # Before training
+
+    def on_first_process(self, make: Callable[[], T]) -> T:
+        """Return in all processes what `make` returns in the first one."""
+        return make()
+
+    def on_every_process(self, make: Callable[[], T]) -> T:
+        """Return what `make` returns in this process. An error in one process ends all."""
+        return make()
+
+    def check_same(self, what: str, value: str) -> None:
+        """Raise InputError unless all processes have the same value."""
+
+    def choose_device(self, name: str) -> torch.device:
+        return choose_device(name)
+
+    def set_threads(self, threads: int | None) -> None:
+        """Set the number of CPU threads; None leaves it as it is."""
+        if threads is not None:
+            torch.set_num_threads(check_threads(threads))
+
+    def synchronize(self, model: nn.Module, seed: int, device: torch.device) -> None:
+        """Give all processes the weights and the random numbers of the first."""
+
+    def attach(self, network: nn.Module) -> ComputeStep:
+        """Return the function that computes a training step of the network by a method."""
+        return partial(_step, network)
+
+    # In each step
+
+    @contextmanager
+    def whole_batch(self, index: Tensor, model: nn.Module) -> Iterator[Shard]:
+        """Give this process's shard of the batch at these positions of the training set. Inside,
+        random numbers and batch norm are those of the whole batch."""
+        yield Shard(index, [len(index)], 0)
+
+    def backward(self, loss: Tensor, shard: Shard) -> None:
+        """Compute the gradients of the batch's mean loss from this shard's mean loss."""
+        loss.backward()
+
+    def sum(self, numbers: list[float]) -> list[float]:
+        """Return the sums over all processes."""
+        return numbers
+
+    def agree(self, reason: int | None) -> int | None:
+        """Return the reason to stop of the first process that has one, so that all processes stop
+        after the same step."""
+        return reason
+
+    # Checkpoints
+
+    def gather(self, value: T) -> list[T]:
+        """Return each process's value (tensors and plain values)."""
+        return [value]
+
+    def random_state(self) -> dict[str, Any]:
+        return global_state()
+
+    def set_random_state(self, state: dict[str, Any]) -> None:
+        set_global_state(state)
+
+
+@dataclass
+class SeveralProcesses(OneProcess):
+    """This process and the others of a torch process group.
+
+    Attributes
+    ----------
+    local_rank, local_size
+        As `rank` and `size`, among the processes on this machine.
+    """
+
     local_rank: int = 0
     local_size: int = 1
     _streams: Streams | None = None
     _buffers: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
-    @property
-    def leads(self) -> bool:
-        return self.rank == 0
-
-    # Before training
-
-    def first(self, make: Callable[[], T]) -> T:
-        """What `make` gives in the leading process (tensors and plain values), in all of them."""
-        if self.size == 1:
-            return make()
-        value, error = _attempt(make) if self.leads else (None, None)
-        self._end_together(error)
+    def on_first_process(self, make: Callable[[], T]) -> T:
+        value, error = _attempt(make) if self.is_first else (None, None)
+        self._raise_everywhere(error)
         return cast(T, self._broadcast(value, 0))
 
-    def each(self, make: Callable[[], T]) -> T:
-        """What `make` gives in each process, one of each machine before the others, since it may
-        download. An error of one, such as no file on the second machine, is one of all."""
-        if self.size == 1:
-            return make()
+    def on_every_process(self, make: Callable[[], T]) -> T:
+        """One process of each machine goes before the others, since it may download."""
         value, error = _attempt(make) if self.local_rank == 0 else (None, None)
-        self._end_together(error)
+        self._raise_everywhere(error)
         if self.local_rank != 0:
             value, error = _attempt(make)
-        self._end_together(error)
+        self._raise_everywhere(error)
         return cast(T, value)
 
-    def _end_together(self, error: Exception | SystemExit | None) -> None:
-        """Raise where any process has an error. Bad input is told by the leading process, a fault
-        by the process that has it, with its traceback; `AgreedError` is for all others."""
+    def _raise_everywhere(self, error: Exception | SystemExit | None) -> None:
+        """Raise an error in all processes if one has an error. Bad input is reported by the first
+        process; any other error by the process that has it, with its traceback."""
         fault = error is not None and not isinstance(error, InputError | SystemExit)
-        told = None
+        report = None
         if error is not None:
-            told = {"message": str(error), "exit": _exit_code(error), "fault": fault}
-        others = [(rank, other) for rank, other in enumerate(self.gather(told)) if other]
-        if not others:
+            report = {"message": str(error), "exit": _exit_code(error), "fault": fault}
+        reports = [(rank, other) for rank, other in enumerate(self.gather(report)) if other]
+        if not reports:
             return
-        if error is not None and (self.leads or fault):
+        if error is not None and (self.is_first or fault):
             raise error
-        rank, first = others[0]
+        rank, first = reports[0]
         if first["exit"] is not None:
             raise SystemExit(first["exit"])
-        if self.leads and not first["fault"]:
+        if self.is_first and not first["fault"]:
             raise InputError(f"process {rank} of {self.size}: {first['message']}")
-        raise AgreedError(first["message"])
+        raise ErrorElsewhere(first["message"])
 
-    def check_alike(self, what: str, sha256: str) -> None:
-        """Raise ValueError where not all processes have the same."""
-        found = self.gather(sha256)
-        others = [f"process {r} has {other}" for r, other in enumerate(found) if other != found[0]]
+    def check_same(self, what: str, value: str) -> None:
+        values = self.gather(value)
+        others = [f"process {r} has {v}" for r, v in enumerate(values) if v != values[0]]
         if others:
-            error = InputError if self.leads else AgreedError
-            raise error(f"the {what} must be the same: process 0 has {found[0]}, {others[0]}")
+            error = InputError if self.is_first else ErrorElsewhere
+            raise error(f"the {what} must be the same: process 0 has {values[0]}, {others[0]}")
 
-    def device(self, name: str) -> torch.device:
-        """The device of that name; with several processes on a machine each has its own GPU."""
-        if self.size == 1:
-            return choose_device(name)
+    def choose_device(self, name: str) -> torch.device:
+        """Each process on a machine has its own GPU."""
         kind, _, number = name.partition(":")
         if number and self.local_size > 1:
             raise InputError(
@@ -153,117 +229,88 @@ class Processes:
         return device
 
     def set_threads(self, threads: int | None) -> None:
-        """Use so many threads; unless given, with several processes, this one's part of the cores
-        (torchrun itself sets one thread)."""
-        if threads is None and self.size > 1:
-            threads = max(1, _cores() // self.local_size)
-        if threads is not None:
-            torch.set_num_threads(check_threads(threads))
+        """None divides the cores among the processes (torchrun sets one thread each)."""
+        super().set_threads(max(1, _cores() // self.local_size) if threads is None else threads)
 
-    def start_alike(self, model: nn.Module, seed: int, device: torch.device) -> None:
-        """Give all processes the leading one's weights and random state, the latter as the stream
-        of what is drawn for batches, and each process a stream of its own for the rest."""
-        if self.size == 1:
-            return
+    def synchronize(self, model: nn.Module, seed: int, device: torch.device) -> None:
+        """The random numbers of the first become the shared streams, which batches are drawn from.
+        For all else each process has its own stream."""
         model.load_state_dict(self._broadcast(model.state_dict(), 0))
         self._streams = Streams(device)
         self._streams.load_state(self._broadcast(self._streams.state(), 0))
         torch.manual_seed((seed + 1_000_003 * (self.rank + 1)) % 2**32)
 
-    # In each step
-
-    def part(self, index: Tensor) -> Part:
-        """This process's part of a batch, which is given as positions in the training set."""
-        parts = index.tensor_split(self.size)
-        own = parts[self.rank]
-        return Part(own if len(own) else index[:1], [len(part) for part in parts], self.rank)
+    def attach(self, network: nn.Module) -> ComputeStep:
+        """The network and the loss in torch's DistributedDataParallel, which exchanges gradients
+        in the backward pass. Attacks call the bare network inside it: processes may take different
+        numbers of steps."""
+        with warnings.catch_warnings(), _lost_processes(self):
+            # A newer torch asks for forward_sync_buffers, which an older one does not know.
+            warnings.simplefilter("ignore", FutureWarning)
+            return nn.parallel.DistributedDataParallel(
+                _Loss(network), broadcast_buffers=False, find_unused_parameters=True
+            )
 
     @contextmanager
-    def at_work(self, part: Part, model: nn.Module) -> Iterator[None]:
-        """Inside, random draws and batch norm are those of the whole batch."""
-        if self._streams is None:
-            yield
-            return
+    def whole_batch(self, index: Tensor, model: nn.Module) -> Iterator[Shard]:
+        assert self._streams is not None
+        shards = index.tensor_split(self.size)
+        own = shards[self.rank]
+        own = own if len(own) else index[:1]
+        shard = Shard(own, [len(images) for images in shards], self.rank)
         self._buffers = [(b, b.clone()) for b in model.buffers() if b.is_floating_point()]
-        share = Share(part.first, len(part.index), sum(part.counts), self._streams)
-        with sharing(share), whole_batch_statistics(model, part.counts, self.rank):
-            yield
+        share = Share(shard.first, len(own), len(index), self._streams)
+        with sharing(share), whole_batch_statistics(model, shard.counts, self.rank):
+            yield shard
+
+    def backward(self, loss: Tensor, shard: Shard) -> None:
+        with _lost_processes(self):
+            # DistributedDataParallel takes the mean of the gradients over the processes.
+            (self.size * shard.weight * loss).backward()
+        self._average_buffers(shard)
 
     @torch.no_grad()
-    def join_gradients(self, model: nn.Module, part: Part) -> None:
-        """Make each gradient the sum of all processes' gradients, and change floating-point buffers
-        by the mean of all changes since `at_work` began.
-
-        Not DistributedDataParallel: its wrapper exchanges buffers in each forward pass, of which
-        the processes' attacks take different numbers, so that attacks would have to go round it.
-        What it gains is to exchange while the backward pass goes on; but the exchange is under 1 %
-        of a step with K = 10 (SmallCNN and ResNet-20, 16 images a process, two gloo processes).
-        """
-        if self.size == 1:
+    def _average_buffers(self, shard: Shard) -> None:
+        """Change floating-point buffers by the weighted mean of the processes' changes since
+        `whole_batch` began: an attack in training mode may have updated running statistics."""
+        if not self._buffers:
             return
-        parameters = [p for p in model.parameters() if p.requires_grad]
-        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-        moves = [part.weight * (buffer - before) for buffer, before in self._buffers]
-        used = parameters[0].new_tensor([p.grad is not None for p in parameters])
-        pieces = [*gradients, *moves, used]
-        dtypes = [piece.dtype for piece in pieces]
-        dtype = functools.reduce(torch.promote_types, dtypes, torch.float32)
-        flat = torch.cat([piece.reshape(-1).to(dtype) for piece in pieces])
+        changes = [shard.weight * (buffer - before) for buffer, before in self._buffers]
+        flat = torch.cat([change.reshape(-1).double() for change in changes])
         self._exchange(dist.all_reduce, flat)
-        *sums, used = flat.split([piece.numel() for piece in pieces])
-        for parameter, gradient, total, any_used in zip(
-            parameters, gradients, sums, used.tolist(), strict=False
-        ):
-            # One that no process used has none, so that weight decay leaves it alone.
-            gradient.copy_(total.view_as(gradient))
-            parameter.grad = gradient if any_used else None
-        for (buffer, before), total in zip(self._buffers, sums[len(parameters) :], strict=True):
-            buffer.copy_(before + total.view_as(before))
+        means = flat.split([change.numel() for change in changes])
+        for (buffer, before), mean in zip(self._buffers, means, strict=True):
+            buffer.copy_(before + mean.view_as(before).to(before))
 
     def sum(self, numbers: list[float]) -> list[float]:
-        """The sums over all processes."""
-        if self.size == 1:
-            return numbers
         totals = torch.tensor(numbers, dtype=torch.float64)
         self._exchange(dist.all_reduce, totals)
         return totals.tolist()
 
     def agree(self, reason: int | None) -> int | None:
-        """The first process's reason to stop that has one, so that all stop at the same step."""
-        if self.size == 1:
-            return reason
         reasons = [0.0] * self.size
         reasons[self.rank] = -1.0 if reason is None else float(reason)
         return next((int(other) for other in self.sum(reasons) if other >= 0), None)
 
-    # To save and to go on
-
     def gather(self, value: T) -> list[T]:
-        """Each process's value (tensors and plain values)."""
-        if self.size == 1:
-            return [value]
         return [self._broadcast(value, source) for source in range(self.size)]
 
     def random_state(self) -> dict[str, Any]:
-        """All that is needed to draw the same again with as many processes."""
-        own = global_state()
-        if self._streams is None:
-            return own
-        return {**self._streams.state(), "random_of_each": self.gather(own)}
+        """All that the same number of processes needs to draw the same numbers again."""
+        assert self._streams is not None
+        return {**self._streams.state(), "random_of_each": self.gather(global_state())}
 
     def set_random_state(self, state: dict[str, Any]) -> None:
-        """Go on from a `random_state`. With another number of processes, what is drawn for batches
-        goes on, the rest begins anew."""
-        if self._streams is None:
-            set_global_state(state)
-            return
+        """With another number of processes the shared streams are restored and the processes' own
+        streams begin anew."""
+        assert self._streams is not None
         self._streams.load_state(state)
         own = state.get("random_of_each", [])
         if len(own) == self.size:
             set_global_state(own[self.rank])
 
     def _broadcast(self, value: T, source: int) -> T:
-        """Tensors and plain values, as the bytes that torch.save makes: nothing is unpickled."""
+        """Tensors and plain values, as the bytes of torch.save: nothing is unpickled."""
         buffer = io.BytesIO()
         if self.rank == source:
             torch.save(value, buffer)
@@ -277,37 +324,72 @@ class Processes:
         return torch.load(received, map_location="cpu", weights_only=True)
 
     def _exchange(self, collective: Callable[..., object], *arguments: object) -> None:
-        try:
+        with _lost_processes(self):
             collective(*arguments)
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0]
-            raise LostProcessError(
-                f"process {self.rank} of {self.size} lost the others, one of which has ended or "
-                f"hangs ({reason}): see what that one said, then go on with --resume"
-            ) from error
 
 
-def join() -> Processes:
-    """The processes that torchrun started, or that this process is in a group with; else this one
-    alone. A group that is made here ends with the process."""
+class _Loss(nn.Module):
+    """A training step as a module's forward pass, for DistributedDataParallel.
+
+    The whole step is one forward pass, so that a method may pass images through the network
+    several times, and use some parameters in one pass and not in another. Around the network alone
+    DistributedDataParallel raises "Expected to mark a variable ready only once" for TRADES, MART,
+    MMA and R-AT with a natural loss, where a network leaves out layers at random.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        # DistributedDataParallel warns on stderr where it searches for unused parameters and finds
+        # none; this one never is used.
+        device = next(network.parameters()).device
+        self.unused = nn.Parameter(torch.zeros(1, device=device))
+
+    def forward(self, method: Method, batch: Batch, epoch: float) -> Step:
+        return _step(self.network, method, batch, epoch)
+
+
+def _step(network: nn.Module, method: Method, batch: Batch, epoch: float) -> Step:
+    return method(network, batch, epoch)
+
+
+@contextmanager
+def _lost_processes(processes: OneProcess) -> Iterator[None]:
+    """Inside, a lost connection to another process raises LostProcessError."""
+    try:
+        yield
+    except RuntimeError as error:
+        message = str(error)  # such as "[../gloo/transport/tcp/pair.cc:534] Connection closed"
+        words = ("gloo", "connection", "timed out", "timeout")
+        if not isinstance(error, dist.DistError) and not any(w in message.lower() for w in words):
+            raise
+        raise LostProcessError(
+            f"process {processes.rank} of {processes.size} lost the others: one has ended or hangs "
+            f"({message.splitlines()[0]}). See its message, then resume with --resume"
+        ) from error
+
+
+def join_group() -> OneProcess:
+    """Return the processes that torchrun started, or those of a group that this process is in;
+    otherwise this process alone. A group that is made here ends with the process."""
     if not dist.is_available():
-        return Processes()
+        return OneProcess()
     if not dist.is_initialized():
         if int(os.environ.get("WORLD_SIZE", 1)) == 1 or "MASTER_ADDR" not in os.environ:
-            return Processes()
+            return OneProcess()
         gpus = torch.cuda.is_available() and dist.is_nccl_available()
-        # What is exchanged in small goes by the processor's memory.
+        # Small values are exchanged in the CPU's memory.
         dist.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=TIMEOUT)
         atexit.register(dist.destroy_process_group)
     rank, size = dist.get_rank(), dist.get_world_size()
     local = {name: os.environ.get(name) for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE")}
-    return Processes(
+    return SeveralProcesses(
         rank, size, int(local["LOCAL_RANK"] or rank), int(local["LOCAL_WORLD_SIZE"] or size)
     )
 
 
 def _attempt(make: Callable[[], T]) -> tuple[T | None, Exception | SystemExit | None]:
-    """What `make` gives, or the error that it ends with."""
+    """Return what `make` returns, or the error that it raises."""
     try:
         return make(), None
     except (Exception, SystemExit) as error:
@@ -319,7 +401,7 @@ def _exit_code(error: Exception | SystemExit) -> int | None:
 
 
 def _cores() -> int:
-    """The cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

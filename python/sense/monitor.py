@@ -1,5 +1,7 @@
-"""A look at training after each epoch, on images held out of the training set, and the weights of
-the epoch that looked best. The test set is left to evaluation."""
+"""Accuracies after each epoch on validation images, and the weights of the best epoch.
+
+Validation images are held out of the training set. The test set is left to evaluation.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,37 +15,47 @@ from .data import ImageData, to_float
 from .data.split import hold_out, stratified
 from .random_numbers import preserved_random_state
 
-SEED = 0  # of the random starts, and of which training images are looked at: the same in each run
+SEED = 0  # of the random starts and of the choice of training images: the same in each run
 
 
 @dataclass(frozen=True)
 class Monitor:
-    """Float32 images and labels on the device, and which they are: "validation" images, held out
-    of the training set, or, where none are, "training" images."""
+    """Images that accuracies are measured on.
+
+    Attributes
+    ----------
+    x, y
+        Float32 images and labels, on the device.
+    kind
+        "validation": held out of the training set; "training": part of it.
+    """
 
     x: Tensor
     y: Tensor
-    on: str
+    kind: str
 
-    @staticmethod
-    def of(data: ImageData, held: Tensor, config: Config, device: torch.device) -> "Monitor":
-        """All images held out, else as many training images as `config.monitor` says."""
+    @classmethod
+    def of(
+        cls, data: ImageData, held_out: Tensor, config: Config, device: torch.device
+    ) -> "Monitor":
+        """All held-out images (positions in the training set); if there are none, `config.monitor`
+        of the training images."""
         n = min(config.monitor, len(data.train_y))
-        places = held if len(held) else stratified(data.train_y, n, SEED)
-        return Monitor(
-            to_float(data.train_x[places].to(device)),
-            data.train_y[places].to(device),
-            "validation" if len(held) else "training",
+        positions = held_out if len(held_out) else stratified(data.train_y, n, SEED)
+        return cls(
+            to_float(data.train_x[positions].to(device)),
+            data.train_y[positions].to(device),
+            "validation" if len(held_out) else "training",
         )
 
-    def look(self, model: nn.Module, config: Config) -> dict[str, Any]:
-        """How many of the images are right as they are, and under PGD with the training's eps, step
-        size and steps and one random start."""
-        model.eval()
+    def evaluate(self, network: nn.Module, config: Config) -> dict[str, Any]:
+        """Return the number of images that are correctly classified, without an attack and under
+        PGD with eps, step size and steps of training and one random start."""
+        network.eval()
         with preserved_random_state():
             torch.manual_seed(SEED)
             x_adv = pgd(
-                model,
+                network,
                 self.x,
                 self.y,
                 eps=config.eps,
@@ -52,40 +64,40 @@ class Monitor:
                 norm=config.lp,
             )
         with torch.no_grad():
-            natural = int((model(self.x).argmax(1) == self.y).sum())
-            robust = int((model(x_adv).argmax(1) == self.y).sum())
-        model.train()
+            natural = int((network(self.x).argmax(1) == self.y).sum())
+            robust = int((network(x_adv).argmax(1) == self.y).sum())
+        network.train()
         return {
             "monitored": len(self.x),
-            "monitored_on": self.on,
+            "monitored_on": self.kind,
             "natural_correct": natural,
             "robust_correct": robust,
         }
 
 
 def training_part(data: ImageData, config: Config) -> tuple[Tensor, Tensor]:
-    """The positions of the images that are trained on, and of those held out."""
-    kept, held = torch.arange(len(data.train_y)), torch.arange(0)
+    """Return the positions of the images to train on, and of those held out for validation."""
+    kept, held_out = torch.arange(len(data.train_y)), torch.arange(0)
     if config.validation:
-        kept, held = hold_out(data.train_y, config.validation, config.seed)
-    return kept[: config.train_size], held
+        kept, held_out = hold_out(data.train_y, config.validation, config.seed)
+    return kept[: config.train_size], held_out
 
 
 @dataclass
-class Best:
-    """The weights of the epoch with the most images right under PGD, or of natural training with
-    the most right as they are; of several such epochs the last."""
+class BestWeights:
+    """The weights of the epoch with the most images correctly classified under PGD (with nt:
+    without an attack); of several such epochs the last."""
 
     epoch: int = 0
     score: list[int] = field(default_factory=list)
     weights: dict[str, Tensor] = field(default_factory=dict)
 
-    def see(self, line: dict[str, Any], model: nn.Module, method: str) -> None:
-        """Keep the weights where the epoch with these metrics is the best so far."""
-        score = [line["robust_correct"], line["natural_correct"]]
+    def update(self, metrics: dict[str, Any], model: nn.Module, method: str) -> None:
+        """Keep the weights if the epoch with these metrics is the best so far."""
+        score = [metrics["robust_correct"], metrics["natural_correct"]]
         score = score[::-1] if method == "nt" else score
         if score >= self.score:
-            self.epoch, self.score = line["epoch"], score
+            self.epoch, self.score = metrics["epoch"], score
             self.weights = {
                 name: value.detach().cpu().clone() for name, value in model.state_dict().items()
             }

@@ -1,4 +1,4 @@
-"""How far a run is, and what an epoch was like."""
+"""The progress of a run and the metrics of an epoch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,18 +10,30 @@ from .attacks import Stage
 from .methods import Step
 
 
-class Tally(NamedTuple):
-    """Sums over the images of a step: see `Progress`, whose sums over the steps they make."""
+class BatchMetrics(NamedTuple):
+    """Sums over the images of a batch.
+
+    Attributes
+    ----------
+    loss, images
+        Sum of the losses, and number of images.
+    stages
+        Number of images in stages A, B and C; None for a method without stages.
+    means
+        By name the sum over the images that have a value, and their number.
+    """
 
     loss: float
     images: int
     stages: list[int] | None
     means: dict[str, list[float]]
 
-    @staticmethod
-    def of(step: Step, images: int, total: Callable[[list[float]], list[float]] = list) -> "Tally":
-        """The sums over the first `images` images of the step, or over all processes' where `total`
-        gives sums over these."""
+    @classmethod
+    def of(
+        cls, step: Step, images: int, total: Callable[[list[float]], list[float]] = list
+    ) -> "BatchMetrics":
+        """Return the sums over the first `images` images of the step; `total` adds those of other
+        processes."""
         stages: list[int] = []
         if step.stages is not None:
             stages = torch.bincount(step.stages[:images].int(), minlength=len(Stage)).tolist()
@@ -32,7 +44,7 @@ class Tally(NamedTuple):
         ]
         loss, count, *rest = total([float(step.loss.detach()) * images, images, *stages, *means])
         means = rest[len(stages) :]
-        return Tally(
+        return cls(
             loss,
             int(count),
             [int(n) for n in rest[: len(stages)]] or None,
@@ -41,8 +53,9 @@ class Tally(NamedTuple):
 
 
 @dataclass
-class Progress:
-    """Whole epochs, steps of the present one, and that one's sums so far."""
+class TrainingProgress:
+    """Completed epochs, steps of the current epoch, the sums of its `BatchMetrics`, its seconds,
+    and the metrics of each completed epoch."""
 
     epoch: int = 0
     step: int = 0
@@ -50,33 +63,38 @@ class Progress:
     images: int = 0
     seconds: float = 0.0
     stages: list[int] | None = None
-    means: dict[str, list[float]] = field(default_factory=dict)  # sum and number of images
+    means: dict[str, list[float]] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, tally: Tally, seconds: float) -> None:
+    def add(self, batch: BatchMetrics, seconds: float) -> None:
         self.step += 1
-        self.loss += tally.loss
-        self.images += tally.images
+        self.loss += batch.loss
+        self.images += batch.images
         self.seconds += seconds
-        if tally.stages is not None:
-            before = self.stages or [0, 0, 0]
-            self.stages = [a + b for a, b in zip(before, tally.stages, strict=True)]
-        for name, sums in tally.means.items():
-            before_it = self.means.get(name, [0.0, 0])
-            self.means[name] = [a + b for a, b in zip(before_it, sums, strict=True)]
+        if batch.stages is not None:
+            stages = self.stages or [0, 0, 0]
+            self.stages = [a + b for a, b in zip(stages, batch.stages, strict=True)]
+        for name, sums in batch.means.items():
+            before = self.means.get(name, [0.0, 0])
+            self.means[name] = [a + b for a, b in zip(before, sums, strict=True)]
+
+    def mean_loss(self) -> float:
+        """Return the mean loss per image of the epoch so far."""
+        return self.loss / self.images
 
     def stage_counts(self) -> dict[str, int]:
-        """How many images of the epoch were in stages A, B and C; empty for a method without."""
+        """Return the number of images in each stage; empty for a method without stages."""
         if self.stages is None:
             return {}
         return {f"stage_{stage.name.lower()}": self.stages[stage] for stage in Stage}
 
     def epoch_means(self) -> dict[str, float | None]:
-        """What the method averages over the epoch's images; None over none."""
+        """Return the method's own means over the images of the epoch; None if no image has one."""
         return {name: total / n if n else None for name, (total, n) in self.means.items()}
 
-    def end_epoch(self, line: dict[str, Any]) -> None:
-        self.metrics.append(line)
+    def end_epoch(self, metrics: dict[str, Any]) -> None:
+        """Store the metrics of the epoch and begin the next."""
+        self.metrics.append(metrics)
         self.epoch += 1
         self.step, self.loss, self.images, self.seconds = 0, 0.0, 0, 0.0
         self.stages, self.means = None, {}
@@ -85,19 +103,23 @@ class Progress:
 MEANS = {"stage_b_gap": "B below log(1/c)", "margin": "margin", "radius": "radius"}
 
 
-def epoch_line(line: dict[str, Any], epochs: int) -> str:
-    """An epoch in one line, for people."""
-    n, images = line["monitored"], line.get("monitored_on", "test")
+def epoch_line(metrics: dict[str, Any], epochs: int) -> str:
+    """Return the metrics of an epoch as one line of text."""
+    n, images = metrics["monitored"], metrics.get("monitored_on", "test")
     stages = "".join(
-        f"  {name.upper()} {line[f'stage_{name}']}" for name in "abc" if f"stage_{name}" in line
+        f"  {name.upper()} {metrics[f'stage_{name}']}"
+        for name in "abc"
+        if f"stage_{name}" in metrics
     )
     means = "".join(
-        f"  {text} {line[name]:.4f}" for name, text in MEANS.items() if line.get(name) is not None
+        f"  {text} {metrics[name]:.4f}"
+        for name, text in MEANS.items()
+        if metrics.get(name) is not None
     )
     return (
-        f"epoch {line['epoch']:>3}/{epochs}  {line['phase']:<8}  loss {line['loss']:.4f}"
-        f"  natural {100 * line['natural_correct'] / n:5.1f} %"
-        f"  robust {100 * line['robust_correct'] / n:5.1f} % (n = {n} {images} images)"
+        f"epoch {metrics['epoch']:>3}/{epochs}  {metrics['phase']:<8}  loss {metrics['loss']:.4f}"
+        f"  natural {100 * metrics['natural_correct'] / n:5.1f} %"
+        f"  robust {100 * metrics['robust_correct'] / n:5.1f} % (n = {n} {images} images)"
         f"{stages}{means}"
-        f"  {line['seconds']:.1f} s"
+        f"  {metrics['seconds']:.1f} s"
     )

@@ -1,19 +1,20 @@
 """Train a network: `python -m sense.train [RECIPE] --option value ...`, or `fit(config, out)`.
 
-    python -m sense.train                        SENSE-AT on the MNIST sample, some minutes
+    python -m sense.train                        SENSE-AT on the MNIST sample, a few minutes
     python -m sense.train mnist-demo --method r-at --out runs/r-at
     python -m sense.train mnist --data-dir DIR   section 5.2.1 of the paper, 500 epochs
-    python -m sense.train --resume runs/r-at     go on after Ctrl-C, or after a crash
+    python -m sense.train --resume runs/r-at     resume a run that was interrupted
     torchrun --nproc-per-node 2 -m sense.train   the same with two processes, see `distributed`
 
-A run is a folder; `sense.runs` says what is in it.
+A run is a folder, which `sense.runs` describes. `train` is the loop, `set_up` all that comes
+before it.
 """
 
 import math
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +29,12 @@ from .data import ImageData, load_data, to_float
 from .data.augment import augment
 from .data.loader import BatchLoader
 from .devices import configure_backend, to_device
-from .distributed import Processes, join
+from .distributed import ComputeStep, OneProcess, join_group
 from .errors import NotFiniteError
-from .methods import Batch, Method, NaturalTraining, build_method
-from .methods.per_example_state import merge
+from .methods import Batch, NaturalTraining, build_method
 from .models import build_model
 from .models.custom import custom_model_name, trusted_model_name
-from .monitor import Best, Monitor, training_part
+from .monitor import Monitor, training_part
 from .networks import (
     CHECKED_IMAGES,
     check_finite_gradients,
@@ -47,19 +47,61 @@ from .networks import (
 )
 from .precision import prepare
 from .process_settings import restored_settings
-from .progress import Progress, Tally, epoch_line
-from .resume import restore
+from .progress import BatchMetrics, epoch_line
 from .run_folder import RunFolder
 from .runs import CONFIG, METRICS, create_run, metrics_text, resume_run
 from .schedules import learning_rate
+from .training_state import TrainingState
 
 
 class TrainingStopped(Exception):  # noqa: N818  nothing went wrong
-    """Training was asked to stop; the run's folder holds a checkpoint to go on from."""
+    """Training was asked to stop. The run's folder holds a checkpoint to resume from.
+
+    `reason` is the value that `stop` returned, such as the number of a signal.
+    """
 
     def __init__(self, folder: Path, reason: int) -> None:
-        super().__init__(f"stopped; go on with --resume {folder}")
+        super().__init__(f"stopped; resume with --resume {folder}")
         self.reason = reason
+
+
+@dataclass
+class Training:
+    """A network in training.
+
+    Attributes
+    ----------
+    config, run
+        The options and the folder of the run.
+    state
+        All that changes in training: model, optimizer, method and progress.
+    loader, monitor
+        The training images, and those that each epoch's accuracies are measured on.
+    network
+        The model, with logits as its output.
+    compute_step
+        Computes the training step (loss and stages) of a method on a batch.
+    """
+
+    config: Config
+    run: RunFolder
+    state: TrainingState
+    loader: BatchLoader
+    monitor: Monitor
+    network: nn.Module
+    compute_step: ComputeStep
+
+    @property
+    def processes(self) -> OneProcess:
+        return self.state.processes
+
+    @property
+    def epochs(self) -> int:
+        return self.config.pretrain + self.config.epochs
+
+    @property
+    def is_pretraining(self) -> bool:
+        return self.state.progress.epoch < self.config.pretrain
 
 
 def fit(
@@ -74,212 +116,200 @@ def fit(
     show: bool = False,
     command: str | None = None,
 ) -> nn.Module:
-    """Train a network, and leave everything about it in the folder `out`.
+    """Train a network and write the run to the folder `out`.
 
     Parameters
     ----------
     config
-        Every option.
+        All options.
     out
-        The run's folder: new, or with `resume` one that a run was begun in with this config. It is
-        made once all else is ready, and belongs to this process until the function returns.
+        Folder of the run: a new one, or with `resume` that of a run with this config. It is made
+        when everything else is ready, and is locked until the function returns.
     data
-        The images, else those that `config.dataset` names.
+        The images. Default: those that `config.dataset` names.
     model
-        A network of your own, which is trained itself and not a copy, instead of the one that
-        `config.model` names. config.json keeps its class; who loads the run has to bring it again.
-        With `resume` a name does as well; a factory that the run names is called only where it is
-        named here again.
+        A network of your own, which is trained in place, or the name of one. Default: the one that
+        `config.model` names. config.json stores only the class of a network: to load the run,
+        pass the network again. A resumed run calls a factory only if it is named here again.
+    resume
+        Resume the run in `out`. With the same number of threads and processes the weights are,
+        bit for bit, those of a run that was never interrupted.
     on_epoch
-        Called with each epoch's line of metrics, by the first process alone.
+        Called with the metrics of each epoch, in the first process only.
     stop
-        Asked after each step; a value other than None stops training by raising
-        `TrainingStopped`, with a checkpoint written. A resumed run gives the same weights, bit for
-        bit, as one never stopped, with the same number of threads and processes.
+        Called after each step. A value other than None stops training: a checkpoint is written
+        and `TrainingStopped` is raised.
     show
-        A progress bar on a terminal, and a line an epoch.
+        Print a line per epoch, and show a progress bar on a terminal.
     command
-        What to note as the command that made the run; this process's unless given.
+        Command to store in config.json. Default: that of this process.
 
     Returns
     -------
-    The trained network, in evaluation mode, with the weights that the run keeps.
+    The trained network in evaluation mode, with the weights that the run keeps.
     """
     with (
         restored_settings(),
         torch_defaults(),
         out if isinstance(out, RunFolder) else RunFolder(out) as run,
     ):
-        return _fit(
-            config,
-            run,
-            data=data,
-            model=model,
-            resume=resume,
-            on_epoch=on_epoch,
-            stop=stop,
-            show=show,
-            command=command,
-        )
+        training = set_up(config, run, data, model, resume, command)
+        show = show and training.processes.is_first
+        if show:
+            for remark in remarks(training.config, training.monitor.x.shape[1]):
+                print(f"note: {remark}", file=sys.stderr, flush=True)
+        train(training, on_epoch=on_epoch, stop=stop, show=show)
+        state = training.state
+        if state.best.weights:
+            state.model.load_state_dict(state.best.weights)
+        return state.model.eval()
 
 
-def _fit(
-    config: Config,
-    run: RunFolder,
+def train(
+    training: Training,
     *,
-    data: ImageData | None,
-    model: nn.Module | str | None,
-    resume: bool,
     on_epoch: Callable[[dict[str, Any]], object] | None,
     stop: Callable[[], int | None],
     show: bool,
+) -> None:
+    """Train until the last epoch is complete: load, attack, loss, update, save."""
+    config, processes, state = training.config, training.processes, training.state
+    model, optimizer, progress = state.model, state.optimizer, state.progress
+    while progress.epoch < training.epochs:
+        method = NaturalTraining(config) if training.is_pretraining else state.method
+        order = batches(config, len(training.loader), progress.epoch)
+        bar = progress_bar(training, len(order), show)
+        for index in order[progress.step :]:
+            began = time.perf_counter()
+            epoch = progress.epoch + progress.step / len(order)
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate(config, epoch)
+
+            with processes.whole_batch(index, model) as shard, trusted_values():
+                x, y = training.loader.take(shard.index)
+                batch = Batch(augment(x, config.augment), y, shard.index)
+                step = training.compute_step(method, batch, epoch - config.pretrain)
+            metrics = BatchMetrics.of(step, shard.images, processes.sum)
+            check_finite_loss(metrics, model, config, epoch)
+
+            optimizer.zero_grad()
+            processes.backward(step.loss, shard)
+            if training.loader.device.type == "cpu":
+                # Elsewhere Python would have to wait for the device; there the next loss shows it.
+                check_finite_gradients(model, advice(config, epoch))
+            optimizer.step()
+
+            progress.add(metrics, time.perf_counter() - began)
+            bar.update()
+            bar.set_postfix(loss=f"{progress.mean_loss():.3f}", **progress.stage_counts())
+            reason = processes.agree(stop())
+            if reason is not None and progress.step < len(order):
+                check_finite_weights(model, advice(config, epoch))
+                save(training)
+                raise TrainingStopped(training.run.path, reason)
+        bar.close()
+        check_finite_weights(model, advice(config, progress.epoch + 1))
+        line = epoch_metrics(training)
+        progress.end_epoch(line)
+        save(training)
+        if show:
+            print(epoch_line(line, training.epochs), flush=True)
+        if on_epoch is not None and processes.is_first:
+            on_epoch(line)
+        reason = processes.agree(stop())
+        if reason is not None and progress.epoch < training.epochs:
+            raise TrainingStopped(training.run.path, reason)
+
+
+def set_up(
+    config: Config,
+    run: RunFolder,
+    data: ImageData | None,
+    model: nn.Module | str | None,
+    resume: bool,
     command: str | None,
-) -> nn.Module:
-    """`fit` in a folder, which the first process locks."""
-    ranks = join()
-    show = show and ranks.leads
-    ranks.set_threads(config.threads)
-    device = ranks.each(lambda: ranks.device(config.device))
-    ranks.each(
-        lambda: configure_backend(
-            device, precision=config.precision, cuda_graphs=config.cuda_graphs
-        )
-    )
-    images = ranks.each(lambda: data or load_data(config.dataset, config.data_dir))
-    name = model if isinstance(model, str) else None
+) -> Training:
+    """Make all that training needs, then the folder of a new run; or restore the checkpoint of a
+    run that is resumed."""
+    processes = join_group()
+    processes.set_threads(config.threads)
+    device = processes.on_every_process(lambda: open_device(config, processes))
+    images = processes.on_every_process(lambda: data or load_data(config.dataset, config.data_dir))
+    processes.check_same("images", images.sha256)
     if isinstance(model, nn.Module):
         model = uncompiled(model)
         config = replace(config, model=custom_model_name(model))
     elif resume:
-        name = ranks.each(lambda: trusted_model_name(name, config.model, run.path / CONFIG))
-    elif name is not None:
-        config = replace(config, model=name)
-    ranks.check_alike("images", images.sha256)
-    ranks.first(lambda: resume_run(run, config, images) if resume else run.check_unused())
+        name = model
+        model = processes.on_every_process(
+            lambda: trusted_model_name(name, config.model, run.path / CONFIG)
+        )
+    elif model is not None:
+        config = replace(config, model=model)
+    processes.on_first_process(
+        lambda: resume_run(run, config, images) if resume else run.check_unused()
+    )
 
+    model = processes.on_every_process(lambda: make_model(model, config, images, device))
+    kept, held_out = processes.on_every_process(lambda: training_part(images, config))
+    # A slice is a view of the images, not a copy.
+    positions = kept if len(held_out) else slice(len(kept))
+    loader = BatchLoader(images.train_x[positions], images.train_y[positions], device)
+    network = processes.on_every_process(
+        lambda: check_start(model, loader, config, len(images.classes))
+    )
+    processes.synchronize(model, config.seed, device)
+    training = Training(
+        config,
+        run,
+        TrainingState(
+            model, build_optimizer(config, model), build_method(config, len(loader)), processes
+        ),
+        loader,
+        Monitor.of(images, held_out, config, device),
+        network,
+        processes.attach(prepare(network, config.precision, config.cuda_graphs).train()),
+    )
+    if resume:
+        load(training)
+    else:
+        processes.on_first_process(lambda: create_run(run, config, images, command, processes.size))
+    return training
+
+
+def open_device(config: Config, processes: OneProcess) -> torch.device:
+    """Choose the device and set its precision."""
+    device = processes.choose_device(config.device)
+    configure_backend(device, precision=config.precision, cuda_graphs=config.cuda_graphs)
+    return device
+
+
+def make_model(
+    model: nn.Module | str | None, config: Config, images: ImageData, device: torch.device
+) -> nn.Module:
+    """Return the model on the device in training mode; a name is built with weights drawn with the
+    seed."""
     torch.manual_seed(config.seed)
     if not isinstance(model, nn.Module):
-        name = name or config.model
-        model = ranks.each(lambda: build_model(name, images.shape, len(images.classes)))
+        model = build_model(model or config.model, images.shape, len(images.classes))
     initialise_lazy_modules(model, to_float(images.train_x[:CHECKED_IMAGES]))
-    model = to_device(model, device).train()
-    kept, held = ranks.each(lambda: training_part(images, config))
-    n = len(kept)
-    which = kept if len(held) else slice(n)  # a part of the same memory where none are held out
-    loader = BatchLoader(images.train_x[which], images.train_y[which], device)
-    monitor, best = Monitor.of(images, held, config, device), Best()
-    gives_logits = ranks.each(lambda: check_start(model, loader, config, n, len(images.classes)))
-    ranks.start_alike(model, config.seed, device)
-    called = prepare(gives_logits, config.precision, config.cuda_graphs).train()
-    optimizer = build_optimizer(config, model)
-    method, pretraining = build_method(config, n), NaturalTraining(config)
-    progress = Progress()
-    if resume and ranks.first(lambda: has_checkpoint(run.path)):  # else killed in its first epoch
-        state = ranks.first(lambda: load_checkpoint(run.path))
-        progress = ranks.each(
-            lambda: restore(state, model, optimizer, method, ranks, run.path, best)
-        )
-        if ranks.leads:
-            publish(
-                run, model, progress, best
-            )  # what a kill after the checkpoint may have left undone
-    if not resume:
-        ranks.first(lambda: create_run(run, config, images, command, ranks.size))
-
-    if show:
-        for remark in remarks(config, images.shape[0]):
-            print(f"note: {remark}", file=sys.stderr, flush=True)
-
-    epochs = config.pretrain + config.epochs
-    while progress.epoch < epochs:
-        pretrain = progress.epoch < config.pretrain
-        order = batches(config, n, progress.epoch)
-        bar = tqdm(
-            order,
-            f"epoch {progress.epoch + 1}/{epochs}",
-            disable=None if show else True,
-            leave=False,
-            initial=progress.step,
-            total=len(order),
-        )
-        for index in order[progress.step :]:
-            began = time.perf_counter()
-            position = progress.epoch + progress.step / len(order)
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(config, position)
-            part = ranks.part(index)
-            x, y = loader.take(part.index)
-            use = pretraining if pretrain else method
-            with ranks.at_work(part, model), trusted_values():
-                batch = Batch(augment(x, config.augment), y, part.index)
-                step = use(called, batch, position - config.pretrain)
-            tally = Tally.of(step, part.images, ranks.sum)
-            if not math.isfinite(tally.loss):
-                check_finite_weights(model, after(config, position))  # of the update before
-            check_finite(tally.loss / tally.images, config, position)
-            optimizer.zero_grad()
-            (part.weight * step.loss).backward()
-            ranks.join_gradients(model, part)
-            if device.type == "cpu":
-                # On an accelerator this check would make Python wait; there the next loss shows it.
-                check_finite_gradients(model, after(config, position))
-            optimizer.step()
-            progress.add(tally, time.perf_counter() - began)
-            bar.update()
-            bar.set_postfix(
-                loss=f"{progress.loss / progress.images:.3f}", **progress.stage_counts()
-            )
-            reason = ranks.agree(stop())
-            if reason is not None and progress.step < len(order):
-                check_finite_weights(model, after(config, position))
-                save(run, model, optimizer, method, progress, ranks, best)
-                raise TrainingStopped(run.path, reason)
-        bar.close()
-        check_finite_weights(model, after(config, progress.epoch + 1))
-
-        line = {
-            "epoch": progress.epoch + 1,
-            "phase": "pretrain" if pretrain else "train",
-            "lr": optimizer.param_groups[0]["lr"],
-            "loss": progress.loss / progress.images,
-            **monitor.look(gives_logits, config),
-            **progress.stage_counts(),
-            **progress.epoch_means(),
-            "seconds": round(progress.seconds, 3),
-            "images_per_second": round(progress.images / progress.seconds, 1),
-        }
-        if config.keep == "best" and not pretrain:
-            best.see(line, model, config.method)
-            line["kept_epoch"] = best.epoch
-        progress.end_epoch(line)
-        save(run, model, optimizer, method, progress, ranks, best)
-        if show:
-            print(epoch_line(line, epochs), flush=True)
-        if on_epoch is not None and ranks.leads:
-            on_epoch(line)
-        if (reason := ranks.agree(stop())) is not None and progress.epoch < epochs:
-            raise TrainingStopped(run.path, reason)
-    if best.weights:
-        model.load_state_dict(best.weights)
-    return model.eval()
+    return to_device(model, device).train()
 
 
-def check_start(
-    model: nn.Module, loader: BatchLoader, config: Config, n: int, classes: int
-) -> nn.Module:
-    """Return the network as one that returns logits. Raises InputError if it cannot be trained to
-    the end, or cannot be saved."""
-    smallest = min(len(batch) for batch in batches(config, n, 0))
-    x, y = loader.take(torch.arange(min(n, max(2, smallest), CHECKED_IMAGES)))
-    gives_logits = check_trainable(
+def check_start(model: nn.Module, loader: BatchLoader, config: Config, classes: int) -> nn.Module:
+    """Return the model as a network that returns logits. Raises InputError if it cannot be trained
+    to the end, or cannot be saved."""
+    smallest = min(len(batch) for batch in batches(config, len(loader), 0))
+    x, y = loader.take(torch.arange(min(len(loader), max(2, smallest), CHECKED_IMAGES)))
+    network = check_trainable(
         model, x, y, classes=classes, smallest_batch=smallest, attacked=config.method != "nt"
     )
     saveable_state_dict(model.state_dict())
-    return gives_logits
+    return network
 
 
 def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
-    """SGD with momentum, plain or Nesterov's, or Adam."""
+    """Return SGD with momentum (of Nesterov on request), or Adam."""
     if config.optimizer == "adam":
         return torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     return torch.optim.SGD(
@@ -292,9 +322,9 @@ def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def batches(config: Config, n: int, epoch: int) -> list[Tensor]:
-    """The epoch's batches as positions in the training set: a fresh permutation, which depends on
-    the seed and the epoch alone. A single image left over joins the batch before it, since batch
-    norm cannot be trained on one image."""
+    """Return the batches of an epoch, as positions in the training set of n images: a permutation
+    that depends on the seed and the epoch only. A last batch of one image is joined to the one
+    before it, since batch norm cannot be trained on one image."""
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
     order = torch.randperm(n, generator=generator)
     if n > config.batch_size and n % config.batch_size == 1:
@@ -303,52 +333,87 @@ def batches(config: Config, n: int, epoch: int) -> list[Tensor]:
     return list(order.split(config.batch_size))
 
 
-def check_finite(loss: float, config: Config, position: float) -> None:
-    """Stop before a broken update: the checkpoint of the last epoch stays good."""
-    if not math.isfinite(loss):
-        raise NotFiniteError(f"the loss became {loss} {after(config, position)}")
-
-
-def after(config: Config, position: float) -> str:
-    """When it was, and what to do."""
-    return (
-        f"after {position:.2f} epochs, and nothing of it was saved: lower --lr (now {config.lr:g}) "
-        f"or --eps (now {config.eps:g})"
+def progress_bar(training: Training, steps: int, show: bool) -> tqdm:
+    epoch, step = training.state.progress.epoch, training.state.progress.step
+    return tqdm(
+        desc=f"epoch {epoch + 1}/{training.epochs}",
+        disable=None if show else True,  # None: only on a terminal
+        leave=False,
+        initial=step,
+        total=steps,
     )
 
 
-def save(
-    run: RunFolder,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    method: Method,
-    progress: Progress,
-    ranks: Processes,
-    best: Best,
-) -> None:
-    """Write the checkpoint, then the metrics and the weights."""
-    method.load_state_dict(merge(ranks.gather(method.state_dict())))
-    state = {
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "method": method.state_dict(),
-        "progress": asdict(progress),
-        "best": asdict(best) if best.weights else {},
-        **ranks.random_state(),
+def epoch_metrics(training: Training) -> dict[str, Any]:
+    """Return the metrics of the epoch that has just ended, and keep its weights if they are the
+    best."""
+    config, state, progress = training.config, training.state, training.state.progress
+    metrics = {
+        "epoch": progress.epoch + 1,
+        "phase": "pretrain" if training.is_pretraining else "train",
+        "lr": state.optimizer.param_groups[0]["lr"],
+        "loss": progress.mean_loss(),
+        **training.monitor.evaluate(training.network, config),
+        **progress.stage_counts(),
+        **progress.epoch_means(),
+        "seconds": round(progress.seconds, 3),
+        "images_per_second": round(progress.images / progress.seconds, 1),
     }
+    if config.keep == "best" and not training.is_pretraining:
+        state.best.update(metrics, state.model, config.method)
+        metrics["kept_epoch"] = state.best.epoch
+    return metrics
+
+
+def check_finite_loss(
+    metrics: BatchMetrics, model: nn.Module, config: Config, epoch: float
+) -> None:
+    """Raise NotFiniteError before an update by a loss that is NaN or infinite, so that the last
+    checkpoint stays valid."""
+    if math.isfinite(metrics.loss):
+        return
+    check_finite_weights(model, advice(config, epoch))  # of the update before
+    loss = metrics.loss / metrics.images
+    raise NotFiniteError(f"the loss became {loss} {advice(config, epoch)}")
+
+
+def advice(config: Config, epoch: float) -> str:
+    """Return the end of an error message: when it happened and what to do."""
+    return (
+        f"after {epoch:.2f} epochs, which was not saved: lower --lr (now {config.lr:g}) or --eps "
+        f"(now {config.eps:g})"
+    )
+
+
+def save(training: Training) -> None:
+    """Write the checkpoint, then the metrics and the weights."""
+    state, run = training.state.state_dict(), training.run
 
     def write() -> None:
         save_checkpoint(run.path, state)
         run.remove_on_failure = False
-        publish(run, model, progress, best)
+        publish(training)
 
-    ranks.first(write)  # the others wait: if they ended now, torchrun would end this one too
+    # The other processes wait: if they ended now, torchrun would end the first one too.
+    training.processes.on_first_process(write)
 
 
-def publish(run: RunFolder, model: nn.Module, progress: Progress, best: Best) -> None:
-    """Write what others read: the metrics, and the weights of the last epoch or of the best."""
-    weights = pack_weights(best.weights or model.state_dict())
-    run.write({METRICS: metrics_text(progress.metrics), WEIGHTS: weights})
+def load(training: Training) -> None:
+    """Restore the checkpoint. A run that was interrupted in its first epoch has none."""
+    processes, path = training.processes, training.run.path
+    if not processes.on_first_process(lambda: has_checkpoint(path)):
+        return
+    state = processes.on_first_process(lambda: load_checkpoint(path))
+    processes.on_every_process(lambda: training.state.load_state_dict(state, path))
+    if processes.is_first:
+        publish(training)  # an interruption after the checkpoint may have left this undone
+
+
+def publish(training: Training) -> None:
+    """Write the files that others read: the metrics, and the weights of the last or best epoch."""
+    state = training.state
+    weights = pack_weights(state.best.weights or state.model.state_dict())
+    training.run.write({METRICS: metrics_text(state.progress.metrics), WEIGHTS: weights})
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ from sense.config import Config
 from sense.config.options import MethodName
 from sense.data import ImageData
 from sense.data.mnist import load_sample
-from sense.distributed import AgreedError, Processes, join
+from sense.distributed import ErrorElsewhere, OneProcess, SeveralProcesses, join_group
 from sense.errors import InputError
-from sense.methods import NaturalTraining
+from sense.methods import Batch, NaturalTraining, Step
 from sense.train import TrainingStopped, fit
 from test_resume import after, outcome
 
@@ -48,6 +48,7 @@ RUNS = {
     "sense-trades": {"c": 0.6},
     "adam, crops": {"method": "nt", "optimizer": "adam", "lr": 0.003, "augment": "reflect"},
     "batch norm": {"method": "sense", "random_start": True},
+    "skipped layers": {"method": "trades"},
 }
 FOUR = ("iaat", "mma", "sense, random start", "batch norm")  # in which the last has no image
 
@@ -64,10 +65,27 @@ class Wide(nn.Module):
         return self.network(x.double())
 
 
+class Skipped(nn.Module):
+    """Leaves out its layer in every second forward pass of training, as stochastic depth does."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.passes = nn.Conv2d(4, 4, 1), 0
+
+    def forward(self, x):
+        self.passes += self.training
+        return x if self.training and self.passes % 2 else self.layer(x)
+
+
 def network(name):
-    """One that is sure of some images after a few steps, as `capacity-2` is not."""
+    """One that is confident on some images after a few steps, as `capacity-2` is not."""
     torch.manual_seed(5)
-    layer = {"batch norm": nn.BatchNorm2d(4), "dropout": nn.Dropout(0.3)}.get(name, nn.Identity())
+    layers = {
+        "batch norm": nn.BatchNorm2d(4),
+        "dropout": nn.Dropout(0.3),
+        "skipped layers": Skipped(),
+    }
+    layer = layers.get(name, nn.Identity())
     return Wide(
         nn.Sequential(
             nn.Conv2d(1, 4, 3, stride=2), layer, nn.ReLU(), nn.Flatten(), nn.Linear(676, 10)
@@ -183,26 +201,30 @@ def test_all_stop_at_one_step_and_go_on_bit_for_bit(tmp_path):
 
 def fail(rank, folder):
     """Errors of one process, which all have to hear of."""
-    ranks = join()
-    assert (ranks.rank, ranks.size, ranks.leads) == (rank, 2, rank == 0)
+    processes = join_group()
+    assert (processes.rank, processes.size, processes.is_first) == (rank, 2, rank == 0)
 
     def raise_in(bad, error):
         if rank == bad:
             raise error
         return rank
 
-    assert ranks.first(lambda: raise_in(1, ValueError("no"))) == 0
-    assert ranks.each(lambda: raise_in(2, ValueError("no"))) == rank
-    for bad, meet in ((0, ranks.first), (0, ranks.each), (1, ranks.each)):
+    assert processes.on_first_process(lambda: raise_in(1, ValueError("no"))) == 0
+    assert processes.on_every_process(lambda: raise_in(2, ValueError("no"))) == rank
+    for bad, meet in (
+        (0, processes.on_first_process),
+        (0, processes.on_every_process),
+        (1, processes.on_every_process),
+    ):
         told = {0: "full disk", 1: "process 1 of 2: full disk"}[bad] if rank == 0 else "full disk"
         with pytest.raises(InputError) as caught:
             meet(lambda bad=bad: raise_in(bad, InputError("full disk")))
-        assert (str(caught.value), isinstance(caught.value, AgreedError)) == (told, rank == 1)
+        assert (str(caught.value), isinstance(caught.value, ErrorElsewhere)) == (told, rank == 1)
         with pytest.raises(Exception, match="no such key") as caught:  # a fault, with its traceback
             meet(lambda bad=bad: raise_in(bad, KeyError("no such key")))
-        assert type(caught.value) is (KeyError if rank == bad else AgreedError)
+        assert type(caught.value) is (KeyError if rank == bad else ErrorElsewhere)
     with pytest.raises(SystemExit, match="2"):
-        ranks.first(lambda: raise_in(0, SystemExit(2)))
+        processes.on_first_process(lambda: raise_in(0, SystemExit(2)))
 
     class Broken(NaturalTraining):
         def __call__(self, model, batch, epoch):
@@ -230,29 +252,34 @@ def test_errors_of_one_are_errors_of_all(tmp_path):
 
 
 def exchange(rank, folder):
-    ranks = join()
-    assert ranks.sum([1.0, rank, 2.0**40 + rank]) == [3, 3, 3 * 2.0**40 + 3]
-    assert ranks.gather({"a": torch.tensor([rank]), "b": "x"})[2]["a"].item() == 2
-    assert ranks.agree(None) is None
-    assert ranks.agree(15 if rank == 1 else None) == 15
-    assert ranks.agree(rank or None) == 1
+    processes = join_group()
+    assert processes.sum([1.0, rank, 2.0**40 + rank]) == [3, 3, 3 * 2.0**40 + 3]
+    assert processes.gather({"a": torch.tensor([rank]), "b": "x"})[2]["a"].item() == 2
+    assert processes.agree(None) is None
+    assert processes.agree(15 if rank == 1 else None) == 15
+    assert processes.agree(rank or None) == 1
 
-    # Four images: parts of 2, 1 and 1; the gradient is that of the mean over the four.
-    index = torch.tensor([3, 0, 2, 1])
-    part = ranks.part(index)
+    # Four images: shards of 2, 1 and 1; the gradient is that of the mean over the four.
     layers = nn.ModuleList([nn.Linear(2, 1).double(), nn.Linear(1, 1)])
     layers.register_buffer("drifting", torch.zeros(1))
     layers.register_buffer("constant", torch.tensor([1 / 3]))
-    ranks.start_alike(layers, 1, torch.device("cpu"))
+    processes.synchronize(layers, 1, torch.device("cpu"))
+    compute_step = processes.attach(layers)
     x = torch.arange(8.0).double().view(4, 2)
-    with ranks.at_work(part, layers):
-        layers[0](x[part.index]).square().mean().mul(part.weight).backward()
-        layers.drifting += rank
-    ranks.join_gradients(layers, part)
-    expected = torch.autograd.grad(layers[0](x).square().mean(), layers[0].weight)[0]
-    torch.testing.assert_close(layers[0].weight.grad, expected)
-    assert layers[1].weight.grad is None
-    assert layers.drifting.item() == pytest.approx(0.25 * 1 + 0.25 * 2)
+
+    def method(model, batch, epoch):
+        return Step(model[0](batch.x).square().mean())
+
+    for _ in range(3):
+        layers.zero_grad()
+        with processes.whole_batch(torch.tensor([3, 0, 2, 1]), layers) as shard:
+            step = compute_step(method, Batch(x[shard.index], None, shard.index), 0.0)
+            layers.drifting += rank
+        processes.backward(step.loss, shard)
+        expected = torch.autograd.grad(layers[0](x).square().mean(), layers[0].weight)[0]
+        torch.testing.assert_close(layers[0].weight.grad, expected)
+        assert layers[1].weight.grad is None
+    assert layers.drifting.item() == pytest.approx(3 * (0.25 * 1 + 0.25 * 2))
     assert layers.constant.item() == torch.tensor(1 / 3).item()
 
 
@@ -260,21 +287,32 @@ def test_what_processes_exchange(tmp_path):
     together(exchange, 3, tmp_path)
 
 
-@pytest.mark.parametrize("n", [3, 4, 5, 25, 26])
-@pytest.mark.parametrize("size", [1, 2, 4, 5])
-def test_parts_make_the_batch(n, size):
-    index = torch.randperm(n)
-    parts = [Processes(rank, size).part(index) for rank in range(size)]
-    assert torch.equal(torch.cat([part.index[: part.images] for part in parts]), index)
-    assert sum(part.weight for part in parts) == pytest.approx(1)
-    for part in parts:
-        assert len(part.index) >= 1
-        assert torch.equal(index[part.first : part.first + len(part.index)], part.index)
+def shards(rank, folder, size):
+    processes, model = join_group(), nn.Linear(1, 1)
+    processes.synchronize(model, 1, torch.device("cpu"))
+    found = {}
+    for n in (3, 4, 5, 25, 26):
+        with processes.whole_batch(torch.arange(n).flip(0), model) as shard:
+            found[n] = (shard.index, shard.images, shard.weight, shard.first)
+    torch.save(found, folder / f"shards-{rank}.pt")
+
+
+@pytest.mark.parametrize("size", [2, 5])
+def test_shards_make_the_batch(tmp_path, size):
+    together(shards, size, tmp_path, size)
+    of_each = [torch.load(tmp_path / f"shards-{rank}.pt") for rank in range(size)]
+    for n in of_each[0]:
+        batch, found = torch.arange(n).flip(0), [shards[n] for shards in of_each]
+        assert torch.equal(torch.cat([index[:images] for index, images, *_ in found]), batch)
+        assert sum(weight for *_, weight, _ in found) == pytest.approx(1)
+        for index, _, _, first in found:
+            assert len(index) >= 1
+            assert torch.equal(batch[first : first + len(index)], index)
 
 
 def test_alone_it_is_one_process(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "1")
-    assert join() == Processes()
+    assert join_group() == OneProcess()
 
 
 @pytest.mark.parametrize(
@@ -290,20 +328,23 @@ def test_each_process_has_its_own_device(monkeypatch, name, cuda, chosen):
     monkeypatch.setattr("torch.cuda.is_available", lambda: cuda)
     monkeypatch.setattr("torch.cuda.set_device", lambda device: None)
     monkeypatch.setattr("sense.distributed.choose_device", torch.device)
-    assert Processes(3, 4, 1, 2).device(name) == torch.device(chosen)
+    assert SeveralProcesses(3, 4, 1, 2).choose_device(name) == torch.device(chosen)
 
 
 def test_devices_that_several_processes_cannot_use():
     with pytest.raises(ValueError, match="with --device cuda each takes its own"):
-        Processes(1, 2, 1, 2).device("cuda:0")
+        SeveralProcesses(1, 2, 1, 2).choose_device("cuda:0")
     with pytest.raises(ValueError, match="need the device cpu or cuda, got 'mps'"):
-        Processes(1, 2, 1, 2).device("mps")
+        SeveralProcesses(1, 2, 1, 2).choose_device("mps")
 
 
 def test_cores_are_shared_out(monkeypatch):
     monkeypatch.setattr("sense.distributed._cores", lambda: 7)
-    four, nine = Processes(0, 4, 0, 2), Processes(0, 9, 0, 9)  # two of the four on this machine
-    cases = [(four, None, 3), (four, 2, 2), (nine, None, 1), (Processes(), None, 1)]
+    four, nine = (
+        SeveralProcesses(0, 4, 0, 2),
+        SeveralProcesses(0, 9, 0, 9),
+    )  # two of the four on this machine
+    cases = [(four, None, 3), (four, 2, 2), (nine, None, 1), (OneProcess(), None, 1)]
     for processes, given, used in cases:
         torch.set_num_threads(1)
         processes.set_threads(given)

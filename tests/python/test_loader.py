@@ -22,9 +22,7 @@ def test_images_that_fit_are_kept_on_the_device_as_bytes(few):
 
 def test_those_that_do_not_stay_in_memory(few):
     assert (
-        BatchLoader(
-            few.train_x, few.train_y, torch.device("meta"), resident=few.train_x.numel() - 1
-        ).x
+        BatchLoader(few.train_x, few.train_y, torch.device("meta"), limit=few.train_x.numel() - 1).x
         is few.train_x
     )
 

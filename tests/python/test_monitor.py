@@ -10,7 +10,7 @@ from torch import nn
 from sense.checkpoint import load_weights
 from sense.data import ImageData
 from sense.errors import InputError
-from sense.monitor import Best, Monitor, training_part
+from sense.monitor import BestWeights, Monitor, training_part
 from sense.runs import METRICS
 from sense.train import TrainingStopped, fit
 from test_resume import after, outcome
@@ -121,10 +121,10 @@ def test_the_best_epoch_is_kept_and_a_stopped_run_keeps_it_too(tmp_path, few, ti
 
 
 def best_of(method, *counts):
-    model, best = nn.Linear(2, 2), Best()
+    model, best = nn.Linear(2, 2), BestWeights()
     for epoch, (natural, robust) in enumerate(counts, 1):
         line = {"epoch": epoch, "natural_correct": natural, "robust_correct": robust}
-        best.see(line, model, method)
+        best.update(line, model, method)
     return best.epoch
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sense.methods import Step
-from sense.progress import Progress, Tally, epoch_line
+from sense.progress import BatchMetrics, TrainingProgress, epoch_line
 
 NAN = math.nan
 LINE = {
@@ -20,12 +20,12 @@ LINE = {
 
 
 def test_sums_of_an_epoch():
-    progress = Progress()
+    progress = TrainingProgress()
     stages = torch.tensor([0, 2, 1, 2], dtype=torch.uint8)
     gaps = {"stage_b_gap": torch.tensor([NAN, NAN, 0.25, NAN])}
-    progress.add(Tally.of(Step(torch.tensor(1.0), stages, gaps), 4), 0.5)
+    progress.add(BatchMetrics.of(Step(torch.tensor(1.0), stages, gaps), 4), 0.5)
     more = {"stage_b_gap": torch.tensor([NAN, 0.5])}
-    progress.add(Tally.of(Step(torch.tensor(3.0), stages[:2], more), 2), 0.5)
+    progress.add(BatchMetrics.of(Step(torch.tensor(3.0), stages[:2], more), 2), 0.5)
     assert progress.loss == pytest.approx(4 * 1 + 2 * 3)
     assert progress.stage_counts() == {"stage_a": 2, "stage_b": 1, "stage_c": 3}
     assert progress.epoch_means() == {"stage_b_gap": pytest.approx(0.375)}
@@ -37,19 +37,19 @@ def test_sums_over_processes():
     """Another process has twice as much of all, a third has an image that counts for nothing."""
     stages, gaps = torch.tensor([0, 2, 1], dtype=torch.uint8), torch.tensor([NAN, NAN, 0.25])
     step = Step(torch.tensor(1.5), stages, {"stage_b_gap": gaps})
-    assert Tally.of(step, 3, lambda numbers: [3 * number for number in numbers]) == (
+    assert BatchMetrics.of(step, 3, lambda numbers: [3 * number for number in numbers]) == (
         13.5,
         9,
         [3, 3, 3],
         {"stage_b_gap": [0.75, 3]},
     )
-    assert Tally.of(step, 0) == (0.0, 0, [0, 0, 0], {"stage_b_gap": [0.0, 0]})
+    assert BatchMetrics.of(step, 0) == (0.0, 0, [0, 0, 0], {"stage_b_gap": [0.0, 0]})
 
 
 def test_a_mean_over_no_image_is_none():
-    progress = Progress()
+    progress = TrainingProgress()
     step = Step(torch.tensor(1.0), None, {"stage_b_gap": torch.tensor([NAN, NAN])})
-    progress.add(Tally.of(step, 2), 0.1)
+    progress.add(BatchMetrics.of(step, 2), 0.1)
     assert progress.epoch_means() == {"stage_b_gap": None}
 
 

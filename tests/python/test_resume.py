@@ -235,11 +235,11 @@ def without(name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (no_epoch, "its progress is that of no run"),
-        (more_metrics, "its progress is that of no run"),
+        (no_epoch, "its progress has impossible numbers"),
+        (more_metrics, "its progress has impossible numbers"),
         (nan_metrics, "not JSON compliant"),
-        (other_shape, r"of its model should be torch.float32 of shape"),
-        (text_for_a_tensor, "of its model is no tensor"),
+        (other_shape, r"of its model must be torch.float32 of shape"),
+        (text_for_a_tensor, "of its model is not a tensor"),
         (other_momentum, "momentum_buffer of its optimizer does not fit"),
         (other_weight_decay, "its optimizer has other options"),
         (other_random_state, "RNG state"),
@@ -259,9 +259,7 @@ def test_a_whole_checkpoint_with_other_content_is_refused(tmp_path, few, tiny, c
     save_checkpoint(tmp_path, state)
     with pytest.raises(InputError, match=message) as caught:
         fit(tiny, tmp_path, data=few, resume=True)
-    assert f"the checkpoint in {tmp_path} is not one that this run goes on from" in str(
-        caught.value
-    )
+    assert f"the checkpoint in {tmp_path} is not one of this run" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import torch
 
 from processes import together
 from sense.config import Config
-from sense.distributed import join
+from sense.distributed import join_group
 from sense.methods import Batch, build_method
 from sense.methods.per_example_state import merge
 from test_iaat import Threshold, greys
@@ -37,7 +37,7 @@ def train_part(rank, folder, name):
     for epoch in range(EPOCHS):
         for position in order(epoch)[rank::2].split(5):
             method(model, take(images, position), epoch)
-        method.load_state_dict(merge(join().gather(method.state_dict())))
+        method.load_state_dict(merge(join_group().gather(method.state_dict())))
     torch.save(method.state_dict(), folder / f"{rank}.pt")
 
 

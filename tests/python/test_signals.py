@@ -82,7 +82,7 @@ def stopped(run, process, number):
     wait_for(run / CONFIG, process)
     process.send_signal(number)
     _, errors = process.communicate(timeout=120)
-    assert errors == f"stopped; go on with --resume {run}\n"
+    assert errors == f"stopped; resume with --resume {run}\n"
     assert (run / CHECKPOINT).exists()
     return process.returncode
 

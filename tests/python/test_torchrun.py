@@ -83,7 +83,7 @@ def test_a_process_that_dies_ends_the_job(tmp_path, torchrun, monkeypatch, rank)
     assert time.monotonic() - killed < 60  # seconds, on a busy machine: nothing waits for a timeout
     assert process.returncode == 1
     assert f"sense.train: process {1 - rank} of 2 lost the others" in errors
-    assert "go on with --resume" in errors
+    assert "resume with --resume" in errors
     epoch = load_checkpoint(run)["progress"]["epoch"]
     assert 1 <= epoch < 4
 
@@ -114,7 +114,7 @@ def test_a_signal_stops_all_and_they_go_on_bit_for_bit(tmp_path, torchrun, unsto
         kill(tmp_path, 1, number)
     _, errors = process.communicate(timeout=120)
     assert process.returncode != 0
-    assert errors.count(f"stopped; go on with --resume {run}") == 1
+    assert errors.count(f"stopped; resume with --resume {run}") == 1
     assert "lost the others" not in errors
     assert (run / CHECKPOINT).exists()
     finish(torchrun("--resume", run, "--model", "spy:network"))

@@ -180,7 +180,9 @@ def test_the_schedule_reaches_the_optimizer(tmp_path, few, tiny):
 
 
 def test_stopping_says_how_to_go_on(tmp_path, few, tiny):
-    with pytest.raises(TrainingStopped, match=f"stopped; go on with --resume {tmp_path}") as caught:
+    with pytest.raises(
+        TrainingStopped, match=f"stopped; resume with --resume {tmp_path}"
+    ) as caught:
         fit(tiny, tmp_path, data=few, stop=lambda: 15)
     assert caught.value.reason == 15
     assert load_checkpoint(tmp_path)["progress"]["step"] == 1

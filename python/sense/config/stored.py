@@ -8,10 +8,7 @@ from .options import Config
 from .recipes import from_plain
 
 RENAMED: dict[str, str] = {}  # earlier name: present name
-REMOVED = (
-    "compact_every",
-    "cudnn_benchmark",
-)  # options that only changed how fast a run was computed
+REMOVED = ("compact_every", "cudnn_benchmark")  # options that only changed the speed
 
 
 def from_stored(options: Mapping[str, Any]) -> Config:
