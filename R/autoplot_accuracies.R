@@ -115,7 +115,7 @@ accuracies_caption <- function(shown, level) {
   networks <- c(known(shown$model), known(shown$data))
   paste0(
     paste(networks[nzchar(networks)], collapse = " on "), if (any(nzchar(networks))) ". ",
-    if (has_seeds(shown)) "Points: one seed of training each. Blue: mean over seeds. ",
+    if (has_seeds(shown)) "Points: seeds of training. Blue: mean over seeds. ",
     sprintf("Bars: %g %% Wilson intervals", 100 * level),
     if (length(unique(shown$n)) == 1) sprintf(", n = %d test images", shown$n[1]), "."
   )

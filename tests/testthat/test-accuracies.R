@@ -93,7 +93,7 @@ test_that("each seed is a point with its interval, and the mean is a line with i
   expect_equal(sort(means), sort(c(12, 18, 24, 30) / 40))
   expect_equal(sort(built$data[[5]]$label), c("30.0 %", "45.0 %", "60.0 %", "75.0 %"))
   expect_equal(built$layout$panel_params[[1]]$x$limits, c(0, 1))
-  expect_match(gsub("\n", " ", plot$labels$caption), "one seed of training.*n = 40 test images")
+  expect_match(gsub("\n", " ", plot$labels$caption), "seeds of training.*n = 40 test images")
 })
 
 test_that("a method with a single seed stands beside methods with several", {
