@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sense.attacks import pgd
 from sense.attacks.divergence import divergence_pgd
-from sense.attacks.geometry import near_point
+from sense.attacks.geometry import noisy_start
 from sense.config import Config
 from sense.data import ImageData, to_float
 from sense.methods.mart import mart_losses
@@ -220,7 +220,7 @@ def check_peers(
         torch.manual_seed(0)
         theirs = torchattacks_trades(model, ball)(images, y)
         torch.manual_seed(0)
-        start = near_point(images).clamp(
+        start = noisy_start(images).clamp(
             0, 1
         )  # torchattacks clips the start, the authors of TRADES do not
         expected = divergence_pgd(

@@ -14,7 +14,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from .attacks.modes import attacking
+from .attacks.modes import in_attack
 
 LAYERS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)  # but no subclass of a user
 
@@ -42,7 +42,7 @@ def whole_batch_statistics(model: nn.Module, images: Sequence[int], rank: int) -
 
 def forward(layer: _BatchNorm, images: Sequence[int], rank: int, x: Tensor) -> Tensor:
     """Return the layer's output for this process's images x."""
-    if attacking() or not layer.training:
+    if in_attack() or not layer.training:
         return type(layer).forward(layer, x)
     layer._check_input_dim(x)
     wide = x if x.dtype == torch.float64 else x.float()

@@ -80,7 +80,7 @@ def train_known(runs: Path, names: tuple[str, ...] = tuple(TRAINED)) -> None:
             fit(replace(config, **TRAINED[name]), runs / name)
 
 
-FLAT = ("zero-gradients", "large-eps")
+MIN_SLOPE = ("zero-gradients", "large-eps")
 ATTACK = ("large-eps", "one-step", "gradient-free", "convergence", "stronger-attack")
 OVERSTATED = "AutoAttack breaks {} of 2000 images that stand under PGD"
 KNOWN: dict[str, Known] = {
@@ -93,9 +93,9 @@ KNOWN: dict[str, Known] = {
     "collapsed": Known(of_run("collapsed"), "says one class of all", ("one-class",), ("chance",)),
     "softmaxed": Known(wrapped(Softmax), "probabilities for logits", ("probabilities",)),
     "stochastic": Known(wrapped(Noisy), "noise in each pass", ("randomness",)),
-    "quantised": Known(wrapped(Quantised), "eight grey levels", FLAT, ATTACK),
-    "stepped": Known(wrapped(Stepped), "activations in steps of 1/4", FLAT, ATTACK),
-    "saturated": Known(wrapped(Saturated), "logits times 1000", FLAT, ATTACK),
+    "quantised": Known(wrapped(Quantised), "eight grey levels", MIN_SLOPE, ATTACK),
+    "stepped": Known(wrapped(Stepped), "activations in steps of 1/4", MIN_SLOPE, ATTACK),
+    "saturated": Known(wrapped(Saturated), "logits times 1000", MIN_SLOPE, ATTACK),
     "rippled": Known(
         wrapped(Rippled), "gradients of a ripple", ("one-step", "gradient-free"), ATTACK
     ),

@@ -132,7 +132,7 @@ def mma(
         starts = [(x[i] + e * d).clamp(0, 1) for d, i, e in zip(draw, right, eps, strict=True)]
     else:
         draw = torch.rand_like(x)[right]
-        starts = [x[i] + shrink(d - x[i], e) for d, i, e in zip(draw, right, eps, strict=True)]
+        starts = [x[i] + project_l2(d - x[i], e) for d, i, e in zip(draw, right, eps, strict=True)]
     directions, points = [], []
     for z, i, e in zip(starts, right, eps, strict=True):
 
@@ -145,7 +145,7 @@ def mma(
                 z = into_cube(z + 2.5 * e / steps * gradient.sign(), x[i], e)
             else:
                 moved = z + 2.5 * e / steps * gradient / gradient.square().sum().sqrt()
-                z = x[i] + shrink(moved.clamp(0, 1) - x[i], e)
+                z = x[i] + project_l2(moved.clamp(0, 1) - x[i], e)
         points.append(z)
         directions.append((z - x[i]) / (e + 1e-12))
 
@@ -179,7 +179,7 @@ def mma(
     return (1 - natural_part) * sum(kept) / len(x) + natural_part * clean, new
 
 
-def shrink(delta: Tensor, eps: float) -> Tensor:
+def project_l2(delta: Tensor, eps: float) -> Tensor:
     length = delta.square().sum().sqrt()
     return delta * eps / length if length > eps else delta
 

@@ -7,7 +7,14 @@ import torch
 
 from networks import conv_network, images_and_labels
 from sense.attacks import autoattack, square
-from sense.attacks.adapter import Rescaled, from_unit, guest, package, put_back, to_unit
+from sense.attacks.adapter import (
+    UnitRangeModel,
+    from_unit_range,
+    import_pyautoattack,
+    preserved_state,
+    to_image_range,
+    to_unit_range,
+)
 
 BOUNDS = (-1.5, 2.0)
 
@@ -36,26 +43,26 @@ def test_an_error_inside_the_package_is_not_called_its_absence(monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(builtins, "__import__", broken)
     with pytest.raises(ModuleNotFoundError, match="No module named 'numpy'"):
-        package()
+        import_pyautoattack()
 
 
 def test_images_go_to_the_unit_interval_and_back():
     x = torch.tensor([[[[-1.5, 2.0, 0.25]]]], dtype=torch.float64)
-    u = to_unit(x, BOUNDS)
+    u = to_unit_range(x, BOUNDS)
     assert u.dtype == torch.float32
     assert u.flatten().tolist() == [0, 1, 0.5]
-    assert torch.equal(from_unit(u.double(), BOUNDS), x)
+    assert torch.equal(from_unit_range(u.double(), BOUNDS), x)
 
 
 def test_the_model_is_the_same_function_of_the_unit_interval_with_contiguous_gradients():
     network = conv_network(classes=5, channels=3).eval()
     network = network.to(memory_format=torch.channels_last)
     x = (BOUNDS[0] + 3.5 * torch.rand(4, 3, 8, 8)).double()
-    u = to_unit(x, BOUNDS).to(memory_format=torch.channels_last).requires_grad_()
-    logits = Rescaled(network, x, BOUNDS)(u.contiguous())
+    u = to_unit_range(x, BOUNDS).to(memory_format=torch.channels_last).requires_grad_()
+    logits = UnitRangeModel(network, x, BOUNDS)(u.contiguous())
     torch.testing.assert_close(logits, network(x).float(), rtol=1e-4, atol=1e-4)
-    u = to_unit(x, BOUNDS).requires_grad_()
-    (gradient,) = torch.autograd.grad(Rescaled(network, x, BOUNDS)(u).sum(), u)
+    u = to_unit_range(x, BOUNDS).requires_grad_()
+    (gradient,) = torch.autograd.grad(UnitRangeModel(network, x, BOUNDS)(u).sum(), u)
     z = x.clone().requires_grad_()
     (expected,) = torch.autograd.grad(network(z).sum(), z)
     assert gradient.is_contiguous()
@@ -66,8 +73,8 @@ def test_the_model_is_the_same_function_of_the_unit_interval_with_contiguous_gra
 def test_rounded_images_are_put_into_the_ball_and_others_left_to_the_bit():
     x = torch.full((1, 1, 2, 2), 0.3, dtype=torch.float64)
     u = (x + 0.1 + 1e-8).float()
-    assert (put_back(u, x, 0.1, 2.0, (0, 1)) - x).norm() <= 0.1 + 1e-15
-    assert put_back(u, x.float(), 0.1, 2.0, (0, 1)) is u
+    assert (to_image_range(u, x, 0.1, 2.0, (0, 1)) - x).norm() <= 0.1 + 1e-15
+    assert to_image_range(u, x.float(), 0.1, 2.0, (0, 1)) is u
 
 
 def test_a_guest_leaves_generators_log_tracer_and_gradients():
@@ -78,7 +85,7 @@ def test_a_guest_leaves_generators_log_tracer_and_gradients():
     handlers = list(log.handlers)
 
     def stop():
-        with guest(network) as flags:
+        with preserved_state(network) as flags:
             assert not network.training
             assert not any(p.requires_grad for p in network.parameters())
             torch.manual_seed(99)

@@ -5,7 +5,7 @@ import torch
 
 from networks import flat_network, images_and_labels
 from sense.attacks import pgd
-from sense.attacks.checks import check_adversarial, rounding
+from sense.attacks.checks import check_ball_and_bounds, rounding_error
 
 GOOD = {"eps": 0.3, "step_size": 0.1, "steps": 2}
 
@@ -17,7 +17,7 @@ def test_an_honest_attack_passes(norm, dtype):
     x, y = images_and_labels(network.double(), 50, 6)
     network, x = network.to(dtype), x.to(dtype)
     x_adv = pgd(network, x, y, norm=norm, **GOOD)
-    check_adversarial(x_adv, x, eps=0.3, norm=norm)
+    check_ball_and_bounds(x_adv, x, eps=0.3, norm=norm)
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,12 @@ def test_a_cheating_attack_is_caught(cheat, message):
     x_adv = x.clone()
     x_adv[1, 0, 2, 2] = cheat(x[1, 0, 2, 2])
     with pytest.raises(ArithmeticError, match=message):
-        check_adversarial(x_adv, x, eps=0.1, norm=math.inf)
+        check_ball_and_bounds(x_adv, x, eps=0.1, norm=math.inf)
 
 
 def test_no_images_are_no_offence():
     none = torch.zeros(0, 1, 4, 4)
-    check_adversarial(none, none, eps=0.1, norm=math.inf)
+    check_ball_and_bounds(none, none, eps=0.1, norm=math.inf)
 
 
 @pytest.mark.parametrize(("norm", "most"), [(math.inf, 2e-6), (2.0, 5.4e-5), (1.0, 1.5e-3)])
@@ -47,19 +47,19 @@ def test_rounding_is_forgiven_and_no_more(norm, most):
     x = torch.full((2, 1, 28, 28), 0.5)
     u = torch.ones(28 * 28).view(1, 28, 28)
     u = u / u.norm(p=norm)
-    assert rounding(x, norm, (0, 1)) == pytest.approx(most, rel=0.05)
+    assert rounding_error(x, norm, (0, 1)) == pytest.approx(most, rel=0.05)
     for excess, allowed in ((0.3 * most, True), (2 * most, False)):
         x_adv = x + torch.stack([0 * u, (0.1 + excess) * u])
         if allowed:
-            check_adversarial(x_adv, x, eps=0.1, norm=norm)
+            check_ball_and_bounds(x_adv, x, eps=0.1, norm=norm)
         else:
             with pytest.raises(ArithmeticError, match=r"a distance of 0.1.*, past eps = 0.1"):
-                check_adversarial(x_adv, x, eps=0.1, norm=norm)
+                check_ball_and_bounds(x_adv, x, eps=0.1, norm=norm)
 
 
 def test_each_image_is_judged_by_its_own_radius():
     x = torch.full((2, 1, 2, 2), 0.5)
     x_adv, eps = x + 0.1, torch.tensor([0.3, 0.1])
-    check_adversarial(x_adv, x, eps=eps, norm=math.inf)
+    check_ball_and_bounds(x_adv, x, eps=eps, norm=math.inf)
     with pytest.raises(ArithmeticError, match=r"past eps = 0.05"):
-        check_adversarial(x_adv, x, eps=eps - 0.05, norm=math.inf)
+        check_ball_and_bounds(x_adv, x, eps=eps - 0.05, norm=math.inf)

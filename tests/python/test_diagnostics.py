@@ -102,7 +102,7 @@ def test_one_class_for_images_of_one_class_is_no_collapse():
 def test_thresholds_are_those_of_autoattack():
     """checks.py of fra31/auto-attack: alpha = 1e-4, 1e-5, any point, .002."""
     assert signs.LOGITS_DIFFER == 1e-4
-    assert signs.FLAT == 0
+    assert signs.MIN_SLOPE == 0
     assert attack_signs.NO_GRADIENT_BETTER == 0.002
 
 
@@ -114,7 +114,7 @@ def test_the_thresholds_shown_are_those_used():
         "one-class": signs.ONE_CLASS,
         "randomness": signs.LOGITS_DIFFER,
         "probabilities": signs.PROBABLE,
-        "zero-gradients": signs.FLAT,
+        "zero-gradients": signs.MIN_SLOPE,
         "large-eps": signs.RIGHT_AT_LARGE_EPS,
         "one-step": attack_signs.ONE_STEP_BETTER,
         "gradient-free": attack_signs.NO_GRADIENT_BETTER,

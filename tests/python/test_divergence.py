@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from networks import conv_network, linear_network
-from sense.attacks.checks import check_adversarial
+from sense.attacks.checks import check_ball_and_bounds
 from sense.attacks.divergence import divergence_pgd
 from sense.attacks.losses import divergence
 
@@ -35,7 +35,7 @@ def test_known_answer_in_l2():
 def test_images_stay_in_the_ball_and_differ_more(norm):
     network, x = conv_network(), torch.rand(20, 1, 8, 8, dtype=torch.float64)
     x_adv = divergence_pgd(network, x, eps=0.1, step_size=0.03, steps=5, norm=norm)
-    check_adversarial(x_adv, x, eps=0.1, norm=norm)
+    check_ball_and_bounds(x_adv, x, eps=0.1, norm=norm)
     network.eval()
     with torch.no_grad():
         noisy = divergence(network(x), network(x + 0.001 * torch.randn_like(x)))
@@ -51,7 +51,7 @@ def test_no_gradient_in_l2_is_a_random_step():
     x_adv = divergence_pgd(network, x, eps=0.3, step_size=1.0, steps=2, norm=2)
     assert torch.isfinite(x_adv).all()
     assert ((x_adv - x).flatten(1).norm(dim=1) > 0.1).all()
-    check_adversarial(x_adv, x, eps=0.3, norm=2)
+    check_ball_and_bounds(x_adv, x, eps=0.3, norm=2)
 
 
 def test_l1_is_refused():

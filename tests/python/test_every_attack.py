@@ -7,7 +7,7 @@ import torch
 
 import sense.attacks as attacks
 from networks import conv_network, images_and_labels
-from sense.attacks.checks import check_adversarial
+from sense.attacks.checks import check_ball_and_bounds
 
 STEPS = {"step_size": 0.02, "steps": 3}
 CALLS = {
@@ -101,7 +101,7 @@ def test_keeps_to_the_ball_and_to_the_bounds(name, norm, bounds):
     x = low + (high - low) * torch.rand(6, 1, 8, 8).round(decimals=1)  # some at the bounds
     y = network.eval()(x).argmax(1)
     x_adv = attack(name, network, x, y, eps=eps, norm=norm, bounds=bounds)
-    check_adversarial(x_adv, x, eps=eps, norm=norm, bounds=bounds)
+    check_ball_and_bounds(x_adv, x, eps=eps, norm=norm, bounds=bounds)
     assert (x_adv != x).any()
 
 
@@ -113,7 +113,7 @@ def test_keeps_shape_and_type_and_takes_one_image_or_none(name, dtype):
     for n in (5, 1, 0):
         x_adv = attack(name, network, x[:n], y[:n], eps=0.05)
         assert (x_adv.dtype, x_adv.shape) == (dtype, (n, 3, 8, 8))
-        check_adversarial(x_adv, x[:n], eps=0.05, norm=math.inf)
+        check_ball_and_bounds(x_adv, x[:n], eps=0.05, norm=math.inf)
 
 
 @QUICK
@@ -129,7 +129,7 @@ def test_takes_weights_and_images_in_channels_last_order(name):
     # Sums are in another order: a pixel or two may have another sign.
     assert ((x_adv - expected).abs() < 1e-5).float().mean() > 0.9
     x = x.to(memory_format=torch.channels_last)
-    check_adversarial(attack(name, network, x, y, eps=0.05), x, eps=0.05, norm=math.inf)
+    check_ball_and_bounds(attack(name, network, x, y, eps=0.05), x, eps=0.05, norm=math.inf)
 
 
 @QUICK

@@ -72,5 +72,5 @@ def test_an_unknown_loss_is_named():
     with pytest.raises(ValueError, match="loss must be margin or dlr, got 'ce'"):
         margin_pgd(network, x, y, loss="ce", **OPTIONS)
     two = conv_network(classes=2)
-    with pytest.raises(ValueError, match="the loss dlr needs 3 classes or more, the model has 2"):
+    with pytest.raises(ValueError, match="the loss dlr needs at least 3 classes, the model has 2"):
         margin_pgd(two, x, y % 2, loss="dlr", **OPTIONS)

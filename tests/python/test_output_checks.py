@@ -9,7 +9,7 @@ from sense.attacks.output_checks import (
     check_gradient,
     check_logits,
     trusted_values,
-    trusts_values,
+    values_are_trusted,
 )
 from sense.errors import InputError, NotFiniteError
 
@@ -60,6 +60,6 @@ def test_a_gradient_that_is_not_finite_is_named_unless_values_are_trusted():
     with pytest.raises(NotFiniteError, match="gradient with respect to image 2 of 4"):
         check_gradient(gradient)
     with trusted_values():
-        assert trusts_values()
+        assert values_are_trusted()
         check_gradient(gradient)
-    assert not trusts_values()
+    assert not values_are_trusted()

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sense.attacks.geometry import near_point, random_point
+from sense.attacks.geometry import noisy_start, random_point
 from sense.attacks.margins import random_start
 from sense.data.augment import augment
 from sense.random_numbers import (
@@ -29,7 +29,7 @@ DRAWS = {
     "l-infinity, a radius each": lambda x, radii: random_point(x, radii, torch.inf, (0, 1)),
     "l2": lambda x, radii: random_point(x, radii, 2, (0, 1)),
     "l1": lambda x, radii: random_point(x, 0.3, 1, (0, 1)),
-    "near": lambda x, radii: near_point(x),
+    "near": lambda x, radii: noisy_start(x),
     "mma, l2": lambda x, radii: random_start(x, radii, 2),
     "crops": lambda x, radii: augment(x, "zero"),
     "shifts": lambda x, radii: augment(x, "shift"),

@@ -7,11 +7,11 @@ import torch.nn.functional as F
 import reference
 from networks import CountRows, conv_network, images_and_labels, linear_network
 from sense.attacks import Stage, pgd, sensible, sensible_with_stages
-from sense.attacks.checks import check_adversarial
+from sense.attacks.checks import check_ball_and_bounds
 from sense.attacks.geometry import (
     per_image_norm,
+    projected_uniform_image,
     published_direction,
-    pulled_image,
     random_point,
 )
 
@@ -198,7 +198,7 @@ def test_the_published_l2_step_is_shorter_than_one_where_the_gradient_of_the_mea
 
 def test_the_published_l2_start_lies_in_the_ball_mostly_at_its_rim():
     x = torch.rand(50, 1, 8, 8, dtype=torch.float64)
-    distance = per_image_norm(pulled_image(x, 0.5, (0, 1)) - x, 2)
+    distance = per_image_norm(projected_uniform_image(x, 0.5, (0, 1)) - x, 2)
     assert (distance <= 0.5 + 1e-12).all()
     assert (distance > 0.45).all()
 
@@ -268,7 +268,7 @@ def losses(network, x, y):
 def test_no_moved_image_passes_log_1_over_c(boundary, c, norm):
     network, x, y, ball = boundary_case(norm)
     x_adv, stages, stage_b_gap = sensible_with_stages(network, x, y, c=c, boundary=boundary, **ball)
-    check_adversarial(x_adv, x, eps=ball["eps"], norm=norm)
+    check_ball_and_bounds(x_adv, x, eps=ball["eps"], norm=norm)
     at_end = losses(network, x_adv, y)
     moved = stages != Stage.A
     reverted = stages == Stage.B

@@ -70,7 +70,7 @@ def test_an_image_that_is_broken_costs_no_more_passes():
     [
         ({"targets": 0}, "targets must be a whole number >= 1, got 0"),
         ({"loss": "ce"}, "loss must be margin or dlr, got 'ce'"),
-        ({"loss": "dlr"}, "the loss targeted dlr needs 4 classes or more, the model has 3"),
+        ({"loss": "dlr"}, "the loss targeted dlr needs at least 4 classes, the model has 3"),
     ],
 )
 def test_bad_options_are_named(change, message):

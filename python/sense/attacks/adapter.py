@@ -1,5 +1,5 @@
-"""Between our attacks' signature and pyautoattack's: images in [0, 1] in float32, its own seed, its
-messages, and what it would leave behind."""
+"""Adapter to the package pyautoattack: it takes float32 images in [0, 1], sets the global seed,
+logs, and changes the model; here its input and output are converted and its side effects undone."""
 
 import importlib
 import logging
@@ -18,89 +18,92 @@ from .geometry import Bounds, broadcast, project
 from .modes import attack_mode
 from .output_checks import check_gradient
 
-NAMES = {math.inf: "Linf", 2.0: "L2", 1.0: "L1"}  # of the norms, as pyautoattack has them
+NAMES = {math.inf: "Linf", 2.0: "L2", 1.0: "L1"}  # names of the norms in pyautoattack
 
 
-def package(module: str = "pyautoattack") -> Any:
-    """The module of pyautoattack; ImportError, saying what to install, where it is absent."""
+def import_pyautoattack(module: str = "pyautoattack") -> Any:
+    """Return a module of pyautoattack. Raises ImportError, with what to install, if it is
+    missing."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != "pyautoattack":
             raise
         raise MissingPackageError(
-            "AutoAttack and Square are those of the package pyautoattack, which is not installed: "
+            "AutoAttack and Square need the package pyautoattack, which is not installed: "
             "pip install 'sense-at[attacks]', or pip install pyautoattack"
         ) from None
 
 
-class Rescaled(nn.Module):
-    """The model as a function of float32 images u in [0, 1], contiguous as are their gradients:
-    pyautoattack knows no other."""
+class UnitRangeModel(nn.Module):
+    """The model as a function of contiguous float32 images u in [0, 1], with contiguous gradients:
+    the only form that pyautoattack can use."""
 
     def __init__(self, model: nn.Module, like: Tensor, bounds: Bounds) -> None:
         super().__init__()
         self.model, self.dtype, self.bounds = model, like.dtype, bounds
 
     def forward(self, u: Tensor) -> Tensor:
-        # Backwards through this, a gradient in channels-last order becomes contiguous.
+        # In the backward pass this makes a gradient in channels-last order contiguous.
         u = u.flatten(1).view(u.shape)
         if u.requires_grad:
             u.register_hook(check_gradient)
-        return self.model(from_unit(u.to(self.dtype), self.bounds)).float()
+        return self.model(from_unit_range(u.to(self.dtype), self.bounds)).float()
 
 
-def to_unit(x: Tensor, bounds: Bounds) -> Tensor:
-    """The images with their bounds moved to 0 and 1, float32, contiguous."""
+def to_unit_range(x: Tensor, bounds: Bounds) -> Tensor:
+    """Return the images scaled from their bounds to [0, 1], float32, contiguous."""
     if tuple(bounds) != (0, 1):
         x = (x - bounds[0]) / (bounds[1] - bounds[0])
     return x.detach().float().clamp(0, 1).contiguous()
 
 
-def from_unit(u: Tensor, bounds: Bounds) -> Tensor:
-    """The inverse of `to_unit`, of any type."""
+def from_unit_range(u: Tensor, bounds: Bounds) -> Tensor:
+    """Return the inverse of `to_unit_range`, in the type of u."""
     return u if tuple(bounds) == (0, 1) else bounds[0] + (bounds[1] - bounds[0]) * u
 
 
-def put_back(u: Tensor, x: Tensor, eps: float, norm: float, bounds: Bounds) -> Tensor:
-    """What pyautoattack made of `to_unit(x)`, as images like x. Where that was scaled or rounded,
-    images that it left alone are x, and others are put into the ball again; else all is left to
-    the bit."""
+def to_image_range(u: Tensor, x: Tensor, eps: float, norm: float, bounds: Bounds) -> Tensor:
+    """Return pyautoattack's result u for `to_unit_range(x)` in the range and type of x.
+
+    If u was neither scaled nor rounded, it is returned as it is. Otherwise unchanged images are
+    exactly x, and the others are projected into the ball again.
+    """
     if x.dtype == torch.float32 and tuple(bounds) == (0, 1):
         return u
-    moved = (u != to_unit(x, bounds)).flatten(1).any(1)
-    put = project(from_unit(u.to(x.dtype), bounds), x, eps, norm, bounds)
+    moved = (u != to_unit_range(x, bounds)).flatten(1).any(1)
+    put = project(from_unit_range(u.to(x.dtype), bounds), x, eps, norm, bounds)
     return torch.where(broadcast(moved, x), put, x)
 
 
 @contextmanager
-def guest(model: nn.Module) -> Iterator[list[str]]:
-    """The package may run inside. Outside all is again as it was: the model's modes, the gradients
-    of its parameters (FAB adds to them), torch's generators (each attack seeds them) and the
-    tracer of a debugger (a check removes it). Gives what the package warned of."""
-    flags = Flags()
+def preserved_state(model: nn.Module) -> Iterator[list[str]]:
+    """Restore afterwards what pyautoattack changes: the modes of the model, the gradients of its
+    parameters (FAB adds to them), torch's generators (each attack seeds them), and a debugger's
+    trace function (a check removes it). Yields a list that collects the package's warnings."""
+    collector = WarningCollector()
     log = logging.getLogger("auto-attack")
-    wanted = [p for p in model.parameters() if p.requires_grad]
+    with_gradient = [p for p in model.parameters() if p.requires_grad]
     tracer, propagate, dtype = sys.gettrace(), log.propagate, torch.get_default_dtype()
-    log.addHandler(flags)
+    log.addHandler(collector)
     log.propagate = False
     try:
-        torch.set_default_dtype(torch.float32)  # of the package's own numbers
-        for parameter in wanted:
+        torch.set_default_dtype(torch.float32)  # for tensors that the package creates
+        for parameter in with_gradient:
             parameter.requires_grad_(False)
         with attack_mode(model, "evaluation"), preserved_random_state():
-            yield flags.messages
+            yield collector.messages
     finally:
-        for parameter in wanted:
+        for parameter in with_gradient:
             parameter.requires_grad_()
         torch.set_default_dtype(dtype)
-        log.removeHandler(flags)
+        log.removeHandler(collector)
         log.propagate = propagate
         sys.settrace(tracer)
 
 
-class Flags(logging.Handler):
-    """Collects warnings, each once."""
+class WarningCollector(logging.Handler):
+    """Collect warnings, each once."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -113,7 +116,7 @@ class Flags(logging.Handler):
 
 
 def check_images(x: Tensor, norm: float, bounds: Bounds) -> None:
-    """Raise ValueError unless the package can take them."""
+    """Raise InputError for images or bounds that the package cannot use."""
     if not (math.isfinite(bounds[0]) and math.isfinite(bounds[1])):
         raise InputError(f"AutoAttack and Square need finite bounds, got {tuple(bounds)}")
     if x.ndim != 4:

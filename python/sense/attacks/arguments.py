@@ -1,7 +1,7 @@
-"""What every attack asks of its arguments: each is checked by its name, in one place.
+"""Checks of the arguments of every attack, by their names.
 
-`public` makes an attack refuse, before it computes anything, what it cannot use; `watch` looks at
-what the network gives.
+`checked_attack` checks them before anything is computed; `output_checks` checks the network's
+output.
 """
 
 import functools
@@ -18,13 +18,13 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from .geometry import Bounds
-from .output_checks import CheckedNetwork, trusts_values
+from .output_checks import CheckedNetwork, values_are_trusted
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 NORMS = (math.inf, 2.0, 1.0)
-# Whole numbers, and the least of each.
+# Whole numbers, with the smallest value of each.
 WHOLE = {
     "steps": 1,
     "targets": 1,
@@ -36,13 +36,15 @@ WHOLE = {
     "seed": 0,
 }
 FLAGS = ("random_start", "revert")
-FARTHER = 1e-6  # than the corners of the box, relative: a radius that was computed in floats
+RADIUS_TOLERANCE = (
+    1e-6  # than the corners of the box, relative: a radius that was computed in floats
+)
 
 _inside: ContextVar[bool] = ContextVar("inside an attack", default=False)
 
 
-def public(norms: Sequence[float] = NORMS) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A decorator of attacks `attack(model, x, y, *, eps, ...)`, which know these norms."""
+def checked_attack(norms: Sequence[float] = NORMS) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorate an attack `attack(model, x, y, *, eps, ...)` that supports these norms."""
 
     def decorate(attack: Callable[P, R]) -> Callable[P, R]:
         signature = inspect.signature(attack)
@@ -54,11 +56,11 @@ def public(norms: Sequence[float] = NORMS) -> Callable[[Callable[P, R]], Callabl
 
         @functools.wraps(attack)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            if _inside.get():  # called by another attack, which has checked all
+            if _inside.get():  # called by another attack, which has checked the arguments
                 return attack(*args, **kwargs)
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
-            # Inside inference mode no gradient could be had, whatever torch.enable_grad says.
+            # In inference mode there are no gradients, even with torch.enable_grad.
             with torch.inference_mode(False):
                 check_arguments(bound.arguments, norms, choices)
                 token = _inside.set(True)
@@ -77,8 +79,8 @@ def check_arguments(
     norms: Sequence[float] = NORMS,
     choices: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
 ) -> None:
-    """Raise InputError, saying what was wrong, what was received and what to pass, unless the
-    arguments can be used. What can be taken in several forms is put into one."""
+    """Raise InputError for arguments that cannot be used, with what was wrong, what was received
+    and what to pass. Arguments that are allowed in several forms are converted to one."""
     x = given["x"] = _images(given["x"])
     if "y" in given:
         given["y"] = _labels(given["y"], x)
@@ -108,7 +110,7 @@ def check_arguments(
     for name in ("model", "source"):
         if name in given:
             check_model(name, given[name], x)
-    if trusts_values():
+    if values_are_trusted():
         return
     bounds = given.get("bounds", (0, 1))
     if "eps" in given:
@@ -124,7 +126,7 @@ def check_arguments(
 
 
 def check_model(name: str, model: Any, x: Tensor) -> None:
-    """Raise InputError unless it is a network on the device of the images."""
+    """Raise InputError unless the model is a module on the device of the images."""
     if not isinstance(model, nn.Module):
         raise InputError(f"{name} must be a torch.nn.Module that gives logits, got {_kind(model)}")
     parameter = next(model.parameters(), None)
@@ -136,7 +138,7 @@ def check_model(name: str, model: Any, x: Tensor) -> None:
 
 
 def check_bounds(bounds: Any) -> None:
-    """Raise InputError unless these are the lowest and the highest value of a pixel."""
+    """Raise InputError unless bounds are the lowest and the highest value of a pixel."""
     pair = isinstance(bounds, tuple | list) and len(bounds) == 2 and all(map(_is_number, bounds))
     if not pair or any(map(math.isnan, bounds)):
         raise InputError(f"bounds must be (low, high), two numbers, got {bounds!r}")
@@ -145,7 +147,7 @@ def check_bounds(bounds: Any) -> None:
 
 
 def as_norm(norm: Any, norms: Sequence[float] = NORMS) -> float:
-    """The norm as a number, also where it was given as the text "inf" or "2"."""
+    """Return the norm as a number; it may be given as text, such as "inf" or "2"."""
     try:
         number = float(norm) if isinstance(norm, str) or _is_number(norm) else math.nan
     except ValueError:
@@ -156,31 +158,31 @@ def as_norm(norm: Any, norms: Sequence[float] = NORMS) -> float:
 
 
 def check_whole(name: str, value: Any, least: int) -> None:
-    """Raise InputError unless it is a whole number, `least` or more."""
+    """Raise InputError unless the value is a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
         raise InputError(f"{name} must be a whole number >= {least}, got {value!r}")
 
 
 def check_number(name: str, value: Any) -> None:
-    """Raise InputError unless it is a finite number, 0 or more."""
+    """Raise InputError unless the value is a finite number of at least 0."""
     if not _is_number(value) or not (math.isfinite(value) and value >= 0):
         raise InputError(f"{name} must be a finite number >= 0, got {value!r}")
 
 
 def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    """Raise InputError unless it is one of the texts."""
+    """Raise InputError unless the value is one of the choices."""
     if value not in choices:
         raise InputError(f"{name} must be {one_of(choices)}, got {value!r}")
 
 
 def check_reach(eps: Any, x: Tensor, norm: float, bounds: Bounds) -> None:
-    """Raise InputError for a radius past the farthest two images of the box: the ball is none."""
+    """Raise InputError for a radius larger than the distance between any two images."""
     largest = float(eps.max()) if isinstance(eps, Tensor) and len(eps) else 0.0
     largest = largest if isinstance(eps, Tensor) else float(eps)
     width = bounds[1] - bounds[0]
     size = x[0].numel() if len(x) else math.inf
     farthest = width if norm == math.inf else width * size ** (1 / norm)
-    if largest > farthest * (1 + FARTHER):
+    if largest > farthest * (1 + RADIUS_TOLERANCE):
         hint = f", such as {largest:g}/255 = {largest / 255:.4f}" if largest <= 255 else ""
         raise InputError(
             f"eps must be at most {farthest:g}, the size of the box of pixels from {bounds[0]:g} "
@@ -189,13 +191,13 @@ def check_reach(eps: Any, x: Tensor, norm: float, bounds: Bounds) -> None:
 
 
 def one_of(values: Sequence[object]) -> str:
-    """As in a sentence: inf, 2.0 or 1.0 is "inf, 2 or 1"."""
+    """Return the values as in a sentence: "inf, 2 or 1"."""
     words = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
     return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _images(x: Any) -> Tensor:
-    """The images, without a history, and such that gradients can be had of them."""
+    """Return the images detached, contiguous, and in a form that gradients can be computed for."""
     if not isinstance(x, Tensor):
         raise InputError(f"x must be a torch tensor, got {_kind(x)}: torch.as_tensor(x)")
     if not x.is_floating_point():
@@ -204,7 +206,7 @@ def _images(x: Any) -> Tensor:
         )
     if x.ndim < 2:
         raise InputError(f"x must be a batch, images first, got shape {tuple(x.shape)}")
-    # Contiguous: the same images give the same bits, however they lie in memory.
+    # Contiguous, so that the layout in memory does not change the result.
     return (x.clone() if x.is_inference() else x.detach()).contiguous()
 
 
@@ -246,7 +248,7 @@ def _check_pixels(x: Tensor, bounds: Bounds) -> None:
 
 
 def _check_radius(name: str, value: Any, x: Tensor, least: float | None) -> None:
-    """A finite number, `least` or more (more than 0 where that is None), or one per image."""
+    """Check for a finite number of at least `least` (more than 0 if None), or one per image."""
     allowed = "> 0" if least is None else ">= 0, such as 8/255"
 
     def holds(number: float) -> bool:
@@ -258,7 +260,7 @@ def _check_radius(name: str, value: Any, x: Tensor, least: float | None) -> None
                 f"{name} must be a number or one per image, shape ({len(x)},), "
                 f"got {value.dtype} of shape {tuple(value.shape)}"
             )
-        if trusts_values():
+        if values_are_trusted():
             return
         bad = next((number for number in value.tolist() if not holds(number)), None)
         if bad is not None:
@@ -268,7 +270,7 @@ def _check_radius(name: str, value: Any, x: Tensor, least: float | None) -> None
 
 
 def _check_like(name: str, value: Any, x: Tensor) -> None:
-    """`start` has the shape of x, `reference` a row per image."""
+    """Check that `start` has the shape of x, and `reference` a row per image."""
     whole = isinstance(value, Tensor) and value.is_floating_point() and value.device == x.device
     fits = whole and (value.shape == x.shape if name == "start" else len(value) == len(x))
     if not fits:
@@ -279,7 +281,7 @@ def _check_like(name: str, value: Any, x: Tensor) -> None:
         )
         shape = tuple(x.shape) if name == "start" else f"({len(x)}, classes)"
         raise InputError(f"{name} must be floating point of shape {shape} on {x.device}, got {got}")
-    if not trusts_values() and not torch.isfinite(value).all():
+    if not values_are_trusted() and not torch.isfinite(value).all():
         raise InputError(f"{name} holds NaN or infinite values")
 
 

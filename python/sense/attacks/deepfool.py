@@ -1,4 +1,4 @@
-"""DeepFool (Moosavi-Dezfooli et al. 2016): a small step over the nearest boundary."""
+"""DeepFool (Moosavi-Dezfooli et al. 2016): a small step across the nearest boundary."""
 
 import math
 from typing import NamedTuple
@@ -6,26 +6,26 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .arguments import public
+from .arguments import checked_attack
 from .geometry import Bounds, Radius, ascent_direction, broadcast, per_image_norm
 from .losses import others, pick
 from .modes import attack_mode
 from .output_checks import check_gradient
 
 NORMS = (math.inf, 2.0)
-FARTHER = 1e-4  # added to each step, in the units of x, as in the authors' code
-FLAT = 1e-8  # a gradient with a smaller norm counts as this, so that no distance is infinite
+EXTRA_STEP = 1e-4  # added to each step, in the units of x, as in the authors' code
+MIN_SLOPE = 1e-8  # smallest norm of a gradient, so that no distance is infinite
 
 
-class Crossed(NamedTuple):
-    """Points past the decision boundary, shape of x, and their distances from x, shape (n,); x
-    itself and inf where none was found."""
+class BoundaryPoints(NamedTuple):
+    """Points across the decision boundary, shape of x, and their distances from x, shape (n,). If
+    none was found: x and inf."""
 
     points: Tensor
     distances: Tensor
 
 
-@public(NORMS)
+@checked_attack(NORMS)
 def deepfool(
     model: nn.Module,
     x: Tensor,
@@ -38,10 +38,9 @@ def deepfool(
     overshoot: float = 0.02,
     bounds: Bounds = (0, 1),
 ) -> Tensor:
-    """What DeepFool finds within eps: an image counts as broken only where the perturbation found
-    is at most eps; elsewhere x is given back.
+    """Return the points of `deepfool_points` at a distance of at most eps; x for other images.
 
-    The paper (Table 2) takes foolbox's l-infinity version with its defaults, which are these.
+    The defaults are those of foolbox's l-infinity version, which the paper uses (Table 2).
 
     Parameters
     ----------
@@ -67,7 +66,7 @@ def deepfool(
     return torch.where(broadcast(found.distances <= eps, x), found.points, x)
 
 
-@public(NORMS)
+@checked_attack(NORMS)
 def deepfool_points(
     model: nn.Module,
     x: Tensor,
@@ -78,24 +77,24 @@ def deepfool_points(
     candidates: int = 10,
     overshoot: float = 0.02,
     bounds: Bounds = (0, 1),
-) -> Crossed:
-    """The nearest points of another class that DeepFool finds, however far they are.
+) -> BoundaryPoints:
+    """Return the nearest points of another class that DeepFool finds, at any distance.
 
-    Each step takes the logits as linear and goes to the nearest boundary between class y and
-    another; it ends where another class than y is predicted.
+    Each step takes the logits as linear functions and moves to the nearest boundary between class
+    y and another class. An image takes no further step once another class is predicted.
 
     Parameters
     ----------
     model, x, y, bounds
-        As in `pgd`. An image that is misclassified as it is has distance 0.
+        As in `pgd`. A misclassified image has distance 0.
     norm
-        inf or 2: in which distances are measured.
+        Norm of the distance: inf or 2.
     steps
-        Number of steps, at most.
+        Maximum number of steps.
     candidates
-        The classes considered, y among them: those with the highest logits at x.
+        Number of classes that are considered, y included: those with the highest logits at x.
     overshoot
-        Points are tried so much farther than the sum of the steps leads (0.02: 2 %).
+        Points are tried this much beyond the sum of the steps (0.02: 2 %).
     """
     points, distances = x.clone(), x.new_full((len(x),), math.inf)
     moving, total = torch.arange(len(x), device=x.device), torch.zeros_like(x)
@@ -115,18 +114,18 @@ def deepfool_points(
             distances[done] = per_image_norm(points[done] - x[done], norm)
             if step == steps or crossed.all():
                 break
-            move = to_the_nearest_boundary(logits, z, y[moving], rivals, norm)
+            move = step_to_nearest_boundary(logits, z, y[moving], rivals, norm)
             on = ~crossed
             moving, rivals, total = moving[on], rivals[on], (total + move)[on]
             z = (x[moving] + (1 + overshoot) * total).clamp(*bounds)
-    return Crossed(points, distances)
+    return BoundaryPoints(points, distances)
 
 
-def to_the_nearest_boundary(
+def step_to_nearest_boundary(
     logits: Tensor, z: Tensor, y: Tensor, rivals: Tensor, norm: float
 ) -> Tensor:
-    """The shortest step from z (which the logits depend on) that makes one of the rivals' logits
-    that of y, were the logits linear. Shape of z."""
+    """Return the shortest step from z that makes the logit of one of the rivals equal to that of y
+    if the logits were linear in z. Shape of z."""
     dual = 1 if norm == math.inf else 2
     nearest = torch.full_like(logits[:, 0], math.inf)
     best = torch.zeros_like(z)
@@ -134,8 +133,8 @@ def to_the_nearest_boundary(
         behind = pick(logits, y) - pick(logits, rival)
         (slope,) = torch.autograd.grad(-behind.sum(), z, retain_graph=True)
         check_gradient(slope)
-        distance = behind.detach().abs() / per_image_norm(slope, dual).clamp_min(FLAT)
+        distance = behind.detach().abs() / per_image_norm(slope, dual).clamp_min(MIN_SLOPE)
         nearer = distance < nearest
         nearest = torch.where(nearer, distance, nearest)
         best = torch.where(broadcast(nearer, z), slope, best)
-    return broadcast(nearest.detach() + FARTHER, z) * ascent_direction(best, norm)
+    return broadcast(nearest.detach() + EXTRA_STEP, z) * ascent_direction(best, norm)

@@ -1,4 +1,4 @@
-"""The attack of TRADES (Zhang et al. 2019): a point whose prediction differs most from x's."""
+"""The attack of TRADES (Zhang et al. 2019): PGD on the divergence from the prediction at x."""
 
 import math
 
@@ -6,15 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from .. import random_numbers
-from .arguments import public
-from .geometry import Bounds, broadcast, clip_then_shrink, near_point, per_image_norm
+from .arguments import checked_attack
+from .geometry import Bounds, broadcast, clip_then_project_l2, noisy_start, per_image_norm
 from .losses import divergence
 from .modes import Mode, attack_mode
 from .output_checks import check_gradient
 from .pgd import ascend
 
 
-@public((math.inf, 2.0))
+@checked_attack((math.inf, 2.0))
 def divergence_pgd(
     model: nn.Module,
     x: Tensor,
@@ -27,24 +27,24 @@ def divergence_pgd(
     mode: Mode = "evaluation",
     bounds: Bounds = (0, 1),
 ) -> Tensor:
-    """Images of the eps ball with a high KL(p(x) || p(x')); no label is used.
+    """Return images of the eps ball with a high KL(p(x) || p(x')). No label is used.
 
     Parameters
     ----------
     model, x, eps, step_size, steps, mode
         As in `pgd`.
     norm
-        inf or 2. For 2 the step is 2 eps / K, whatever `step_size` is, as the authors have it;
-        where the gradient is zero the step is a normal draw; and the point is put into the bounds
-        first and into the ball second.
+        inf or 2. For 2, as in the authors' code, the step size is 2 eps / K and not `step_size`;
+        where the gradient is zero the step is a normal draw; and the point is clipped to the
+        bounds first and projected into the ball second.
     start
-        Where to start; x with normal noise of standard deviation 0.001 unless given.
+        Where to start (default: x with normal noise of standard deviation 0.001).
 
     Returns
     -------
     The adversarial images: shape, type and device of x.
     """
-    z = near_point(x) if start is None else start
+    z = noisy_start(x) if start is None else start
     with attack_mode(model, mode) as network:
         with torch.no_grad():
             reference = network(x)
@@ -60,12 +60,13 @@ def divergence_pgd(
             z = z.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(objective(z), z)
             moved = z.detach() + 2 * eps / steps * _unit(gradient)
-            z = clip_then_shrink(moved, x, eps, bounds)
+            z = clip_then_project_l2(moved, x, eps, bounds)
     return z.detach().clamp(*bounds)
 
 
 def _unit(gradient: Tensor) -> Tensor:
-    """Each image's gradient over its l2 norm; a normal draw where that is zero."""
+    """Return the gradient of each image divided by its l2 norm, or a normal draw where it is
+    zero."""
     check_gradient(gradient)
     length = per_image_norm(gradient, 2)
     unit, flat = gradient / broadcast(length, gradient), length == 0

@@ -1,17 +1,17 @@
-"""The fast gradient sign method (Goodfellow et al. 2015): one step as long as the ball is wide."""
+"""The fast gradient sign method (Goodfellow et al. 2015): one step of length eps."""
 
 import math
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .arguments import public
+from .arguments import checked_attack
 from .geometry import Bounds, Radius
 from .modes import attack_mode
 from .pgd import ascend
 
 
-@public()
+@checked_attack()
 def fgsm(
     model: nn.Module,
     x: Tensor,
@@ -21,12 +21,12 @@ def fgsm(
     norm: float = math.inf,
     bounds: Bounds = (0, 1),
 ) -> Tensor:
-    """The point a step of length eps from x, up the gradient of the cross-entropy at x.
+    """Return x after one step of length eps along the gradient of the cross-entropy at x.
 
     Parameters
     ----------
     model, x, y, eps, norm, bounds
-        As in `pgd`. For l2 and l1 the step is the gradient over its norm (the fast gradient
+        As in `pgd`. For l2 and l1 the step is along the normalised gradient (the fast gradient
         method). Nothing is random.
 
     Returns

@@ -1,7 +1,7 @@
-"""The lp balls that attacks move in: ascent direction, projection, random start.
+"""Geometry of lp balls: ascent direction, projection, random points.
 
-Images are batch first, of any shape; eps and step sizes are in the units of the pixels, one for
-all images or one an image (shape (n,)).
+Images are batch first, of any shape. eps and step sizes are in the units of the pixels: one number
+for all images or one per image, shape (n,).
 """
 
 import math
@@ -16,65 +16,66 @@ from .output_checks import check_gradient
 Bounds = tuple[float, float]
 Radius = float | Tensor  # a Tensor has one number per image, shape (n,)
 L2Form = Literal["paper", "published"]
-LEAST_NORM = 1e-6  # of the gradient of a mean loss, in the authors' code
+MIN_GRADIENT_NORM = 1e-6  # smallest norm of the gradient of a mean loss, in the authors' code
 
 
 def ascent_direction(gradient: Tensor, norm: float) -> Tensor:
-    """The step of unit lp length along each image's gradient: Algorithm 1, line 5 (the sign, for
-    l-infinity) and Algorithm 2, line 5 (the normalised gradient, for l1 and l2).
+    """Return the step of unit lp length along the gradient of each image: Algorithm 1, line 5 (the
+    sign, for l-infinity) and Algorithm 2, line 5 (the normalised gradient, for l1 and l2).
 
-    A zero gradient gives no step, a NaN a NaN.
+    A zero gradient gives a zero step, a NaN gives a NaN.
     """
     check_gradient(gradient)
     if norm == math.inf:
         return gradient.sign().masked_fill_(gradient.isnan(), math.nan)
     tiny = torch.finfo(gradient.dtype).tiny
-    # The largest entry first becomes 1: the square of a small one would be 0.
+    # First scale the largest entry to 1: the square of a tiny entry would be 0.
     for p in (math.inf, norm):
         gradient = gradient / broadcast(per_image_norm(gradient, p).clamp_min(tiny), gradient)
     return gradient
 
 
 def published_direction(gradient: Tensor, batch_size: int) -> Tensor:
-    """The l2 step of the authors' code: the gradient of the mean loss of the batch over its norm,
-    or over `LEAST_NORM` where the norm is less. The step of an image of which the network is sure
-    is then shorter than 1. `gradient` is that of the sum of the losses."""
+    """Return the l2 step of the authors' code: the gradient of the mean loss of the batch divided
+    by its norm, or by `MIN_GRADIENT_NORM` if the norm is smaller. An image whose predicted
+    probability is close to 1 then has a step shorter than 1. `gradient` is that of the summed
+    losses."""
     check_gradient(gradient)
-    length = per_image_norm(gradient, 2).clamp_min(LEAST_NORM * batch_size)
+    length = per_image_norm(gradient, 2).clamp_min(MIN_GRADIENT_NORM * batch_size)
     return gradient / broadcast(length, gradient)
 
 
 def project(z: Tensor, x: Tensor, eps: Radius, norm: float, bounds: Bounds) -> Tensor:
-    """A point of the lp ball of radius eps around x and of the pixel bounds, near z.
+    """Return z projected into the lp ball of radius eps around x, then clipped to the bounds.
 
-    The ball comes first, the bounds second: clipping towards a box that holds x shortens every
-    coordinate of z - x, so the point stays in the ball.
+    Clipping to a box that contains x shortens every coordinate of z - x, so the point stays in the
+    ball.
     """
-    delta, eps = z - x, spread(eps, x)
+    delta, eps = z - x, broadcast_radius(eps, x)
     if norm == math.inf:
         delta = delta.clamp_(-eps, eps)  # type: ignore[arg-type]
     elif norm == 2:
-        delta = shrink(delta, eps)
+        delta = project_l2(delta, eps)
     else:
         delta = _project_l1(delta, eps)
     return delta.add_(x).clamp_(*bounds)
 
 
-def clip_then_shrink(z: Tensor, x: Tensor, eps: Radius, bounds: Bounds) -> Tensor:
-    """As `project` for l2, but the bounds first, the ball second, as TRADES and advertorch have
-    it: another point of the same set."""
-    return x + shrink(z.clamp(*bounds) - x, spread(eps, x))
+def clip_then_project_l2(z: Tensor, x: Tensor, eps: Radius, bounds: Bounds) -> Tensor:
+    """As `project` for l2, but clipped to the bounds first and projected into the ball second, as
+    in TRADES and advertorch: another point of the same set."""
+    return x + project_l2(z.clamp(*bounds) - x, broadcast_radius(eps, x))
 
 
-def shrink(delta: Tensor, eps: Radius) -> Tensor:
-    """delta, or where its l2 norm is more than eps (a number, or n x 1 x 1 x 1) that much of it."""
+def project_l2(delta: Tensor, eps: Radius) -> Tensor:
+    """Return delta, scaled to the l2 norm eps (a number, or n x 1 x 1 x 1) where it is longer."""
     length = broadcast(per_image_norm(delta, 2), delta)
     tiny = torch.finfo(delta.dtype).tiny
     return delta * (eps / length.clamp_min(tiny)).clamp_max(1)
 
 
 def random_point(x: Tensor, eps: Radius, norm: float, bounds: Bounds) -> Tensor:
-    """A point drawn uniformly from the lp ball around each image, then clipped to the bounds."""
+    """Return a point drawn uniformly from the lp ball around each image, clipped to the bounds."""
     if norm == math.inf:
         if isinstance(eps, Tensor):
             noise = random_numbers.uniform(x, -1, 1) * broadcast(eps, x)
@@ -89,20 +90,20 @@ def random_point(x: Tensor, eps: Radius, norm: float, bounds: Bounds) -> Tensor:
     return project(x + noise, x, eps, norm, bounds)
 
 
-def pulled_image(x: Tensor, eps: Radius, bounds: Bounds) -> Tensor:
-    """The random l2 start of the authors' code: an image of uniform pixels, pulled into the ball
-    around each image. In high dimensions nearly all of these lie at the distance eps."""
+def projected_uniform_image(x: Tensor, eps: Radius, bounds: Bounds) -> Tensor:
+    """Return the random l2 start of the authors' code: an image of uniform pixels, projected into
+    the ball around each image. In high dimensions nearly all of these have the distance eps."""
     low, high = bounds
     return project(low + (high - low) * random_numbers.uniform(x), x, eps, 2, bounds)
 
 
 def per_image_norm(delta: Tensor, norm: float) -> Tensor:
-    """The lp norm of each image of a batch: shape (n,)."""
+    """Return the lp norm of each image of a batch: shape (n,)."""
     return torch.linalg.vector_norm(delta.flatten(1), ord=norm, dim=1)
 
 
 def _project_l1(delta: Tensor, eps: Radius) -> Tensor:
-    """Euclidean projection onto the l1 ball: a soft threshold, found by sorting the coordinates."""
+    """Return the Euclidean projection onto the l1 ball: a soft threshold, found by sorting."""
     size = delta.abs().flatten(1)
     ordered = size.sort(dim=1, descending=True).values
     excess = ordered.cumsum(1) - (eps.flatten(1) if isinstance(eps, Tensor) else eps)
@@ -117,17 +118,17 @@ def _laplace_like(x: Tensor) -> Tensor:
     return exponential * (random_numbers.uniform(x) < 0.5).to(x.dtype).mul(2).sub(1)
 
 
-def near_point(x: Tensor) -> Tensor:
-    """Each image with a little normal noise, where TRADES and MART start; neither in the ball nor
-    in the bounds by force, since the first step brings it there."""
+def noisy_start(x: Tensor) -> Tensor:
+    """Return x with normal noise of standard deviation 0.001, where TRADES and MART start. It is
+    not projected: the first step of the attack does that."""
     return x + 0.001 * random_numbers.normal(x)
 
 
-def spread(eps: Radius, x: Tensor) -> Radius:
-    """One number for all images as it is; one an image shaped to go with the batch x."""
+def broadcast_radius(eps: Radius, x: Tensor) -> Radius:
+    """Return one number as it is; one number per image in a shape that broadcasts with x."""
     return broadcast(eps, x) if isinstance(eps, Tensor) else eps
 
 
 def broadcast(per_image: Tensor, images: Tensor) -> Tensor:
-    """One number an image, shape (n,), shaped to multiply or select a batch of images."""
+    """Return one value per image, shape (n,), in a shape that broadcasts with the images."""
     return per_image.view(-1, *[1] * (images.ndim - 1))

@@ -1,11 +1,11 @@
-"""PGD on the margin between logits instead of the cross-entropy, whose gradient vanishes where a
-network is sure (Carlini and Wagner 2017; Croce and Hein 2020)."""
+"""PGD on the margin between logits instead of the cross-entropy, whose gradient vanishes where
+the predicted probability is close to 1 (Carlini and Wagner 2017; Croce and Hein 2020)."""
 
 import math
 
 from torch import Tensor, nn
 
-from .arguments import public
+from .arguments import checked_attack
 from .geometry import Bounds, Radius, random_point
 from .losses import MarginLoss, dlr, margin
 from .modes import attack_mode
@@ -14,7 +14,7 @@ from .pgd import ascend
 LOSSES = {"margin": margin, "dlr": dlr}
 
 
-@public()
+@checked_attack()
 def margin_pgd(
     model: nn.Module,
     x: Tensor,
@@ -29,15 +29,15 @@ def margin_pgd(
     start: Tensor | None = None,
     bounds: Bounds = (0, 1),
 ) -> Tensor:
-    """Images of the eps ball where another class' logit is far above that of y.
+    """Return images of the eps ball where the logit of another class is far above that of y.
 
     Parameters
     ----------
     model, x, y, eps, step_size, steps, norm, random_start, start, bounds
         As in `pgd`. The random start is drawn from torch's global generator.
     loss
-        "margin", the largest other logit less that of y, or "dlr", the same over the largest less
-        the third (3 classes or more).
+        "margin": the largest other logit minus that of y. "dlr": the same divided by the largest
+        minus the third logit (at least 3 classes).
 
     Returns
     -------

@@ -1,5 +1,5 @@
 """The attack of MMA (Ding et al. 2020), AN-PGD: the point of a PGD direction where p_y = 1/2, and
-how far it is, the margin."""
+its distance, the margin."""
 
 import math
 
@@ -7,12 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from .. import random_numbers
-from .arguments import public
+from .arguments import checked_attack
 from .geometry import (
     Bounds,
     ascent_direction,
     broadcast,
-    clip_then_shrink,
+    clip_then_project_l2,
     project,
     random_point,
 )
@@ -20,7 +20,7 @@ from .losses import soft_margin
 from .modes import Mode, attack_mode
 
 
-@public((math.inf, 2.0))
+@checked_attack((math.inf, 2.0))
 def boundary_points(
     model: nn.Module,
     x: Tensor,
@@ -35,30 +35,30 @@ def boundary_points(
     mode: Mode = "evaluation",
     bounds: Bounds = (0, 1),
 ) -> tuple[Tensor, Tensor]:
-    """Points x + d u near the decision boundary, and the distances d.
+    """Return points x + d u near the decision boundary, and the distances d.
 
-    PGD on the soft margin, in evaluation mode, from a random start in the ball of radius eps, by
-    steps of 2.5 eps / K, gives x'. Along u = (x' - x) / eps, bisections from d = eps between 0 and
-    `farthest` look for the d where the soft margin changes sign.
+    PGD on the soft margin, in evaluation mode, from a random start in the ball of radius eps, with
+    step size 2.5 eps / K, gives x'. Along u = (x' - x) / eps, bisections of [0, `farthest`], which
+    begin at d = eps, search for the d where the soft margin changes sign.
 
     Parameters
     ----------
     model, x, y, steps
         As in `pgd`; the images should be correctly classified with p_y > 1/2.
     eps
-        Radius of each image's ball, positive, shape (n,), at most `farthest`.
+        Radius of the ball of each image, positive, shape (n,), at most `farthest`.
     norm
-        inf or 2. For 2 the start is a random image projected into the ball, and points are put
-        into the bounds first and into the ball second, as advertorch has it.
+        inf or 2. For 2, as in advertorch, the start is a random image projected into the ball, and
+        points are clipped to the bounds first and projected into the ball second.
     start
-        Where PGD starts, unless at random.
+        Start of PGD (default: random).
     mode
-        In which mode the bisections see the model; the authors' code has "updating".
+        Mode of the model in the bisections; the authors' code uses "updating".
 
     Returns
     -------
-    The points, shape of x, and the distances, shape (n,). As in the authors' code a point farther
-    than eps is not put back into the bounds, although the search was made inside them.
+    The points, shape of x, and the distances, shape (n,). As in the authors' code, a point
+    farther than eps is not clipped to the bounds, although the search was inside them.
     """
     if start is None:
         start = random_start(x, eps, norm, bounds)
@@ -68,7 +68,7 @@ def boundary_points(
             z = z.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(soft_margin(model(z), y).sum(), z)
             step = broadcast(2.5 * eps / steps, x) * ascent_direction(gradient, norm)
-            z = _put_back(z.detach() + step, x, eps, norm, bounds)
+            z = _project(z.detach() + step, x, eps, norm, bounds)
     z = z.detach()
     direction = (z - x) / broadcast(eps + 1e-12, x)
     with attack_mode(model, mode) as network, torch.no_grad():
@@ -85,14 +85,14 @@ def boundary_points(
 
 
 def random_start(x: Tensor, eps: Tensor, norm: float, bounds: Bounds = (0, 1)) -> Tensor:
-    """Where PGD starts, in the ball of radius eps, shape (n,), around each image."""
+    """Return a random start in the ball of radius eps, shape (n,), around each image."""
     if norm == math.inf:
         return random_point(x, eps, norm, bounds)
     low, high = bounds
-    return clip_then_shrink(low + (high - low) * random_numbers.uniform(x), x, eps, bounds)
+    return clip_then_project_l2(low + (high - low) * random_numbers.uniform(x), x, eps, bounds)
 
 
-def _put_back(z: Tensor, x: Tensor, eps: Tensor, norm: float, bounds: Bounds) -> Tensor:
+def _project(z: Tensor, x: Tensor, eps: Tensor, norm: float, bounds: Bounds) -> Tensor:
     if norm == math.inf:
         return project(z, x, eps, norm, bounds)
-    return clip_then_shrink(z, x, eps, bounds)
+    return clip_then_project_l2(z, x, eps, bounds)

@@ -1,8 +1,8 @@
-"""What a network gives in an attack: logits and gradients, looked at in each pass.
+"""Checks of a network's logits and gradients in each forward and backward pass of an attack.
 
-Training looks at its images and labels once, when they are loaded, and at the loss of each step.
-Inside `trusted_values` an attack does not look at values again: Python would have to wait for an
-accelerator. A NaN then stays a NaN up to the loss.
+Training checks its images and labels once, when they are loaded, and the loss of each step. Inside
+`trusted_values` an attack does not check values again, because Python would have to wait for an
+accelerator. A NaN then propagates to the loss.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ _trusted: ContextVar[bool] = ContextVar("values are trusted", default=False)
 
 @contextmanager
 def trusted_values() -> Iterator[None]:
-    """Inside, attacks take the values of images, labels, logits and gradients as they are."""
+    """Inside, attacks do not check the values of images, labels, logits and gradients."""
     token = _trusted.set(True)
     try:
         yield
@@ -28,13 +28,13 @@ def trusted_values() -> Iterator[None]:
         _trusted.reset(token)
 
 
-def trusts_values() -> bool:
-    """Whether this is inside `trusted_values`."""
+def values_are_trusted() -> bool:
+    """Return whether this is inside `trusted_values`."""
     return _trusted.get()
 
 
 class CheckedNetwork(nn.Module):
-    """A network whose output is looked at in each pass."""
+    """A network whose output is checked in each forward pass."""
 
     def __init__(self, network: nn.Module, classes: int) -> None:
         super().__init__()
@@ -48,8 +48,8 @@ class CheckedNetwork(nn.Module):
 
 
 def logits_of(output: Any) -> Any:
-    """The logits in what a network gives: the tensor itself, or what an output object (as those of
-    Hugging Face's models) or a dict calls `logits`."""
+    """Return the logits in the output of a network: the tensor itself, or the entry `logits` of an
+    output object (as of Hugging Face models) or a dict."""
     if isinstance(output, Tensor):
         return output
     if isinstance(output, Mapping):
@@ -58,7 +58,8 @@ def logits_of(output: Any) -> Any:
 
 
 def check_logits(logits: Any, n: int, classes: int) -> None:
-    """Raise InputError unless these are n rows of finite logits of so many classes at least."""
+    """Raise InputError or NotFiniteError unless these are n rows of finite logits of at least this
+    number of classes."""
     if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != n:
         got = tuple(logits.shape) if isinstance(logits, Tensor) else f"a {type(logits).__name__}"
         raise InputError(
@@ -85,9 +86,8 @@ def check_logits(logits: Any, n: int, classes: int) -> None:
 
 
 def check_gradient(gradient: Tensor) -> None:
-    """Raise NotFiniteError where an image's gradient is NaN or infinite, unless values are
-    trusted."""
-    if trusts_values() or torch.isfinite(gradient).all():
+    """Raise NotFiniteError if a gradient is NaN or infinite, unless values are trusted."""
+    if values_are_trusted() or torch.isfinite(gradient).all():
         return
     bad = int((~torch.isfinite(gradient.flatten(1)).all(1)).nonzero()[0])
     raise NotFiniteError(

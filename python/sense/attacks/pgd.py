@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .arguments import public
-from .geometry import Bounds, Radius, ascent_direction, project, random_point, spread
+from .arguments import checked_attack
+from .geometry import Bounds, Radius, ascent_direction, broadcast_radius, project, random_point
 from .modes import Mode, attack_mode
 
 
-@public()
+@checked_attack()
 def pgd(
     model: nn.Module,
     x: Tensor,
@@ -27,29 +27,30 @@ def pgd(
     mode: Mode = "evaluation",
     bounds: Bounds = (0, 1),
 ) -> Tensor:
-    """Images of the eps ball with a high cross-entropy.
+    """Return images of the eps ball with a high cross-entropy.
 
     Parameters
     ----------
     model
-        Gives logits, shape (n, classes). Its mode, gradients and buffers are left as they are.
+        Gives logits, shape (n, classes). Its mode, gradients and buffers are not changed.
     x
         Images, batch first, floating point, inside `bounds`.
     y
         Labels, int64, shape (n,).
     eps, step_size
-        Radius of the ball and length of a step, in the units of the pixels and of `norm`: a number,
-        or one an image, shape (n,).
+        Radius of the ball and step size, in the units of the pixels and of `norm`: a number, or
+        one per image, shape (n,).
     steps
         Number of gradient steps K.
     norm
-        inf, 2 or 1. The step is the sign of the gradient for inf, else the gradient over its norm.
+        inf, 2 or 1. A step is along the sign of the gradient for inf, else along the normalised
+        gradient.
     random_start
-        Start from a uniform point of the ball, else from x.
+        Start from a uniform point of the ball; otherwise from x.
     start
         Start from these images instead.
     mode
-        In which mode the attack sees the model, see `modes`.
+        Mode of the model in the attack, see `modes`.
 
     Returns
     -------
@@ -57,7 +58,7 @@ def pgd(
 
     Notes
     -----
-    The paper prints the gradient of eq. (4) at x; PGD takes it at the current iterate, as here.
+    Eq. (4) of the paper prints the gradient at x. PGD takes it at the current iterate, as here.
     """
     with attack_mode(model, mode) as network:
         if start is None:
@@ -85,9 +86,9 @@ def ascend(
     norm: float,
     bounds: Bounds,
 ) -> Tensor:
-    """K steps of projected gradient ascent from z in the ball around x on the objective, a sum over
-    the images of the batch."""
-    length = spread(step_size, x)
+    """Return the result of K steps of projected gradient ascent from z, in the ball around x. The
+    objective is a sum over the images of the batch."""
+    length = broadcast_radius(step_size, x)
     for _ in range(steps):
         z = z.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(objective(z), z)

@@ -13,15 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import random_numbers
-from .arguments import public
+from .arguments import checked_attack
 from .geometry import (
     Bounds,
     L2Form,
     ascent_direction,
     broadcast,
     project,
+    projected_uniform_image,
     published_direction,
-    pulled_image,
     random_point,
 )
 from .losses import divergence
@@ -48,7 +48,7 @@ class Sensible(NamedTuple):
     stage_b_gap: Tensor
 
 
-@public()
+@checked_attack()
 def sensible(
     model: nn.Module,
     x: Tensor,
@@ -90,7 +90,7 @@ def sensible(
     l2_form
         For norm 2. "paper": a step is the gradient divided by its norm, and the random start is
         uniform in the ball. "published": both as in the authors' code, see `published_direction`
-        and `pulled_image`.
+        and `projected_uniform_image`.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def sensible(
     ).x_adv
 
 
-@public()
+@checked_attack()
 def sensible_with_stages(
     model: nn.Module,
     x: Tensor,
@@ -177,7 +177,11 @@ def sensible_with_stages(
     with attack_mode(model, mode) as network:
         z = x
         if random_start:
-            z = pulled_image(x, eps, bounds) if published else random_point(x, eps, norm, bounds)
+            z = (
+                projected_uniform_image(x, eps, bounds)
+                if published
+                else random_point(x, eps, norm, bounds)
+            )
             if stage_test == "start":
                 x_adv = z.clone()
             else:

@@ -1,16 +1,25 @@
-"""The Square attack (Andriushchenko et al. 2020): random search by logits alone, no gradient."""
+"""The Square attack (Andriushchenko et al. 2020): random search that uses logits and no
+gradient."""
 
 import math
 
 import torch
 from torch import Tensor, nn
 
-from .adapter import NAMES, Rescaled, check_images, guest, package, put_back, to_unit
-from .arguments import public
+from .adapter import (
+    NAMES,
+    UnitRangeModel,
+    check_images,
+    import_pyautoattack,
+    preserved_state,
+    to_image_range,
+    to_unit_range,
+)
+from .arguments import checked_attack
 from .geometry import Bounds
 
 
-@public()
+@checked_attack()
 def square(
     model: nn.Module,
     x: Tensor,
@@ -22,34 +31,35 @@ def square(
     seed: int = 0,
     bounds: Bounds = (0, 1),
 ) -> Tensor:
-    """Images of the eps ball found without a gradient. As in AutoAttack "standard": one start, the
-    first squares over 0.8 of the pixels, and the schedule of their size not stretched to `queries`.
+    """Return images of the eps ball that were found without a gradient. As in AutoAttack "standard"
+    there is one start, the first squares cover 0.8 of the pixels, and the schedule of their size
+    does not depend on `queries`.
 
     Parameters
     ----------
     model, x, y, eps, norm, bounds
         As in `pgd`; images of shape (n, channels, height, width).
     queries
-        Number of points tried, at most, for each image.
+        Maximum number of queries (forward passes) per image.
     seed
-        Of the search. torch's global generator is neither used nor moved.
+        Seed of the search. torch's global generator is neither used nor changed.
 
     Returns
     -------
-    The adversarial images: shape, type and device of x. An image that was not broken is x.
+    The adversarial images: shape, type and device of x. An image that is not broken is x.
 
     Raises
     ------
     ImportError
-        Where pyautoattack is not installed.
+        If pyautoattack is not installed.
     """
     check_images(x, norm, bounds)
-    attack = package("pyautoattack.square").SquareAttack
+    attack = import_pyautoattack("pyautoattack.square").SquareAttack
     if not len(x) or eps == 0:
         return x.clone()
-    with guest(model), torch.no_grad():
+    with preserved_state(model), torch.no_grad():
         found = attack(
-            Rescaled(model, x, bounds),
+            UnitRangeModel(model, x, bounds),
             norm=NAMES[norm],
             n_queries=queries,
             p_init=0.8,
@@ -58,5 +68,5 @@ def square(
             seed=seed,
             resc_schedule=False,
             device=x.device,
-        ).perturb(to_unit(x, bounds), y)
-    return put_back(found, x, eps, norm, bounds)
+        ).perturb(to_unit_range(x, bounds), y)
+    return to_image_range(found, x, eps, norm, bounds)

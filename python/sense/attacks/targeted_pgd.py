@@ -1,4 +1,4 @@
-"""PGD towards each of the other classes in turn: finds what the way to the nearest class hides."""
+"""PGD towards each of the other classes in turn."""
 
 import math
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from .arguments import public
+from .arguments import checked_attack
 from .geometry import Bounds, random_point
 from .losses import MarginLoss, margin, others, targeted_dlr, targeted_margin
 from .modes import attack_mode
@@ -15,7 +15,7 @@ from .pgd import ascend
 LOSSES = {"margin": targeted_margin, "dlr": targeted_dlr}
 
 
-@public()
+@checked_attack()
 def targeted_pgd(
     model: nn.Module,
     x: Tensor,
@@ -30,23 +30,23 @@ def targeted_pgd(
     random_start: bool = True,
     bounds: Bounds = (0, 1),
 ) -> Tensor:
-    """The worst image of several runs of PGD, each of which raises one other class above y.
+    """Return the worst image of several runs of PGD, each towards one other class.
 
     Parameters
     ----------
     model, x, y, eps, step_size, steps, norm, random_start, bounds
-        As in `pgd`. Each run has a random start of its own, from torch's global generator.
+        As in `pgd`. Each run has its own random start, from torch's global generator.
     targets
-        How many other classes, the most probable at x first; all of them unless given. An image
-        that one target breaks is not attacked with the next.
+        Number of target classes, the most probable at x first (default: all other classes). An
+        image that is misclassified after one target is not attacked with the next.
     loss
-        "margin", the target's logit less that of y, or "dlr", the same over the largest less the
-        mean of the third and the fourth (4 classes or more).
+        "margin": the logit of the target minus that of y. "dlr": the same divided by the largest
+        minus the mean of the third and fourth logit (at least 4 classes).
 
     Returns
     -------
-    The adversarial images: shape, type and device of x. An image that no target breaks is the one
-    that came nearest: with the highest margin of the end points and x.
+    The adversarial images: shape, type and device of x. If no target breaks an image, the one with
+    the highest margin among the end points and x is returned.
     """
     worst = x.clone()
     if not len(x):
@@ -56,12 +56,12 @@ def targeted_pgd(
             logits = model(x)
         best, ranked = margin(logits, y), others(logits, y, targets or logits.shape[1])
         for target in ranked.unbind(1):
-            standing = (best <= 0).nonzero().squeeze(1)
-            if not len(standing):
+            remaining = (best <= 0).nonzero().squeeze(1)
+            if not len(remaining):
                 break
-            origin, label = x[standing], y[standing]
+            origin, label = x[remaining], y[remaining]
             z = ascend(
-                towards(target[standing], model, label, loss),
+                targeted_objective(target[remaining], model, label, loss),
                 random_point(origin, eps, norm, bounds) if random_start else origin,
                 origin,
                 eps=eps,
@@ -72,13 +72,13 @@ def targeted_pgd(
             )
             with torch.no_grad():
                 reached = margin(model(z), label)
-            better = reached > best[standing]
-            worst[standing[better]], best[standing[better]] = z[better], reached[better]
+            better = reached > best[remaining]
+            worst[remaining[better]], best[remaining[better]] = z[better], reached[better]
     return worst
 
 
-def towards(
+def targeted_objective(
     target: Tensor, model: nn.Module, y: Tensor, loss: MarginLoss
 ) -> Callable[[Tensor], Tensor]:
-    """What PGD climbs: the sum over images of how far the target is above y."""
+    """Return the objective of PGD: the targeted loss, summed over the images."""
     return lambda z: LOSSES[loss](model(z), y, target).sum()

@@ -1,15 +1,15 @@
-"""Attacks made on one network and used on another (Table 4 of the paper)."""
+"""Transfer attacks: images are made on one network and used on another (Table 4 of the paper)."""
 
 import math
 
 from torch import Tensor, nn
 
-from .arguments import public
+from .arguments import checked_attack
 from .geometry import Bounds, Radius
 from .pgd import pgd
 
 
-@public()
+@checked_attack()
 def transfer(
     model: nn.Module,
     x: Tensor,
@@ -23,17 +23,17 @@ def transfer(
     random_start: bool = True,
     bounds: Bounds = (0, 1),
 ) -> Tensor:
-    """`pgd` on `source`; `model`, whose accuracy on these images is wanted, is not looked at.
+    """Return the images of `pgd` on `source`, to be used on `model`.
 
     Parameters
     ----------
     model
-        The victim: here only so that all attacks are called alike.
+        The attacked network. It is not used here: all attacks have the same first arguments.
     source
-        The network that the images are made on: gives logits of the same classes.
+        The network that the images are made on. Gives logits of the same classes.
     x, y, eps, step_size, steps, norm, random_start, bounds
-        As in `pgd`. The random start is drawn from torch's global generator: the ten attack sets
-        of Table 4 are ten calls, each image of which counts as broken if one call breaks it.
+        As in `pgd`. The random start is drawn from torch's global generator. The ten attack sets
+        of Table 4 are ten calls; an image counts as broken if at least one call breaks it.
 
     Returns
     -------

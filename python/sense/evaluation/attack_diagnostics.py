@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..attacks import autoattack_with_verdicts, pgd
-from ..attacks.autoattack import FEWEST_CLASSES, Part
+from ..attacks.autoattack import MIN_CLASSES, Part
 from ..attacks.geometry import random_point
 from .case import FEWEST, Case, Check, Looked, check_share, skipped, too_few
 from .runner import build_attack, has_pyautoattack
@@ -218,7 +218,7 @@ def _broken_by_parts(case: Case, images: Tensor, parts: tuple[Part, ...]) -> int
     x, y = case.images[where], case.labels[where]
     with torch.no_grad():
         classes = case.model(x[:1]).shape[1]
-    parts = tuple(part for part in parts if classes >= FEWEST_CLASSES.get(part, 0))
+    parts = tuple(part for part in parts if classes >= MIN_CLASSES.get(part, 0))
     found = autoattack_with_verdicts(
         case.model,
         x,

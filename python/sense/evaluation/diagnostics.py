@@ -25,7 +25,7 @@ ONE_CLASS = 0.8  # share of images
 SEVERAL = 0.5  # share of the most frequent label, up to which one class for all is no answer
 LOGITS_DIFFER = 1e-4  # by so much of the largest logit (AutoAttack)
 PROBABLE = 0.99  # share of images
-FLAT = 0.0  # more than no image without a gradient (AutoAttack)
+MIN_SLOPE = 0.0  # more than no image without a gradient (AutoAttack)
 RIGHT_AT_LARGE_EPS = 0.05  # share of images
 
 
@@ -107,7 +107,7 @@ def zero_gradients(case: Case) -> Check:
             "zero-gradients",
             "warning",
             1.0,
-            FLAT,
+            MIN_SLOPE,
             "the network gives no gradients at all: only attacks without them could be tried",
         )
     (gradient,) = torch.autograd.grad(loss, x)
@@ -117,7 +117,7 @@ def zero_gradients(case: Case) -> Check:
     return check_value(
         "zero-gradients",
         flat / len(x),
-        FLAT,
+        MIN_SLOPE,
         f"the gradient is exactly zero on {flat} of {len(x)} images: attacks by "
         "gradient have nothing to follow there, and their accuracy says little",
         f"the gradient is zero on none of {len(x)} images",

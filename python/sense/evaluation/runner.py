@@ -19,7 +19,7 @@ from ..attacks import (
     targeted_pgd,
     transfer,
 )
-from ..attacks.checks import check_adversarial
+from ..attacks.checks import check_ball_and_bounds
 from ..attacks.output_checks import check_logits, logits_of
 from ..errors import InputError, MissingPackageError
 from ..networks import check_network
@@ -71,7 +71,7 @@ class Attack:
         ball or the bounds, or not finite."""
         keywords = self.keywords | ({"seed": seed} if self.seeded else {})
         x_adv = self.function(model, x, y, eps=self.eps, norm=self.norm, **keywords)
-        check_adversarial(x_adv, x, eps=self.eps, norm=self.norm)
+        check_ball_and_bounds(x_adv, x, eps=self.eps, norm=self.norm)
         return x_adv
 
     def plain(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..attacks import pgd
-from ..attacks.geometry import near_point
+from ..attacks.geometry import noisy_start
 from .base import Batch, Method, Step
 
 
@@ -15,7 +15,7 @@ class MART(Method):
     cross-entropy, started at x with a little noise."""
 
     def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
-        start = near_point(batch.x)
+        start = noisy_start(batch.x)
         x_adv = pgd(model, batch.x, batch.y, start=start, **self.attack_options(epoch))
         natural, adversarial = model(batch.x), model(x_adv)
         boosted, weighted = mart_losses(natural, adversarial, batch.y)
