@@ -1,4 +1,4 @@
-"""Networks of the user's own."""
+"""Custom networks, by the name of a factory or passed in memory."""
 
 import json
 from dataclasses import replace
@@ -50,7 +50,7 @@ def in_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("factory", "outputs"), [("Own", 4), ("fixed", 10), ("by_name", 4), ("nested.make", 10)]
 )
-def test_a_factory_is_called_with_sizes_or_with_nothing(in_folder, factory, outputs):
+def test_a_factory_is_called_with_sizes_if_it_needs_them(in_folder, factory, outputs):
     model = build_model(f"{in_folder}:{factory}", (1, 28, 28), 4)
     assert model(torch.rand(2, 1, 28, 28)).shape == (2, outputs)
 
@@ -60,16 +60,16 @@ def test_a_factory_is_called_with_sizes_or_with_nothing(in_folder, factory, outp
     [
         ("no_such_module:make", "cannot import no_such_module"),
         ("OWN:absent", "has no absent"),
-        ("OWN:number", "makes nothing"),
-        ("OWN:nothing", "gave a int, not a torch.nn.Module"),
+        ("OWN:number", "number is not callable"),
+        ("OWN:nothing", "returned a int, not a torch.nn.Module"),
     ],
 )
-def test_what_is_wrong_is_said(in_folder, name, message):
+def test_a_wrong_factory_is_rejected_with_the_reason(in_folder, name, message):
     with pytest.raises(ValueError, match=message):
         build_model(name.replace("OWN", in_folder), (1, 28, 28), 10)
 
 
-def test_a_factory_works_wherever_a_name_does(in_folder, tmp_path, capsys):
+def test_a_factory_can_be_trained_and_evaluated(in_folder, tmp_path, capsys):
     run = tmp_path / "run"
     train_main(
         [
@@ -118,7 +118,7 @@ QUICK = Config(
 )
 
 
-def test_an_object_is_trained_itself_and_noted_by_its_class(few, tmp_path):
+def test_a_network_passed_in_memory_is_trained_and_its_class_is_stored(few, tmp_path):
     mine = Mine()
     before = mine[1].weight.clone()
     assert fit(QUICK, tmp_path, data=few, model=mine) is mine
@@ -127,11 +127,11 @@ def test_an_object_is_trained_itself_and_noted_by_its_class(few, tmp_path):
     assert noted == "an instance of Mine"
 
 
-def test_an_object_has_to_be_handed_over_again(few, tmp_path, in_folder, capsys):
+def test_a_network_passed_in_memory_must_be_passed_again(few, tmp_path, in_folder, capsys):
     fit(QUICK, tmp_path / "run", data=few, model=(mine := Mine()))
     attack = Settings(steps=2, restarts=1, diagnostics=False)
     for load in (load_model, lambda run: evaluate_run(run, attack, data=few)):
-        with pytest.raises(ValueError, match="a Mine, was handed over as an object: hand it over"):
+        with pytest.raises(ValueError, match="a Mine, was passed in memory: pass it again"):
             load(tmp_path / "run")
     again = load_model(tmp_path / "run", Mine())
     assert torch.equal(again[1].weight, mine[1].weight)
@@ -142,13 +142,13 @@ def test_an_object_has_to_be_handed_over_again(few, tmp_path, in_folder, capsys)
     assert by_name["accuracy"] == found["accuracy"]
 
 
-def test_another_network_is_refused(few, tmp_path):
+def test_another_network_is_rejected(few, tmp_path):
     fit(QUICK, tmp_path, data=few, model=Mine())
-    with pytest.raises(ValueError, match=r"weights in .* are of another network"):
+    with pytest.raises(ValueError, match=r"weights in .* belong to another network"):
         load_model(tmp_path, nn.Linear(3, 2))
 
 
-def test_resuming_an_object_gives_the_same_end(few, tmp_path):
+def test_a_resumed_custom_network_has_the_same_weights(few, tmp_path):
     from sense.train import TrainingStopped
 
     asked = []

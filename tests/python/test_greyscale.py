@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sense.models import build_model
-from sense.models.greyscale import LEAST_KERNELS, GreyscaleConv2d
+from sense.models.greyscale import MIN_KERNELS, GreyscaleConv2d
 
 
 def gradients(layer, x, weights):
@@ -18,8 +18,8 @@ def gradients(layer, x, weights):
 @pytest.mark.parametrize(("kernel", "padding"), [(3, 0), (5, 2), ((3, 2), 1)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4)])
 def test_is_torchs_in_every_derivative(kernel, padding, dtype, tolerance, channels_last):
-    plain = nn.Conv2d(1, LEAST_KERNELS, kernel, padding=padding).to(dtype)
-    grey = GreyscaleConv2d(1, LEAST_KERNELS, kernel, padding=padding).to(dtype)
+    plain = nn.Conv2d(1, MIN_KERNELS, kernel, padding=padding).to(dtype)
+    grey = GreyscaleConv2d(1, MIN_KERNELS, kernel, padding=padding).to(dtype)
     grey.load_state_dict(plain.state_dict())
     if channels_last:
         plain, grey = (layer.to(memory_format=torch.channels_last) for layer in (plain, grey))
@@ -35,16 +35,16 @@ def test_is_torchs_in_every_derivative(kernel, padding, dtype, tolerance, channe
 
 def test_where_torchs_own_way_is_as_good_it_is_taken():
     for layer, x in (
-        (GreyscaleConv2d(1, LEAST_KERNELS - 1, 3), torch.rand(2, 1, 8, 8, requires_grad=True)),
-        (GreyscaleConv2d(3, LEAST_KERNELS, 3), torch.rand(2, 3, 8, 8, requires_grad=True)),
-        (GreyscaleConv2d(1, LEAST_KERNELS, 3), torch.rand(2, 1, 8, 8)),
+        (GreyscaleConv2d(1, MIN_KERNELS - 1, 3), torch.rand(2, 1, 8, 8, requires_grad=True)),
+        (GreyscaleConv2d(3, MIN_KERNELS, 3), torch.rand(2, 3, 8, 8, requires_grad=True)),
+        (GreyscaleConv2d(1, MIN_KERNELS, 3), torch.rand(2, 1, 8, 8)),
     ):
         assert "Convolution" in type(layer(x).grad_fn).__name__
 
 
 def test_a_gradient_of_a_gradient_is_refused_not_wrong():
     x = torch.rand(2, 1, 8, 8, requires_grad=True)
-    out = GreyscaleConv2d(1, LEAST_KERNELS, 3)(x).square().sum()
+    out = GreyscaleConv2d(1, MIN_KERNELS, 3)(x).square().sum()
     (gradient,) = torch.autograd.grad(out, x, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()

@@ -126,8 +126,8 @@ def test_an_unknown_name_is_told_what_there_is(name):
 @pytest.mark.parametrize(
     ("build", "shape", "message"),
     [
-        (lambda shape: SmallCNN(shape), (1, 15, 28), "16 x 16 or more, got 15 x 28"),
-        (lambda shape: CapacityCNN(1, shape), (1, 3, 28), "4 x 4 or more, got 3 x 28"),
+        (lambda shape: SmallCNN(shape), (1, 15, 28), "at least 16 x 16, got 15 x 28"),
+        (lambda shape: CapacityCNN(1, shape), (1, 3, 28), "at least 4 x 4, got 3 x 28"),
     ],
 )
 def test_images_that_are_too_small_are_refused(build, shape, message):
@@ -157,7 +157,7 @@ def test_a_network_to_fill_leaves_the_random_state_as_it_was():
 )
 def test_an_absurd_network_is_refused_before_memory_is_taken(name, shape):
     begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(InputError, match=f"{name} (would have|cannot be made)"):
+    with pytest.raises(InputError, match=f"{name} (would have|cannot be created)"):
         build_model(name, shape, 10)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begin < 200_000  # KiB
 

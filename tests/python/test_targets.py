@@ -74,7 +74,7 @@ def test_weights_of_a_named_network(trained, tmp_path):
         open_target(str(tmp_path / "mine.safetensors"), dataset="mnist-sample")
     with pytest.raises(ValueError, match="on which images to evaluate it: --dataset NAME"):
         open_target(str(tmp_path / "mine.safetensors"), model="capacity-1")
-    with pytest.raises(ValueError, match=r"weights in .* are of another network"):
+    with pytest.raises(ValueError, match=r"weights in .* belong to another network"):
         open_target(str(tmp_path / "mine.safetensors"), model="capacity-2", dataset="mnist-sample")
     with pytest.raises(ValueError, match="is a file of weights: leave out --weights"):
         open_target(str(tmp_path / "mine.safetensors"), weights=folder / WEIGHTS)

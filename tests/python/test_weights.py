@@ -1,4 +1,4 @@
-"""Checkpoints of other projects: what fits the network is taken, and nothing that does not."""
+"""Checkpoints of other projects are loaded if their names and shapes match the network."""
 
 import pytest
 import torch
@@ -8,9 +8,9 @@ from sense.checkpoint import read_weights
 from sense.errors import InputError
 from sense.evaluation.targets import open_target
 from sense.weights import (
-    differences,
     find_state_dicts,
     load_matching_weights,
+    mismatches,
     name_variants,
     weights_sha256,
 )
@@ -104,7 +104,7 @@ def same(network, other, but=()):
 
 
 @pytest.mark.parametrize("name", SAVED)
-def test_what_others_save_is_taken(tmp_path, name):
+def test_checkpoints_of_other_projects_are_loaded(tmp_path, name):
     path = tmp_path / "weights.pt"
     torch.save(SAVED[name], path)
     network = load_matching_weights(Network(), read_weights(path), path)
@@ -122,16 +122,16 @@ def test_a_network_whose_own_names_begin_with_module_keeps_them(tmp_path):
     assert same(load_matching_weights(Named(), twice, "there"), trained(Named))
 
 
-def test_of_several_state_dicts_the_one_that_fits_is_taken():
+def test_the_matching_state_dict_is_loaded():
     other = nn.Linear(2, 2).state_dict()
     saved = {"discriminator": other, "generator": {"net": prefixed("")}}
     assert same(load_matching_weights(Network(), saved, "there"), trained())
 
 
-def test_of_several_that_fit_the_first_is_taken_and_said(caplog):
+def test_the_first_of_several_matching_state_dicts_is_loaded_and_named(caplog):
     saved = {"model": prefixed(""), "ema": Network().state_dict()}
     assert same(load_matching_weights(Network(), saved, "w.pt"), trained())
-    assert "w.pt holds several state dicts that fit (model, ema): model is taken" in caplog.text
+    assert "w.pt holds several state dicts that match (model, ema): model is used" in caplog.text
 
 
 def broken(change):
@@ -157,13 +157,13 @@ def broken(change):
         ({"optimizer": {0: torch.zeros(3)}}, "holds no weights"),
     ],
 )
-def test_what_does_not_fit_is_named(saved, expected):
+def test_differences_are_named(saved, expected):
     with pytest.raises(InputError, match=expected) as caught:
         load_matching_weights(Network(), saved, "weights.pt")
     assert "weights.pt" in str(caught.value)
 
 
-def test_the_shell_takes_them_with_the_name_of_the_network(tmp_path):
+def test_weights_of_another_project_are_evaluated_with_the_name_of_the_network(tmp_path):
     from sense.models import build_model
 
     model = build_model("capacity-1", (1, 28, 28), 10)
@@ -172,23 +172,25 @@ def test_the_shell_takes_them_with_the_name_of_the_network(tmp_path):
     torch.save(saved, path)
     target = open_target(str(path), model="capacity-1", dataset="mnist-sample")
     assert same(target.model, model)
-    with pytest.raises(InputError, match=r"theirs\.pt are of another network: .*Name the network"):
+    with pytest.raises(
+        InputError, match=r"theirs\.pt belong to another network: .*Name the network"
+    ):
         open_target(str(path), model="capacity-2", dataset="mnist-sample")
 
 
-def test_the_parts():
+def test_state_dicts_are_found_and_names_are_shortened():
     state = {"a": {"b": {"w": torch.zeros(1)}}, "w": torch.ones(1), 3: 4}
-    assert list(find_state_dicts(state)) == []  # names that are no text are no state dict
+    assert list(find_state_dicts(state)) == []  # a state dict has names that are text
     del state[3]
     assert [name for name, _ in find_state_dicts(state)] == ["", "a.b"]
     names = [set(weights) for weights in name_variants({"x.y.w": torch.zeros(1), "x.y.b": 1})]
     assert names == [{"x.y.w", "x.y.b"}, {"y.w", "y.b"}, {"w", "b"}]
-    complex_ = differences({"w": torch.zeros(2, dtype=torch.complex64)}, {"w": torch.ones(2)})
+    complex_ = mismatches({"w": torch.zeros(2, dtype=torch.complex64)}, {"w": torch.ones(2)})
     assert complex_ == ["w is torch.complex64"]
-    assert differences({"w": torch.zeros(2)}, {"w": torch.ones(2)}) == []
+    assert mismatches({"w": torch.zeros(2)}, {"w": torch.ones(2)}) == []
 
 
-def test_the_hash_is_of_the_values_by_name_and_shape():
+def test_the_hash_depends_on_names_and_values():
     layer = torch.nn.Linear(4, 3)
     before = weights_sha256(layer)
     assert weights_sha256(layer) == before
@@ -198,12 +200,12 @@ def test_the_hash_is_of_the_values_by_name_and_shape():
     assert weights_sha256(layer) != before
 
 
-def test_where_the_weights_lie_does_not_matter():
+def test_the_hash_does_not_depend_on_the_memory_layout():
     layer = torch.nn.Conv2d(3, 4, 2)
     before = weights_sha256(layer)
     layer.to(memory_format=torch.channels_last)
     assert weights_sha256(layer) == before
     norm = torch.nn.BatchNorm2d(2)
     before = weights_sha256(norm)
-    norm(torch.rand(3, 2, 4, 4))  # its count, a number without dimensions, is weight too
+    norm(torch.rand(3, 2, 4, 4))  # the batch count, a scalar, is included
     assert weights_sha256(norm) != before

@@ -12,7 +12,7 @@ from ..networks import torch_defaults
 from ..random_numbers import preserved_random_state
 from .capacity_cnn import CapacityCNN
 from .cifar_cnn import CifarCNN
-from .custom import FACTORY, INSTANCE, build_from_factory, reject_custom_model
+from .custom import CUSTOM_MODEL, FACTORY, build_from_factory, reject_custom_model
 from .iaat_wide_resnet import IaatWideResNet
 from .resnet import ResNet
 from .small_cnn import Shape, SmallCNN
@@ -22,13 +22,13 @@ MODELS = {
     "small-cnn": "TRADES's SmallCNN, the paper's MNIST network",
     "capacity-D": "the paper's CNN of capacity D = 1, 2, 3 ... (section 5.2.1)",
     "cifar-cnn-1, cifar-cnn-2": "the paper's CNNs of section 5.3.4",
-    "resnet20, resnet32, resnet44, resnet56": "its ResNets of section 5.3.3",
-    "wrn-34-10": "its WideResNet, or any wrn-DEPTH-WIDTH",
-    "iaat-wrn-32-10": "that of IAAT's authors",
-    "MODULE:FACTORY": "your own network: what FACTORY in the importable MODULE gives",
+    "resnet20, resnet32, resnet44, resnet56": "the paper's ResNets of section 5.3.3",
+    "wrn-34-10": "the paper's WideResNet, or any wrn-DEPTH-WIDTH",
+    "iaat-wrn-32-10": "the WideResNet of IAAT's authors",
+    "MODULE:FACTORY": "a custom network: what FACTORY in the importable MODULE returns",
 }
-MOST_PARAMETERS = 2_000_000_000  # 8 GB in float32; WRN-94-16 has 366 million
-# A pattern of names, and what is made of the numbers in it.
+MAX_PARAMETERS = 2_000_000_000  # 8 GB in float32; WRN-94-16 has 366 million
+# Pattern of the name: class, which is called with the numbers in the name.
 _NETWORKS: dict[str, Callable[..., nn.Module]] = {
     r"small-cnn": SmallCNN,
     r"capacity-([1-9])": CapacityCNN,
@@ -55,7 +55,7 @@ __all__ = [
 
 @torch_defaults()
 def build_model(name: str, shape: Shape, classes: int) -> nn.Module:
-    """A new network, initialised from torch's global random state.
+    """Create a network, initialised from torch's global random state.
 
     Parameters
     ----------
@@ -70,38 +70,37 @@ def build_model(name: str, shape: Shape, classes: int) -> nn.Module:
     for pattern, network in _NETWORKS.items():
         if found := re.fullmatch(pattern, name):
             build = partial(network, *map(int, found.groups()), shape, classes)
-            check_size(name, build, shape)
+            check_parameter_count(name, build, shape)
             return build()
     reject_custom_model(name)
     return build_from_factory(name, shape, classes)
 
 
-def check_size(name: str, build: Callable[[], nn.Module], shape: Shape) -> None:
-    """Raise ValueError, before memory is taken, for a network of more than `MOST_PARAMETERS`, or
-    one that cannot be laid out at all."""
+def check_parameter_count(name: str, build: Callable[[], nn.Module], shape: Shape) -> None:
+    """Raise InputError, before memory is allocated, for a network with more than `MAX_PARAMETERS`
+    or one that cannot be created."""
     try:
         with preserved_random_state(), torch.device("meta"):
             count = sum(parameter.numel() for parameter in build().parameters())
     except (MemoryError, OverflowError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{name} cannot be made for images of {shape}: {reason}") from None
-    if count > MOST_PARAMETERS:
+        raise InputError(f"{name} cannot be created for images of {shape}: {reason}") from None
+    if count > MAX_PARAMETERS:
         raise InputError(
-            f"{name} would have {count:,} parameters for images of {shape}, at most "
-            f"{MOST_PARAMETERS:,} are made: choose a smaller network"
+            f"{name} would have {count:,} parameters for images of {shape}, more "
+            f"than the allowed {MAX_PARAMETERS:,}: choose a smaller network"
         )
 
 
 def build_for_weights(name: str, shape: Shape, classes: int) -> nn.Module:
-    """`build_model` for weights from elsewhere: its own are drawn in vain, so torch's random state
-    is left as it was."""
+    """`build_model` for a network whose weights are replaced: torch's random state is unchanged."""
     with preserved_random_state():
         return build_model(name, shape, classes)
 
 
 def check_model_name(name: str) -> None:
-    """Raise ValueError, naming the models there are, for an unknown name."""
-    patterns = (*_NETWORKS, FACTORY, INSTANCE)
+    """Raise InputError, which lists the known models, for an unknown name."""
+    patterns = (*_NETWORKS, FACTORY, CUSTOM_MODEL)
     if not any(re.fullmatch(pattern, str(name)) for pattern in patterns):
         known = "; ".join(f"{key}: {text}" for key, text in MODELS.items())
         raise InputError(f"unknown model {name!r}. There are {known}")

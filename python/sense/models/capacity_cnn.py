@@ -1,4 +1,4 @@
-"""The sequence of ever larger networks of section 5.2.1: "capacity d"."""
+"""The networks of increasing size of section 5.2.1, "capacity d"."""
 
 from torch import Tensor, nn
 
@@ -19,9 +19,9 @@ class CapacityCNN(nn.Module):
         super().__init__()
         channels, height, width = shape
         if height < 4 or width < 4:
-            raise InputError(f"capacity-D needs images of 4 x 4 or more, got {height} x {width}")
+            raise InputError(f"capacity-D needs images of at least 4 x 4, got {height} x {width}")
         kernels, units = 2**capacity, 2 ** (capacity + 4)
-        # ReLU after max-pooling gives the same as before it, from a quarter of the values.
+        # ReLU after max-pooling gives the same result as before it, from a quarter of the values.
         self.layers = nn.Sequential(
             GreyscaleConv2d(channels, kernels // 2, 5, padding=2),
             nn.MaxPool2d(2),

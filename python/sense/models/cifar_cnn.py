@@ -21,7 +21,7 @@ class CifarCNN(nn.Module):
         super().__init__()
         channels, height, width = shape
         if height < 16 or width < 16:
-            raise InputError(f"cifar-cnn needs images of 16 x 16 or more, got {height} x {width}")
+            raise InputError(f"cifar-cnn needs images of at least 16 x 16, got {height} x {width}")
         flat = 16 * (((height - 4) // 2 - 4) // 2) * (((width - 4) // 2 - 4) // 2)
         first, second = UNITS[capacity]
         self.conv1, self.conv2 = nn.Conv2d(channels, 6, 5), nn.Conv2d(6, 16, 5)
@@ -29,7 +29,7 @@ class CifarCNN(nn.Module):
         self.output = nn.Linear(second, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        # ReLU after max-pooling gives the same as before it, from a quarter of the values.
+        # ReLU after max-pooling gives the same result as before it, from a quarter of the values.
         x = F.relu(F.max_pool2d(self.conv1(x), 2))
         x = F.relu(F.max_pool2d(self.conv2(x), 2)).flatten(1)
         return self.output(F.relu(self.hidden2(F.relu(self.hidden1(x)))))

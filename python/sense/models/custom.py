@@ -1,4 +1,4 @@
-"""Networks of the user's own: by the name of a factory, or as an object."""
+"""Custom networks: the name of a factory, or an object passed in memory."""
 
 import importlib
 import inspect
@@ -15,46 +15,46 @@ from ..errors import InputError
 from .small_cnn import Shape
 
 FACTORY = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
-INSTANCE = r"an instance of ([\w.<>]+)"
+CUSTOM_MODEL = r"an instance of ([\w.<>]+)"
 
 
 def custom_model_name(model: nn.Module) -> str:
-    """What config.json says of a network that was handed over as an object."""
+    """Return what config.json holds as the name of a network that was passed in memory."""
     return f"an instance of {type(model).__qualname__}"
 
 
 def reject_custom_model(name: str) -> None:
-    """Raise ValueError for the name of a network that only its maker has."""
-    if found := re.fullmatch(INSTANCE, name):
+    """Raise InputError for the name of a network that was passed in memory."""
+    if found := re.fullmatch(CUSTOM_MODEL, name):
         raise InputError(
-            f"the network of this run, a {found[1]}, was handed over as an object: hand it over "
-            "again, as model=... in Python or --model MODULE:FACTORY in the shell"
+            f"the network of this run, a {found[1]}, was passed in memory: pass it again, "
+            "as model=... in Python or --model MODULE:FACTORY in the shell"
         )
 
 
 def trusted_model_name(
-    given: str | None, named: str, where: Path | str, option: str = "model"
+    model: str | None, stored: str, source: Path | str, option: str = "model"
 ) -> str:
-    """The name of the network to build: the one that was given, else the one that the folder names,
-    unless that is a factory. Its module is code of whoever made the folder, which must not run
-    because somebody reads it.
+    """Return the name of the network to build: `model`, or if that is None, the `stored` name.
 
-    `where` is the file that names it, `option` the argument by which a user names it again.
+    Raises InputError if the stored name is a factory: its code comes from whoever made the folder
+    and must not run only because the folder is read. `source` is the file that holds the name,
+    `option` the argument with which the user can confirm it.
     """
-    if given is not None:
-        return given
-    if re.fullmatch(FACTORY, named):
+    if model is not None:
+        return model
+    if re.fullmatch(FACTORY, stored):
         raise InputError(
-            f"{where} names the network {named}, code that would be run with your rights. If you "
-            f'know what it is, name it yourself: {option} = "{named}", or in the shell '
-            f"--{option.replace('_', '-')} {named}"
+            f"{source} names the network {stored}, code that would be run with your rights. If you "
+            f'trust it, name it yourself: {option} = "{stored}", or in the shell '
+            f"--{option.replace('_', '-')} {stored}"
         )
-    return named
+    return stored
 
 
 def build_from_factory(name: str, shape: Shape, classes: int) -> nn.Module:
-    """What the factory of "module:factory" gives, called with (shape, classes), or with nothing
-    where it needs nothing. The module may lie in the working directory."""
+    """Return the network that the factory of "module:factory" creates, called with (shape, classes)
+    or, if it needs no arguments, without. The module may be in the working directory."""
     module_name, attribute = name.split(":")
     with _working_directory():
         factory: Any = _import(module_name, name)
@@ -63,17 +63,16 @@ def build_from_factory(name: str, shape: Shape, classes: int) -> nn.Module:
                 raise InputError(f"model {name}: {module_name} has no {attribute}")
             factory = getattr(factory, part)
         if not callable(factory):
-            raise InputError(
-                f"model {name}: {attribute} is no function or class, so it makes nothing"
-            )
-        model = factory(shape, classes) if _asks_for_sizes(factory) else factory()
+            raise InputError(f"model {name}: {attribute} is not callable")
+        model = factory(shape, classes) if _needs_sizes(factory) else factory()
     if not isinstance(model, nn.Module):
-        raise InputError(f"model {name} gave a {type(model).__name__}, not a torch.nn.Module")
+        raise InputError(f"model {name} returned a {type(model).__name__}, not a torch.nn.Module")
     return model
 
 
-def _asks_for_sizes(factory: Any) -> bool:
-    """Whether it has arguments without a default, or its first two are called shape and classes."""
+def _needs_sizes(factory: Any) -> bool:
+    """Return whether the factory has arguments without a default, or its first two are called shape
+    and classes."""
     arguments = inspect.signature(factory).parameters.values()
     positional = [a for a in arguments if a.kind in (a.POSITIONAL_ONLY, a.POSITIONAL_OR_KEYWORD)]
     needed = any(argument.default is argument.empty for argument in positional)
@@ -89,7 +88,7 @@ def _import(module: str, name: str) -> Any:
 
 @contextmanager
 def _working_directory() -> Iterator[None]:
-    """Inside, modules of the working directory can be imported."""
+    """Make modules of the working directory importable."""
     here = str(Path.cwd())
     sys.path.insert(0, here)
     try:

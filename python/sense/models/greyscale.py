@@ -1,4 +1,4 @@
-"""A convolution of grey images whose gradient with respect to the image is quick on processors."""
+"""A convolution of greyscale images with a fast gradient with respect to the image on CPUs."""
 
 from typing import Any
 
@@ -7,37 +7,37 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-LEAST_KERNELS = 8  # with fewer, torch's own gradient is quicker
+MIN_KERNELS = 8  # with fewer, torch's own gradient is faster
 
 
 class GreyscaleConv2d(nn.Conv2d):
-    """nn.Conv2d (stride 1, no dilation) that on a processor computes the gradient of a grey image
-    as a matrix product and a sum of shifted images, in less than half of torch's own time: that
-    one treats a single channel as if it were eight.
+    """nn.Conv2d (stride 1, no dilation) that on a CPU computes the gradient of a greyscale image as
+    a matrix product and a sum of shifted images. This takes less than half the time of torch, which
+    pads one channel to eight.
 
-    Where it does, gradients of gradients are not to be had (torch raises RuntimeError).
+    Second derivatives are not available then (torch raises RuntimeError).
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        plain = (
+        use_torch = (
             x.device.type != "cpu"
             or not x.requires_grad
             or self.in_channels != 1
-            or self.out_channels < LEAST_KERNELS
+            or self.out_channels < MIN_KERNELS
             or torch.is_autocast_enabled("cpu")
             or torch.compiler.is_compiling()
         )
-        if plain:
+        if use_torch:
             return super().forward(x)
         padding = self.padding[0]
         assert isinstance(padding, int)
-        # Weights get their gradient in torch's way, and none is computed where nobody asks for it.
+        # The gradient of the weights is torch's, and is computed only if needed.
         out = F.conv2d(x.detach(), self.weight, self.bias, padding=padding)
         return _WithImageGradient.apply(x, self.weight, out, padding)
 
 
 class _WithImageGradient(torch.autograd.Function):
-    """`out`, the convolution of x, whose gradient flows on to `out` as it is and to x."""
+    """Return `out`, the convolution of x. Its gradient is passed to `out` unchanged, and to x."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, out: Tensor, padding: int) -> Tensor:
@@ -53,15 +53,15 @@ class _WithImageGradient(torch.autograd.Function):
 
 
 def image_gradient(gradient: Tensor, weight: Tensor, size: torch.Size, padding: int) -> Tensor:
-    """The gradient of a grey image, n x 1 x height x width, from that of its convolution, n x
-    kernels x ..., and the kernels, kernels x 1 x rows x columns."""
+    """Return the gradient of greyscale images, n x 1 x height x width, given the gradient of their
+    convolution, n x kernels x ..., and the kernels, kernels x 1 x rows x columns."""
     n, kernels, out_height, out_width = gradient.shape
     columns = weight.shape[3]
     height, width = size
-    # What each place of the kernel gives back, an image of the output's size each.
+    # The contribution of each position in the kernel, an image of the output's size.
     parts = weight.flatten(1).t() @ gradient.permute(0, 2, 3, 1).reshape(-1, kernels).t()
     padded = gradient.new_zeros(n, height + 2 * padding, width + 2 * padding)
-    for place, part in enumerate(parts.view(-1, n, out_height, out_width)):
-        i, j = divmod(place, columns)
+    for position, part in enumerate(parts.view(-1, n, out_height, out_width)):
+        i, j = divmod(position, columns)
         padded[:, i : i + out_height, j : j + out_width] += part
     return padded[:, None, padding : padding + height, padding : padding + width]

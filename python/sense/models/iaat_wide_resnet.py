@@ -1,4 +1,4 @@
-"""The wide residual network of IAAT's authors (Balaji et al. 2019), unlike the usual one."""
+"""The wide residual network of the authors of IAAT (Balaji et al. 2019)."""
 
 import itertools
 
@@ -8,16 +8,16 @@ from torch import Tensor, nn
 
 from .small_cnn import Shape
 
-# CIFAR10's mean and standard deviation by channel, as that code has them.
+# CIFAR10's mean and standard deviation per channel, from the authors' code.
 MEAN, DEVIATION = (125.3 / 255, 123.0 / 255, 113.9 / 255), (63.0 / 255, 62.1 / 255, 66.7 / 255)
 
 
 class IaatWideResNet(nn.Module):
-    """WRN-32-10 with pixels standardised inside, batch norm without weights but for the last, the
-    first convolution as wide as the first group, shortcuts that average pixels and add channels of
-    zeros, and a 1 x 1 convolution with batch norm in place of a linear layer.
+    """WRN-32-10 with these differences: pixels are standardised inside the network; only the last
+    batch norm has weights; the first convolution is as wide as the first group; shortcuts average
+    pixels and add channels of zeros; the linear layer is a 1 x 1 convolution with batch norm.
 
-    Images that are not RGB are standardised with mean and deviation 1/2.
+    Images that are not RGB are standardised with mean and standard deviation 1/2.
     """
 
     mean: Tensor

@@ -1,5 +1,5 @@
-"""Residual networks for small images (He et al. 2016, section 4.2), as the paper's section 5.3.3
-takes them: ResNet-20, 32, 44, 56."""
+"""Residual networks for small images (He et al. 2016, section 4.2): ResNet-20, 32, 44 and 56, as in
+the paper's section 5.3.3."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -36,8 +36,8 @@ class ResNet(nn.Module):
 
 
 class Block(nn.Module):
-    """Two 3 x 3 convolutions and a shortcut; where the image shrinks, the shortcut takes every
-    second pixel and fills the new channels with zeros, half of them on either side."""
+    """Two 3 x 3 convolutions and a shortcut. If the image shrinks, the shortcut takes every second
+    pixel and adds channels of zeros, half of them before and half after."""
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()

@@ -12,8 +12,8 @@ Shape = tuple[int, int, int]
 class SmallCNN(nn.Module):
     """Four 3 x 3 convolutions, three linear layers: 312,202 parameters for 1 x 28 x 28, 10 classes.
 
-    The paper's text speaks of three convolutions and one linear layer; the network that the
-    authors load is this one. The last layer starts at zero, so the gradient with respect to the
+    The paper's text describes three convolutions and one linear layer; the authors' code loads
+    this network. The last layer starts at zero, so the gradient with respect to the
     image is zero until the first update.
     """
 
@@ -22,8 +22,8 @@ class SmallCNN(nn.Module):
         channels, height, width = shape
         flat = 64 * (((height - 4) // 2 - 4) // 2) * (((width - 4) // 2 - 4) // 2)
         if height < 16 or width < 16:
-            raise InputError(f"small-cnn needs images of 16 x 16 or more, got {height} x {width}")
-        # ReLU after max-pooling gives the same as before it, from a quarter of the values.
+            raise InputError(f"small-cnn needs images of at least 16 x 16, got {height} x {width}")
+        # ReLU after max-pooling gives the same result as before it, from a quarter of the values.
         self.features = nn.Sequential(
             GreyscaleConv2d(channels, 32, 3),
             nn.ReLU(),

@@ -13,8 +13,8 @@ class WideResNet(nn.Module):
     """A 3 x 3 convolution, three groups of (depth - 4) / 6 blocks with 16, 32 and 64 times `widen`
     channels, batch norm, the mean over the image, a linear layer.
 
-    On CIFAR10 WRN-34-10 has 46,160,474 parameters. The authors' code counts 48,262,586: it makes
-    a second copy of the first group that no image ever passes.
+    On CIFAR10 WRN-34-10 has 46,160,474 parameters. The authors' code counts 48,262,586, as it
+    creates a second copy of the first group that is never used.
     """
 
     def __init__(
@@ -43,8 +43,8 @@ class WideResNet(nn.Module):
 
 
 class Block(nn.Module):
-    """Batch norm and ReLU come before each of the two convolutions; where the width changes the
-    shortcut is a 1 x 1 convolution of what has passed the first ReLU."""
+    """Batch norm and ReLU before each of two convolutions. If the width changes, the shortcut is a
+    1 x 1 convolution of the output of the first ReLU."""
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()
