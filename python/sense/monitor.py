@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from .attacks import pgd
 from .config import Config
 from .data import ImageData, to_float
-from .data.split import hold_out, stratified
+from .data.split import hold_out, stratified_sample
 from .random_numbers import preserved_random_state
 
 SEED = 0  # of the random starts and of the choice of training images: the same in each run
@@ -41,7 +41,7 @@ class Monitor:
         """All held-out images (positions in the training set); if there are none, `config.monitor`
         of the training images."""
         n = min(config.monitor, len(data.train_y))
-        positions = held_out if len(held_out) else stratified(data.train_y, n, SEED)
+        positions = held_out if len(held_out) else stratified_sample(data.train_y, n, SEED)
         return cls(
             to_float(data.train_x[positions].to(device)),
             data.train_y[positions].to(device),

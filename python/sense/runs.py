@@ -1,12 +1,12 @@
-"""The folder of a run: what was asked, how it went, and what came out.
+"""The folder of a run.
 
-config.json         every effective option, and where and with what it ran
-metrics.jsonl       a line an epoch
-checkpoint.pt       to go on from, bit for bit
+config.json         all options, the data, versions and machine
+metrics.jsonl       one line per epoch
+checkpoint.pt       to resume the run, bit for bit
 model.safetensors   the weights
-manifest.json       the sums of all of these but the checkpoints, which have their own
+manifest.json       the checksums of these files; checkpoints contain their own
 
-sense.evaluate adds outcomes.csv, a row per test image and attack, evaluation.json and others.
+sense.evaluate adds outcomes.csv, one row per test image and attack, evaluation.json and others.
 """
 
 import json
@@ -42,9 +42,9 @@ METRICS = "metrics.jsonl"
 def create_run(
     run: RunFolder, config: Config, data: ImageData, command: str | None = None, processes: int = 1
 ) -> None:
-    """Make the folder with its config.json, and lock it. Raises FileExistsError where something of
-    a run is there. What was made goes again where the `with` block of the folder ends with an error
-    before the first checkpoint (`remove_on_failure`)."""
+    """Create the folder with its config.json, and lock it. Raises FileExistsError if it holds files
+    of a run. The files are removed if the `with` block of the folder ends with an error before the
+    first checkpoint."""
     run.lock(create=True)
     run.check_unused()
     run.remove_on_failure = True
@@ -66,7 +66,7 @@ def create_run(
 
 
 def read_run(folder: Path | str) -> tuple[Config, dict[str, Any]]:
-    """The options of a run, and the rest of its config.json."""
+    """Return the options of a run and the content of its config.json."""
     run = RunFolder(folder)
     if not run.has(CONFIG):
         raise MissingFileError(f"no {CONFIG} in {folder}: pass the folder of a run")
@@ -74,10 +74,10 @@ def read_run(folder: Path | str) -> tuple[Config, dict[str, Any]]:
 
 
 def resume_run(run: RunFolder, config: Config, data: ImageData) -> None:
-    """Lock a run to go on with it. Raises ValueError where that would be with other options or
-    images. Where it runs may change."""
+    """Lock a run to resume it. Raises ValueError if options or images differ, except options that
+    do not change the result."""
     folder = run.path
-    read_run(folder)  # a folder that is no run is told before it is locked
+    read_run(folder)  # a folder without a run is not locked
     run.lock()
     begun, description = read_run(folder)
     if option := not_supported(description["config"]):
@@ -89,10 +89,10 @@ def resume_run(run: RunFolder, config: Config, data: ImageData) -> None:
     changed = {name for name in before if before[name] != now[name]}
     other = changed - set(runtime_options()) - check_more_epochs(folder, begun, config)
     if other:
-        told = ", ".join(f"{name} ({before[name]}, not {now[name]})" for name in sorted(other))
+        listed = ", ".join(f"{name} ({before[name]}, not {now[name]})" for name in sorted(other))
         raise InputError(
-            f"the run in {folder} was begun with other options: {told}. Resume it with those it "
-            "has, or begin a new run"
+            f"the run in {folder} was started with other options: {listed}. Resume it with "
+            "its own options, or start a new run"
         )
     check_same_data(folder, description, data)
     if changed:
@@ -100,26 +100,26 @@ def resume_run(run: RunFolder, config: Config, data: ImageData) -> None:
 
 
 def check_more_epochs(folder: Path, begun: Config, now: Config) -> set[str]:
-    """Which options may change so that a run is trained for more epochs. Raises ValueError where it
-    may not be.
+    """Return which options may change to train a run for more epochs. Raises ValueError if it
+    cannot be trained further.
 
-    A schedule that is laid out over all epochs has fallen to 0 at their end. A run with one goes on
-    at a constant learning rate, which has to be given.
+    With a cosine or one-cycle schedule the learning rate is 0 after the last epoch. Such a run can
+    only be continued with a constant learning rate, which must be given.
     """
     if now.epochs == begun.epochs:
         return set()
     if now.epochs < begun.epochs:
         raise InputError(
-            f"the run in {folder} was begun for {begun.epochs} epochs: --epochs can only be more, "
-            f"got {now.epochs}"
+            f"the run in {folder} was started for {begun.epochs} epochs: --epochs can only be "
+            f"increased, got {now.epochs}"
         )
     if begun.schedule not in ("cosine", "one-cycle"):
         return {"epochs"}
     if now.schedule != "constant" or now.lr == begun.lr:
         raise InputError(
             f"the learning rate of the run in {folder} falls to 0 at the end of its {begun.epochs} "
-            f"epochs (schedule {begun.schedule}): for more of them say at which rate, such as "
-            f"--schedule constant --lr {begun.lr / 10:g}; or begin a new run with --epochs "
+            f"epochs (schedule {begun.schedule}): to add epochs, set a constant rate, such as "
+            f"--schedule constant --lr {begun.lr / 10:g}; or start a new run with --epochs "
             f"{now.epochs}"
         )
     return {"epochs", "schedule", "lr"}
@@ -131,7 +131,7 @@ def record_changes(
     changes: dict[str, tuple[Any, Any]],
     config: dict[str, Any],
 ) -> None:
-    """Write config.json with the options as they are from now on, and what they were before."""
+    """Write the new options to config.json, with the old values of those that changed."""
     note = {
         "options": {name: {"before": old, "now": new} for name, (old, new) in changes.items()},
         "provenance": provenance(),
@@ -141,7 +141,7 @@ def record_changes(
 
 
 def check_same_data(folder: Path, description: dict[str, Any], data: ImageData) -> None:
-    """Raise ValueError where these are not the images that the run was made with."""
+    """Raise ValueError if the run was made with other images."""
     if description["data"]["sha256"] != data.sha256:
         raise InputError(
             f"the run in {folder} was made with other data: SHA-256 {description['data']['sha256']}"
@@ -156,14 +156,16 @@ def load_run_test_data(
     data_dir: Path | None = None,
     cache_dir: Path | None = None,
 ) -> ImageData:
-    """The test images of a run. Its training images are needed only where it is so old that its
-    config.json has no sum of the tests alone. Raises ValueError where these are others."""
-    where, data = data_dir or config.data_dir, description["data"]
+    """Load the test images of a run. Raises ValueError if they differ from those of the run.
+
+    The training images are needed only if config.json is so old that it has no checksum of the test
+    images."""
+    folder, data = data_dir or config.data_dir, description["data"]
     if "test_sha256" not in data:
-        found = load_data(config.dataset, where, cache_dir)
+        found = load_data(config.dataset, folder, cache_dir)
         check_same_data(Path(name), description, found)
         return found
-    found = load_test_data(config.dataset, where, cache_dir)
+    found = load_test_data(config.dataset, folder, cache_dir)
     if found.test_sha256 != data["test_sha256"]:
         raise InputError(
             f"the run in {name} was made with other data: the SHA-256 of its test images is "
@@ -175,11 +177,18 @@ def load_run_test_data(
 def load_model(
     folder: Path | str, model: nn.Module | str | None = None, option: str = "model"
 ) -> nn.Module:
-    """The trained network of a run, in evaluation mode, on the processor.
+    """Return the trained network of a run, on the CPU and in evaluation mode.
 
-    A network that was handed over as an object has to be again, as `model`, for the weights to be
-    put into it; a name, such as "module:factory", does as well. A factory that the run names is
-    called only where `model` names it again.
+    Parameters
+    ----------
+    folder
+        The folder of the run.
+    model
+        The network to load the weights into, or its name, such as "module:factory". Required if the
+        run's network was passed in memory or is a factory, whose code is only run if it is named
+        here. Default: the network that the run names.
+    option
+        What error messages call the argument `model`.
     """
     folder = Path(folder)
     config, description = read_run(folder)
@@ -194,18 +203,18 @@ def load_model(
 
 
 def metrics_text(metrics: list[dict[str, Any]]) -> str:
-    """metrics.jsonl, a line an epoch."""
+    """Return the content of metrics.jsonl, one line per epoch."""
     return "".join(json.dumps(line, allow_nan=False) + "\n" for line in metrics)
 
 
 def json_text(content: dict[str, Any]) -> str:
-    """JSON that any reader accepts: R's knows no NaN."""
+    """Return JSON without NaN, which R cannot read."""
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
 def provenance(command: str | None = None) -> dict[str, Any]:
-    """Where a result comes from: command (this process's unless given), commit, versions, machine
-    and time; the GPU too, where this process has used one."""
+    """Return where a result comes from: command (default: that of this process), commit, versions,
+    machine, GPU if one was used, and time."""
     gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_initialized() else {}
     return {
         "command": command or shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
@@ -222,7 +231,7 @@ def provenance(command: str | None = None) -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """The commit of the checkout that this code lies in, with a + where it was changed since."""
+    """Return the commit of the checkout that holds this code, with a + if files were changed."""
     here = Path(__file__).resolve().parent
 
     def git(*arguments: str) -> str | None:

@@ -24,7 +24,7 @@ def test_each_image_is_padded_cropped_and_flipped(how, shape):
     assert torch.equal(found, torch.stack(expected))
 
 
-def test_a_shift_moves_each_image_by_a_pixel_at_most_and_flips_none():
+def test_shift_moves_each_image_by_at_most_a_pixel_without_flips():
     x = torch.rand(40, 1, 9, 14)
     torch.manual_seed(5)
     found = augment(x, "shift")
@@ -36,13 +36,13 @@ def test_a_shift_moves_each_image_by_a_pixel_at_most_and_flips_none():
     assert set(top.tolist()) == set(left.tolist()) == {0, 1, 2}
 
 
-def test_none_is_the_batch_itself_and_draws_nothing():
+def test_none_returns_the_batch_and_draws_no_random_numbers():
     x, before = torch.rand(4, 3, 8, 8), torch.get_rng_state()
     assert augment(x, "none") is x
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_all_places_and_both_sides_come_up():
+def test_all_positions_and_flips_occur():
     """A single bright pixel in the middle, 2,000 times."""
     x = torch.zeros(2000, 1, 32, 32)
     x[:, 0, 16, 10] = 1
@@ -53,7 +53,7 @@ def test_all_places_and_both_sides_come_up():
     assert 850 < int((columns > 15).sum()) < 1150
 
 
-def test_a_batch_takes_less_time_than_a_pass_of_the_smallest_network():
+def test_augmentation_is_faster_than_a_forward_pass_of_the_smallest_network():
     import time
 
     from sense.models import build_model

@@ -66,7 +66,7 @@ def test_real_pixels_stay_as_they_are():
         (np.full((1, 2, 2), -1), None, "whole-number pixels must be from 0 to 255, got -1"),
         (np.zeros((1, 5, 3)), (1, 3, 5), "n x 3 x 5 x 1 .* got 1 x 5 x 3 x 1"),
         (np.zeros((1, 1, 3, 5)), (1, 3, 5), "n x 3 x 5 x 1 .* got 1 x 1 x 3 x 5"),
-        (np.zeros((0, 2, 2), dtype=int), None, "there are none"),
+        (np.zeros((0, 2, 2), dtype=int), None, "at least one is needed"),
         (np.full((1, 2, 2), 200.0), None, "divide by 255"),
         (np.full((1, 2, 2), np.nan), None, "NaN"),
     ],
@@ -214,7 +214,7 @@ def test_a_fit_is_evaluated_as_its_run_is(trained, arrays, tmp_path):
 
 def test_an_evaluation_needs_the_images_of_the_fit(trained, arrays, tmp_path):
     _, kept, _ = trained
-    with pytest.raises(ValueError, match="hand them over again"):
+    with pytest.raises(ValueError, match="passed in memory: pass it again"):
         bridge.evaluate(*kept, str(tmp_path), QUICK)
     other = arrays | {"y_test": arrays["y_test"][::-1]}
     with pytest.raises(ValueError, match="was made with other data"):

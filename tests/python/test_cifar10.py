@@ -1,5 +1,4 @@
-"""On small files made here in the official binary format, since the real ones are not at hand in a
-clean clone."""
+"""CIFAR10, on small files in the official binary format."""
 
 import gzip
 import hashlib
@@ -54,7 +53,7 @@ def test_a_record_is_a_label_and_three_planes():
 
 
 @pytest.mark.parametrize("inner", [False, True])
-def test_a_folder_or_the_one_around_it(folder, inner):
+def test_a_folder_or_its_parent_is_loaded(folder, inner):
     data = load_data("cifar10", folder / FOLDER if inner else folder)
     assert (data.shape, data.classes) == ((3, 32, 32), CLASSES)
     assert (len(data.train_x), len(data.test_x)) == (100, 20)
@@ -66,16 +65,16 @@ def test_a_folder_or_the_one_around_it(folder, inner):
     ("content", "message"),
     [
         (b"", "records of 3,073 bytes, has 0 bytes"),
-        (bytes(3072), "has 3,072 bytes: download it anew"),
+        (bytes(3072), "has 3,072 bytes: download it again"),
         (bytes(3073) + b"\x0a" + bytes(3072), "label 10 in record 1"),
     ],
 )
-def test_damage_is_named(content, message):
+def test_a_damaged_file_is_named(content, message):
     with pytest.raises(ValueError, match=f"test.bin.*{message}"):
         parse(content, "test.bin")
 
 
-def test_a_folder_without_the_files_says_what_belongs_there(tmp_path):
+def test_missing_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no data_batch_1.bin, test_batch.bin in .*binary"):
         load_data("cifar10", tmp_path)
 
@@ -84,7 +83,7 @@ def md5(path):
     return hashlib.md5(path.read_bytes()).hexdigest()
 
 
-def test_download_is_checked_and_read_without_extracting(folder, archive, tmp_path, monkeypatch):
+def test_a_download_is_checked_and_read_without_extraction(folder, archive, tmp_path, monkeypatch):
     import sense.data.cifar10 as module
 
     cache = tmp_path / "cache"
@@ -100,26 +99,26 @@ def test_download_is_checked_and_read_without_extracting(folder, archive, tmp_pa
 
 
 def copy_to_cache(archive, cache):
-    """pooch speaks http and ftp only; what lies in the cache is not fetched again, but checked."""
+    """pooch supports http and ftp only. A file in the cache is checked and not downloaded again."""
     cache.mkdir(parents=True)
     (cache / ARCHIVE).write_bytes(archive.read_bytes())
 
 
-def test_an_archive_with_another_md5_is_not_kept(archive, tmp_path):
+def test_an_archive_with_another_md5_is_removed(archive, tmp_path):
     copy_to_cache(archive, tmp_path / "cache")
     with pytest.raises(FileNotFoundError, match=r"MD5 should be 0, is .*pass --data-dir DIR"):
         download(tmp_path / "cache", ("https://nowhere.invalid/",), "0")
     assert not (tmp_path / "cache" / ARCHIVE).exists()
 
 
-def test_without_a_network_one_line_says_what_to_do(tmp_path):
+def test_without_a_network_the_error_says_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"cannot download .*pass --data-dir DIR") as caught:
         download(tmp_path, ("https://127.0.0.1:9/",))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.DIRTYPE])
-def test_a_member_that_is_no_plain_file_is_refused(tmp_path, kind):
+def test_a_member_that_is_not_a_regular_file_is_rejected(tmp_path, kind):
     from sense.data.cifar10 import read_archive
 
     path = tmp_path / ARCHIVE
@@ -127,7 +126,7 @@ def test_a_member_that_is_no_plain_file_is_refused(tmp_path, kind):
         member = tarfile.TarInfo(f"{FOLDER}/{TRAIN[0]}")
         member.type, member.linkname = kind, "/etc/passwd"
         tar.addfile(member, io.BytesIO())
-    with pytest.raises(ValueError, match="not a plain file"):
+    with pytest.raises(ValueError, match="not a regular file"):
         read_archive(path)
 
 
@@ -136,7 +135,7 @@ def test_a_member_that_is_no_plain_file_is_refused(tmp_path, kind):
     [b"", b"<html>", gzip.compress(b""), gzip.compress(b"x" * 2000), gzip.compress(bytes(10240))],
     ids=["empty", "html", "empty gzip", "gzip of rubbish", "no members"],
 )
-def test_what_is_not_the_archive_is_named(tmp_path, content):
+def test_another_file_in_place_of_the_archive_is_named(tmp_path, content):
     from sense.data.cifar10 import read_archive
 
     path = tmp_path / ARCHIVE
@@ -145,7 +144,7 @@ def test_what_is_not_the_archive_is_named(tmp_path, content):
         read_archive(path)
 
 
-def test_an_archive_that_is_damaged_anywhere_is_read_or_named(archive):
+def test_a_damaged_archive_is_named_or_harmless(archive):
     from sense.data.cifar10 import read_archive
 
     content = archive.read_bytes()
@@ -162,7 +161,7 @@ def test_an_archive_that_is_damaged_anywhere_is_read_or_named(archive):
             read_archive(archive)
 
 
-def test_the_papers_recipe_trains_on_it_with_crops_and_flips(folder, tmp_path):
+def test_the_recipe_of_the_paper_trains_with_crops_and_flips(folder, tmp_path):
     config = replace(
         recipe("cifar10-cnn"),
         data_dir=folder,
@@ -198,7 +197,7 @@ def test_training_on_the_first_images_only(folder, tmp_path):
     assert len(steps) == 3 + 1
 
 
-def test_a_damaged_archive_in_the_cache_is_said_to_be_that(tmp_path):
+def test_a_damaged_archive_in_the_cache_is_reported(tmp_path):
     path = tmp_path / ARCHIVE
     path.write_bytes(b"half of it")
     with pytest.raises(FileNotFoundError, match=f"{path} in the cache was damaged .*was removed"):
@@ -206,7 +205,7 @@ def test_a_damaged_archive_in_the_cache_is_said_to_be_that(tmp_path):
     assert not path.exists()
 
 
-def test_tests_need_the_test_batch_alone(folder, tmp_path):
+def test_test_images_are_loaded_from_the_test_batch_alone(folder, tmp_path):
     place = next(folder.rglob("test_batch.bin"))
     (tmp_path / "test_batch.bin").write_bytes(place.read_bytes())
     tests = load_test_data("cifar10", tmp_path)

@@ -354,7 +354,7 @@ def test_a_run_is_resumed_with_moved_data_and_for_more_epochs(tmp_path, capsys):
     assert read_run(run)[0].data_dir == moved
     assert read_run(run)[0].epochs == 2
     told = fails(capsys, train_main, "--resume", run, "--c", "0.9")
-    assert "begun with other options: c (0.7, not 0.9). Resume it with those it has" in told
+    assert "started with other options: c (0.7, not 0.9). Resume it with its own" in told
     for file in ("train_x", "train_y"):
         (moved / f"{FILES[file]}.gz").unlink()  # an evaluation needs the tests alone
     evaluate_main([str(run), "--attacks", "fgsm", "--n", "8", "--no-diagnostics"])

@@ -224,7 +224,7 @@ def test_a_judgement_finds_a_defence_out_and_leaves_honesty_alone(trained, tmp_p
 
 
 def test_images_from_memory_must_be_handed_over_again(trained):
-    with pytest.raises(ValueError, match="hand them over again"):
+    with pytest.raises(ValueError, match="passed in memory: pass it again"):
         evaluate_run(trained[0], QUICK)
 
 

@@ -17,7 +17,9 @@ def gradients(layer, x, weights):
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize(("kernel", "padding"), [(3, 0), (5, 2), ((3, 2), 1)])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4)])
-def test_is_torchs_in_every_derivative(kernel, padding, dtype, tolerance, channels_last):
+def test_output_and_gradients_equal_those_of_torch(
+    kernel, padding, dtype, tolerance, channels_last
+):
     plain = nn.Conv2d(1, MIN_KERNELS, kernel, padding=padding).to(dtype)
     grey = GreyscaleConv2d(1, MIN_KERNELS, kernel, padding=padding).to(dtype)
     grey.load_state_dict(plain.state_dict())
@@ -33,7 +35,7 @@ def test_is_torchs_in_every_derivative(kernel, padding, dtype, tolerance, channe
         torch.testing.assert_close(mine, torchs, rtol=0, atol=tolerance)
 
 
-def test_where_torchs_own_way_is_as_good_it_is_taken():
+def test_torchs_own_convolution_is_used_elsewhere():
     for layer, x in (
         (GreyscaleConv2d(1, MIN_KERNELS - 1, 3), torch.rand(2, 1, 8, 8, requires_grad=True)),
         (GreyscaleConv2d(3, MIN_KERNELS, 3), torch.rand(2, 3, 8, 8, requires_grad=True)),
@@ -42,7 +44,7 @@ def test_where_torchs_own_way_is_as_good_it_is_taken():
         assert "Convolution" in type(layer(x).grad_fn).__name__
 
 
-def test_a_gradient_of_a_gradient_is_refused_not_wrong():
+def test_second_derivatives_raise_an_error():
     x = torch.rand(2, 1, 8, 8, requires_grad=True)
     out = GreyscaleConv2d(1, MIN_KERNELS, 3)(x).square().sum()
     (gradient,) = torch.autograd.grad(out, x, create_graph=True)
@@ -67,7 +69,7 @@ def plain_small_cnn(model, x):
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-4)])
-def test_small_cnn_is_the_plain_one_with_its_gradient(dtype, tolerance):
+def test_small_cnn_equals_the_network_of_trades_with_its_gradients(dtype, tolerance):
     model = build_model("small-cnn", (1, 28, 28), 10).to(dtype).eval()
     nn.init.normal_(model.output.weight)
     x, y = torch.rand(6, 1, 28, 28, dtype=dtype, requires_grad=True), torch.arange(6)

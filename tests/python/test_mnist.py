@@ -17,7 +17,7 @@ SHA256 = {name: hashlib.sha256(content).hexdigest() for name, content in CONTENT
 ZIPPED = {f"{name}.gz": gzip.compress(content) for name, content in CONTENT.items()}
 
 
-def test_sample_is_the_one_that_was_drawn(sample):
+def test_the_sample_is_unchanged(sample):
     assert sample.sha256 == "c9c6e72e1ab3e0d8755a553eb32e0ab9de605911c3c5517598d4f45497eb0bb1"
     assert (len(sample.train_x), len(sample.test_x), sample.shape) == (10_000, 2_000, (1, 28, 28))
     assert sample.train_x.dtype == torch.uint8
@@ -46,7 +46,7 @@ def write_folder(folder, labels=(0, 11, 3), images=(3, 5, 7), zipped=True):
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_folder_of_ones_own(tmp_path, zipped):
+def test_a_folder_with_other_images_is_loaded(tmp_path, zipped):
     write_folder(tmp_path, zipped=zipped)
     data = load_data("mnist", tmp_path)
     assert data.shape == (1, 5, 7)
@@ -54,10 +54,12 @@ def test_a_folder_of_ones_own(tmp_path, zipped):
     assert data.train_y.tolist() == [0, 11, 3]
 
 
-def test_a_missing_file_is_named_with_what_belongs_there(tmp_path):
+def test_a_missing_file_is_named_with_the_expected_files(tmp_path):
     write_folder(tmp_path)
     (tmp_path / f"{FILES['test_x']}.gz").unlink()
-    with pytest.raises(FileNotFoundError, match=r"no t10k-images-idx3-ubyte\[.gz\] in .* holds"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no t10k-images-idx3-ubyte\[.gz\] in .* must hold"
+    ):
         load_folder(tmp_path, "mine")
 
 
@@ -66,10 +68,10 @@ def test_a_missing_file_is_named_with_what_belongs_there(tmp_path):
     [
         ({"images": (3, 35)}, "must hold n x height x width bytes, has 2 dimensions"),
         ({"labels": (0, 1)}, "train labels must be 3 int64 numbers"),
-        ({"labels": (), "images": (0, 5, 7)}, "train images: there are none"),
+        ({"labels": (), "images": (0, 5, 7)}, "train images: at least one is needed"),
     ],
 )
-def test_a_folder_that_does_not_fit_together(tmp_path, change, message):
+def test_files_that_do_not_match_are_rejected(tmp_path, change, message):
     write_folder(tmp_path, **change)
     with pytest.raises(ValueError, match=message):
         load_folder(tmp_path, "mine")
@@ -78,23 +80,23 @@ def test_a_folder_that_does_not_fit_together(tmp_path, change, message):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("cifar", "unknown dataset 'cifar'. There are mnist-sample, mnist, cifar10, arrays"),
-        ("arrays", "hand them over again"),
+        ("cifar", "unknown dataset 'cifar'. The data sets are mnist-sample, mnist, cifar10"),
+        ("arrays", "passed in memory: pass it again"),
     ],
 )
-def test_names_that_give_no_data(name, message):
+def test_names_without_data_are_rejected(name, message):
     with pytest.raises(ValueError, match=message):
         load_data(name)
 
 
-def test_the_sample_wants_no_folder(tmp_path):
-    with pytest.raises(ValueError, match="with --data-dir say --dataset mnist"):
+def test_the_sample_takes_no_folder(tmp_path):
+    with pytest.raises(ValueError, match="needs no --data-dir: use --dataset mnist"):
         load_data("mnist-sample", tmp_path)
 
 
 @pytest.fixture
 def mirror(monkeypatch):
-    """Start an HTTP server with some files; it lists the requests that it had."""
+    """Start an HTTP server with some files; it records its requests."""
     monkeypatch.setenv("NO_PROXY", "*")
     servers = []
 
@@ -128,7 +130,7 @@ def have(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_mirror_without_the_files_is_passed_over(tmp_path, mirror):
+def test_a_mirror_without_the_files_is_skipped(tmp_path, mirror):
     empty, asked_first = mirror({})
     full, asked_second = mirror(ZIPPED)
     assert download(tmp_path, (empty, full), SHA256) == tmp_path
@@ -136,7 +138,7 @@ def test_a_mirror_without_the_files_is_passed_over(tmp_path, mirror):
     assert asked_first == asked_second == ["/one-ubyte.gz", "/two-ubyte.gz"]
 
 
-def test_the_first_mirror_that_serves_is_enough_and_once_is_enough(tmp_path, mirror):
+def test_a_file_is_downloaded_once_from_the_first_mirror_that_has_it(tmp_path, mirror):
     full, asked_first = mirror(ZIPPED)
     spare, asked_second = mirror(ZIPPED)
     for _ in range(2):
@@ -147,27 +149,27 @@ def test_the_first_mirror_that_serves_is_enough_and_once_is_enough(tmp_path, mir
 
 WRONG = {
     "other content": (gzip.compress(b"forged"), hashlib.sha256(b"forged").hexdigest()),
-    "html": (b"<html>", "none, not gzip"),
-    "damaged gzip": (ZIPPED["one-ubyte.gz"][:10] + b"\xff" * 20, "none, not gzip"),
+    "html": (b"<html>", "none, as it is not a gzip file"),
+    "damaged gzip": (ZIPPED["one-ubyte.gz"][:10] + b"\xff" * 20, "none, as it is not a gzip file"),
 }
 
 
 @pytest.mark.parametrize(("content", "found"), WRONG.values(), ids=WRONG)
-def test_wrong_content_is_not_kept(tmp_path, mirror, content, found):
+def test_a_download_with_another_hash_is_removed(tmp_path, mirror, content, found):
     url, _ = mirror({**ZIPPED, "one-ubyte.gz": content})
     with pytest.raises(FileNotFoundError, match=f"should be {SHA256['one-ubyte']}, is {found}"):
         download(tmp_path, (url,), SHA256)
     assert not have(tmp_path)
 
 
-def test_wrong_content_of_one_mirror_is_replaced_from_the_next(tmp_path, mirror):
+def test_the_next_mirror_is_used_after_a_wrong_hash(tmp_path, mirror):
     forged, _ = mirror({**ZIPPED, "one-ubyte.gz": gzip.compress(b"forged")})
     full, _ = mirror(ZIPPED)
     download(tmp_path, (forged, full), SHA256)
     assert have(tmp_path) == ZIPPED
 
 
-def test_offline_says_in_one_line_what_to_fetch_and_where_to_put_it(tmp_path, monkeypatch):
+def test_without_a_network_the_error_names_the_files_and_their_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("NO_PROXY", "*")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
@@ -181,9 +183,7 @@ def test_offline_says_in_one_line_what_to_fetch_and_where_to_put_it(tmp_path, mo
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", ZIPPED["one-ubyte.gz"][:-3]])
-def test_a_damaged_file_in_the_cache_is_fetched_again_or_said_to_be_damaged(
-    tmp_path, mirror, content
-):
+def test_a_damaged_file_in_the_cache_is_downloaded_again_or_reported(tmp_path, mirror, content):
     path = tmp_path / "one-ubyte.gz"
     path.write_bytes(content)
     full, asked = mirror(ZIPPED)
@@ -206,7 +206,7 @@ SPELLINGS = {
 
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
 @pytest.mark.parametrize("zipped", [True, False])
-def test_every_usual_spelling_of_the_files_is_found(tmp_path, spell, zipped):
+def test_files_are_found_under_all_usual_names(tmp_path, spell, zipped):
     write_folder(tmp_path, zipped=zipped)
     expected = load_folder(tmp_path, "mine").sha256
     for path in list(tmp_path.iterdir()):
@@ -214,7 +214,7 @@ def test_every_usual_spelling_of_the_files_is_found(tmp_path, spell, zipped):
     assert load_folder(tmp_path, "mine").sha256 == expected
 
 
-def test_tests_need_no_training_files(tmp_path):
+def test_test_images_are_loaded_without_training_files(tmp_path):
     write_folder(tmp_path)
     whole = load_folder(tmp_path, "mine")
     for part in ("train_x", "train_y"):
@@ -225,12 +225,12 @@ def test_tests_need_no_training_files(tmp_path):
         load_data("mnist", tmp_path)
 
 
-def test_two_spellings_of_a_file_must_be_alike(tmp_path):
+def test_two_files_of_the_same_part_must_be_equal(tmp_path):
     write_folder(tmp_path)
     name = f"{FILES['test_y']}.gz"
     twin = tmp_path / name.replace("-idx", ".idx")
     twin.write_bytes((tmp_path / name).read_bytes())
     load_folder(tmp_path, "mine")
     write_idx(twin, np.array([1, 0], np.uint8))
-    with pytest.raises(ValueError, match="under two names, and differ: remove the wrong one"):
+    with pytest.raises(ValueError, match="hold the same part of MNIST but differ"):
         load_folder(tmp_path, "mine")

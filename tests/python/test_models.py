@@ -60,7 +60,7 @@ def test_authors_wide_resnets_have_their_size():
         assert size(build_model("iaat-wrn-32-10", (3, 32, 32), 10)) == plain + 640 * 10 + 20
 
 
-def test_small_cnn_has_the_size_of_tradess():
+def test_small_cnn_has_the_size_of_the_network_of_trades():
     assert size(build_model("small-cnn", (1, 28, 28), 10)) == 312_202
 
 
@@ -79,12 +79,12 @@ NETWORKS = [
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 17, 22)])
 @pytest.mark.parametrize("classes", [2, 10])
-def test_logits_for_any_image(name, shape, classes):
+def test_every_network_returns_logits_for_images_of_any_shape(name, shape, classes):
     model = build_model(name, shape, classes).eval()
     assert model(torch.rand(2, *shape)).shape == (2, classes)
 
 
-def test_small_cnn_starts_without_an_opinion():
+def test_small_cnn_starts_with_equal_logits():
     model = SmallCNN().eval()
     x = torch.rand(3, 1, 28, 28, requires_grad=True)
     logits = model(x)
@@ -94,7 +94,7 @@ def test_small_cnn_starts_without_an_opinion():
 
 
 @pytest.mark.parametrize("name", ["small-cnn", "capacity-2"])
-def test_the_seed_makes_the_network(name):
+def test_the_weights_depend_only_on_the_seed(name):
     torch.manual_seed(4)
     first = build_model(name, (1, 28, 28), 10).state_dict()
     torch.manual_seed(4)
@@ -118,7 +118,7 @@ def test_the_seed_makes_the_network(name):
         "Small-CNN",
     ],
 )
-def test_an_unknown_name_is_told_what_there_is(name):
+def test_an_unknown_name_is_rejected_with_the_known_ones(name):
     with pytest.raises(ValueError, match=f"unknown model '{name}'. There are small-cnn: .*"):
         check_model_name(name)
 
@@ -130,12 +130,12 @@ def test_an_unknown_name_is_told_what_there_is(name):
         (lambda shape: CapacityCNN(1, shape), (1, 3, 28), "at least 4 x 4, got 3 x 28"),
     ],
 )
-def test_images_that_are_too_small_are_refused(build, shape, message):
+def test_images_that_are_too_small_are_rejected(build, shape, message):
     with pytest.raises(ValueError, match=message):
         build(shape)
 
 
-def test_a_network_to_fill_leaves_the_random_state_as_it_was():
+def test_building_a_network_for_weights_preserves_the_random_state():
     before = torch.get_rng_state()
     build_for_weights("capacity-1", (1, 28, 28), 10)
     assert torch.equal(before, torch.get_rng_state())
@@ -155,7 +155,7 @@ def test_a_network_to_fill_leaves_the_random_state_as_it_was():
         ("wrn-34-10", (10**12, 32, 32)),
     ],
 )
-def test_an_absurd_network_is_refused_before_memory_is_taken(name, shape):
+def test_a_huge_network_is_rejected_before_memory_is_allocated(name, shape):
     begin = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(InputError, match=f"{name} (would have|cannot be created)"):
         build_model(name, shape, 10)
@@ -163,12 +163,12 @@ def test_an_absurd_network_is_refused_before_memory_is_taken(name, shape):
 
 
 @pytest.mark.parametrize("name", ["wrn-70-99999999999999", "capacity-0", "capacity-10"])
-def test_a_name_of_no_network_is_refused(name):
+def test_a_name_without_a_network_is_rejected(name):
     with pytest.raises(InputError, match="unknown model"):
         build_model(name, (3, 32, 32), 10)
 
 
-def test_to_count_parameters_draws_nothing():
+def test_counting_parameters_draws_no_random_numbers():
     torch.manual_seed(1)
     expected = SmallCNN((1, 28, 28), 10).state_dict()
     torch.manual_seed(1)

@@ -142,7 +142,7 @@ def test_what_is_held_out_is_no_other_run_resumed(tmp_path, few, tiny):
     with pytest.raises(TrainingStopped):
         fit(replace(tiny, **HELD), tmp_path / "run", data=few, stop=after(2))
     for change in ({"validation": 30}, {"validation": 0}, {"keep": "best"}):
-        with pytest.raises(InputError, match="begun with other options"):
+        with pytest.raises(InputError, match="started with other options"):
             fit(replace(tiny, **(HELD | change)), tmp_path / "run", data=few, resume=True)
 
 

@@ -151,7 +151,7 @@ def test_other_data_are_refused(tmp_path, few, tiny, sample):
 def test_other_options_are_refused(tmp_path, few, tiny):
     with pytest.raises(TrainingStopped):
         fit(tiny, tmp_path, data=few, stop=lambda: 2)
-    with pytest.raises(ValueError, match=r"begun with other options: c \(0.15, not 0.9\)"):
+    with pytest.raises(ValueError, match=r"started with other options: c \(0.15, not 0.9\)"):
         fit(replace(tiny, c=0.9), tmp_path, data=few, resume=True)
 
 

@@ -24,7 +24,7 @@ def create(folder, *arguments, **options):
         create_run(run, *arguments, **options)
 
 
-def test_a_run_tells_what_was_asked_and_of_which_images(tmp_path, tiny, few):
+def test_a_run_stores_its_options_and_a_description_of_the_data(tmp_path, tiny, few):
     create(tmp_path / "a" / "b", tiny, few)
     config, description = read_run(tmp_path / "a" / "b")
     assert config == tiny.resolved()
@@ -41,7 +41,7 @@ def test_a_run_tells_what_was_asked_and_of_which_images(tmp_path, tiny, few):
     }
 
 
-def test_provenance():
+def test_provenance_has_command_commit_versions_and_time():
     here = provenance()
     assert here["sense"] == __version__
     assert here["torch"] == torch.__version__
@@ -59,12 +59,12 @@ def test_a_folder_with_a_run_is_not_overwritten(tmp_path, tiny, few):
     assert (tmp_path / CONFIG).read_bytes() == before
 
 
-def test_a_folder_without_a_run(tmp_path):
+def test_a_folder_without_a_run_is_rejected(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no config.json in .*: pass the folder of a run"):
         read_run(tmp_path)
 
 
-def test_other_images_are_noticed(tmp_path, tiny, few, sample):
+def test_other_images_are_rejected(tmp_path, tiny, few, sample):
     create(tmp_path, tiny, few)
     _, description = read_run(tmp_path)
     check_same_data(tmp_path, description, few)
@@ -72,7 +72,7 @@ def test_other_images_are_noticed(tmp_path, tiny, few, sample):
         check_same_data(tmp_path, description, sample)
 
 
-def test_other_options_are_noticed_but_for_where_it_runs(tmp_path, tiny, few):
+def test_only_runtime_options_may_change_when_a_run_is_resumed(tmp_path, tiny, few):
     create(tmp_path, tiny, few, processes=3)
     assert read_run(tmp_path)[1]["provenance"]["processes"] == 3
     elsewhere = {"threads": 2, "device": "auto", "data_dir": tmp_path}
@@ -83,7 +83,7 @@ def test_other_options_are_noticed_but_for_where_it_runs(tmp_path, tiny, few):
             resume_run(run, replace(tiny, c=1.0, seed=2), few)
 
 
-def test_json_is_what_any_reader_accepts():
+def test_json_has_no_nan():
     assert json.loads(json_text({"x": 1.5})) == {"x": 1.5}
     with pytest.raises(ValueError, match="JSON"):
         json_text({"x": float("nan")})

@@ -1,9 +1,9 @@
-"""What is held out is drawn with the seed, of each class its part."""
+"""Stratified splits are drawn with the seed."""
 
 import pytest
 import torch
 
-from sense.data.split import hold_out, stratified
+from sense.data.split import hold_out, stratified_sample
 from sense.errors import InputError
 
 LABELS = {
@@ -17,7 +17,7 @@ LABELS = {
 
 @pytest.mark.parametrize("y", LABELS.values(), ids=LABELS)
 @pytest.mark.parametrize("n", [0, 1, 7, 40, 100])
-def test_each_class_gives_its_part_and_no_image_is_in_both(y, n):
+def test_each_class_is_held_out_in_proportion_and_no_image_is_in_both_parts(y, n):
     kept, held = hold_out(y, n, seed=1)
     assert len(held) == n
     assert torch.equal(torch.cat([kept, held]).sort().values, torch.arange(len(y)))
@@ -29,7 +29,7 @@ def test_each_class_gives_its_part_and_no_image_is_in_both(y, n):
     assert (torch.bincount(y[kept], minlength=len(counts)) >= (counts > 0)).all()
 
 
-def test_the_seed_alone_decides():
+def test_the_split_depends_only_on_the_seed():
     y = LABELS["sorted"]
     state = torch.get_rng_state()
     first, again, other = (hold_out(y, 40, seed)[1] for seed in (1, 1, 2))
@@ -38,7 +38,7 @@ def test_the_seed_alone_decides():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_every_image_of_a_class_is_as_likely():
+def test_images_of_a_class_are_equally_likely():
     y = torch.zeros(6, dtype=torch.int64)
     counts = torch.zeros(6)
     for seed in range(600):
@@ -50,13 +50,13 @@ def test_every_image_of_a_class_is_as_likely():
 @pytest.mark.parametrize(
     ("y", "n", "most"), [([0, 0, 1, 1], 3, 2), ([0, 1, 2], 1, 0), ([0] * 5, 9, 4)]
 )
-def test_too_few_images_are_refused_with_what_to_do(y, n, most):
+def test_too_few_images_are_rejected_with_a_remedy(y, n, most):
     with pytest.raises(
         InputError, match=rf"at most {most} of these {len(y)} .*, got {n}: hold out"
     ):
         hold_out(torch.tensor(y), n, seed=1)
 
 
-def test_all_may_be_drawn_where_none_must_stay():
+def test_a_sample_can_contain_all_images():
     y = LABELS["unequal"]
-    assert torch.equal(stratified(y, len(y), 3), torch.arange(len(y)))
+    assert torch.equal(stratified_sample(y, len(y), 3), torch.arange(len(y)))

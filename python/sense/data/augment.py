@@ -1,4 +1,4 @@
-"""Random crops, flips and shifts of a whole batch at once, on the device where it is."""
+"""Random crops, flips and shifts of a batch, on its device."""
 
 from typing import Literal
 
@@ -13,12 +13,18 @@ _PADS = {"reflect": 4, "zero": 4, "shift": 1}
 
 
 def augment(x: Tensor, how: Augment) -> Tensor:
-    """Pad by 4 pixels (mirrored, or with zeros), crop each image to its size at a random place, and
-    flip every other one or so from left to right; "shift", for digits, moves each image by at most
-    one pixel each way, zeros moving in, and flips none; "none" gives the batch as it is.
+    """Augment a batch of images.
 
-    x is n x channels x height x width, floating point. The draws are made on the processor, so they
-    are the same on any device, and resumed runs go on with them.
+    Parameters
+    ----------
+    x
+        Images, floating point, n x channels x height x width.
+    how
+        "reflect" and "zero": pad by 4 pixels (mirrored or zeros), crop at a random position and
+        flip horizontally with probability 1/2. "shift", for digits: shift by at most one pixel in
+        each direction, filled with zeros. "none": no augmentation.
+
+    The random numbers are drawn on the CPU, so they are the same on any device.
     """
     if how == "none":
         return x
@@ -35,7 +41,7 @@ def augment(x: Tensor, how: Augment) -> Tensor:
     down, across = (torch.arange(size, device=x.device) for size in (height, width))
     rows = top.unsqueeze(1) + down
     columns = left.unsqueeze(1) + torch.where(flip.unsqueeze(1), width - 1 - across, across)
-    # The place of each pixel of each crop in its padded image, read row by row.
-    places = rows.unsqueeze(2) * (width + 2 * pad) + columns.unsqueeze(1)
-    pixels = padded.flatten(2).gather(2, places.view(n, 1, -1).expand(-1, channels, -1))
+    # The position of each pixel of each crop in its flattened padded image.
+    positions = rows.unsqueeze(2) * (width + 2 * pad) + columns.unsqueeze(1)
+    pixels = padded.flatten(2).gather(2, positions.view(n, 1, -1).expand(-1, channels, -1))
     return pixels.view(n, channels, height, width)

@@ -1,4 +1,4 @@
-"""CIFAR10 in its official binary version, which holds no pickle: downloaded once, or a folder."""
+"""CIFAR10 in its official binary version, which contains no pickle: downloaded or from a folder."""
 
 import hashlib
 import io
@@ -21,7 +21,7 @@ from .images import ImageData
 FOLDER = "cifar-10-batches-bin"
 TRAIN = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
 TEST = ("test_batch.bin",)
-RECORD = 1 + 3 * 32 * 32  # a label, then the red, green and blue planes, each row by row
+RECORD = 1 + 3 * 32 * 32  # a label, then the red, green and blue planes, each by rows
 CLASSES = (
     "airplane",
     "automobile",
@@ -35,15 +35,15 @@ CLASSES = (
     "truck",
 )
 ARCHIVE = "cifar-10-binary.tar.gz"
-MD5 = "c32a1d4ab5d03f1284b67883e8d87530"  # as the data set's page states
+MD5 = "c32a1d4ab5d03f1284b67883e8d87530"  # from the page of the data set
 SOURCES = ("https://www.cs.toronto.edu/~kriz/",)
-LARGEST_ARCHIVE = 1_000_000_000  # bytes; the official one has 170,052,171
-LARGEST = 100_000_000  # bytes a member of the archive may have; the official ones have 30,730,000
+MAX_ARCHIVE_BYTES = 1_000_000_000  # the official one has 170,052,171
+MAX_FILE_BYTES = 100_000_000  # of a file in the archive; the official ones have 30,730,000
 
 
 def load_cifar10(data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
-    """50,000 training and 10,000 test images of 3 x 32 x 32, from `data_dir` (the folder of the
-    .bin files, or the one it lies in) or, downloaded once, from `cache_dir`."""
+    """Load 50,000 training and 10,000 test images of 3 x 32 x 32, from `data_dir` (the folder of
+    the .bin files or its parent) or, downloaded, from `cache_dir`."""
     if data_dir is not None:
         return from_files(read_folder(data_dir), str(data_dir))
     archive = download(cache_dir and cache_dir / "cifar10")
@@ -53,7 +53,7 @@ def load_cifar10(data_dir: Path | None = None, cache_dir: Path | None = None) ->
 def load_cifar10_test_data(
     data_dir: Path | None = None, cache_dir: Path | None = None
 ) -> ImageData:
-    """The 10,000 test images, for which a folder needs test_batch.bin alone."""
+    """Load the 10,000 test images; `data_dir` needs only test_batch.bin."""
     if data_dir is None:
         return load_cifar10(None, cache_dir)
     files = read_folder(data_dir, needed=TEST)
@@ -61,11 +61,11 @@ def load_cifar10_test_data(
     return ImageData.from_test_images("cifar10", x, y, CLASSES)
 
 
-def from_files(files: dict[str, bytes], where: str) -> ImageData:
-    """The data set in the content of the six files. Training files may be fewer."""
+def from_files(files: dict[str, bytes], source: str) -> ImageData:
+    """Return the data set, given the content of its files. Training files may be missing."""
     train = [name for name in TRAIN if name in files]
-    train_x, train_y = _join([parse(files[name], f"{name} in {where}") for name in train])
-    test_x, test_y = parse(files[TEST[0]], f"{TEST[0]} in {where}")
+    train_x, train_y = _join([parse(files[name], f"{name} in {source}") for name in train])
+    test_x, test_y = parse(files[TEST[0]], f"{TEST[0]} in {source}")
     return ImageData(
         name="cifar10",
         train_x=train_x,
@@ -77,15 +77,14 @@ def from_files(files: dict[str, bytes], where: str) -> ImageData:
 
 
 def parse(content: bytes, what: str) -> tuple[Tensor, Tensor]:
-    """The images (uint8, n x 3 x 32 x 32) and labels (int64) of one file.
+    """Return the images (uint8, n x 3 x 32 x 32) and labels (int64) of one file, called `what`.
 
-    Raises ValueError, naming the file, where it is not whole records of 3,073 bytes or has a label
-    past 9.
+    Raises ValueError if it does not consist of records of 3,073 bytes or has a label above 9.
     """
     if not content or len(content) % RECORD:
         raise InputError(
             f"{what} should be records of {RECORD:,} bytes, has {len(content):,} bytes: "
-            "download it anew"
+            "download it again"
         )
     records: NDArray[np.uint8] = np.frombuffer(content, np.uint8).reshape(-1, RECORD)
     labels = torch.from_numpy(records[:, 0].astype(np.int64))
@@ -96,24 +95,24 @@ def parse(content: bytes, what: str) -> tuple[Tensor, Tensor]:
 
 
 def read_folder(folder: Path, needed: tuple[str, ...] = (TRAIN[0], *TEST)) -> dict[str, bytes]:
-    """The content of the .bin files in the folder, or in a cifar-10-batches-bin within it. Those
-    `needed` must be there."""
+    """Return the content of the .bin files in the folder or in its cifar-10-batches-bin. Raises
+    FileNotFoundError if one of those `needed` is missing."""
     inner = folder / FOLDER
     place = inner if inner.is_dir() else folder
     missing = [name for name in needed if not os.path.isfile(place / name)]
     if missing:
         raise MissingFileError(
-            f"no {', '.join(missing)} in {place}. A folder of cifar10 holds data_batch_1.bin to "
-            "data_batch_5.bin and test_batch.bin, the binary version"
+            f"no {', '.join(missing)} in {place}. The folder must hold data_batch_1.bin to "
+            "data_batch_5.bin and test_batch.bin of the binary version"
         )
     present = [name for name in (*TRAIN, *TEST) if os.path.isfile(place / name)]
-    return {name: read_file(place / name, LARGEST, follow=True) for name in present}
+    return {name: read_file(place / name, MAX_FILE_BYTES, follow=True) for name in present}
 
 
 def read_archive(path: Path) -> dict[str, bytes]:
-    """The content of the six files, read from the archive in memory: nothing is extracted, so no
-    path in it can lead anywhere."""
-    content = io.BytesIO(read_file(path, LARGEST_ARCHIVE, follow=True))
+    """Return the content of the six files. The archive is read in memory and nothing is extracted
+    to the disk, so the paths in it do not matter."""
+    content = io.BytesIO(read_file(path, MAX_ARCHIVE_BYTES, follow=True))
     try:
         with tarfile.open(fileobj=content, mode="r:gz") as archive:
             return {name: _member(archive, name, path) for name in (*TRAIN, *TEST)}
@@ -121,15 +120,15 @@ def read_archive(path: Path) -> dict[str, bytes]:
         raise
     except (EOFError, LookupError, OSError, ValueError, tarfile.TarError, zlib.error) as error:
         raise InputError(
-            f"{path} is damaged, or not the archive of CIFAR10 ({error}): remove it, and it is "
-            "downloaded anew"
+            f"{path} is damaged, or not the archive of CIFAR10 ({error}): remove it, and it will "
+            "be downloaded again"
         ) from None
 
 
 def _member(archive: tarfile.TarFile, name: str, path: Path) -> bytes:
     member = archive.getmember(f"{FOLDER}/{name}")
-    if not member.isreg() or not 0 <= member.size <= LARGEST:
-        raise InputError(f"{name} in {path} is not a plain file of a sensible size")
+    if not member.isreg() or not 0 <= member.size <= MAX_FILE_BYTES:
+        raise InputError(f"{name} in {path} is not a regular file of a plausible size")
     content = archive.extractfile(member)
     assert content is not None
     return content.read()
@@ -138,8 +137,8 @@ def _member(archive: tarfile.TarFile, name: str, path: Path) -> bytes:
 def download(
     folder: Path | None = None, sources: tuple[str, ...] = SOURCES, md5: str = MD5
 ) -> Path:
-    """The official archive in `folder`, the user's cache directory unless given, fetched if it is
-    not there. One with another MD5 is not kept."""
+    """Download the official archive into `folder` if it is missing, and return its path. Default
+    folder: the user's cache directory. An archive with another MD5 is removed."""
     folder = folder if folder is not None else user_cache_path("sense-at") / "cifar10"
     failures = []
     cached = folder / ARCHIVE
@@ -161,13 +160,13 @@ def download(
         path.unlink()
         failures.append(f"{source}: MD5 should be {md5}, is {found}")
     raise MissingFileError(
-        f"cannot download {ARCHIVE} ({'; '.join(failures)}): fetch it by other means, unpack it "
-        f"and pass --data-dir DIR, or put it into {folder}"
+        f"cannot download {ARCHIVE} ({'; '.join(failures)}): download it by other means, unpack "
+        f"it and pass --data-dir DIR, or put the archive into {folder}"
     )
 
 
 def _md5_of(path: Path) -> str:
-    content = read_file(path, LARGEST_ARCHIVE, follow=True)
+    content = read_file(path, MAX_ARCHIVE_BYTES, follow=True)
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 

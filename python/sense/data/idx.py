@@ -12,65 +12,65 @@ from ..errors import InputError
 from ..files import gunzip, gzip_bytes, read_file, write_atomically
 
 UNSIGNED_BYTE = 0x08
-MOST_DIMENSIONS = 8
-DENSEST = 200  # times smaller than its content a gzip file may be; MNIST's are 5 times
-SMALL = 1 << 26  # bytes that are read in any case
-LARGEST = 1 << 34  # bytes of a file, and of what is in it
+MAX_DIMENSIONS = 8
+MAX_COMPRESSION_RATIO = 200  # of a gzip file; that of MNIST is 5
+SMALL_BYTES = 1 << 26  # content up to this size is read with any compression ratio
+MAX_BYTES = 1 << 34  # of a file and of its unzipped content
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """The array of an IDX file of unsigned bytes, gzipped or not.
+    """Return the array of an IDX file of unsigned bytes, gzipped or not.
 
-    Raises ValueError, naming the file, for one that is not IDX, of another type, or cut short. A
-    gzip file takes no more memory than the sizes at its begin say.
+    Raises ValueError for a file that is not IDX, has another type or is truncated. A gzip file is
+    unzipped only up to the size in its header.
     """
-    content = read_file(path, LARGEST, follow=True)
+    content = read_file(path, MAX_BYTES, follow=True)
     if content[:2] == b"\x1f\x8b":
-        start, shape = _sizes(_begin(content, path), path)
-        most = max(SMALL, DENSEST * len(content))
+        start, shape = _parse_header(_unzip_header(content, path), path)
+        most = max(SMALL_BYTES, MAX_COMPRESSION_RATIO * len(content))
         if math.prod(shape) > most:
             raise InputError(
-                f"{path} says that it unzips to {math.prod(shape):,} bytes, {DENSEST} times its "
-                "size and more, as no images do: if it is right, unzip it and pass that file"
+                f"{path} would unzip to {math.prod(shape):,} bytes, more than "
+                f"{MAX_COMPRESSION_RATIO} times its size: if it is correct, pass the unzipped file"
             )
         content = gunzip(content, start + math.prod(shape), path)
-    start, shape = _sizes(content, path)
+    start, shape = _parse_header(content, path)
     if len(content) - start != math.prod(shape):
         raise InputError(
             f"{path} should hold {math.prod(shape):,} bytes for its shape {shape}, "
-            f"has {len(content) - start:,}: download it anew"
+            f"has {len(content) - start:,}: download it again"
         )
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
-def _begin(content: bytes, path: Path) -> bytes:
-    """As much of what is zipped as the longest header takes."""
+def _unzip_header(content: bytes, path: Path) -> bytes:
+    """Return the beginning of the content, as long as the longest header."""
     try:
         return zlib.decompressobj(wbits=31).decompress(content, 4 + 4 * 255)
     except zlib.error as error:
-        raise InputError(f"{path} is a damaged gzip file ({error}): download it anew") from None
+        raise InputError(f"{path} is a damaged gzip file ({error}): download it again") from None
 
 
-def _sizes(content: bytes, path: Path) -> tuple[int, tuple[int, ...]]:
-    """Where the numbers begin, and the shape that the header gives them."""
+def _parse_header(content: bytes, path: Path) -> tuple[int, tuple[int, ...]]:
+    """Return the length of the header and the shape of the array."""
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != UNSIGNED_BYTE:
         raise InputError(f"{path} is not an IDX file of unsigned bytes: starts {content[:4].hex()}")
     dimensions = content[3]
     start = 4 + 4 * dimensions
-    if not 1 <= dimensions <= MOST_DIMENSIONS:
-        raise InputError(f"{path} should have 1 to {MOST_DIMENSIONS} dimensions, has {dimensions}")
+    if not 1 <= dimensions <= MAX_DIMENSIONS:
+        raise InputError(f"{path} should have 1 to {MAX_DIMENSIONS} dimensions, has {dimensions}")
     if len(content) < start:
-        raise InputError(f"{path} is cut short: no room for the sizes of {dimensions} dimensions")
+        raise InputError(f"{path} is truncated: the sizes of {dimensions} dimensions are missing")
     shape = struct.unpack(f">{dimensions}I", content[4:start])
-    if math.prod(shape) > LARGEST:
+    if math.prod(shape) > MAX_BYTES:
         raise InputError(
-            f"{path} should hold {math.prod(shape):,} bytes for its shape {shape}: no "
-            f"file of images has so many, at most {LARGEST:,} are read"
+            f"{path} should hold {math.prod(shape):,} bytes for its shape {shape}: at "
+            f"most {MAX_BYTES:,} are read"
         )
     return start, shape
 
 
 def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
-    """Write unsigned bytes as gzipped IDX; the same array always gives the same file."""
+    """Write unsigned bytes as gzipped IDX. The same array always gives the same file."""
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, UNSIGNED_BYTE, array.ndim, *array.shape)
     write_atomically(path, gzip_bytes(header + array.tobytes()))

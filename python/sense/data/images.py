@@ -1,4 +1,4 @@
-"""The form that every data set takes in memory."""
+"""Images and labels in memory, and their checks."""
 
 import copy
 import hashlib
@@ -20,17 +20,17 @@ class ImageData:
     Attributes
     ----------
     name
-        What messages and results call it.
+        The name of the data set in messages and results.
     train_x, test_x
-        n x channels x height x width, or n x height x width of grey images; unsigned bytes 0 to
-        255, or numbers in [0, 1], which become float32. Tensors or numpy arrays.
+        n x channels x height x width, or n x height x width for greyscale images; unsigned bytes 0
+        to 255, or numbers in [0, 1], which become float32. Tensors or numpy arrays.
     train_y, test_y
-        Labels, whole numbers from 0, which become int64. Tensors or numpy arrays. There may be no
-        test images, where nothing is to be evaluated.
+        Labels, whole numbers from 0, which become int64. Tensors or numpy arrays. The test set may
+        be empty if nothing is evaluated.
     classes
         The names of the classes, in the order of the labels.
     sha256, test_sha256
-        Of all, and of the test images and labels alone.
+        Hash of all images and labels, and of the test images and labels alone.
     """
 
     name: str
@@ -44,14 +44,14 @@ class ImageData:
 
     def __post_init__(self) -> None:
         for part in ("train", "test"):
-            # Sums in a network, and so its last bits, may depend on how the images lie in memory.
+            # Rounding in a network can depend on the memory layout of the images.
             x = as_images(getattr(self, f"{part}_x"), f"{self.name}: {part} images")
             y = as_labels(getattr(self, f"{part}_y"), f"{self.name}: {part} labels")
             object.__setattr__(self, f"{part}_x", x.contiguous())
             object.__setattr__(self, f"{part}_y", y.contiguous())
         for part in ("train", "test"):
             if part == "test" and not len(self.test_y) and not len(self.test_x):
-                continue  # it may be without
+                continue  # the test set may be empty
             check_images(getattr(self, f"{part}_x"), f"{self.name}: {part} images")
             check_labels(
                 getattr(self, f"{part}_y"),
@@ -65,19 +65,19 @@ class ImageData:
                 f"test images {tuple(self.test_x.shape[1:])}; they must be alike"
             )
         tests = (self.test_x, self.test_y)
-        object.__setattr__(self, "sha256", _sum(self.train_x, self.train_y, *tests))
-        object.__setattr__(self, "test_sha256", _sum(*tests))
+        object.__setattr__(self, "sha256", _hash(self.train_x, self.train_y, *tests))
+        object.__setattr__(self, "test_sha256", _hash(*tests))
 
     @staticmethod
     def from_test_images(name: str, x: Tensor, y: Tensor, classes: tuple[str, ...]) -> "ImageData":
-        """Test images alone, which stand for training images too."""
+        """Return a data set with test images only, which are also its training images."""
         return ImageData(name, x, y, x, y, classes)
 
     def with_sha256(self, sha256: str) -> "ImageData":
-        """The same images as the tests of the data with this sum."""
-        known = copy.copy(self)
-        object.__setattr__(known, "sha256", sha256)
-        return known
+        """Return the same images with another `sha256`: that of the whole data set."""
+        copied = copy.copy(self)
+        object.__setattr__(copied, "sha256", sha256)
+        return copied
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -86,7 +86,7 @@ class ImageData:
         return channels, height, width
 
 
-def _sum(*tensors: Tensor) -> str:
+def _hash(*tensors: Tensor) -> str:
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
@@ -95,7 +95,7 @@ def _sum(*tensors: Tensor) -> str:
 
 
 def as_images(x: Tensor | NDArray[Any], what: str = "images") -> Tensor:
-    """Images as a tensor with channels, on the processor; floating point ones as float32."""
+    """Return images as a tensor with channels; floating point images as float32."""
     images = torch.from_numpy(x) if isinstance(x, np.ndarray) else x
     if not isinstance(images, Tensor):
         raise InputError(f"{what} must be a tensor or a numpy array, got a {type(x).__name__}")
@@ -105,7 +105,7 @@ def as_images(x: Tensor | NDArray[Any], what: str = "images") -> Tensor:
 
 
 def as_labels(y: Tensor | NDArray[Any], what: str = "labels") -> Tensor:
-    """Labels as int64, from any type of whole numbers."""
+    """Return labels of any integer type as int64."""
     labels = torch.from_numpy(y) if isinstance(y, np.ndarray) else y
     if not isinstance(labels, Tensor):
         raise InputError(f"{what} must be a tensor or a numpy array, got a {type(y).__name__}")
@@ -115,45 +115,45 @@ def as_labels(y: Tensor | NDArray[Any], what: str = "labels") -> Tensor:
 
 
 def to_float(images: Tensor) -> Tensor:
-    """Images as float32 in [0, 1], whichever way they are held; the same bits on every device: with
-    255 as a plain number CUDA would multiply by a rounded 1/255."""
+    """Return images as float32 in [0, 1]. The result has the same bits on every device: with 255 as
+    a Python number CUDA would multiply by a rounded 1/255."""
     if images.dtype != torch.uint8:
         return images
     return images.float().div_(torch.full((), 255.0, device=images.device))
 
 
 def check_images(images: Tensor, what: str) -> None:
-    """Raise ValueError unless these are images as `ImageData` holds them."""
+    """Raise ValueError unless these are valid images of `ImageData`."""
     if images.ndim != 4:
         raise InputError(
             f"{what} must be n x channels x height x width, got shape {tuple(images.shape)}"
         )
     if not len(images):
-        raise InputError(f"{what}: there are none")
+        raise InputError(f"{what}: at least one is needed, got none")
     if images.dtype == torch.uint8:
         if int(images.max()) == 1 and int(images.min()) == 0:
             raise InputError(
-                f"{what} are whole numbers, 0 and 1 alone, and whole numbers are bytes, 0 black "
-                "and 255 white, so all would be all but black: if 1 is white pass real numbers"
+                f"{what} are the whole numbers 0 and 1. Whole numbers are taken as bytes, with 255 "
+                "as white, so all images would be nearly black: if 1 is white, pass floats"
             )
         return
     if images.dtype != torch.float32:
         raise InputError(f"{what} must be uint8 or float32, got {images.dtype}")
     low, high = float(images.min()), float(images.max())
-    if not (low >= 0 and high <= 1):  # also true for NaN
+    if not (low >= 0 and high <= 1):  # true for NaN too
         finite = bool(torch.isfinite(images).all())
         if not finite:
             bad = int((~torch.isfinite(images.flatten(1)).all(1)).nonzero()[0])
-            raise InputError(f"{what} hold a NaN or infinite pixel, first in image {bad} (from 0)")
+            raise InputError(f"{what} have a NaN or infinite pixel, first in image {bad} (from 0)")
         hint = ": divide by 255" if low >= 0 and high <= 255 else ""
         raise InputError(f"{what} must have pixels from 0 to 1, got {low:g} to {high:g}{hint}")
 
 
 def check_labels(labels: Tensor, images: Tensor, classes: int, what: str) -> None:
-    """Raise ValueError unless there is one label from 0 to classes - 1 an image."""
+    """Raise ValueError unless there is one label from 0 to classes - 1 per image."""
     if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
         raise InputError(
-            f"{what} must be {len(images)} int64 numbers, one an image, "
+            f"{what} must be {len(images)} int64 numbers, one per image, "
             f"got {labels.dtype} of shape {tuple(labels.shape)}"
         )
     low, high = int(labels.min()), int(labels.max())

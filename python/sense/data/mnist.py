@@ -1,4 +1,4 @@
-"""MNIST: the sample that ships, the official files downloaded once, or a folder of the user's."""
+"""MNIST: the included sample, the downloaded official files, or a folder of the user."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ FILES = {
     "test_x": "t10k-images-idx3-ubyte",
     "test_y": "t10k-labels-idx1-ubyte",
 }
-# Of the unzipped official files, so that a mirror may zip them as it likes.
+# Of the unzipped official files, as mirrors may compress them differently.
 SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -34,24 +34,24 @@ MIRRORS = (
 )
 SAMPLE = Path(__file__).parent / "mnist_sample"
 
-LARGEST = 1 << 28  # bytes of a file, zipped or not; the official ones have 47 million
+MAX_BYTES = 1 << 28  # of a file, zipped or not; the largest official one has 47 million
 
 
 def load_sample() -> ImageData:
-    """10,000 training and 2,000 test images, drawn with a fixed seed from the official files by
-    tools/make_mnist_sample.py; they ship with the package."""
+    """Load the included sample: 10,000 training and 2,000 test images, drawn from the official
+    files by tools/make_mnist_sample.py."""
     return load_folder(SAMPLE, "mnist-sample")
 
 
 def load_mnist(data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
-    """All of MNIST, from `data_dir` or, downloaded once, from `cache_dir`."""
+    """Load all of MNIST, from `data_dir` or, downloaded, from `cache_dir`."""
     return load_folder(data_dir or download(cache_dir and cache_dir / "mnist"), "mnist")
 
 
 def load_folder(folder: Path, name: str) -> ImageData:
-    """A folder of four IDX files named as MNIST's, gzipped or not.
+    """Load a folder of four IDX files with the names of MNIST's, gzipped or not.
 
-    There are as many classes as the largest training label says, ten at least.
+    The number of classes is the largest training label plus 1, at least 10.
     """
     train_x, train_y = _read_part(folder, "train")
     test_x, test_y = _read_part(folder, "test")
@@ -59,7 +59,7 @@ def load_folder(folder: Path, name: str) -> ImageData:
 
 
 def load_mnist_test_data(data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
-    """The test images of MNIST, or of the user's own folder, which needs no other files."""
+    """Load the test images of MNIST; `data_dir` needs no other files."""
     tests = {file: SHA256[file] for part, file in FILES.items() if part.startswith("test")}
     folder = data_dir or download(cache_dir and cache_dir / "mnist", sha256=tests)
     x, y = _read_part(folder, "test")
@@ -67,9 +67,10 @@ def load_mnist_test_data(data_dir: Path | None = None, cache_dir: Path | None = 
 
 
 def _read_part(folder: Path, part: str) -> tuple[Tensor, Tensor]:
-    """The images and labels of "train" or "test"."""
+    """Return the images and labels of "train" or "test"."""
     images, labels = (
-        torch.from_numpy(read_idx(_find(folder, FILES[f"{part}_{kind}"])).copy()) for kind in "xy"
+        torch.from_numpy(read_idx(_find_file(folder, FILES[f"{part}_{kind}"])).copy())
+        for kind in "xy"
     )
     if images.ndim != 3:
         raise InputError(
@@ -89,29 +90,31 @@ def download(
     mirrors: tuple[str, ...] = MIRRORS,
     sha256: dict[str, str] = SHA256,
 ) -> Path:
-    """Fetch what is missing of the four files into `folder`, the user's cache directory unless
-    given, and return it. A file whose unzipped content has another hash is not kept."""
+    """Download the missing ones of the four files into `folder`, and return it. Default folder: the
+    user's cache directory. A file whose unzipped content has another hash is removed."""
     folder = folder if folder is not None else user_cache_path("sense-at") / "mnist"
     for file, expected in sha256.items():
         failures = [
-            failure for mirror in mirrors if (failure := _fetch(mirror, file, folder, expected))
-        ]  # the first mirror that serves the file leaves the others nothing to do
+            failure
+            for mirror in mirrors
+            if (failure := _download_file(mirror, file, folder, expected))
+        ]  # once one mirror has served the file, the others are skipped
         if len(failures) == len(mirrors):
             raise MissingFileError(
                 f"cannot download {', '.join(f'{name}.gz' for name in sha256)} "
-                f"({'; '.join(failures)}): fetch them by other means and pass --data-dir DIR, "
+                f"({'; '.join(failures)}): download them by other means and pass --data-dir DIR, "
                 f"or put them into {folder}"
             )
     return folder
 
 
-def _fetch(mirror: str, file: str, folder: Path, expected: str) -> str | None:
-    """Have the file in the folder, or say why not."""
+def _download_file(mirror: str, file: str, folder: Path, expected: str) -> str | None:
+    """Download a file unless the folder has it. Returns the reason if it fails."""
     zipped = f"{file}.gz"
     cached = folder / zipped
     damaged = ""
     if os.path.isfile(cached):
-        if (found := _sum_of(cached)) == expected:
+        if (found := _unzipped_sha256(cached)) == expected:
             return None
         cached.unlink()
         damaged = (
@@ -122,24 +125,24 @@ def _fetch(mirror: str, file: str, folder: Path, expected: str) -> str | None:
         path = Path(retrieve(mirror + zipped, zipped, folder))
     except OSError as error:  # requests' errors are OSErrors too
         return f"{damaged}{mirror}: {type(error).__name__}"
-    if (found := _sum_of(path)) == expected:
+    if (found := _unzipped_sha256(path)) == expected:
         return None
     path.unlink()
     return f"{damaged}{mirror}: SHA-256 should be {expected}, is {found}"
 
 
-def _sum_of(path: Path) -> str:
-    """The SHA-256 of what is in a gzip file."""
+def _unzipped_sha256(path: Path) -> str:
+    """Return the SHA-256 of the content of a gzip file."""
     try:
-        content = gunzip(read_file(path, LARGEST, follow=True), LARGEST, path)
+        content = gunzip(read_file(path, MAX_BYTES, follow=True), MAX_BYTES, path)
     except InputError:
-        return "none, not gzip"
+        return "none, as it is not a gzip file"
     return hashlib.sha256(content).hexdigest()
 
 
-def _find(folder: Path, file: str) -> Path:
-    """The file in the folder, in any of its usual spellings: `train-images-idx3-ubyte` or
-    `train-images.idx3-ubyte`, in small letters or large ones, gzipped or not."""
+def _find_file(folder: Path, file: str) -> Path:
+    """Return the path of the file under any of its usual names: `train-images-idx3-ubyte` or
+    `train-images.idx3-ubyte`, in lower or upper case, gzipped or not."""
     dotted = file.replace("-idx", ".idx")
     spellings = (file, f"{file}.gz", dotted, f"{dotted}.gz")
     if folder.is_dir():
@@ -152,10 +155,10 @@ def _find(folder: Path, file: str) -> Path:
         for other in found[1:]:
             if not np.array_equal(read_idx(found[0]), read_idx(other)):
                 raise InputError(
-                    f"{found[0].name} and {other.name} in {folder} are one file of MNIST's under "
-                    "two names, and differ: remove the wrong one"
+                    f"{found[0].name} and {other.name} in {folder} hold the same part of MNIST "
+                    "but differ: remove the wrong one"
                 )
         if found:
             return found[0]
     listed = ", ".join(f"{name}[.gz]" for name in FILES.values())
-    raise MissingFileError(f"no {file}[.gz] in {folder}. A data folder holds {listed}")
+    raise MissingFileError(f"no {file}[.gz] in {folder}. A data folder must hold {listed}")
