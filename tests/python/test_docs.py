@@ -132,8 +132,8 @@ def test_the_readme_counts_the_seeds_for_which_training_collapses():
     }
     assert collapsed["nt"] == collapsed["sense"] == []
     sentence = f"for {len(collapsed['r-at'])} of {len(seeds)} seeds"
-    assert sentence in README
-    assert sentence in RESULTS
+    assert sentence in " ".join(README.split())
+    assert sentence in " ".join(RESULTS.split())
     assert all(found["nt", "worst"]["k"] == 0 for found in seeds.values())
 
 
