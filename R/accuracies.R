@@ -78,7 +78,7 @@ as_evaluations <- function(given, level, arg = "folders", call = parent.frame())
   }, logical(1))
   if (!length(given) || !all(good)) {
     cli::cli_abort(
-      c("{.arg {arg}} must be the paths of evaluated runs, or what {.fun evaluate_sense} gave.",
+      c("{.arg {arg}} must be the paths of evaluated runs, or results of {.fun evaluate_sense}.",
         x = "You gave {describe(given)}."),
       call = call
     )
@@ -100,7 +100,7 @@ folder_of <- function(one, call) {
   }
   if (is.null(one$folder) || !run_has(one$folder, "evaluation.json")) {
     cli::cli_abort(
-      "This fit was not evaluated, or its folder is gone: give what {.code evaluate_sense(fit)} gives.",
+      "This fit was not evaluated, or its folder is gone: pass the result of {.code evaluate_sense(fit)}.",
       call = call
     )
   }
@@ -132,9 +132,11 @@ labels_of <- function(evaluations, given) {
   make.unique(labels, sep = " ")
 }
 
-# The name of its folder; the method where train_sense() made a temporary folder.
+# The name of the run's folder, also where the evaluation is elsewhere; the method where train_sense()
+# made a temporary folder.
 name_of <- function(evaluation) {
-  name <- basename(evaluation$folder)
+  folder <- basename(evaluation$folder)
+  name <- if (run_has(evaluation$folder, "config.json")) folder else evaluation$target$name %||% folder
   if (grepl("^sense-run-[0-9a-f]+$", name)) evaluation$target$method else name
 }
 

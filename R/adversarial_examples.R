@@ -111,7 +111,7 @@ autoplot.sense_examples <- function(object, ...) {
         "%s; %s, %s. The first %d test images, not selected. Rows: the image; its perturbation, %s; their sum. Above each image: the predicted class and its probability.",
         object$model, object$attack$label, describe_ball(object$attack), n, scale_words(object)
       ),
-      width = 20 * max(n, 3)
+      width = min(100, 20 * max(n, 3))
     ) +
     ggplot2::theme_void() +
     ggplot2::theme(
@@ -169,13 +169,15 @@ attack_results <- function(table) {
 # Headings, row by row. A prefix that is not shown makes each unique.
 picture_panels <- function(object) {
   table <- object$table
-  sure <- function(class, p) sprintf("%s (%.0f %%)", class, 100 * p)
+  # In two lines where the pictures are small.
+  between <- if (nrow(table) > 6) "\n" else " "
+  sure <- function(class, p) sprintf("%s%s(%.0f %%)", class, between, 100 * p)
   seen <- sure(table$prediction, table$probability)
   wrong <- table$prediction != table$class
   seen[wrong] <- sprintf("%s\nis %s", seen[wrong], table$class[wrong])
   after <- paste(sure(table$attacked, table$attacked_probability), attack_results(table), sep = "\n")
   paste0(
     rep(c("image", "perturbation", "attacked"), each = nrow(table)), table$image, "|",
-    c(seen, rep("perturbation", nrow(table)), after)
+    c(seen, rep("", nrow(table)), after)
   )
 }

@@ -44,7 +44,7 @@ plot_attacks <- function(object) {
 
 # "SENSE-AT (c = 0.7), capacity-3", after the name of the run where that says more.
 title_of <- function(object) {
-  sprintf("%s, %s", run_labels(basename(object$folder), object$target$method), object$target$model)
+  sprintf("%s, %s", run_labels(name_of(object), object$target$method), object$target$model)
 }
 
 # Accuracy against the radius, of one or several evaluations by name. Several stand beside each other

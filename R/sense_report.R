@@ -1,16 +1,15 @@
 #' A report of evaluations, as one page
 #'
-#' Writes an HTML page with the accuracies and their intervals, what the
-#' evaluations themselves are worth, the networks in pairs, and the pictures. It
-#' holds all that it shows and loads nothing. `python -m sense.report RUN` makes
-#' the same page, with adversarial images too.
+#' Writes an HTML page with the accuracies and their intervals, the diagnostics of the
+#' evaluations, the differences between runs, and the pictures. The page is one
+#' file that loads nothing else. `python -m sense.report RUN` writes the same
+#' page, with adversarial images too.
 #'
 #' Needs the packages rmarkdown and knitr, and pandoc; not Python.
 #'
-#' @param folders Folders of evaluated runs, or a list of what [evaluate_sense()]
-#'   gave; names label them, as in [accuracies()].
-#' @param out The file to write; `report.html` in the folder of a single
-#'   evaluation unless given.
+#' @param folders Folders of evaluated runs, or a list of results of [evaluate_sense()]. Their
+#'   names name the runs, as in [accuracies()].
+#' @param out The file to write. Default for a single evaluation: `report.html` in its folder.
 #' @param level Confidence level of the intervals.
 #' @return The path of the page, invisibly.
 #' @examples
@@ -26,7 +25,7 @@ sense_report <- function(folders, out = NULL, level = 0.95) {
   evaluations <- as_evaluations(folders, level)
   if (is.null(out)) {
     if (length(evaluations) > 1) {
-      cli::cli_abort("Say where the report of several evaluations goes: give {.arg out}.")
+      cli::cli_abort("A report of several evaluations needs a file to write: pass {.arg out}.")
     }
     out <- file.path(evaluations[[1]]$folder, "report.html")
   }
@@ -34,22 +33,22 @@ sense_report <- function(folders, out = NULL, level = 0.95) {
     if (length(evaluations) > 1) compare_sense(evaluations, level = level),
     rlang_error = function(e) cli::ansi_strip(conditionMessage(e))
   )
-  told <- is.character(comparison)
+  failed <- is.character(comparison)
   render_report(out, list(
     evaluations = evaluations, level = level, examples = stored_examples(evaluations),
-    comparison = if (!told) comparison, not_comparable = if (told) comparison
+    comparison = if (!failed) comparison, not_comparable = if (failed) comparison
   ))
   invisible(out)
 }
 
-# Says in one line what to install.
+# Stops with one line on what to install.
 check_report_tools <- function(call = parent.frame()) {
   packages <- c("rmarkdown", "knitr")
   absent <- packages[!vapply(packages, requireNamespace, logical(1), quietly = TRUE)]
   if (length(absent)) {
     remedy <- sprintf("install.packages(%s)", paste(deparse(absent), collapse = ""))
     cli::cli_abort(
-      "The report needs what is not there, {.pkg {absent}}: run {.code {remedy}} in R.",
+      "The report needs {.pkg {absent}}: run {.code {remedy}} in R.",
       call = call
     )
   }
@@ -61,7 +60,7 @@ check_report_tools <- function(call = parent.frame()) {
   }
 }
 
-# In a folder of its own, then moved: the page is whole or not there.
+# Renders in a temporary folder, then moves the page, so that an interrupted report leaves no part.
 render_report <- function(out, content, call = parent.frame()) {
   work <- tempfile("report-")
   dir.create(work)
@@ -78,7 +77,7 @@ render_report <- function(out, content, call = parent.frame()) {
   write_atomically(out, readBin(made, "raw", file.size(made)), call)
 }
 
-# Those that lie beside the evaluations, of the same weights.
+# Adversarial images that are stored beside the evaluations, of the same weights.
 stored_examples <- function(evaluations) {
   found <- lapply(evaluations, function(one) {
     if (run_has(one$folder, "examples.json")) {

@@ -50,6 +50,10 @@ test_that("runs are named by their folders, and by the folder above where that i
   expect_equal(
     levels(accuracies(same)$run), file.path(basename(dirname(same)), "toy")
   )
+  elsewhere <- read_sense_evaluation(runs[1])
+  elsewhere$folder <- file.path(tempdir(), "evaluation-2")
+  elsewhere$target$name <- "the-run"
+  expect_equal(levels(accuracies(elsewhere)$run), "the-run")
   temporary <- evaluated_run(1, 1, name = "sense-run-1a2b3c")
   expect_equal(levels(accuracies(temporary)$run), "SENSE-AT (c = 0.7)")
 })

@@ -23,7 +23,7 @@ loaded_by <- function(path) {
   found[!grepl("^(src|href)=\"(data:|#)|^url\\([\"']?data:", found)]
 }
 
-test_that("the report of one evaluation is one page with all of it", {
+test_that("the report of one evaluation is one page with its tables and pictures", {
   skip_if_no_report()
   folder <- add_curves(evaluation_folder(
     list(natural = c(1, 1, 1, 1), pgd = c(1, 0, 1, 0), square = c(1, 1, 0, 0)),
@@ -45,7 +45,7 @@ test_that("the report of one evaluation is one page with all of it", {
   expect_equal(pictures_in(out), 4)
 })
 
-test_that("several are side by side, with the paired table", {
+test_that("a report of several runs compares them in pairs", {
   skip_if_no_report()
   runs <- system.file("extdata", "mnist-demo", package = "sense")
   out <- tempfile(fileext = ".html")
@@ -58,7 +58,7 @@ test_that("several are side by side, with the paired table", {
   expect_equal(pictures_in(out), 2)
 })
 
-test_that("what cannot be compared is shown with the reason", {
+test_that("a report of runs that cannot be compared gives the reason", {
   skip_if_no_report()
   out <- tempfile(fileext = ".html")
   folders <- c(
@@ -71,10 +71,10 @@ test_that("what cannot be compared is shown with the reason", {
   expect_match(said, "This evaluation has no diagnostics")
 })
 
-test_that("several need a name, and a folder that is not there is refused", {
+test_that("several evaluations need an output file, and a missing folder is an error", {
   skip_if_no_report()
   runs <- system.file("extdata", "mnist-demo", package = "sense")
-  expect_error(sense_report(file.path(runs, c("nt", "sense"))), "give `out`")
+  expect_error(sense_report(file.path(runs, c("nt", "sense"))), "pass `out`")
   expect_error(sense_report(tempdir()), "no .*evaluation.json")
   expect_error(
     suppressWarnings(sense_report(file.path(runs, "nt"), file.path(tempdir(), "nowhere", "x.html"))),
@@ -91,7 +91,7 @@ test_that("without rmarkdown, one line says what to install", {
     "assign('requireNamespace', function(package, ...) package != 'rmarkdown', baseenv())",
     sprintf("cat(conditionMessage(tryCatch(sense_report('%s/nt'), error = identity)))", runs)
   ))
-  expect_match(said, "needs what is not there, rmarkdown: run .*install.packages\\(\"rmarkdown\"\\)", all = FALSE)
+  expect_match(said, "needs rmarkdown: run .*install.packages\\(\"rmarkdown\"\\)", all = FALSE)
 })
 
 test_that("without pandoc, one line says what to install", {
