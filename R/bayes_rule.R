@@ -1,8 +1,8 @@
 #' The Bayes rule of the Three Clusters
 #'
-#' Says +1 where p N(A) + (1 - p) N(B) exceeds N(C), and -1 elsewhere, ties included
+#' The label is +1 where p N(A) + (1 - p) N(B) exceeds N(C), and -1 elsewhere, ties included
 #' (equation 18). Its boundary is the graph x1 = h(x2) of a concave function, so the
-#' region of class -1 is convex; [bayes_boundary()] gives h.
+#' region of class -1 is convex. [bayes_boundary()] computes h.
 #'
 #' @inheritParams three_clusters
 #' @return `bayes_rule()`: a classifier of class `bayes_rule`, for [predict()],
@@ -36,15 +36,15 @@ print.bayes_rule <- function(x, ...) {
   invisible(x)
 }
 
-# log P(+1 | x) - log P(-1 | x). The squares of x cancel; the two clusters of class
-# +1 leave a log-cosh, which is what bends the boundary.
+# log P(+1 | x) - log P(-1 | x). The squares of x cancel. The two clusters of class
+# +1 leave a log-cosh, which makes the boundary curved.
 bayes_log_odds <- function(x, law) {
   2 / law$sigma^2 * (x[, 1] - boundary_height(x[, 2], law))
 }
 
-#' @describeIn bayes_rule The boundary: the x1 at which the posterior is one half,
-#'   for each height `x2`.
-#' @param x2 Heights, any length.
+#' @describeIn bayes_rule The boundary: the value of x1 at which the posterior is one half,
+#'   for each `x2`.
+#' @param x2 Numbers, of any length.
 #' @export
 bayes_boundary <- function(object, x2) {
   check_class(object, "bayes_rule", "bayes_rule")

@@ -1,19 +1,19 @@
 #' Distance from points to a classifier's decision boundary
 #'
-#' For a linear classifier the distance is |w.x + b| over the dual norm of w. For the
-#' [bayes_rule()] the nearest boundary point is solved for. For any other classifier,
-#' given as a function from an n x 2 matrix to labels -1 and 1, it is searched for
-#' along rays: what comes back is then an upper bound, and a robust risk made of it a
-#' lower bound.
+#' For a linear classifier the distance is |w.x + b| divided by the dual norm of w. For the
+#' [bayes_rule()] the nearest boundary point is found by bisection. For any other classifier,
+#' a function from an n x 2 matrix to labels -1 and 1, the boundary is searched along rays. The
+#' result is then an upper bound of the distance, and a robust risk computed from it is a lower
+#' bound.
 #'
 #' @param classifier A [linear_classifier()], a [fit_linear_at()], a [bayes_rule()], or
 #'   a function.
 #' @param x Points: an n x 2 matrix, or a data frame with `x1` and `x2`.
 #' @param norm 2 (Euclidean) or `Inf` (largest coordinate).
-#' @param ... Not used, except by the function method:
-#' @param reach Largest distance that is searched; `Inf` is returned beyond it.
+#' @param ... `reach` and `directions`, if `classifier` is a function.
+#' @param reach Largest distance that is searched. Beyond it the result is `Inf`.
 #' @param directions Number of rays from each point.
-#' @return n distances, 0 or more, in the units of `x`; `Inf` if there is no boundary.
+#' @return n distances, at least 0, in the units of `x`; `Inf` if there is no boundary.
 #' @examples
 #' boundary_distance(vertical_line(), rbind(c(1, 7), c(-1, 0)))
 #' boundary_distance(bayes_rule(), rbind(c(1, 7), c(-1, 0)))
@@ -35,15 +35,15 @@ boundary_distance.linear_classifier <- function(classifier, x, norm = 2, ...) {
 boundary_distance.bayes_rule <- function(classifier, x, norm = 2, ...) {
   norm <- check_norm(norm)
   x <- as_points(x)
-  # The boundary is symmetric about its axis, so the nearest point lies on the same
-  # side as x: one side is enough.
+  # The boundary is symmetric about its axis, so the nearest point is on the same
+  # side as x, and one side is enough.
   x[, 2] <- abs(x[, 2] - boundary_axis(classifier))
   if (norm == 2) euclidean_to_bayes(x, classifier) else largest_coordinate_to_bayes(x, classifier)
 }
 
-# Squared distance to (h(t), t) decreases, then increases in t >= 0; half its slope is
-# `slope`, and the root is found by bisection. Beyond `upper` the slope is positive:
-# there t >= |x2| and h(t) <= x1.
+# The squared distance to (h(t), t) decreases, then increases in t >= 0. Half its derivative is
+# `slope`, and the root is found by bisection. At `upper` the slope is positive, since
+# t >= |x2| and h(t) <= x1.
 euclidean_to_bayes <- function(x, law) {
   rate <- law$m / law$sigma^2
   top <- boundary_top(law)
@@ -55,8 +55,8 @@ euclidean_to_bayes <- function(x, law) {
 }
 
 # The region of -1 is convex and symmetric. A square of half-width d around one of its
-# points stays inside while the outer right corner does; a square around a point of +1
-# stays outside while its left side lies to the right of h at its nearest height.
+# points is inside if its outer right corner is. A square around a point of +1
+# is outside if its left side is to the right of h at its nearest height.
 largest_coordinate_to_bayes <- function(x, law) {
   height <- function(t) boundary_top(law) - law$sigma^2 / 2 * log_cosh(law$m * t / law$sigma^2)
   inside <- x[, 1] <= height(x[, 2])
@@ -94,8 +94,8 @@ boundary_distance.function <- function(classifier, x, norm = 2, reach = 10, dire
   nearest
 }
 
-# First change of label along x + t u for t up to `reach`: looked for at 64 radii, then
-# halved down.
+# The first change of label along x + t u for t up to `reach`: searched at 64 radii, then
+# bisected.
 distance_along <- function(classifier, x, label, u, reach) {
   changed <- function(t) label_points(classifier, x + outer(t, u)) != label
   first <- rep(Inf, nrow(x))
@@ -116,7 +116,7 @@ unit_directions <- function(count, norm) {
   lapply(angle, function(a) c(cos(a), sin(a)) / (if (norm == 2) 1 else max(abs(c(cos(a), sin(a))))))
 }
 
-# Labels -1 and 1 of any classifier this package knows.
+# Labels -1 and 1 of any classifier.
 label_points <- function(classifier, x, call = parent.frame()) {
   if (!is.function(classifier)) return(stats::predict(classifier, x))
   label <- classifier(x)

@@ -1,12 +1,12 @@
-#' What a linear boundary does with the three clusters
+#' Types of linear boundaries between the three clusters
 #'
-#' The type is read off the labels that the classifier gives to the three cluster
-#' centres: `"separates all"` (all three right, as sign(x1) does), `"ignores bottom"` (B
-#' wrong, A and C right), `"ignores top"` (A wrong, B and C right), `"constant"` (one
-#' label for all), and `"other"`.
+#' The type depends on the labels that the classifier gives to the three cluster
+#' centres: `"separates all"` (all three correct, like sign(x1)), `"ignores bottom"` (B
+#' misclassified, A and C correct), `"ignores top"` (A misclassified, B and C correct),
+#' `"constant"` (the same label for all), and `"other"`.
 #'
 #' @param path A matrix with columns intercept, w1, w2 and a row per classifier, such as
-#'   the `path` of a [fit_linear_at()]; or one [linear_classifier()].
+#'   the `path` of a [fit_linear_at()]; or a [linear_classifier()].
 #' @param m Height of the top cluster.
 #' @return A factor with a value per row.
 #' @examples
@@ -21,10 +21,10 @@ boundary_type <- function(path, m = 7) {
   if (!is.matrix(path) || !plain_numbers(path) || ncol(path) != 3 || !nrow(path) || !all(is.finite(path))) {
     refuse(path, "path", "a matrix of finite numbers with 3 columns: intercept, w1, w2")
   }
-  right <- path %*% rbind(1, t(cluster_centres(m))) > 0
-  right[, 3] <- !right[, 3]
-  code <- right %*% c(4, 2, 1)
-  # Codes in binary: A right, B right, C right.
+  correct <- path %*% rbind(1, t(cluster_centres(m))) > 0
+  correct[, 3] <- !correct[, 3]
+  code <- correct %*% c(4, 2, 1)
+  # Codes in binary: A correct, B correct, C correct.
   name <- c("other", "constant", "other", "ignores top", "other", "ignores bottom",
             "constant", "separates all")
   factor(name[code + 1], levels = boundary_types())
@@ -37,17 +37,17 @@ boundary_types <- function() {
 # Degrees between the boundary's normal and the x1 axis, in (-180, 180].
 boundary_angle <- function(path) atan2(path[, 3], path[, 2]) * 180 / pi
 
-#' Does the boundary of a training settle or alternate?
+#' Whether the boundary settles or alternates in training
 #'
-#' Looks at the last `window` iterations of a path. The boundary *settles* when its type
-#' does not change there and its angle keeps within 5 degrees; it *alternates* when the
-#' type changes at least `window / 10` times. Anything between is neither. The centres are those of the law the data were
-#' simulated from, or of m = 7 for other data.
+#' Describes the last `window` iterations of a path. The boundary *settles* if its type
+#' does not change and its angle stays within 5 degrees. It *alternates* if the type changes at
+#' least `window / 10` times. Otherwise it does neither. The cluster centres are those of the law
+#' that the data were simulated from, or those of m = 7 for other data.
 #'
 #' @param fit A [fit_linear_at()].
-#' @param window Number of last iterations looked at, at most those there are.
-#' @return A data frame with one row: `type` at the end, `changes` of type in the window,
-#'   `settles`, `alternates`, the two types between which most changes happen (`between`,
+#' @param window Number of last iterations.
+#' @return A data frame with one row: the `type` at the end, the number of `changes` of type in the
+#'   window, `settles`, `alternates`, the two types with most changes between them (`between`,
 #'   `NA` without changes), and `turn`, the range of the boundary's angle in the window
 #'   in degrees.
 #' @examples
@@ -74,7 +74,7 @@ boundary_motion <- function(fit, window = 100) {
 
 height_of <- function(fit) if (is.null(fit$law)) 7 else fit$law$m
 
-# Smallest arc that holds all angles: 360 degrees less the widest gap between them.
+# The smallest arc with all angles: 360 degrees minus the widest gap between them.
 angle_range <- function(degrees) {
   sorted <- sort(unique(degrees %% 360))
   if (length(sorted) == 1) return(0)

@@ -1,18 +1,17 @@
-#' Where the paper errs, and the check that shows it
+#' Errors of the paper, with checks
 #'
-#' Every row is computed when the function is called: the value of what is printed, the
-#' value of the correction, and a reference found another way (simulation, search, a
-#' literal loop). `holds` is `TRUE` when the correction agrees with the reference and what
-#' is printed does not; the tolerance is four standard errors for simulations and stated
-#' in the code of each check otherwise.
+#' Computes for each erratum the value of the printed statement, the value of the correction, and a
+#' reference found in another way: by simulation, by search or by a literal loop. `holds` is `TRUE`
+#' if the correction agrees with the reference and the printed value does not. The tolerance is four
+#' standard errors for simulations; for other checks it is in their code.
 #'
-#' @param n Draws for the checks by simulation; with fewer than 70000 a check
-#'   may lack the power to tell what is printed from the correction.
-#' @param seed A whole number.
+#' @param n Number of draws in the checks by simulation. With fewer than 70000 a check
+#'   may lack the power to separate the printed value from the correction.
+#' @param seed A whole number of at least 0.
 #' @return A data frame with a row per erratum: `id`, `place`, `printed`, `correct`,
 #'   `check` (what the three numbers are), `printed_value`, `correct_value`, `reference`,
 #'   `tolerance` and `holds`.
-#' @source Kim and Wang; the places are theirs.
+#' @source Kim and Wang, at the places given.
 #' @examples
 #' paper_errata()[, c("id", "printed_value", "correct_value", "reference", "holds")]
 #' @export

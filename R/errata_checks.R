@@ -1,14 +1,14 @@
-# One check per erratum: the value of what is printed, of the correction, and a
-# reference found in another way, with the tolerance between correct and reference.
+# One check per erratum: the value of the printed statement, of the correction and of a
+# reference found in another way, with the tolerance between the last two.
 
 checked <- function(printed, correct, reference, tolerance) {
   list(printed = printed, correct = correct, reference = reference, tolerance = tolerance)
 }
 
-# Four standard errors of a proportion, and no less than one count in n.
+# Four standard errors of a proportion, and at least one count in n.
 simulation_tolerance <- function(estimate, n) 4 * sqrt(estimate * (1 - estimate) / n) + 1 / n
 
-# The arguments after the dots take part in no partial matching: p stays p.
+# The arguments after the dots are not matched partially, so `p` is not taken for `printed`.
 against_simulation <- function(classifier, kind, ..., printed, correct, n, seed) {
   found <- simulate_risk(classifier, ..., kind = kind, n = n, seed = seed)$estimate
   checked(printed, correct, found, simulation_tolerance(found, n))
@@ -29,11 +29,11 @@ check_pgd_gradient <- function(n, seed) {
     loss(z)
   }
   ball <- expand.grid(x[1] + seq(-eps, eps, 0.01), x[2] + seq(-eps, eps, 0.01))
-  # The last step may miss the optimum by one step of 0.01.
+  # The last iterate may miss the optimum by one step of 0.01.
   checked(attack(TRUE), attack(FALSE), max(apply(ball, 1, loss)), 1e-3)
 }
 
-# Numbers that binary fractions hold exactly, so that p_y = c exactly at the examples.
+# Binary fractions, so that p_y = c exactly at the examples.
 check_strict_limit <- function(n, seed) {
   f <- linear_classifier(c(1, 0))
   x <- cbind(c(0.25, 0.5, 0.75), 0)
@@ -66,7 +66,7 @@ check_empty_set <- function(n, seed) {
   checked(0, mean(stays & (stats::qlogis(0.9) / 2 - x[, 1] < 0.5)), mean(holds), 0)
 }
 
-# Algorithm 2, literally: one point, K steps, reversion.
+# Algorithm 2 as printed: one point, K steps, reversion.
 literal_algorithm_2 <- function(x, y, f, eps, c, K, step) {
   p <- function(z) stats::plogis(y * (sum(f$w * z) + f$b))
   if (p(x) <= 0.5) return(x)
@@ -92,7 +92,7 @@ check_c_zero <- function(n, seed) {
   f <- vertical_line()
   x <- as_points(data)
   wrong <- predict.linear_classifier(f, x) != data$y
-  # PGD moves every point; the sensible step at c = 0 is the correction.
+  # PGD moves every point. The correction is the sensible example at c = 0.
   step <- sensible_examples(x, data$y, f, eps = 0.5, c = 0)
   reference <- moved_by_algorithm(x[wrong, ], data$y[wrong], f, 0.5, 0) > 0
   checked(1, mean(step$moved[wrong] > 0), mean(reference), 0)
@@ -106,7 +106,7 @@ check_one_step <- function(n, seed) {
 }
 
 # On the line: Bayes rule 1(x > 1/2), data in (0.6, 0.7) only, eps = 0.7. The balls
-# cover (0, 1); the other classifier is wrong everywhere left of 1/2.
+# cover (0, 1). The other classifier is wrong everywhere left of 1/2.
 check_theorem_2 <- function(n, seed) {
   bayes <- function(x) as.integer(x > 0.5)
   other <- function(x) rep(1L, length(x))
@@ -132,8 +132,8 @@ check_robust_risk <- function(n, seed) {
                      n = n, seed = seed)
 }
 
-# Clusters A and B meet one stretch of boundary, C meets two: the risk is 3/2 alpha at
-# the correct bound. 0.3 allows for the sampling error of so small a quantile.
+# Clusters A and B are near one part of the boundary, C near two, so the risk is 3/2 alpha at
+# the correct bound. 0.3 is the tolerance for the sampling error of such a small quantile.
 check_gamma_bound <- function(n, seed) {
   z <- stats::qnorm(0.999)
   data <- three_clusters(n, p = 0.95, seed = seed)
@@ -159,7 +159,7 @@ check_bound_of_gain <- function(n, seed) {
     simulate_risk(f, p = 0.95, eps = 1.6, kind = "robust", n = n, seed = seed)$estimate
   }
   gain <- robust(vertical_line()) - robust(two_cluster_line(0.95))
-  # The bound is not reached: the vertical line keeps a robust accuracy of Phi(-3).
+  # The bound is not attained: the vertical line has a robust accuracy of Phi(-3).
   checked(0.95 / 2, 1.95 / 2, gain, 0.005)
 }
 
@@ -179,7 +179,7 @@ check_strip_of_robust <- function(n, seed) {
 }
 
 check_cancelled_gain <- function(n, seed) {
-  risk <- function(which) simulate_example2(which, 1 / 24, 0.7, n = n, seed = seed)$estimate
+  risk <- function(kind) simulate_example2(kind, 1 / 24, 0.7, n = n, seed = seed)$estimate
   gain <- risk("natural") - risk("robust")
   checked(0, 3 / 4 - example2_risk("robust", 1 / 24, 0.7), gain, simulation_tolerance(gain, n))
 }

@@ -1,11 +1,10 @@
 #' Exact confidence interval for a proportion
 #'
-#' The interval of Clopper and Pearson (1934), that of [stats::binom.test()]. It
-#' covers the true proportion at least as often as it says, and is wider than
-#' Wilson's for that.
+#' The interval of Clopper and Pearson (1934), as in [stats::binom.test()]. Its coverage is at
+#' least the confidence level, so it is wider than Wilson's interval.
 #'
 #' @inheritParams wilson_interval
-#' @return A data frame with a row for each `k`: `k`, `n`, `estimate`, `lower`
+#' @return A data frame with a row per element of `k`: `k`, `n`, `estimate`, `lower`
 #'   and `upper`.
 #' @examples
 #' exact_interval(c(0, 90, 100), 100)
@@ -15,10 +14,10 @@ exact_interval <- function(k, n, level = 0.95) {
   k <- as.numeric(k)
   n <- as.numeric(n)
   check_level(level)
-  rare <- (1 - level) / 2
+  tail <- (1 - level) / 2
   data.frame(
     k = k, n = n, estimate = k / n,
-    lower = ifelse(k == 0, 0, stats::qbeta(rare, pmax(k, 1), n - k + 1)),
-    upper = ifelse(k == n, 1, stats::qbeta(1 - rare, k + 1, pmax(n - k, 1)))
+    lower = ifelse(k == 0, 0, stats::qbeta(tail, pmax(k, 1), n - k + 1)),
+    upper = ifelse(k == n, 1, stats::qbeta(1 - tail, k + 1, pmax(n - k, 1)))
   )
 }

@@ -1,39 +1,38 @@
 #' Adversarial training of a linear classifier
 #'
-#' Section 5.1: a logistic model, started at the logistic-regression fit, is trained by
-#' gradient descent on natural points (`"nt"`), on regular adversarial examples
-#' (`"r-at"`) or on sensible ones (`"sense"`). For a linear model the one-step adversary
-#' is exact: it moves every point by `eps` across the boundary's direction.
+#' Section 5.1 of the paper: trains a logistic model by gradient descent on natural points (`"nt"`),
+#' on regular adversarial examples (`"r-at"`) or on sensible adversarial examples (`"sense"`). The
+#' start is the logistic regression of the data. For a linear model the adversary with one step is
+#' exact: it moves a point by `eps` perpendicular to the boundary.
 #'
-#' Settings (`linear_at_settings()` gives the numbers):
+#' Settings (`linear_at_settings()` returns their numbers):
 #'
-#' * `"paper"`: learning rate 0.01, 300 iterations, mean gradient (Algorithm 2, line 9),
-#'   adversaries renewed at every iteration.
+#' * `"paper"`: learning rate 0.01, 300 iterations, mean gradient (Algorithm 2, line 9), new
+#'   adversarial examples in each iteration.
 #' * `"script"`: the authors' R script: learning rate 0.001, 901 iterations, summed gradient, the first
-#'   update on the natural points and then adversaries renewed every 20 iterations.
-#' * `"large-step"`: as `"paper"`, with learning rate 1. With this one the paper's claim
-#'   can be seen; with `"paper"` the boundary hardly moves, see the vignette.
+#'   update on the natural points, then new adversarial examples every 20 iterations.
+#' * `"large-step"`: as `"paper"`, with learning rate 1. This setting shows the paper's claim;
+#'   with `"paper"` the boundary hardly moves, see the vignette `three-clusters`.
 #'
-#' The clusters are all but separable, so the logistic regression that the training
-#' starts from has no finite optimum when they are: `glm.fit()` then stops at its own
-#' tolerance with a steep slope, and its warnings about that are silenced.
+#' The clusters are nearly separable. If the data are separable, logistic regression has no finite
+#' optimum; `glm.fit()` then stops at its tolerance with a steep slope. Its warnings are suppressed.
 #'
 #' @param data A data frame with `x1`, `x2` and labels `y` in -1 and 1, such as
 #'   [three_clusters()].
 #' @param method `"sense"`, `"r-at"` or `"nt"`.
-#' @param c Least probability of the label for `"sense"`, in \[0, 1\].
-#' @param eps Radius of the ball, 0 or more, in the units of the data.
+#' @param c Lowest probability of the label for `"sense"`, in \[0, 1\].
+#' @param eps Radius of the ball, at least 0, in the units of the data.
 #' @param K Number of steps of size `eps / K`. Only `boundary = "revert"` depends on it.
 #' @param setting `"paper"`, `"script"` or `"large-step"`.
-#' @param learning_rate,iterations,gradient,renew_every Replace single numbers of the
-#'   setting. `gradient` is `"mean"` or `"sum"`.
-#' @param boundary What happens to a point that meets p_y = c: see [sensible_examples()].
+#' @param learning_rate,iterations,gradient,renew_every Values to use in place of those of the
+#'   setting. `gradient` is `"mean"` or `"sum"`; new adversarial examples are made every `renew_every`
+#'   iterations.
+#' @param boundary Rule for points that reach p_y = c: see [sensible_examples()].
 #' @param norm 2 or `Inf`.
-#' @param start Three starting coefficients, intercept first; the logistic regression
-#'   by default.
+#' @param start Three starting coefficients, the intercept first. Default: the logistic regression.
 #' @return An object of classes `linear_at` and `linear_classifier`: weights `w` and
-#'   intercept `b`, the `path` of coefficients (a matrix, row 1 the start and one row an
-#'   iteration), `start`, and the options used. It holds plain data only.
+#'   intercept `b`, the `path` of coefficients (a matrix with the start in row 1, then a row per
+#'   iteration), and the options. It is plain data.
 #' @source Kim and Wang, section 5.1 and Algorithm 2.
 #' @examples
 #' data <- three_clusters(500, seed = 1)
@@ -103,11 +102,11 @@ check_start <- function(start, call = parent.frame()) {
   in_order(start, c("(Intercept)", "x1", "x2"))
 }
 
-# Separable data make glm.fit() warn; the start is well defined all the same.
+# glm.fit() warns about separable data, but the start is well defined.
 logistic_start <- function(x, y, call = parent.frame()) {
   if (length(unique(y)) < 2) {
     cli::cli_abort(c("{.arg data} must hold both labels, -1 and 1.",
-                     "x" = "All {length(y)} label{?s} are {y[1]}."), call = call)
+                     "x" = "All {length(y)} label{?s} are {y[1]}.", "i" = "Draw more points."), call = call)
   }
   fit <- withCallingHandlers(
     stats::glm.fit(cbind(1, x), (y + 1) / 2, family = stats::binomial()),
@@ -119,8 +118,8 @@ logistic_start <- function(x, y, call = parent.frame()) {
   check_start(unname(fit$coefficients), call = call)
 }
 
-# A function that says by how much the adversary lowers each margin, given the slope of
-# the margin along its way; one number where it is the same for all points.
+# A function of the margins and of the slope of the margin along the adversary's direction, which
+# returns by how much the adversary lowers each margin: one number if it is the same for all points.
 choose_adversary <- function(method, c, eps, K, boundary, norm) {
   limit <- stats::qlogis(c)
   lower <- switch(method,
@@ -132,10 +131,10 @@ choose_adversary <- function(method, c, eps, K, boundary, norm) {
   list(lower = lower, norm = norm)
 }
 
-# Gradient descent on the cross-entropy of the moved points. All points move along one
-# direction u, y x becoming y x - way u, so the moved points are never formed: their
-# margins are those of the points less way times u.w. This keeps an iteration to three
-# passes over the data and one exp(). `drop` is way times the slope it was made under.
+# Gradient descent on the cross-entropy of the moved points. All points move along one direction u:
+# y x becomes y x - distance u, and the margin decreases by distance times u.w. So the moved points
+# are not computed, and an iteration takes three passes over the data and one exp(). `drop` is the
+# distance times the slope at the time of the move.
 descend <- function(x, y, start, adversary, options) {
   signed <- cbind(y, y * x[, 1], y * x[, 2])
   step <- options$learning_rate / (if (options$gradient == "mean") length(y) else 1)
@@ -146,13 +145,13 @@ descend <- function(x, y, start, adversary, options) {
   u <- c(0, 0)
   for (i in seq_len(options$iterations)) {
     margin <- signed %*% v
-    # The script renews after its updates 0, 20, 40, ...: one update later than i.
+    # The script makes new examples after its updates 0, 20, 40, ...: one update later than i.
     if (i > options$natural_first && (i - 1 - options$natural_first) %% options$renew_every == 0) {
       slope <- dual_norm(v[2:3], adversary$norm)
       drop <- adversary$lower(margin, slope)
       u <- if (slope > 0) steepest_direction(v[2:3], adversary$norm) / slope else c(0, 0)
     }
-    # Minus the derivative of the loss by the margin.
+    # Minus the derivative of the loss with respect to the margin.
     pull <- 1 / (1 + exp(margin - drop * sum(u * v[2:3])))
     lost <- if (length(drop) == 1) drop * sum(pull) else sum(crossprod(drop, pull))
     v <- v + step * (as.vector(crossprod(signed, pull)) - c(0, u * lost))

@@ -13,21 +13,20 @@ method_label <- function(method) c(sense = "SENSE-AT", `r-at` = "R-AT", nt = "NT
 
 #' Methods for adversarially trained linear classifiers
 #'
-#' `summary()` adds to the fit how its boundary moved and, for data of
-#' [three_clusters()], its risks in closed form. `tidy()` has a row per coefficient,
-#' `glance()` one row per fit. The generics `tidy()` and `glance()` are those of package
-#' 'generics' (broom and the tidymodels re-export them); without it the methods can be
-#' called by their full names.
+#' `summary()` shows the fit, how its boundary moved and, for data of [three_clusters()], its risks in
+#' closed form. `tidy()` has a row per coefficient, `glance()` one row per fit. The generics `tidy()`
+#' and `glance()` are those of package 'generics', which broom and the tidymodels re-export. Without
+#' it, call the methods by their full names.
 #'
 #' @param object,x A fit of [fit_linear_at()].
-#' @param window Last iterations looked at, see [boundary_motion()].
+#' @param window Number of last iterations, see [boundary_motion()].
 #' @param ... Not used.
 #' @return `summary()`: a list of class `summary.linear_at` with `fit`, `motion` (see
 #'   [boundary_motion()]) and `risks` (or `NULL`). `tidy.linear_at()`: a data frame with
 #'   `term`, `estimate` and `start`. `glance.linear_at()`: a data frame with `method`,
-#'   `setting`, `c`, `eps`, `n`, `iterations`, what [boundary_motion()] gives, and
-#'   `standard_risk` and `robust_risk` in closed form (`NA` without a known law). A
-#'   natural fit has no radius of its own, so its robust risk there is its standard risk.
+#'   `setting`, `c`, `eps`, `n`, `iterations`, the columns of [boundary_motion()], and
+#'   `standard_risk` and `robust_risk` in closed form (`NA` without a known law). Natural training
+#'   has radius 0, so its robust risk is its standard risk.
 #' @examples
 #' fit <- fit_linear_at(three_clusters(500, seed = 1), "sense", iterations = 20)
 #' summary(fit)
@@ -45,7 +44,7 @@ print.summary.linear_at <- function(x, ...) {
   print(x$fit)
   motion <- x$motion
   state <- if (motion$settles) "settled" else if (motion$alternates) "alternates" else "still changes"
-  cat(sprintf("at the end: %s; %d changes of type, turning through %.3g degrees\n",
+  cat(sprintf("at the end: %s; %d changes of type, angle within %.3g degrees\n",
               state, motion$changes, motion$turn))
   if (!is.na(motion$between)) cat("mostly between:", motion$between, "\n")
   if (!is.null(x$risks)) {
@@ -81,12 +80,12 @@ glance.linear_at <- function(x, window = 100, ...) {
 
 #' Picture of an adversarially trained linear classifier
 #'
-#' `type = "boundary"` draws the training points where the adversary has moved them
-#' under the final model, and the final boundary; `"path"` draws the angle of the
-#' boundary at every iteration, marked by its type.
+#' `type = "path"` draws the angle of the boundary in each iteration, with its type as shape.
+#' `"boundary"` draws the final boundary and the training points as the adversary moves them
+#' under the final model.
 #'
 #' @param object A fit of [fit_linear_at()].
-#' @param data The training data, needed for `type = "boundary"`.
+#' @param data The training data, required for `type = "boundary"`.
 #' @param type `"path"` or `"boundary"`.
 #' @param ... Not used.
 #' @return A ggplot.
@@ -98,8 +97,8 @@ autoplot.linear_at <- function(object, data = NULL, type = c("path", "boundary")
   type <- check_choice(type, c("path", "boundary"))
   if (type == "path") return(plot_path(list(object)))
   if (is.null(data)) {
-    cli::cli_abort(c("{.arg data} is needed to draw the boundary among its points.",
-                     "i" = "Give the data the model was fitted to, or use {.code type = \"path\"}."))
+    cli::cli_abort(c("{.arg data} must be given to draw the boundary with the training points.",
+                     "i" = "Give the data that the model was fitted to, or use {.code type = \"path\"}."))
   }
   plot_training_frames(list(list(fit = object, iteration = object$options$iterations)), data)
 }

@@ -1,6 +1,6 @@
 #' A linear classifier in the plane
 #'
-#' Says +1 where w1 x1 + w2 x2 + b > 0 and -1 elsewhere. With `w = c(0, 0)` it is
+#' The label is +1 where w1 x1 + w2 x2 + b > 0, and -1 elsewhere. With `w = c(0, 0)` it is
 #' constant.
 #'
 #' @param w Two weights.

@@ -1,15 +1,15 @@
 #' Confidence interval for the difference of two paired proportions
 #'
-#' The score interval of Tango (1998, Statistics in Medicine 17, 891-908) for
-#' what two classifiers get right of the same images. It holds every difference
-#' that the score test, which becomes McNemar's at 0, does not reject.
+#' The score interval of Tango (1998, Statistics in Medicine 17, 891-908) for the difference of the
+#' accuracies of two classifiers on the same images. It contains the differences that the score test
+#' does not reject. At difference 0 that test is McNemar's.
 #'
-#' @param only_first,only_second Numbers of images that only the first and only
-#'   the second has right.
-#' @param n Number of images, those included that both or neither has right.
+#' @param only_first,only_second Number of images that only the first, and only the second classifier
+#'   classifies correctly: one or several.
+#' @param n Number of all images.
 #' @param level Confidence level, between 0 and 1.
-#' @return A data frame with a row for each number: `difference`, of the first's
-#'   accuracy and the second's, `lower` and `upper`.
+#' @return A data frame with a row per element: `difference`, the first accuracy minus the second,
+#'   `lower` and `upper`.
 #' @examples
 #' paired_interval(16, 6, 161)
 #' @export
@@ -40,7 +40,7 @@ check_pairs <- function(only_first, only_second, n, call = parent.frame()) {
   }
 }
 
-# The difference at which the score statistic, which falls, is z.
+# The difference at which the score statistic, a decreasing function of it, is z.
 tango_end <- function(b, c, n, z) {
   stats::uniroot(
     function(d) tango_score(d, b, c, n) - z,
@@ -48,8 +48,8 @@ tango_end <- function(b, c, n, z) {
   )$root
 }
 
-# Tango's equations 5 to 8: q is the probability of "only the second is right" that is most
-# likely where the difference is d, the larger root of A q^2 + B q + C.
+# Tango's equations 5 to 8: q is the maximum likelihood estimate of the probability that only the
+# second is correct, given the difference d: the larger root of A q^2 + B q + C.
 tango_score <- function(d, b, c, n) {
   B <- (2 * n - b + c) * d - b - c
   C <- -c * d * (1 - d)

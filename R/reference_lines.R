@@ -1,13 +1,13 @@
-#' The linear classifiers of section 5.1
+#' Linear classifiers of section 5.1
 #'
 #' `vertical_line()` is sign(x1), the paper's f_std. `two_cluster_line()` is the Bayes
-#' rule of clusters A and C alone, which gives up the bottom cluster: its boundary is
+#' rule of clusters A and C alone, which ignores the bottom cluster: its boundary is
 #' x2 = -2 x1 / m + m / 2 - sigma^2 log(p) / m. `best_line()` minimises the closed-form
-#' risk over all linear classifiers numerically; the vertical line is that minimiser
-#' at `eps = 0` only when p = 1/2.
+#' risk over all linear classifiers numerically. At `eps = 0` the minimiser is the vertical line
+#' only if p = 1/2.
 #'
 #' @inheritParams three_clusters
-#' @return A [linear_classifier()]; `best_line()` adds its risk as attribute `risk`.
+#' @return A [linear_classifier()]. That of `best_line()` has the attribute `risk`.
 #' @source Kim and Wang, section 5.1 and figure 4.
 #' @examples
 #' two_cluster_line(p = 0.95)
@@ -31,8 +31,8 @@ best_line <- function(p = 0.55, m = 7, sigma = 0.2, eps = 0, norm = 2) {
   norm <- check_norm(norm)
   line <- function(v) linear_classifier(c(cos(v[1]), sin(v[1])), v[2])
   risk <- function(v) linear_risk_value(line(v), law, eps, norm)
-  # The risk is flat far from the data, so it is searched from the lines that
-  # separate some pair of clusters, and from both constants.
+  # The risk is flat far from the data, so the search starts from the lines that
+  # separate a pair of clusters, and from both constants.
   steep <- atan2(m, 2)
   starts <- list(c(0, 0), c(steep, -m^2 / 2 / sqrt(4 + m^2)), c(-steep, -m^2 / 2 / sqrt(4 + m^2)),
                  c(0, 1e3), c(0, -1e3))

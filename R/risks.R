@@ -1,17 +1,17 @@
 #' Risk of a linear classifier in closed form
 #'
-#' Under cluster k with mean mu_k the margin y (w.x + b) is normal with standard
+#' For cluster k with mean mu_k the margin y (w.x + b) is normal with standard
 #' deviation sigma |w|_2, and an adversary of size `eps` lowers it by eps times the
 #' dual norm of w. So the risk is the mixture over clusters of
-#' Phi((eps |w|_dual - y mu_k-margin) / (sigma |w|_2)).
+#' Phi((eps |w|_dual - y (w.mu_k + b)) / (sigma |w|_2)).
 #'
 #' @param classifier A [linear_classifier()] or a [fit_linear_at()].
 #' @inheritParams three_clusters
-#' @param eps Size of the perturbation, 0 or more, in the units of the data; 0 gives the
-#'   standard risk. The paper writes it gamma * sigma.
+#' @param eps Size of the perturbation, at least 0, in the units of the data; 0 gives the
+#'   standard risk. In the paper it is gamma * sigma.
 #' @param norm Norm of the perturbation: 2 or `Inf`.
 #' @return The risk, one number in \[0, 1\].
-#' @source Equation (2) for this law. For sign(x1) it is Phi(eps / sigma - 1 / sigma); the
+#' @source Equation (2) for this law. For sign(x1) it is Phi(eps / sigma - 1 / sigma). The
 #'   paper prints 1 / sigma^2, see [paper_errata()].
 #' @examples
 #' linear_risk(vertical_line(), p = 0.55, m = 7, sigma = 0.2, eps = 1.6)
@@ -35,20 +35,20 @@ linear_risk_value <- function(f, law, eps, norm) {
 #' Risk of any classifier by simulation
 #'
 #' Draws from the Three Clusters and counts errors: without an adversary
-#' (`"standard"`), with the worst perturbation of size `eps` (`"robust"`), and with the
-#' worst one that does not leave the region where the Bayes rule is right
-#' (`"sensible"`, Definition 2). The three share one sample.
+#' (`"standard"`), under the worst perturbation of size `eps` (`"robust"`), and under the
+#' worst perturbation within the region where the Bayes rule is correct
+#' (`"sensible"`, Definition 2). The three risks use one sample.
 #'
 #' The robust and sensible counts are exact for linear classifiers and for the Bayes
-#' rule. For a classifier given as a function they rest on a search of the ball, 1024
-#' labels for each point, and count too few; the column `bound` says so.
+#' rule. For a classifier given as a function they come from a search of the ball, with 1024
+#' labels per point, which may miss errors. The column `bound` is then `"lower bound"`.
 #'
 #' @param classifier A [linear_classifier()], a [fit_linear_at()], a [bayes_rule()], or a
 #'   function from an n x 2 matrix to labels -1 and 1.
 #' @inheritParams linear_risk
 #' @param kind Which risks: any of `"standard"`, `"robust"`, `"sensible"`.
 #' @param n Number of draws.
-#' @param level Level of the Wilson interval. It covers sampling error only.
+#' @param level Confidence level of the Wilson interval, which covers sampling error only.
 #' @param seed As in [three_clusters()].
 #' @return A data frame with a row for each `kind`: `kind`, `estimate`, `lower`, `upper`,
 #'   `errors`, `n` and `bound` (`"exact"` or `"lower bound"`).

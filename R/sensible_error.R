@@ -1,5 +1,5 @@
-# Definition 2 for points that the Bayes rule and the classifier both label rightly:
-# is there a z within eps of x that the Bayes rule labels y and the classifier does not?
+# Definition 2 for points that the Bayes rule and the classifier both label correctly:
+# is there a z within eps of x that the Bayes rule labels y, but the classifier does not?
 sensible_error <- function(classifier, x, y, law, eps, norm) {
   if (is_bayes_rule_of(classifier, law)) return(logical(nrow(x)))
   if (!inherits(classifier, "linear_classifier")) {
@@ -19,8 +19,8 @@ is_bayes_rule_of <- function(classifier, law) {
   inherits(classifier, "bayes_rule") && identical(unclass(classifier), unclass(law))
 }
 
-# y = -1. The Bayes region of -1 is convex and holds x, so the nearest z lies on the
-# classifier's line, on the piece (chord) of it inside that region.
+# y = -1. The Bayes region of -1 is convex and contains x, so the nearest z is on the
+# classifier's line, on its chord inside that region.
 distance_to_chord <- function(f, x, law, norm) {
   if (nrow(x) == 0) return(numeric())
   unit <- f$w / sqrt(sum(f$w^2))
@@ -35,7 +35,7 @@ distance_to_chord <- function(f, x, law, norm) {
     return(sqrt((gap[, 1] - s * along[1])^2 + (gap[, 2] - s * along[2])^2))
   }
   # In the largest-coordinate norm the distance is piecewise linear and convex along
-  # the line: its least value is at a kink or at an end.
+  # the line: its minimum is at a kink or at an end.
   kinks <- cbind(gap[, 1] / along[1], gap[, 2] / along[2],
                  (gap[, 1] - gap[, 2]) / (along[1] - along[2]),
                  (gap[, 1] + gap[, 2]) / (along[1] + along[2]))
@@ -48,8 +48,8 @@ distance_to_chord <- function(f, x, law, norm) {
   best
 }
 
-# Where the line origin + s * along enters and leaves the convex region x1 <= h(x2):
-# two numbers, far ends standing for infinity; NULL if it misses the region.
+# The two values of s at which the line origin + s * along enters and leaves the convex region
+# x1 <= h(x2), a large number for infinity; NULL if the line misses the region.
 chord_ends <- function(origin, along, law) {
   depth <- function(s) boundary_height(origin[2] + s * along[2], law) - (origin[1] + s * along[1])
   far <- 1e4 * (1 + sum(abs(origin)) + law$m)
@@ -71,9 +71,9 @@ chord_ends <- function(origin, along, law) {
   }, 0)
 }
 
-# y = +1. The part of the ball beyond the line is convex; it stays in the convex Bayes
-# region of -1 exactly when its extreme points do. Those are the points of the ball's
-# rim beyond the line (and, for squares, where the rim meets the line).
+# y = +1. The part of the ball beyond the line is convex. It is in the convex Bayes
+# region of -1 exactly if its extreme points are: the points of the ball's rim beyond the
+# line (and, for squares, where the rim crosses the line).
 cap_leaves_minus <- function(f, x, law, eps, norm) {
   if (nrow(x) == 0) return(logical())
   if (norm == 2) disc_leaves_minus(f, x, law, eps) else square_leaves_minus(f, x, law, eps)
@@ -127,8 +127,8 @@ square_leaves_minus <- function(f, x, law, eps) {
   leaves
 }
 
-# Any other classifier: 64 rays by 16 radii of the ball. A point missed is an error
-# missed, so the count is a lower bound. Without a law every z of the ball is allowed.
+# Any other classifier: 64 rays and 16 radii of the ball. Errors between them are missed,
+# so the count is a lower bound. Without a law every z of the ball is allowed.
 error_by_search <- function(classifier, x, y, law, eps, norm) {
   wrong <- logical(nrow(x))
   for (u in unit_directions(64, norm)) {

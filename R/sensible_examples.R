@@ -1,36 +1,35 @@
 #' Sensible adversarial examples of a linear classifier
 #'
-#' Moves each point by K normalised-gradient steps towards the other class, inside the
-#' `eps` ball around it, but no further than where the model still gives its label a
-#' probability of `c`. For a linear model the gradient has one direction, so all K
-#' steps are solved at once. Three stages, as in equation (12):
+#' Moves each point by K normalised gradient steps towards the other class, within the
+#' ball of radius `eps` around it, while the model gives its label a probability of at least `c`.
+#' For a linear model the gradient has one direction, so all K steps are computed at once. There are
+#' three stages, as in equation (12):
 #'
-#' * A, misclassified or p_y(x) <= c: the point stays.
-#' * B, the limit is met on the way. `boundary = "project"` puts the point on p_y = c, as
-#'   equation (13) and the authors' R script do; `"revert"` takes it back to the last
-#'   step before the limit, as Algorithm 2 does. With K = 1 the latter is the point
-#'   itself.
-#' * C, the limit is not met: all K steps.
+#' * A: the point is misclassified or p_y(x) <= c. It is not moved.
+#' * B: the point reaches p_y = c. `boundary = "project"` puts it on p_y = c, like
+#'   equation (13) and the authors' R script; `"revert"` returns it to the last
+#'   step before that, like Algorithm 2. With K = 1 that is the point itself.
+#' * C: the point takes all K steps and does not reach p_y = c.
 #'
-#' `c = 1` moves nothing (natural training). With `c = 0` every rightly classified point
-#' takes all its steps, which is the regular adversary except on misclassified points.
-#' For c below 1/2 the paper has two rules for misclassified points: the algorithms
-#' leave them (`misclassified = "stay"`), Definition 3 moves those with p_y > c
-#' (`"move"`). From c = 1/2 on there are none.
+#' `c = 1` moves no point (natural training). With `c = 0` every correctly classified point
+#' takes all its steps, as in regular adversarial training, which also moves misclassified points.
+#' For c below 1/2 the paper has two rules for misclassified points: the algorithms do not move
+#' them (`misclassified = "stay"`), Definition 3 moves those with p_y > c (`"move"`). For c of at
+#' least 1/2 there are no such points.
 #'
 #' @param x Points: an n x 2 matrix, or a data frame with `x1` and `x2`.
 #' @param y Labels, n values -1 or 1.
 #' @param classifier A [linear_classifier()], read as a logistic model:
 #'   p_y(x) = plogis(y (w.x + b)).
-#' @param eps Radius of the ball, 0 or more, in the units of `x`.
-#' @param c Least probability of the label, in \[0, 1\].
+#' @param eps Radius of the ball, at least 0, in the units of `x`.
+#' @param c Lowest probability of the label, in \[0, 1\].
 #' @param K Number of steps.
-#' @param step_size Length of a step; `eps / K` by default.
+#' @param step_size Length of a step.
 #' @param boundary `"project"` or `"revert"`.
 #' @param misclassified `"stay"` (Algorithms 1 and 2) or `"move"` (Definition 3).
-#' @param norm 2 or `Inf`, the norm of ball and steps.
-#' @return A data frame with n rows: `x1`, `x2`, the `stage` (A, B or C) and `moved`, the
-#'   distance from `x` in `norm`.
+#' @param norm Norm of the ball and of the steps, 2 or `Inf`.
+#' @return A data frame with n rows: `x1`, `x2`, the `stage` (A, B or C) and the distance `moved` from
+#'   `x` in `norm`.
 #' @source Kim and Wang, Definition 3, equations (12) and (13), Algorithm 2.
 #' @examples
 #' f <- linear_classifier(c(2, 0))
@@ -63,21 +62,21 @@ sensible_examples <- function(x, y, classifier, eps, c, K = 1, step_size = eps /
              stage = factor(stage, levels = c("A", "B", "C")), moved = moved)
 }
 
-# By how much each margin falls. The limit p_y = c is the margin `limit`; a full way
-# costs full * slope; points with margins up to `still` do not move.
+# By how much each margin decreases. p_y = c at the margin `limit`. All steps together lower a margin
+# by full * slope. Points with margins of at most `still` do not move.
 sensible_drop <- function(margin, slope, full, limit, still, step_size, boundary) {
-  all_the_way <- full * slope
-  drop <- pmin.int(pmax.int(margin - limit, 0), all_the_way)
+  largest <- full * slope
+  drop <- pmin.int(pmax.int(margin - limit, 0), largest)
   if (boundary == "revert" && step_size * slope > 0) {
-    # Whole steps only, except that the last may have been cut short by the ball.
+    # Whole steps, except for the last, which the ball may shorten.
     one <- step_size * slope
-    drop <- ifelse(drop < all_the_way, floor(drop / one) * one, drop)
+    drop <- ifelse(drop < largest, floor(drop / one) * one, drop)
   }
   if (still > limit) drop[margin <= still] <- 0
   drop
 }
 
-# The unit step that lowers w.x fastest is minus this one.
+# Minus the unit step that lowers w.x fastest.
 steepest_direction <- function(w, norm) {
   if (all(w == 0)) return(c(0, 0))
   if (norm == 2) w / sqrt(sum(w^2)) else sign(w)

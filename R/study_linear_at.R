@@ -1,18 +1,18 @@
-#' How often does adversarial training alternate or settle?
+#' How often adversarial training alternates or settles
 #'
-#' Simulates data for each seed, fits each row of a grid to it and keeps how the
-#' boundary moved ([boundary_motion()]) and the closed-form risks at the end, standard
-#' and robust at `gamma * sigma` for every method, so that methods can be compared.
-#' All rows of the grid with the same `p` use the same data for the same seed.
+#' Simulates data for each seed and fits each row of a grid to them. The result says how the
+#' boundary moved ([boundary_motion()]) and has the closed-form risks at the end, standard
+#' and robust. The robust risk is at `gamma * sigma` for every method, so that methods can be
+#' compared. All rows of the grid with the same `p` use the same data for the same seed.
 #'
 #' @param grid A data frame with columns `method`, `setting`, `p`, `gamma`, `c`, and
-#'   optionally `boundary`, `learning_rate` and `gradient`, where `NA` means the
-#'   setting's own; see [fit_linear_at()].
-#' @param seeds Whole numbers, one simulation each.
+#'   optionally `boundary`, `learning_rate` and `gradient`, where `NA` means the value of the
+#'   setting; see [fit_linear_at()].
+#' @param seeds Whole numbers, one simulation per seed.
 #' @param n,m,sigma As in [three_clusters()].
 #' @param window As in [boundary_motion()].
-#' @return `study_linear_at()`: a data frame with a row per seed and grid row. Columns of
-#'   the grid, `seed`, those of [boundary_motion()], `standard_risk`, `robust_risk` and
+#' @return `study_linear_at()`: a data frame with a row per seed and grid row: the columns of
+#'   the grid, `seed`, the columns of [boundary_motion()], `standard_risk`, `robust_risk` and
 #'   `slope`, the length of the weights at the end.
 #' @examples
 #' grid <- data.frame(method = c("r-at", "sense"), setting = "large-step", p = 0.55,
@@ -44,7 +44,7 @@ study_linear_at <- function(grid, seeds = 1:100, n = 5000, m = 7, sigma = 0.2, w
   runs
 }
 
-# Words as words, also where the data frame has them as factors; numbers as numbers.
+# Factors become strings. Numbers must be numbers.
 check_grid <- function(grid, call = parent.frame()) {
   words <- intersect(c("method", "setting", "boundary", "gradient"), names(grid))
   grid[words] <- lapply(grid[words], function(column) if (is.factor(column)) as.character(column) else column)
@@ -53,7 +53,7 @@ check_grid <- function(grid, call = parent.frame()) {
             vapply(grid[numbers], function(column) plain_numbers(column) || all(is.na(column)), TRUE))
   if (!all(good)) {
     bad <- c(words, numbers)[!good][1]
-    cli::cli_abort(c("{.arg grid} must have {if (bad %in% words) 'words' else 'numbers'} in its column {.field {bad}}.",
+    cli::cli_abort(c("{.arg grid} must have {if (bad %in% words) 'strings' else 'numbers'} in its column {.field {bad}}.",
                      "x" = "It has {describe(grid[[bad]])}."), call = call)
   }
   for (i in seq_len(nrow(grid))) {
@@ -95,14 +95,14 @@ study_row <- function(data, row, start, seed, window) {
 }
 
 #' @rdname study_linear_at
-#' @param runs What `study_linear_at()` returned.
-#' @param level Level of the intervals: Wilson for proportions; normal, from the standard
-#'   deviation over seeds, for mean risks.
-#' @return `summarise_study()`: a data frame with a row per grid row: `seeds`, for
-#'   `alternates` and `settles` the proportion with `_lower` and `_upper`, the same for
-#'   the mean `standard_risk` and `robust_risk`, the median `turn`, the most frequent pair
-#'   `between` and in how many of the runs with changes it leads (`between_share`), and
-#'   the most frequent `type` at the end with its share.
+#' @param runs The result of `study_linear_at()`.
+#' @param level Confidence level of the intervals: Wilson intervals for proportions; for mean
+#'   risks, normal intervals with the standard deviation over seeds.
+#' @return `summarise_study()`: a data frame with a row per grid row: the number of `seeds`; the
+#'   proportions `alternates` and `settles` and the means `standard_risk` and `robust_risk`, each
+#'   with `_lower` and `_upper`; the median `turn`; the most frequent pair `between` with its share
+#'   of the runs with changes (`between_share`); and the most frequent `type` at the end with its
+#'   share.
 #' @export
 summarise_study <- function(runs, level = 0.95) {
   needed <- c(study_keys(), "alternates", "settles", "standard_risk", "robust_risk", "turn", "between", "type")
@@ -128,7 +128,7 @@ named_interval <- function(name, interval) {
   stats::setNames(interval, c(name, paste0(name, "_lower"), paste0(name, "_upper")))
 }
 
-# Risks lie in [0, 1]; the interval is cut there.
+# Risks are in [0, 1], so the interval is truncated to that.
 mean_interval <- function(x, level) {
   half <- stats::qnorm((1 + level) / 2) * stats::sd(x) / sqrt(length(x))
   data.frame(estimate = mean(x), lower = max(0, mean(x) - half), upper = min(1, mean(x) + half))
@@ -145,10 +145,10 @@ leading <- function(x, name) {
 
 #' The stored study of adversarial training on the Three Clusters
 #'
-#' What `study_linear_at()` gave over 100 seeds, summarised by `summarise_study()`, and
-#' where it comes from. `inst/studies/three_clusters.R` makes it again.
+#' The result of `study_linear_at()` over 100 seeds, summarised by `summarise_study()`, with its
+#' provenance. The script `inst/studies/three_clusters.R` computed it.
 #'
-#' @return A data frame as `summarise_study()` returns, with the attribute `provenance`:
+#' @return A data frame as from `summarise_study()`, with the attribute `provenance`:
 #'   a list with the command, commit, seeds, n, seconds and R version.
 #' @examples
 #' study <- stored_study()

@@ -3,17 +3,16 @@
 #' Two classes of equal probability in the plane. Class +1 has two normal clusters,
 #' A at (1, m) with weight `p` and B at (1, -m) with weight `1 - p`; class -1 has
 #' one, C at (-1, 0). All have covariance `sigma`^2 times the identity. No linear
-#' classifier is right on all three clusters and far from all of them.
+#' classifier both separates the three clusters and is far from all of them.
 #'
-#' @param n Number of points, 1 or more.
-#' @param p Weight of the top cluster in class +1, in (0, 1). The paper takes 0.5 or more.
+#' @param n Number of points, at least 1.
+#' @param p Weight of the top cluster in class +1, in (0, 1). In the paper it is at least 0.5.
 #' @param m Height of the top cluster, positive, in the units of the data.
-#' @param sigma Standard deviation of every cluster, positive.
-#' @param seed A whole number for a reproducible sample that leaves the session's
-#'   random stream alone, or `NULL` to draw from that stream.
+#' @param sigma Standard deviation of each cluster, positive.
+#' @param seed A whole number for a reproducible sample, which does not change the session's
+#'   random stream. `NULL` draws from that stream.
 #' @return A data frame of class `three_clusters` with `n` rows: coordinates `x1` and
-#'   `x2`, label `y` (-1 or 1) and `cluster` (A, B or C). The parameters are kept in
-#'   the attribute `law`.
+#'   `x2`, label `y` (-1 or 1) and `cluster` (A, B or C). The attribute `law` has the parameters.
 #' @source Kim and Wang, section 5.1.
 #' @seealso [bayes_rule()], [fit_linear_at()]
 #' @examples

@@ -1,14 +1,13 @@
 #' Wilson's confidence interval for a proportion
 #'
-#' The score interval of Wilson (1927), equal to that of
-#' `prop.test(k, n, correct = FALSE)`. For an accuracy it covers the sampling of
-#' test images only: neither the strength of an attack nor the chance of
-#' training.
+#' The score interval of Wilson (1927), as in `prop.test(k, n, correct = FALSE)`. For an accuracy it
+#' covers the sampling of test images only, neither the strength of an attack nor the variation
+#' between training runs.
 #'
-#' @param k Numbers of successes, from 0 to `n`.
-#' @param n Numbers of trials, at least 1. `k` and `n` are recycled.
+#' @param k Number of successes, from 0 to `n`: one or several.
+#' @param n Number of trials, at least 1. `k` and `n` have the same length, or one has length 1.
 #' @param level Confidence level, between 0 and 1.
-#' @return A data frame with a row for each `k`: `k`, `n`, `estimate`, `lower`
+#' @return A data frame with a row per element of `k`: `k`, `n`, `estimate`, `lower`
 #'   and `upper`.
 #' @examples
 #' wilson_interval(c(0, 90, 100), 100)
@@ -22,7 +21,7 @@ wilson_interval <- function(k, n, level = 0.95) {
   p <- k / n
   centre <- (p + z^2 / (2 * n)) / (1 + z^2 / n)
   half <- z / (1 + z^2 / n) * sqrt(p * (1 - p) / n + z^2 / (4 * n^2))
-  # The ends are exactly 0 and 1 at k = 0 and k = n; rounding may miss them.
+  # At k = 0 and k = n the ends are exactly 0 and 1, in spite of rounding.
   data.frame(
     k = k, n = n, estimate = p,
     lower = ifelse(k == 0, 0, centre - half),

@@ -60,9 +60,9 @@ calls <- list(
   two_cluster_line = law,
   vertical_line = list(),
   wilson_interval = list(k = 3, n = 10, level = 0.9),
-  example2_classifier = list(x = cbind(0.2, 0.2), which = "robust", eps = 0.03, norm = 2),
-  example2_risk = list(which = "robust", eps = 0.03, p = 0.7, norm = 2),
-  simulate_example2 = list(which = "robust", eps = 0.03, p = 0.7, norm = 2, n = 100, level = 0.9, seed = 1, support = "square")
+  example2_classifier = list(x = cbind(0.2, 0.2), kind = "robust", eps = 0.03, norm = 2),
+  example2_risk = list(kind = "robust", eps = 0.03, p = 0.7, norm = 2),
+  simulate_example2 = list(kind = "robust", eps = 0.03, p = 0.7, norm = 2, n = 100, level = 0.9, seed = 1, support = "square")
 )
 
 # No argument of any function has one of these for a value.

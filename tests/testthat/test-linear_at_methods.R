@@ -30,5 +30,5 @@ test_that("autoplot draws a path or a boundary", {
   moved <- sensible_examples(data, data$y, fit, 1.6, 0.9)
   points <- built$data[[3]]
   expect_equal(points$x, moved$x1, tolerance = 1e-10)
-  expect_error(ggplot2::autoplot(fit, type = "boundary"), "`data` is needed")
+  expect_error(ggplot2::autoplot(fit, type = "boundary"), "`data` must be given")
 })
