@@ -137,6 +137,15 @@ def test_the_readme_counts_the_seeds_for_which_training_collapses():
     assert all(found["nt", "worst"]["k"] == 0 for found in seeds.values())
 
 
+def test_pgd_overestimates_sense_at_more_than_r_at_for_every_seed():
+    for found in demo_seeds().values():
+        gaps = {
+            method: found[method, "pgd"]["k"] - found[method, "autoattack"]["k"]
+            for method in ("r-at", "sense")
+        }
+        assert gaps["sense"] > gaps["r-at"]
+
+
 def test_the_intervals_of_the_demo_over_seeds_are_as_narrow_as_the_readme_says():
     rows = seed_rows()
     for row in rows:
