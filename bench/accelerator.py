@@ -49,7 +49,7 @@ METHODS: tuple[MethodName, ...] = ("r-at", "sense")
 
 @dataclass
 class Variant:
-    """A method with its own copy of the network, to be timed on one batch after the other."""
+    """A method with its own copy of the network; each step takes the next batch."""
 
     config: Config
     device: torch.device
@@ -57,26 +57,26 @@ class Variant:
     batches: Iterator[Batch]
 
     def __post_init__(self) -> None:
-        self.tune()
+        self.configure()
         self.model = copy.deepcopy(self.trained).train()
-        self.called = prepare(self.model, self.config.precision, self.config.cuda_graphs).train()
+        self.network = prepare(self.model, self.config.precision, self.config.cuda_graphs).train()
         self.optimizer = build_optimizer(self.config, self.model)
         self.method = build_method(self.config)
         self.stages = ""
 
-    def tune(self) -> None:
+    def configure(self) -> None:
         configure_backend(
             self.device, precision=self.config.precision, cuda_graphs=self.config.cuda_graphs
         )
 
     def step(self) -> float:
-        """The seconds of one step from the trained weights."""
-        self.tune()
+        """Return the seconds of one step from the trained weights."""
+        self.configure()
         self.model.load_state_dict(self.trained.state_dict())
         batch = next(self.batches)
         wait(self.device)
         began = time.perf_counter()
-        step = self.method(self.called, batch, 1000)
+        step = self.method(self.network, batch, 1000)
         self.optimizer.zero_grad()
         step.loss.backward()
         self.optimizer.step()
@@ -94,7 +94,7 @@ def wait(device: torch.device) -> None:
 
 
 def pictures(n: int, size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Noisy copies of ten random pictures, and which picture each is of."""
+    """Return noisy copies of ten random pictures, and the number of the picture of each."""
     prototypes = 0.3 + 0.4 * torch.rand(10, 3, size // 4, size // 4, device=device)
     prototypes = torch.nn.functional.interpolate(prototypes, size=size)
     y = torch.randint(10, (n,), device=device)
@@ -102,11 +102,11 @@ def pictures(n: int, size: int, device: torch.device) -> tuple[torch.Tensor, tor
     return x.clamp(0, 1), y
 
 
-def sure_network(
+def confident_network(
     name: str, size: int, batch: int, device: torch.device
 ) -> tuple[torch.nn.Module, torch.Tensor, torch.Tensor]:
-    """A network that is sure of most images, moved ones too, and such images: after natural
-    training alone each image would soon be in stage B."""
+    """Return a network that is confident on most images, adversarial ones included, and the images
+    with their labels: after natural training alone nearly all images would be in stage B."""
     x, y = pictures(8 * batch, size, device)
     model = to_device(build_model(name, (3, size, size), 10), device).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
@@ -138,18 +138,20 @@ def comparisons(
     name: str, arguments: argparse.Namespace, device: torch.device
 ) -> Iterator[Comparison]:
     """The variants of each method beside the plain one, without CUDA graphs and with them."""
-    network = sure_network(name, arguments.size, arguments.batch, device)
+    network = confident_network(name, arguments.size, arguments.batch, device)
     for group, changes in (("", EAGER), (", CUDA graphs", GRAPHS)):
         for method in METHODS:
-            asked = {
+            chosen = {
                 variant: change
                 for variant, change in changes.items()
                 if not arguments.only or variant in arguments.only
             }
+            if method == "sense" and changes is GRAPHS:
+                continue  # its batch size changes within an attack
             base = replace(options(method), steps=arguments.steps, batch_size=arguments.batch)
-            if asked:
+            if chosen:
                 title = f"Training step, {method}, {name}{group}"
-                yield compare(title, {"plain": {}, **asked}, base, network, arguments, device)
+                yield compare(title, {"plain": {}, **chosen}, base, network, arguments, device)
 
 
 def compare(
@@ -186,20 +188,20 @@ def compare(
 
 
 def batches(x: torch.Tensor, y: torch.Tensor, size: int) -> Iterator[Batch]:
-    """The same ones for each variant."""
+    """Yield the same random batches for each variant."""
     generator = torch.Generator().manual_seed(2)
     while True:
         index = torch.randperm(len(x), generator=generator)[:size].to(x.device)
         yield Batch(x[index], y[index], index)
 
 
-def where(device: torch.device, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Machine, versions, commit and time."""
+def machine(device: torch.device, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return machine, versions, commit, command and time."""
     found = provenance(Settings(arguments.quick, torch.get_num_threads(), Path()), "accelerator")
-    folders = argparse.ArgumentParser(add_help=False)  # which are no one's business
-    folders.add_argument("--out")
-    _, told = folders.parse_known_args()
-    found["command"] = shlex.join(["python", "-m", "bench.accelerator", *told])
+    private = argparse.ArgumentParser(add_help=False)  # the folder is not stored
+    private.add_argument("--out")
+    _, options = private.parse_known_args()
+    found["command"] = shlex.join(["python", "-m", "bench.accelerator", *options])
     if device.type == "cuda":
         found |= {"cuda": torch.version.cuda, "cudnn": torch.backends.cudnn.version()}
     return found
@@ -213,7 +215,7 @@ def main() -> None:
     device = choose_device(arguments.device)
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name in arguments.models:
-        begun, began = where(device, arguments), time.perf_counter()
+        begun, began = machine(device, arguments), time.perf_counter()
         section = Section(f"accelerator-{name}", provenance=begun)
         for comparison in comparisons(name, arguments, device):
             print(comparison.markdown(), end="\n\n", flush=True)
@@ -235,11 +237,15 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--size", type=int, default=32, help="height and width of an image")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--first", type=int, default=3, help="rounds before, not counted")
-    parser.add_argument("--only", nargs="+", choices=VARIANTS, help="and plain")
+    parser.add_argument(
+        "--first", type=int, default=3, help="number of first rounds, which are not counted"
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=VARIANTS, help="variants to time beside plain; default: all"
+    )
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--quick", action="store_true", help="small enough for a processor")
-    parser.add_argument("--out", type=Path, help="folder of the results (bench/results)")
+    parser.add_argument("--quick", action="store_true", help="small enough for a CPU")
+    parser.add_argument("--out", type=Path, help="folder of the results; default: bench/results")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.models, arguments.batch, arguments.size = ["resnet20"], 16, 16

@@ -1,8 +1,8 @@
-"""Checkpoints and weights, checked before they are believed.
+"""Checkpoints and weights, checked before they are used.
 
-A checkpoint has its sum in itself, and keeps the one before it, for the day that the newest is
-damaged. The sum of the weights is in the folder's manifest. Nothing is ever unpickled beyond
-tensors and plain values.
+A checkpoint file contains its own checksum. The previous checkpoint is kept, in case the newest is
+damaged. The checksum of the weights is in the folder's manifest. Only tensors and plain values are
+unpickled.
 """
 
 import hashlib
@@ -31,21 +31,21 @@ WEIGHTS = "model.safetensors"
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint; the one it replaces stays as checkpoint-previous.pt."""
+    """Write a checkpoint; the one that it replaces becomes checkpoint-previous.pt."""
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_atomically(folder / CHECKPOINT, seal(buffer.getvalue()), backup=folder / PREVIOUS)
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Whether there is a checkpoint, whole or not."""
+    """Return whether there is a checkpoint, valid or damaged."""
     return any(os.path.lexists(folder / name) for name in (CHECKPOINT, PREVIOUS))
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any]:
-    """The newest checkpoint that is whole.
+    """Return the newest valid checkpoint.
 
-    Raises FileNotFoundError where there is none, ValueError where each is damaged.
+    Raises MissingFileError if there is no checkpoint, InputError if all are damaged.
     """
     problems: list[str] = []
     for path in (folder / CHECKPOINT, folder / PREVIOUS):
@@ -57,24 +57,25 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
             problems.append(f"{path.name} is damaged ({error})")
             continue
         if problems:
-            warnings.warn(f"{problems[0]}: going on from {path.name}", stacklevel=2)
+            warnings.warn(f"{problems[0]}: resuming from {path.name}", stacklevel=2)
         return state
     if problems:
         raise InputError(f"no checkpoint in {folder} can be used: {'; '.join(problems)}")
-    raise MissingFileError(f"no {CHECKPOINT} in {folder}: this is not a run, or it never began")
+    raise MissingFileError(
+        f"no {CHECKPOINT} in {folder}: pass the folder of a run that has trained at least a step"
+    )
 
 
 def load_weights(folder: Path) -> dict[str, Tensor]:
-    """The weights of a run. Raises ValueError where they are not those that were written."""
+    """Return the weights of a run. Raises InputError if the file was damaged or changed."""
     return unpack_weights(RunFolder(folder).read(WEIGHTS), folder / WEIGHTS)
 
 
 def read_weights(path: Path) -> dict[str, Any]:
-    """What is in a safetensors file, a checkpoint of ours, or a .pt file of nothing but tensors and
-    plain values: a state dict, or a larger dictionary with one in it, as `load_matching_weights`
-    takes it.
+    """Return the content of a safetensors file, a checkpoint of this package, or a .pt file of
+    tensors and plain values: a state dict, or a dictionary that contains one.
 
-    Raises ValueError where the file is damaged, or holds something that would have to be unpickled.
+    Raises InputError if the file is damaged or contains other objects.
     """
     if path.name == WEIGHTS and os.path.lexists(path.with_name(MANIFEST)):
         return load_weights(path.parent)
@@ -85,7 +86,7 @@ def read_weights(path: Path) -> dict[str, Any]:
             state = _read(path)
         else:
             state = _unpickle(read_file(path, CHECKPOINT_LIMIT, follow=True))
-    except Exception as error:  # torch's reader stumbles over rubbish in many ways
+    except Exception as error:  # torch raises many kinds of errors for invalid files
         raise InputError(f"{path} cannot be read as weights: {error}") from None
     if not any(find_state_dicts(state)):
         raise InputError(f"{path} holds no weights: a state dict was expected")
@@ -93,42 +94,42 @@ def read_weights(path: Path) -> dict[str, Any]:
 
 
 def pack_weights(weights: dict[str, Tensor]) -> bytes:
-    """Weights as the bytes of a safetensors file."""
+    """Return weights as the bytes of a safetensors file."""
     return safetensors_save(saveable_state_dict(weights))
 
 
-def unpack_weights(content: bytes, where: Path | str = "the weights") -> dict[str, Tensor]:
-    """The weights in the bytes of a safetensors file, which an error calls `where`."""
+def unpack_weights(content: bytes, name: Path | str = "the weights") -> dict[str, Tensor]:
+    """Return the weights in the bytes of a safetensors file; `name` is for error messages."""
     try:
         return safetensors_load(content)
     except SafetensorError as error:
-        raise InputError(f"{where} is no safetensors file, or damaged: {error}") from None
+        raise InputError(f"{name} is not a safetensors file, or is damaged: {error}") from None
 
 
 def seal(content: bytes) -> bytes:
-    """A zip file's bytes with their SHA-256 as its comment, which readers of zip files leave alone.
+    """Return the bytes of a zip file with their SHA-256 as its comment, which zip readers ignore.
 
-    The checksums within a zip file do not cover its headers: there, one flipped bit is enough for
-    torch to load other numbers without a word.
+    The checksums in a zip file do not cover its headers: with one flipped bit there torch loads
+    other numbers without an error.
     """
     digest = hashlib.sha256(content).hexdigest().encode()  # 64 bytes
     return content[:-2] + struct.pack("<H", len(digest)) + digest
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A checkpoint file. Raises ValueError with what is wrong with it."""
+    """Return the content of a checkpoint file. Raises InputError if it is damaged."""
     content = read_file(path, CHECKPOINT_LIMIT)
     if content != seal(content[: -2 - 64] + b"\0\0"):
-        raise InputError("its SHA-256 is not the one it was written with")
+        raise InputError("its SHA-256 differs from the stored one")
     return _unpickle(content)
 
 
 def _unpickle(content: bytes) -> Any:
-    """Tensors and plain values. Raises ValueError for anything else."""
+    """Return tensors and plain values. Raises InputError for any other object."""
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
-        raise InputError("it holds more than tensors and plain values") from None
-    except Exception as error:  # torch's reader stumbles over rubbish in many ways
+        raise InputError("it contains more than tensors and plain values") from None
+    except Exception as error:  # torch raises many kinds of errors for invalid files
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(f"torch cannot read it: {reason}") from None

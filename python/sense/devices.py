@@ -1,4 +1,4 @@
-"""Where the arithmetic happens."""
+"""Devices, CPU threads and the settings of torch's backends."""
 
 import os
 
@@ -11,9 +11,9 @@ THREADS_PER_CORE = 8
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of that name; for "auto" a GPU if there is one, else the processor.
+    """Return the device of that name; "auto" is a GPU if there is one, otherwise the CPU.
 
-    Raises ValueError for a device that this machine or this torch does not have.
+    Raises InputError for a device that this machine or this torch does not have.
     """
     if name == "auto":
         name = str(torch.accelerator.current_accelerator(check_available=True) or "cpu")
@@ -27,23 +27,25 @@ def choose_device(name: str) -> torch.device:
 
 
 def check_threads(threads: int) -> int:
-    """The number of threads, if this machine can be asked for as many. Raises ValueError for more
-    than `THREADS_PER_CORE` for each core: many thousands would end the process, or R's."""
+    """Return the number of threads. Raises InputError unless it is from 1 to `THREADS_PER_CORE` per
+    core: many thousands would crash the process."""
     cores = os.cpu_count() or 1
     if not 1 <= threads <= THREADS_PER_CORE * cores:
         raise InputError(
-            f"threads must be from 1 to {THREADS_PER_CORE * cores}, {THREADS_PER_CORE} for each of "
-            f"the {cores} cores here, got {threads}"
+            f"threads must be from 1 to {THREADS_PER_CORE * cores} ({THREADS_PER_CORE} per core, "
+            f"{cores} cores here), got {threads}"
         )
     return threads
 
 
 def to_device(model: nn.Module, device: torch.device) -> nn.Module:
-    """The model on the device, its convolutions in channels-last order, which is faster there and
-    on processors (about 1.3 times for the small networks here)."""
+    """Return the model on the device, in channels-last memory format: convolutions are faster there
+    (on a CPU about 1.3 times with the small networks of this package)."""
     for name, value in [*model.named_parameters(), *model.named_buffers()]:
         if value.is_meta:
-            raise InputError(f"the network's {name} is on the meta device, without numbers")
+            raise InputError(
+                f"the network's {name} is on the meta device, which has no values: load its weights"
+            )
     return model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -67,6 +69,7 @@ def configure_backend(
 
 
 def to_device_for_evaluation(model: nn.Module, device: torch.device) -> nn.Module:
-    """The model on the device in evaluation mode, and from here on float32 without TF32."""
+    """Return the model on the device in evaluation mode; from here on torch computes in float32
+    without TF32."""
     configure_backend(device, precision="float32")
     return to_device(model, device).eval()

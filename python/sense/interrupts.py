@@ -1,4 +1,4 @@
-"""Stop at a good moment: a signal is noted, and the trainer asks for it after each step."""
+"""Signals are noted, and training or evaluation stops after its current step."""
 
 import ctypes
 import signal
@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# SIGHUP comes when a terminal is closed; Windows has none.
+# SIGHUP is sent when a terminal is closed; Windows does not have it.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 
-# Handlers that Python did not install (R's, when R is the host) can be put back only at this level.
+# Handlers that Python did not install, such as those of R, can be restored only at this level.
 _get_handler = ctypes.pythonapi.PyOS_getsig
 _get_handler.restype, _get_handler.argtypes = ctypes.c_void_p, [ctypes.c_int]
 _set_handler = ctypes.pythonapi.PyOS_setsig
@@ -18,8 +18,9 @@ _set_handler.restype, _set_handler.argtypes = ctypes.c_void_p, [ctypes.c_int, ct
 
 @contextmanager
 def noted_signals() -> Iterator[Callable[[], int | None]]:
-    """Inside, SIGINT (Ctrl-C), SIGTERM and SIGHUP only make the given function return their number.
-    A second SIGINT interrupts at once. A SIGHUP that is ignored, as under nohup, stays so."""
+    """Inside, SIGINT (Ctrl-C), SIGTERM and SIGHUP are noted; the function that is given returns the
+    number of the first, or None. A second SIGINT raises KeyboardInterrupt. If SIGHUP is ignored, as
+    under nohup, it stays ignored."""
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -32,7 +33,7 @@ def noted_signals() -> Iterator[Callable[[], int | None]]:
         for number in SIGNALS
         if number in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(number) != signal.SIG_IGN
     ]
-    hosts = {number: _get_handler(number) for number in noted}
+    native = {number: _get_handler(number) for number in noted}
     before = {number: signal.signal(number, note) for number in noted}
     try:
         yield lambda: received[0] if received else None
@@ -41,4 +42,4 @@ def noted_signals() -> Iterator[Callable[[], int | None]]:
             if before[number] is not None:
                 signal.signal(number, before[number])
             else:
-                _set_handler(number, hosts[number])
+                _set_handler(number, native[number])

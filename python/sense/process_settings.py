@@ -1,5 +1,5 @@
-"""Settings of the whole process, put back as they were: who calls this package from a program or a
-session of R finds them unchanged, also where a call ends with an error."""
+"""Settings of the whole process, restored after use: a program or an R session that calls this
+package finds them unchanged, also after an error."""
 
 import ctypes
 import logging
@@ -14,17 +14,17 @@ import torch
 from .random_numbers import preserved_random_state
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of glibc's <malloc.h>
-GLIBC_DEFAULT = 128 * 1024  # bytes, of both
+GLIBC_DEFAULT = 128 * 1024  # bytes, for both
 KEPT = {MMAP_THRESHOLD: 2**25, TRIM_THRESHOLD: 2**30}
 RECOMPILE_LIMIT = 8  # torch's default
 
-_keeping = 0
+_users = 0  # of freed_memory_kept, which may be nested
 
 
 @contextmanager
 def restored_settings() -> Iterator[None]:
     """Inside, the number of threads, TF32, the recompile limit of torch.compile and torch's
-    random numbers may be set; outside all is as it was."""
+    random numbers may be set; they are restored outside."""
     threads, limit = torch.get_num_threads(), _recompile_limit()
     matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn.conv  # type: ignore[attr-defined]
     formats = matmul.fp32_precision, convolution.fp32_precision
@@ -39,42 +39,41 @@ def restored_settings() -> Iterator[None]:
 
 
 @contextmanager
-def freed_memory_kept() -> Iterator[bool]:
-    """Inside, the C library keeps memory that was freed, up to 1 GiB, for the next pass of a
-    network; outside it has its defaults, and gives back what it kept. Gives whether it could be
-    told: glibc can.
+def freed_memory_kept() -> Iterator[None]:
+    """Inside, glibc keeps up to 1 GiB of freed memory for the next forward pass; outside it has its
+    defaults and returns what it kept. With another C library nothing changes.
 
-    By default glibc gives large blocks back to the system at once; that the next pass gets them
-    anew, page by page, takes a tenth of its time or more. The largest need of memory stays as it
-    is. For the commands alone: what glibc had learnt of a program before cannot be put back, only
-    its defaults.
+    By default glibc returns large blocks to the system at once. To get them again, page by page,
+    takes at least a tenth of the time of a forward pass. The peak of memory is the same. For the
+    commands only: glibc adapts its thresholds to a program, and only the defaults can be restored.
     """
-    global _keeping
-    library = _c_library()
+    global _users
+    library = _glibc()
     if library is None:
-        yield False
+        yield
         return
-    _keeping += 1
-    told = all([library.mallopt(name, value) for name, value in KEPT.items()])
+    _users += 1
+    for name, value in KEPT.items():
+        library.mallopt(name, value)
     try:
-        yield told
+        yield
     finally:
-        _keeping -= 1
-        if not _keeping:
+        _users -= 1
+        if not _users:
             for name in KEPT:
                 library.mallopt(name, GLIBC_DEFAULT)
             library.malloc_trim(0)
 
 
 def _recompile_limit() -> int:
-    """What torch.compile has; its default where its settings, which take a second to import, were
-    not asked for yet."""
+    """Return the recompile limit of torch.compile, without the import of its settings, which takes
+    a second."""
     settings = sys.modules.get("torch.compiler.config")
     return RECOMPILE_LIMIT if settings is None else settings.recompile_limit
 
 
-def _c_library() -> Any:
-    """glibc, or None."""
+def _glibc() -> Any:
+    """Return glibc; None with another C library."""
     try:
         library = ctypes.CDLL(None)
         return library if library.mallopt and library.malloc_trim else None
@@ -83,7 +82,7 @@ def _c_library() -> Any:
 
 
 def retrieve(url: str, name: str, folder: Any) -> str:
-    """pooch's `retrieve`, with its progress bar and without its messages."""
+    """Download a file by pooch, with a progress bar and without log messages."""
     log = pooch.get_logger()
     level = log.level
     log.setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""bench/accelerator.py, at a size that says nothing about speed."""
+"""bench/accelerator.py with a tiny network."""
 
 import json
 

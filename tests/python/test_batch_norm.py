@@ -1,4 +1,4 @@
-"""Two and three processes with parts of a batch, against torch's layers with all of it."""
+"""Shards of a batch in two and three processes, compared with torch's layers on the whole batch."""
 
 import copy
 
@@ -18,11 +18,11 @@ LAYERS = {
     "no scale": (nn.BatchNorm2d(3, affine=False), (9, 3, 2, 2)),
     "no memory": (nn.BatchNorm2d(3, track_running_stats=False), (9, 3, 2, 2)),
 }
-PARTS = {2: [5, 4], 3: [6, 3, 0]}  # the third process has an image that counts for nothing
+PARTS = {2: [5, 4], 3: [6, 3, 0]}  # the third process has no image
 
 
 def problem(name):
-    """A layer in float64, two batches of images far from 0, and what the loss weighs them by."""
+    """A layer in float64, two batches of images far from 0, and their weights in the loss."""
     torch.manual_seed(1)
     layer, shape = copy.deepcopy(LAYERS[name][0]).double(), LAYERS[name][1]
     for parameter in layer.parameters():
@@ -60,7 +60,7 @@ def answers(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_parts_are_normalised_as_the_whole(answers, name):
+def test_shards_are_normalised_like_the_whole_batch(answers, name):
     expected, parts = descend(*problem(name)), [answer[name] for answer in answers]
     close = dict(rtol=1e-9, atol=1e-12)
     for key in ("out", "x"):
@@ -75,7 +75,7 @@ def test_parts_are_normalised_as_the_whole(answers, name):
                 torch.testing.assert_close(part[key], value, **close)
 
 
-def test_in_an_attack_and_in_evaluation_a_process_is_on_its_own():
+def test_attacks_and_evaluation_use_the_statistics_of_the_own_process():
     """There is no group here to exchange anything with."""
     layer, x, _ = problem("images")
     for mode in ("training", "updating", "evaluation"):

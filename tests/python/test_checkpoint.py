@@ -37,7 +37,7 @@ def flip(path, position, bit=0):
     path.write_bytes(content)
 
 
-def test_what_is_saved_is_loaded_and_the_one_before_is_kept(tmp_path):
+def test_a_checkpoint_is_loaded_as_saved_and_the_previous_one_is_kept(tmp_path):
     save_checkpoint(tmp_path, OLD)
     save_checkpoint(tmp_path, NEW)
     assert same(load_checkpoint(tmp_path), NEW)
@@ -51,7 +51,7 @@ class Unpicklable:
         raise OSError("disk full")
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
+def test_a_failed_write_leaves_the_old_checkpoint_only(tmp_path):
     save_checkpoint(tmp_path, OLD)
     with pytest.raises(OSError, match="disk full"):
         save_checkpoint(tmp_path, {**NEW, "bad": Unpicklable()})
@@ -60,16 +60,16 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path):
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, -1])
-def test_a_truncated_checkpoint_falls_back_to_the_one_before(tmp_path, size):
+def test_the_previous_checkpoint_is_loaded_if_the_newest_is_truncated(tmp_path, size):
     save_checkpoint(tmp_path, OLD)
     save_checkpoint(tmp_path, NEW)
     path = tmp_path / CHECKPOINT
     path.write_bytes(path.read_bytes()[:size])
-    with pytest.warns(UserWarning, match=f"{CHECKPOINT} is damaged .* going on from {PREVIOUS}"):
+    with pytest.warns(UserWarning, match=f"{CHECKPOINT} is damaged .* resuming from {PREVIOUS}"):
         assert same(load_checkpoint(tmp_path), OLD)
 
 
-def test_no_flipped_bit_goes_unseen(tmp_path):
+def test_every_flipped_bit_is_noticed(tmp_path):
     """The headers of a zip file are under none of its own checksums."""
     save_checkpoint(tmp_path, NEW)
     path = tmp_path / CHECKPOINT
@@ -81,7 +81,7 @@ def test_no_flipped_bit_goes_unseen(tmp_path):
             load_checkpoint(tmp_path)
 
 
-def test_other_tools_read_a_checkpoint_too(tmp_path):
+def test_torch_and_zipfile_read_a_checkpoint(tmp_path):
     save_checkpoint(tmp_path, NEW)
     assert same(torch.load(tmp_path / CHECKPOINT), NEW)
     with zipfile.ZipFile(tmp_path / CHECKPOINT) as archive:
@@ -97,7 +97,7 @@ def test_two_damaged_checkpoints_are_both_named(tmp_path):
         load_checkpoint(tmp_path)
 
 
-def test_no_checkpoint(tmp_path):
+def test_a_missing_checkpoint_is_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match=f"no {CHECKPOINT} in"):
         load_checkpoint(tmp_path)
 
@@ -126,11 +126,11 @@ def test_a_malicious_checkpoint_is_refused_and_not_run(tmp_path, form):
         "pickle": pickle.dumps({"model": payload}),
     }[form]
     (tmp_path / CHECKPOINT).write_bytes(content)
-    problem = "it holds more than tensors and plain values" if form == "sealed" else "SHA-256"
+    problem = "it contains more than tensors and plain values" if form == "sealed" else "SHA-256"
     with pytest.raises(ValueError, match=f"{CHECKPOINT} is damaged .*{problem}"):
         load_checkpoint(tmp_path)
     assert not victim.exists()
-    if form == "sealed":  # the payload was a live one
+    if form == "sealed":  # the payload works when it is unpickled
         torch.load(tmp_path / CHECKPOINT, weights_only=False)
         assert victim.exists()
 
@@ -138,7 +138,7 @@ def test_a_malicious_checkpoint_is_refused_and_not_run(tmp_path, form):
 WEIGHT = {"a.weight": torch.randn(3, 4).t(), "b": torch.tensor(2.0)}
 
 
-def test_weights_come_back_whatever_their_strides(locked, tmp_path):
+def test_weights_with_any_strides_are_loaded_as_saved(locked, tmp_path):
     locked.write({WEIGHTS: pack_weights(WEIGHT)})
     assert same(load_weights(tmp_path), WEIGHT)
     assert same(unpack_weights(pack_weights(WEIGHT)), WEIGHT)
@@ -152,9 +152,9 @@ def test_a_flipped_bit_of_the_weights_is_found(locked, tmp_path, position):
         load_weights(tmp_path)
 
 
-def test_weights_that_are_none_are_said_to_be_that(locked, tmp_path):
+def test_a_file_that_is_not_safetensors_is_refused(locked, tmp_path):
     locked.write({WEIGHTS: b"rubbish"})
-    with pytest.raises(ValueError, match=r"model.safetensors is no safetensors file"):
+    with pytest.raises(ValueError, match=r"model.safetensors is not a safetensors file"):
         load_weights(tmp_path)
 
 
@@ -162,19 +162,19 @@ VALUES = {"a": torch.arange(3.0), "b": torch.ones(2, 2)}
 
 
 def inner(state):
-    """The outermost state dict in what was read; `test_fitting` asks for the rest."""
+    """The outermost state dict in what was read; `test_weights` tests the rest."""
     return next(find_state_dicts(state))[1]
 
 
 @pytest.mark.parametrize("wrap", [None, "state_dict", "model_state_dict", "model"])
-def test_weights_are_read_from_the_files_that_people_have(tmp_path, wrap):
+def test_weights_are_read_from_state_dicts_in_common_forms(tmp_path, wrap):
     torch.save(VALUES if wrap is None else {wrap: VALUES, "epoch": 3}, tmp_path / "w.pt")
     assert same(inner(read_weights(tmp_path / "w.pt")), VALUES)
     (tmp_path / "w.safetensors").write_bytes(pack_weights(VALUES))
     assert same(inner(read_weights(tmp_path / "w.safetensors")), VALUES)
 
 
-def test_weights_of_a_run_and_of_its_checkpoint_are_checked_by_their_hash(locked, tmp_path):
+def test_damaged_weights_and_checkpoints_of_a_run_are_refused(locked, tmp_path):
     locked.write({WEIGHTS: pack_weights(VALUES)})
     save_checkpoint(tmp_path, {"model": VALUES, "epoch": 1})
     assert same(inner(read_weights(tmp_path / WEIGHTS)), VALUES)
@@ -185,7 +185,7 @@ def test_weights_of_a_run_and_of_its_checkpoint_are_checked_by_their_hash(locked
             read_weights(tmp_path / name)
 
 
-def test_what_holds_no_weights_is_refused(tmp_path):
+def test_files_without_weights_are_refused(tmp_path):
     for name, content in (("a.pt", b"rubbish"), ("b.pt", b""), ("c.safetensors", b"rubbish")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(ValueError, match=f"{name[0]}.*(cannot be read as weights|damaged)"):
@@ -199,7 +199,7 @@ def test_what_holds_no_weights_is_refused(tmp_path):
         read_weights(tmp_path / "w.pt")
 
 
-def test_weights_that_would_have_to_be_unpickled_are_refused(tmp_path):
+def test_objects_beside_tensors_and_plain_values_are_refused(tmp_path):
     marker = tmp_path / "ran"
     torch.save({"state_dict": Payload(marker)}, tmp_path / "w.pt")
     with pytest.raises(ValueError, match="more than tensors and plain values"):

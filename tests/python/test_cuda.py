@@ -1,5 +1,4 @@
-"""What only a GPU can show: the attacks find there what they find on the processor, and each way to
-compute passes trains the same network."""
+"""On a GPU attacks find the images of the CPU, and every precision trains the same network."""
 
 import copy
 import json
@@ -30,7 +29,7 @@ SENSIBLE = {"eps": 0.3, "step_size": 0.05, "steps": 8, "c": 0.7}
 
 @pytest.fixture(scope="module")
 def pair():
-    """A network and images in float64, on the processor and on the GPU."""
+    """A network and images in float64, on the CPU and on the GPU."""
     network = conv_network().eval()
     x, y = images_and_labels(network, 40, 1, 8, 8)
     there = conv_network().eval()
@@ -83,8 +82,8 @@ def config(tiny):
     ],
     ids=str,
 )
-def test_each_way_trains_the_network_that_the_processor_does(tmp_path, few, config, change, atol):
-    """But for rounding, of which there is more in half precision."""
+def test_training_gives_the_network_of_the_cpu(tmp_path, few, config, change, atol):
+    """Up to rounding, which is larger in half precision."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the compiler itself
         fit(replace(config, **change), tmp_path / "gpu", data=few)
@@ -96,7 +95,7 @@ def test_each_way_trains_the_network_that_the_processor_does(tmp_path, few, conf
     assert abs(natural(tmp_path / "gpu") - natural(tmp_path / "cpu")) <= 8  # of 32
 
 
-def test_a_run_tells_the_gpu(tmp_path, few, config):
+def test_a_run_stores_the_name_of_the_gpu(tmp_path, few, config):
     fit(config, tmp_path, data=few)
     assert read_run(tmp_path)[1]["provenance"]["gpu"] == torch.cuda.get_device_name()
 
@@ -105,7 +104,7 @@ def natural(folder):
     return json.loads((folder / METRICS).read_text().splitlines()[-1])["natural_correct"]
 
 
-def test_a_stopped_run_goes_on(tmp_path, few, config):
+def test_a_stopped_run_is_resumed(tmp_path, few, config):
     whole = fit(config, tmp_path / "whole", data=few)
     calls = iter(range(100))
     with pytest.raises(TrainingStopped):

@@ -10,20 +10,20 @@ from sense.models import build_model
 from sense.train import fit
 
 
-def test_auto_is_an_accelerator_or_the_processor():
+def test_auto_is_an_accelerator_or_the_cpu():
     there = torch.accelerator.current_accelerator(check_available=True)
     assert choose_device("auto") == (there or torch.device("cpu"))
     assert choose_device("cpu") == torch.device("cpu")
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:99", "hpu", ""])
-def test_a_device_that_is_not_there_is_named_in_one_line(name):
+def test_an_unknown_device_is_named_in_one_line(name):
     with pytest.raises(ValueError, match=f"device '{name}' cannot be used: .") as caught:
         choose_device(name)
     assert "\n" not in str(caught.value)
 
 
-def test_placing_a_model_changes_the_order_in_memory_alone():
+def test_to_device_changes_only_the_memory_format():
     model = build_model("capacity-2", (1, 28, 28), 10)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     placed = to_device(model, torch.device("cpu"))
@@ -38,7 +38,7 @@ def test_placing_a_model_changes_the_order_in_memory_alone():
         ({"cuda_graphs": True}, "cuda_graphs"),
     ],
 )
-def test_what_only_cuda_has_is_refused_elsewhere(option, name):
+def test_options_that_need_cuda_are_refused_on_a_cpu(option, name):
     plain = {"precision": "float32", "cuda_graphs": False}
     configure_backend(torch.device("cpu"), **plain)
     with pytest.raises(ValueError, match=f"{name} needs a device of type cuda, got cpu"):
@@ -46,8 +46,10 @@ def test_what_only_cuda_has_is_refused_elsewhere(option, name):
 
 
 @pytest.mark.parametrize("threads", [0, -1, 100_000, 10**9])
-def test_more_threads_than_the_machine_can_have_are_refused(threads, tiny, few, tmp_path):
-    with pytest.raises(InputError, match=f"threads must be from 1 to .* cores here, got {threads}"):
+def test_an_impossible_number_of_threads_is_refused(threads, tiny, few, tmp_path):
+    with pytest.raises(
+        InputError, match=rf"threads must be from 1 to .* cores here\), got {threads}"
+    ):
         check_threads(threads)
     if threads > 0:
         with pytest.raises(InputError, match="threads must be from 1 to"):

@@ -1,4 +1,4 @@
-"""Real processes that train together, against a single one."""
+"""Real processes that train together, compared with a single one."""
 
 import json
 from dataclasses import replace
@@ -50,12 +50,11 @@ RUNS = {
     "batch norm": {"method": "sense", "random_start": True},
     "skipped layers": {"method": "trades"},
 }
-FOUR = ("iaat", "mma", "sense, random start", "batch norm")  # in which the last has no image
+FOUR = ("iaat", "mma", "sense, random start", "batch norm")  # the last process has no image
 
 
 class Wide(nn.Module):
-    """Computes in float64: rounding is no excuse for another result, nor for an image that takes
-    another step."""
+    """Computes in float64, where rounding cannot change the steps of an image."""
 
     def __init__(self, network):
         super().__init__()
@@ -94,7 +93,7 @@ def network(name):
 
 
 def some_images(n=55):
-    """Batches of 13 and one of 3: parts of 7 and 6, 2 and 1."""
+    """Batches of 13 and one of 3: shards of 7 and 6, 2 and 1 images."""
     sample = load_sample()
     return ImageData(
         name="some",
@@ -133,14 +132,14 @@ def single(tmp_path_factory):
     return folder
 
 
-def test_every_method_is_here():
+def test_every_method_is_compared():
     assert set(get_args(MethodName)) <= set(RUNS)
 
 
 @pytest.mark.parametrize(
     ("size", "name"), [(2, name) for name in RUNS] + [(4, name) for name in FOUR]
 )
-def test_the_result_is_that_of_one_process(trained, single, size, name):
+def test_the_result_is_that_of_a_single_process(trained, single, size, name):
     folder = trained[size]
     expected = load_weights(single / name)
     for rank in range(size):
@@ -155,10 +154,12 @@ def test_the_result_is_that_of_one_process(trained, single, size, name):
             assert min(one["stage_a"], one["stage_b"], one["stage_c"]) > 0
     states = [load_checkpoint(path / name)["method"] for path in (folder, single)]
     torch.testing.assert_close(*states, rtol=0, atol=1e-8)
+    if states[1]:  # a number per image
+        assert len(states[1]["values"].unique()) > 3
 
 
-def stop_and_go_on(rank, folder):
-    """The second process alone is asked to stop, twice; then all go on from files."""
+def stop_and_resume(rank, folder):
+    """Only the second process is told to stop, twice; then both are resumed."""
     data, options = some_images(), replace(TINY, method="sense", random_start=True)
     fit(options, folder / "whole", data=data, model=network("dropout"))
     for piece, steps in enumerate((2, 7)):
@@ -186,21 +187,21 @@ def stop_and_go_on(rank, folder):
     assert len(heard) == (3 if rank == 0 else 0)
 
 
-def test_all_stop_at_one_step_and_go_on_bit_for_bit(tmp_path):
-    together(stop_and_go_on, 2, tmp_path)
+def test_all_processes_stop_after_the_same_step_and_are_resumed_bit_for_bit(tmp_path):
+    together(stop_and_resume, 2, tmp_path)
     assert outcome(tmp_path / "pieces") == outcome(tmp_path / "whole")
     assert json.loads((tmp_path / "whole/config.json").read_text())["provenance"]["processes"] == 2
-    # One process can go on with what two began.
+    # A single process can resume the run.
     checkpoint = load_checkpoint(tmp_path / "pieces")
     own = [state["random"] for state in checkpoint["random_of_each"]]
     assert len(own) == 2
-    assert not torch.equal(*own)  # dropout has other masks in each process
+    assert not torch.equal(*own)  # each process has its own dropout masks
     more = replace(TINY, method="sense", random_start=True)
     fit(more, tmp_path / "pieces", data=some_images(), model=network("dropout"), resume=True)
 
 
 def fail(rank, folder):
-    """Errors of one process, which all have to hear of."""
+    """An error of one process is raised in both."""
     processes = join_group()
     assert (processes.rank, processes.size, processes.is_first) == (rank, 2, rank == 0)
 
@@ -216,11 +217,11 @@ def fail(rank, folder):
         (0, processes.on_every_process),
         (1, processes.on_every_process),
     ):
-        told = {0: "full disk", 1: "process 1 of 2: full disk"}[bad] if rank == 0 else "full disk"
+        message = "process 1 of 2: full disk" if bad == 1 and rank == 0 else "full disk"
         with pytest.raises(InputError) as caught:
             meet(lambda bad=bad: raise_in(bad, InputError("full disk")))
-        assert (str(caught.value), isinstance(caught.value, ErrorElsewhere)) == (told, rank == 1)
-        with pytest.raises(Exception, match="no such key") as caught:  # a fault, with its traceback
+        assert (str(caught.value), isinstance(caught.value, ErrorElsewhere)) == (message, rank == 1)
+        with pytest.raises(Exception, match="no such key") as caught:  # with its traceback
             meet(lambda bad=bad: raise_in(bad, KeyError("no such key")))
         assert type(caught.value) is (KeyError if rank == bad else ErrorElsewhere)
     with pytest.raises(SystemExit, match="2"):
@@ -245,7 +246,7 @@ def fail(rank, folder):
         fit(replace(TINY, device="cuda:0"), new, data=some_images(), model=network("nt"))
 
 
-def test_errors_of_one_are_errors_of_all(tmp_path):
+def test_an_error_of_one_process_ends_all(tmp_path):
     together(fail, 2, tmp_path)
     assert load_checkpoint(tmp_path / "broken")["progress"]["epoch"] == 3
     assert not (tmp_path / "new").exists()
@@ -283,7 +284,7 @@ def exchange(rank, folder):
     assert layers.constant.item() == torch.tensor(1 / 3).item()
 
 
-def test_what_processes_exchange(tmp_path):
+def test_numbers_gradients_and_buffers_are_exchanged(tmp_path):
     together(exchange, 3, tmp_path)
 
 
@@ -310,7 +311,7 @@ def test_shards_make_the_batch(tmp_path, size):
             assert torch.equal(batch[first : first + len(index)], index)
 
 
-def test_alone_it_is_one_process(monkeypatch):
+def test_without_torchrun_there_is_one_process(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert join_group() == OneProcess()
 
@@ -331,14 +332,14 @@ def test_each_process_has_its_own_device(monkeypatch, name, cuda, chosen):
     assert SeveralProcesses(3, 4, 1, 2).choose_device(name) == torch.device(chosen)
 
 
-def test_devices_that_several_processes_cannot_use():
+def test_devices_for_one_process_are_refused():
     with pytest.raises(ValueError, match="with --device cuda each takes its own"):
         SeveralProcesses(1, 2, 1, 2).choose_device("cuda:0")
     with pytest.raises(ValueError, match="need the device cpu or cuda, got 'mps'"):
         SeveralProcesses(1, 2, 1, 2).choose_device("mps")
 
 
-def test_cores_are_shared_out(monkeypatch):
+def test_cores_are_divided_among_processes(monkeypatch):
     monkeypatch.setattr("sense.distributed._cores", lambda: 7)
     four, nine = (
         SeveralProcesses(0, 4, 0, 2),

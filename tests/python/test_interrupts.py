@@ -7,7 +7,7 @@ from sense.interrupts import SIGNALS, noted_signals
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_is_noted_and_nothing_else(number):
+def test_a_signal_is_only_noted(number):
     with noted_signals() as stop:
         assert stop() is None
         os.kill(os.getpid(), number)
@@ -15,7 +15,7 @@ def test_a_signal_is_noted_and_nothing_else(number):
         assert stop() == number
 
 
-def test_the_first_reason_counts():
+def test_the_first_signal_counts():
     with noted_signals() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGINT)
@@ -33,7 +33,7 @@ def test_a_second_ctrl_c_interrupts_at_once():
         interrupt_twice()
 
 
-def test_handlers_are_put_back():
+def test_handlers_are_restored():
     before = [signal.getsignal(number) for number in SIGNALS]
     with pytest.raises(KeyboardInterrupt):
         interrupt_twice()
@@ -41,7 +41,7 @@ def test_handlers_are_put_back():
 
 
 def test_a_hangup_that_is_ignored_stays_ignored():
-    """As nohup has it."""
+    """As under nohup."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with noted_signals() as stop:

@@ -1,4 +1,4 @@
-"""Training looks at images held out of the training set, and never at the test set."""
+"""Accuracies in training are measured on held-out images, never on the test set."""
 
 import json
 from dataclasses import replace
@@ -23,7 +23,7 @@ def lines(folder):
 
 
 class Seen(nn.Module):
-    """Notes which images, by their first pixel, are passed as they are."""
+    """Records the first pixel of each image of a forward pass."""
 
     def __init__(self):
         super().__init__()
@@ -35,7 +35,7 @@ class Seen(nn.Module):
 
 
 def marked():
-    """Images whose first pixel says which they are: training below 0.5, tests above."""
+    """Images that their first pixel identifies: training images below 0.5, test images above."""
     x = torch.rand(60, 1, 6, 6)
     x[:, 0, 0, 0] = torch.arange(60) / 200
     tests = torch.rand(20, 1, 6, 6)
@@ -44,7 +44,7 @@ def marked():
 
 
 @pytest.mark.parametrize("validation", [0, 12])
-def test_no_test_image_passes_through_the_network(tmp_path, tiny, validation):
+def test_no_test_image_is_used_in_training(tmp_path, tiny, validation):
     data, network = marked(), Seen()
     config = replace(tiny, method="nt", eps=0.01, step_size=0.01, validation=validation)
     fit(config, tmp_path / "run", data=data, model=network)
@@ -70,7 +70,7 @@ def test_held_out_images_are_monitored_and_not_trained_on(few, tiny):
 
 
 def test_sorted_images_give_the_accuracy_of_all_classes(tmp_path, sample, tiny):
-    """A network that was shown some classes only is right on these alone."""
+    """A network that is trained on some classes knows only these."""
     order = sample.train_y[:2000].argsort(stable=True)
     data = ImageData(
         "sorted",
@@ -93,7 +93,7 @@ def test_sorted_images_give_the_accuracy_of_all_classes(tmp_path, sample, tiny):
 
 
 @pytest.mark.parametrize("method", ["nt", "sense"])
-def test_the_best_epoch_is_kept_and_a_stopped_run_keeps_it_too(tmp_path, few, tiny, method):
+def test_the_best_epoch_is_kept_in_a_stopped_run_too(tmp_path, few, tiny, method):
     config = replace(tiny, method=method, keep="best", epochs=5, lr=0.3, **HELD)
     whole = fit(config, tmp_path / "whole", data=few)
     told = lines(tmp_path / "whole")
@@ -128,17 +128,17 @@ def best_of(method, *counts):
     return best.epoch
 
 
-def test_of_epochs_as_good_the_last_is_kept():
+def test_of_equal_epochs_the_last_is_kept():
     assert best_of("sense", (9, 4), (8, 5), (8, 5), (9, 3)) == 3
     assert best_of("nt", (9, 4), (8, 5)) == 1
 
 
-def test_the_best_of_no_images_is_refused(tiny):
+def test_keep_best_needs_validation_images(tiny):
     with pytest.raises(InputError, match=r"keep best needs images .*--validation 1000"):
         replace(tiny, keep="best")
 
 
-def test_what_is_held_out_is_no_other_run_resumed(tmp_path, few, tiny):
+def test_a_run_is_not_resumed_with_other_validation_images(tmp_path, few, tiny):
     with pytest.raises(TrainingStopped):
         fit(replace(tiny, **HELD), tmp_path / "run", data=few, stop=after(2))
     for change in ({"validation": 30}, {"validation": 0}, {"keep": "best"}):
@@ -146,7 +146,7 @@ def test_what_is_held_out_is_no_other_run_resumed(tmp_path, few, tiny):
             fit(replace(tiny, **(HELD | change)), tmp_path / "run", data=few, resume=True)
 
 
-def test_data_without_tests_can_be_trained_on_and_not_evaluated(tmp_path, few, tiny):
+def test_data_without_test_images_can_be_trained_on_but_not_evaluated(tmp_path, few, tiny):
     from sense.evaluation.evaluate import evaluate_run
 
     data = ImageData(

@@ -53,7 +53,7 @@ def test_a_mean_over_no_image_is_none():
     assert progress.epoch_means() == {"stage_b_gap": None}
 
 
-def test_an_epoch_in_a_line():
+def test_the_line_of_an_epoch():
     line = epoch_line({**LINE, "stage_a": 1, "stage_b": 2, "stage_c": 3, "stage_b_gap": 0.125}, 10)
     assert line == (
         "epoch   3/10  train     loss 0.5000  natural  50.0 %  robust  25.0 %"

@@ -1,4 +1,4 @@
-"""A run that was stopped, killed or damaged goes on as if nothing had been."""
+"""A run that was stopped, killed or damaged is resumed to the same result."""
 
 import json
 from dataclasses import replace
@@ -20,7 +20,7 @@ CLOCKS = {"seconds", "images_per_second"}
 
 
 def outcome(folder):
-    """All that two runs must have alike: weights as bytes, metrics but for the time taken."""
+    """What two equal runs share: weights as bytes, and metrics without times."""
     lines = [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
     return (folder / WEIGHTS).read_bytes(), [
         {key: value for key, value in line.items() if key not in CLOCKS} for line in lines
@@ -28,17 +28,17 @@ def outcome(folder):
 
 
 def after(steps):
-    """A stop that is asked for after so many steps."""
+    """A `stop` that stops after this number of steps."""
     asked = count(1)
     return lambda: 2 if next(asked) >= steps else None
 
 
 def fit_in_pieces(config, folder, data, steps):
-    """Stop after so many steps, resume, stop again ...; the last piece runs to the end."""
+    """Stop after these numbers of steps, each time resumed; the last piece runs to the end."""
     for piece, length in enumerate(steps):
         with pytest.raises(TrainingStopped):
             fit(config, folder, data=data, resume=piece > 0, stop=after(length))
-        torch.rand(9)  # a new process would begin elsewhere in the stream
+        torch.rand(9)  # a new process has another random state
     fit(config, folder, data=data, resume=True)
 
 
@@ -57,7 +57,7 @@ RUNS = {
 
 
 @pytest.mark.parametrize("change", RUNS.values(), ids=RUNS)
-def test_stopped_often_equals_never_stopped(tmp_path, few, tiny, change):
+def test_a_run_in_pieces_equals_an_uninterrupted_one(tmp_path, few, tiny, change):
     config = replace(tiny, **change)
     fit(config, tmp_path / "whole", data=few)
     pieces = [1, 3] if config.model == "small-cnn" else [1, 4, 2, 6]
@@ -83,19 +83,19 @@ def test_a_run_with_defaults_stored_as_null_is_resumed(tmp_path, few, tiny, meth
 
 
 @pytest.mark.parametrize("step", [1, 5, 6, 7, 12, 17])
-def test_any_step_is_a_good_one_to_stop(tmp_path, few, tiny, step):
+def test_a_run_can_be_stopped_after_any_step(tmp_path, few, tiny, step):
     config = replace(tiny, random_start=True)
     fit(config, tmp_path / "whole", data=few)
     fit_in_pieces(config, tmp_path / "pieces", few, [step])
     assert outcome(tmp_path / "pieces") == outcome(tmp_path / "whole")
 
 
-def test_a_stop_in_the_last_step_lets_the_run_end(tmp_path, few, tiny):
-    fit(tiny, tmp_path, data=few, stop=after(18 + 2))  # it is asked again between epochs
+def test_a_stop_after_the_last_step_is_ignored(tmp_path, few, tiny):
+    fit(tiny, tmp_path, data=few, stop=after(18 + 2))  # `stop` is called after each epoch too
     assert len(outcome(tmp_path)[1]) == 3
 
 
-def test_killed_at_any_change_to_the_disk_it_resumes_bit_for_bit(tmp_path, few, tiny, monkeypatch):
+def test_a_run_killed_at_any_write_is_resumed_bit_for_bit(tmp_path, few, tiny, monkeypatch):
     """From before there is a folder to after the last file; the second epoch begins with a
     checkpoint and one before it."""
     data = replace(few, train_x=few.train_x[:100], train_y=few.train_y[:100])
@@ -116,12 +116,12 @@ def test_killed_at_any_change_to_the_disk_it_resumes_bit_for_bit(tmp_path, few, 
     assert begun > 20
 
 
-def test_a_damaged_checkpoint_costs_an_epoch_and_nothing_else(tmp_path, few, tiny):
+def test_after_a_damaged_checkpoint_the_previous_one_is_used(tmp_path, few, tiny):
     fit(tiny, tmp_path / "whole", data=few)
     with pytest.raises(KeyboardInterrupt):
         fit(tiny, tmp_path / "damaged", data=few, on_epoch=interrupt_after(2))
     (tmp_path / "damaged" / CHECKPOINT).write_bytes(b"")
-    with pytest.warns(UserWarning, match="going on from checkpoint-previous.pt"):
+    with pytest.warns(UserWarning, match="resuming from checkpoint-previous.pt"):
         fit(tiny, tmp_path / "damaged", data=few, resume=True)
     assert outcome(tmp_path / "damaged") == outcome(tmp_path / "whole")
 
@@ -141,21 +141,21 @@ def test_a_finished_run_may_be_resumed(tmp_path, few, tiny):
     assert outcome(tmp_path) == before
 
 
-def test_other_data_are_refused(tmp_path, few, tiny, sample):
+def test_a_run_is_not_resumed_with_other_data(tmp_path, few, tiny, sample):
     with pytest.raises(TrainingStopped):
         fit(tiny, tmp_path, data=few, stop=lambda: 2)
     with pytest.raises(ValueError, match=f"made with other data: SHA-256 {few.sha256}"):
         fit(tiny, tmp_path, data=sample, resume=True)
 
 
-def test_other_options_are_refused(tmp_path, few, tiny):
+def test_a_run_is_not_resumed_with_other_options(tmp_path, few, tiny):
     with pytest.raises(TrainingStopped):
         fit(tiny, tmp_path, data=few, stop=lambda: 2)
     with pytest.raises(ValueError, match=r"started with other options: c \(0.15, not 0.9\)"):
         fit(replace(tiny, c=0.9), tmp_path, data=few, resume=True)
 
 
-def test_nothing_to_resume(tmp_path, few, tiny):
+def test_a_folder_without_a_run_is_not_resumed(tmp_path, few, tiny):
     with pytest.raises(FileNotFoundError, match=r"no config.json in .*: pass the folder of a run"):
         fit(tiny, tmp_path, data=few, resume=True)
 
@@ -250,8 +250,8 @@ def without(name):
     ],
     ids=lambda value: value.__name__ if callable(value) else None,
 )
-def test_a_whole_checkpoint_with_other_content_is_refused(tmp_path, few, tiny, change, message):
-    """Its sum is right: somebody wrote it."""
+def test_a_checkpoint_with_other_content_is_refused(tmp_path, few, tiny, change, message):
+    """Its checksum is correct: somebody wrote it."""
     with pytest.raises(TrainingStopped):
         fit(tiny, tmp_path, data=few, stop=after(7))
     state = load_checkpoint(tmp_path)
@@ -265,7 +265,7 @@ def test_a_whole_checkpoint_with_other_content_is_refused(tmp_path, few, tiny, c
 @pytest.mark.parametrize(
     "change", [{"schedule": "constant"}, {"schedule": "step", "milestones": (1, 2)}]
 )
-def test_a_run_is_extended_to_what_one_go_would_have_made(tmp_path, few, tiny, change):
+def test_an_extended_run_equals_one_with_all_epochs(tmp_path, few, tiny, change):
     config = replace(tiny, method="mma", steps=2, epochs=3, **change)
     fit(config, tmp_path / "whole", data=few)
     fit(replace(config, epochs=1), tmp_path / "run", data=few)
@@ -279,7 +279,7 @@ def test_a_run_is_extended_to_what_one_go_would_have_made(tmp_path, few, tiny, c
 
 
 @pytest.mark.parametrize("schedule", ["one-cycle", "cosine"])
-def test_a_schedule_over_all_epochs_is_followed_by_a_constant_rate_that_is_given(
+def test_a_run_with_a_schedule_over_all_epochs_is_extended_at_a_constant_rate(
     tmp_path, few, tiny, schedule
 ):
     config, run = replace(tiny, method="nt", epochs=1, schedule=schedule), tmp_path / "run"
@@ -294,7 +294,7 @@ def test_a_schedule_over_all_epochs_is_followed_by_a_constant_rate_that_is_given
     fit(replace(longer, schedule="constant", lr=0.02), run, data=few, resume=True)
 
 
-WHERE = {"data_dir", "device", "threads", "cuda_graphs"}
+RUNTIME_OPTIONS = {"data_dir", "device", "threads", "cuda_graphs"}
 OTHER = {
     "data_dir": Path("elsewhere"),
     "device": "auto",
@@ -319,11 +319,11 @@ OTHER = {
 
 
 @pytest.mark.parametrize("option", OTHER)
-def test_what_says_where_it_runs_may_change_and_nothing_else(tmp_path, few, tiny, option):
+def test_only_runtime_options_may_change_when_a_run_is_resumed(tmp_path, few, tiny, option):
     run, now = tmp_path / "run", replace(tiny, **{option: OTHER[option]})
     with pytest.raises(TrainingStopped):
         fit(tiny, run, data=few, stop=after(2))
-    if option in WHERE:
+    if option in RUNTIME_OPTIONS:
         with pytest.raises(TrainingStopped):
             fit(now, run, data=few, resume=True, stop=after(2))
         description = json.loads((run / "config.json").read_text())

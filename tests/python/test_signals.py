@@ -37,7 +37,7 @@ OPTIONS = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, sample):
-    """1,000 images: 150 steps, long enough to be met by a signal."""
+    """1,000 images: 150 steps, long enough for a signal to arrive."""
     path = tmp_path_factory.mktemp("data")
     for part, name in FILES.items():
         array = getattr(sample, part)[: 1000 if "train" in part else 100].numpy().astype("uint8")
@@ -70,7 +70,7 @@ def begin(start, folder):
 
 
 def wait_for(path, process):
-    """The file is there: training goes on, and signals are noted."""
+    """Wait until the file exists: training has begun, and signals are noted."""
     deadline = time.monotonic() + 120
     while not path.exists():
         assert process.poll() is None, process.communicate()
@@ -87,7 +87,7 @@ def stopped(run, process, number):
     return process.returncode
 
 
-def test_ctrl_c_stops_and_resume_goes_on(tmp_path, begin, capsys, unstopped):
+def test_a_run_stopped_by_ctrl_c_is_resumed(tmp_path, begin, capsys, unstopped):
     run = tmp_path / "run"
     assert stopped(run, begin(run), signal.SIGINT) == 130
     train_main(["--resume", str(run)])
@@ -99,7 +99,7 @@ def test_ctrl_c_stops_and_resume_goes_on(tmp_path, begin, capsys, unstopped):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_scheduler_may_stop_it_too_and_a_terminal_that_is_closed(tmp_path, begin, number):
+def test_sigterm_and_sighup_stop_a_run(tmp_path, begin, number):
     run = tmp_path / "run"
     assert stopped(run, begin(run), number) == 128 + number
 
@@ -118,8 +118,8 @@ def kill_and_resume(run, begin, start, delays):
     return output
 
 
-def test_a_killed_process_goes_on(tmp_path, begin, unstopped):
-    """After a whole epoch; `tests/torture/kills.py` strikes at any moment and any write."""
+def test_a_killed_run_is_resumed(tmp_path, begin, unstopped):
+    """After a whole epoch; `tests/torture/kills.py` kills at any moment and any write."""
     run = tmp_path / "run"
     process = begin(run)
     process.stdout.readline()
@@ -131,7 +131,7 @@ def test_a_killed_process_goes_on(tmp_path, begin, unstopped):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
-def test_killed_at_random_moments(tmp_path, begin, start, unstopped, seed):
+def test_a_run_killed_at_random_moments_is_resumed(tmp_path, begin, start, unstopped, seed):
     draw = random.Random(seed)
     kill_and_resume(tmp_path / "run", begin, start, [draw.uniform(0, 0.6) for _ in range(4)])
     assert outcome(tmp_path / "run") == unstopped

@@ -1,4 +1,4 @@
-"""The commands as they are typed: agents, their processes, signals and sudden ends."""
+"""torchrun: agents, their processes, signals and lost processes."""
 
 import os
 import signal
@@ -49,7 +49,7 @@ TWO = ("--standalone", "--nproc-per-node", 2)
 def torchrun(start, tmp_path, monkeypatch):
     (tmp_path / "spy.py").write_text(SPY)
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # or torchrun says that it sets it
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # otherwise torchrun prints that it sets it
 
     def torchrun(*arguments, agent=TWO):
         return start("torch.distributed.run", *agent, "-m", "sense.train", *arguments)
@@ -73,14 +73,14 @@ def finish(process):
 
 
 @pytest.mark.parametrize("rank", [1, pytest.param(0, marks=pytest.mark.slow)])
-def test_a_process_that_dies_ends_the_job(tmp_path, torchrun, monkeypatch, rank):
+def test_a_killed_process_ends_the_job(tmp_path, torchrun, monkeypatch, rank):
     run = tmp_path / "run"
     process = torchrun(*options(), "--out", run)
     wait_for(run / METRICS, process)
     kill(tmp_path, rank, signal.SIGKILL)
     killed = time.monotonic()
     _, errors = process.communicate(timeout=120)
-    assert time.monotonic() - killed < 60  # seconds, on a busy machine: nothing waits for a timeout
+    assert time.monotonic() - killed < 60  # seconds on a busy machine: no timeout was waited for
     assert process.returncode == 1
     assert f"sense.train: process {1 - rank} of 2 lost the others" in errors
     assert "resume with --resume" in errors
@@ -97,14 +97,16 @@ def test_a_process_that_dies_ends_the_job(tmp_path, torchrun, monkeypatch, rank)
 def unstopped(tmp_path, torchrun):
     output = finish(torchrun(*options(), "--out", tmp_path / "unstopped"))
     assert output.splitlines()[-1] == f"run: {tmp_path / 'unstopped'}"
-    assert output.count("\n") == 5  # an epoch is told of once
+    assert output.count("\n") == 5  # one line per epoch
     return outcome(tmp_path / "unstopped")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("to", ["torchrun", "one process"])
-def test_a_signal_stops_all_and_they_go_on_bit_for_bit(tmp_path, torchrun, unstopped, number, to):
+def test_a_signal_stops_all_processes_and_they_are_resumed_bit_for_bit(
+    tmp_path, torchrun, unstopped, number, to
+):
     run = tmp_path / "run"
     process = torchrun(*options(), "--out", run)
     wait_for(run / METRICS, process)
@@ -122,7 +124,7 @@ def test_a_signal_stops_all_and_they_go_on_bit_for_bit(tmp_path, torchrun, unsto
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_it_is_as_never_killed(tmp_path, torchrun, unstopped):
+def test_killed_processes_are_resumed_bit_for_bit(tmp_path, torchrun, unstopped):
     run = tmp_path / "run"
     for rank in (0, 1):
         arguments = (
@@ -132,7 +134,7 @@ def test_killed_and_resumed_it_is_as_never_killed(tmp_path, torchrun, unstopped)
         if not rank:
             wait_for(run / METRICS, process)
         else:
-            process.stdout.readline()  # an epoch has ended
+            process.stdout.readline()  # the first epoch is complete
         kill(tmp_path, rank, signal.SIGKILL)
         process.communicate(timeout=120)
     finish(torchrun("--resume", run, "--model", "spy:network"))
@@ -161,9 +163,9 @@ def test_two_agents_as_on_two_machines(tmp_path, torchrun, unstopped, meeting):
             meet = ("--node-rank", rank, "--master-addr", "127.0.0.1", "--master-port", port)
         agent = ("--nnodes", 2, "--nproc-per-node", 1, *meet)
         agents.append(torchrun(*options(), "--out", tmp_path / "run", agent=agent))
-    told = sorted(finish(agent) for agent in agents)
-    assert told[0] == ""
-    assert told[1].splitlines()[-1] == f"run: {tmp_path / 'run'}"
+    outputs = sorted(finish(agent) for agent in agents)
+    assert outputs[0] == ""
+    assert outputs[1].splitlines()[-1] == f"run: {tmp_path / 'run'}"
     assert outcome(tmp_path / "run") == unstopped
 
 
@@ -179,7 +181,7 @@ def test_two_agents_as_on_two_machines(tmp_path, torchrun, unstopped, meeting):
         (["--lr", 1e30, "--epochs", 1], "sense.train: the loss became nan"),
     ],
 )
-def test_an_error_is_told_once(torchrun, arguments, message):
+def test_an_error_is_printed_once(torchrun, arguments, message):
     process = torchrun(*arguments)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
@@ -198,8 +200,8 @@ def test_a_run_folder_is_not_overwritten_by_several(tmp_path, torchrun):
 
 
 @pytest.mark.slow
-def test_without_a_name_the_run_has_one_folder(tmp_path, torchrun):
-    """Named after the time, which two processes may read differently."""
+def test_without_out_all_processes_use_one_folder(tmp_path, torchrun):
+    """Its name has the time, which differs between processes."""
     output = finish(torchrun(*options(epochs=1, train_size=200)))
     (run,) = (tmp_path / "runs").iterdir()
     assert output.splitlines()[-1] == f"run: {Path('runs') / run.name}"

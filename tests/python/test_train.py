@@ -34,7 +34,7 @@ def lines(folder):
     ids=["nt", "sense", "r-at"],
 )
 def test_learns_the_sample(tmp_path, sample, change, natural, robust):
-    """An epoch or two of a small network; chance is 0.1. What is asked is far below what came."""
+    """An epoch or two of a small network; chance is 0.1. The limits are far below the results."""
     config = Config(
         model="capacity-2",
         epochs=1,
@@ -56,13 +56,13 @@ def test_learns_the_sample(tmp_path, sample, change, natural, robust):
 def test_same_seed_same_weights(tmp_path, few, tiny, random_start):
     config = replace(tiny, random_start=random_start, epochs=1)
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        torch.rand(3)  # whatever was drawn before
+        torch.rand(3)  # earlier draws do not matter
         fit(replace(config, seed=seed), tmp_path / name, data=few)
     assert equal(weights(tmp_path / "a"), weights(tmp_path / "b"))
     assert not equal(weights(tmp_path / "a"), weights(tmp_path / "c"))
 
 
-def test_the_monitor_does_not_disturb_training(tmp_path, few, tiny):
+def test_the_monitor_does_not_change_training(tmp_path, few, tiny):
     config = replace(tiny, random_start=True, epochs=1)
     for monitor in (16, 64):
         fit(replace(config, monitor=monitor), tmp_path / str(monitor), data=few)
@@ -70,7 +70,7 @@ def test_the_monitor_does_not_disturb_training(tmp_path, few, tiny):
     assert lines(tmp_path / "64")[0]["monitored"] == 64
 
 
-def test_a_run_folder_and_what_its_metrics_say(tmp_path, few, tiny):
+def test_a_run_has_its_files_and_metrics(tmp_path, few, tiny):
     heard = []
     model = fit(tiny, tmp_path, data=few, on_epoch=heard.append)
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -98,7 +98,7 @@ def test_a_run_folder_and_what_its_metrics_say(tmp_path, few, tiny):
     torch.testing.assert_close(load_model(tmp_path)(x), model(x))
 
 
-def test_the_loss_reported_is_the_mean_over_images(tmp_path, few, tiny, monkeypatch):
+def test_the_loss_is_the_mean_over_images(tmp_path, few, tiny, monkeypatch):
     """300 images in batches of 80: the last has 60, which a mean over batches would forget."""
     constant = iter([1.0, 2.0, 3.0, 4.0])
 
@@ -138,7 +138,7 @@ def test_a_loss_that_is_not_a_number_stops_before_the_update(tmp_path, few, tiny
     assert equal(models[0].state_dict(), seen[2])
 
 
-def test_after_a_broken_epoch_the_last_good_one_is_there(tmp_path, few, tiny, monkeypatch):
+def test_after_a_failed_epoch_the_last_checkpoint_is_intact(tmp_path, few, tiny, monkeypatch):
     monkeypatch.setattr(train, "learning_rate", lambda config, at: 1e30 if at >= 1 else 0.1)
     with pytest.raises(FloatingPointError, match="lower --lr"):
         fit(tiny, tmp_path, data=few)
@@ -148,14 +148,14 @@ def test_after_a_broken_epoch_the_last_good_one_is_there(tmp_path, few, tiny, mo
 
 
 @pytest.mark.parametrize("n", [50, 51, 99, 100, 101, 149])
-def test_batches_take_each_image_once_and_leave_none_alone(tiny, n):
+def test_batches_take_each_image_once_and_have_two_images_at_least(tiny, n):
     order = batches(tiny, n, epoch=3)
     assert sorted(torch.cat(order).tolist()) == list(range(n))
     assert all(len(index) > 1 for index in order)
     assert all(len(index) == tiny.batch_size for index in order[:-1])
 
 
-def test_batches_differ_by_epoch_and_seed_alone(tiny):
+def test_batches_depend_on_epoch_and_seed_only(tiny):
     first = torch.cat(batches(tiny, 200, 0))
     torch.rand(7)
     assert torch.equal(first, torch.cat(batches(tiny, 200, 0)))
@@ -163,7 +163,7 @@ def test_batches_differ_by_epoch_and_seed_alone(tiny):
     assert not torch.equal(first, torch.cat(batches(replace(tiny, seed=2), 200, 0)))
 
 
-def test_optimizers_are_as_asked(tiny):
+def test_optimizers_have_their_options(tiny):
     model = build_model("capacity-1", (1, 28, 28), 10)
     sgd = build_optimizer(replace(tiny, momentum=0.5, weight_decay=0.1), model)
     assert (sgd.defaults["momentum"], sgd.defaults["weight_decay"]) == (0.5, 0.1)
@@ -179,7 +179,7 @@ def test_the_schedule_reaches_the_optimizer(tmp_path, few, tiny):
     assert [line["lr"] for line in lines(tmp_path)] == pytest.approx([0.2, 0.2, 0.02])
 
 
-def test_stopping_says_how_to_go_on(tmp_path, few, tiny):
+def test_a_stop_says_how_to_resume(tmp_path, few, tiny):
     with pytest.raises(
         TrainingStopped, match=f"stopped; resume with --resume {tmp_path}"
     ) as caught:
