@@ -117,6 +117,7 @@ FAULTS = [
     ("c", math.nan, "c must be a finite number"),
     ("farthest", math.nan, "farthest must be a finite number"),
     ("overshoot", -1, "overshoot must be a finite number >= 0, got -1"),
+    ("overshoot", math.nan, "overshoot must be a finite number >= 0, got nan"),
     ("norm", 3, r"norm must be inf(, 2 or 1| or 2), got 3"),
     ("norm", "two", "norm must be inf.* got 'two'"),
     ("norm", math.nan, "norm must be inf.* got nan"),
@@ -224,6 +225,12 @@ def test_a_radius_may_reach_the_corners_of_the_box_and_no_farther(name, norm):
 
 
 OF_INF_AND_2 = ("divergence_pgd", "boundary_points")
+
+
+@pytest.mark.parametrize("name", [*OF_INF_AND_2, "deepfool", "deepfool_points"])
+def test_norm_1_is_refused_by_attacks_for_inf_and_2(name):
+    with pytest.raises(InputError, match="norm must be inf or 2, got 1"):
+        call(name, norm=1)
 
 
 class Broken(nn.Module):

@@ -122,16 +122,6 @@ def test_knows_how_many_classes_there_are(classes):
     assert found.flags == []
 
 
-@pytest.mark.parametrize("parts", [[], ["apgd"], ["square", "pgd"]])
-def test_unknown_parts_are_named(parts):
-    network = conv_network(classes=4).float()
-    x, y = right(network, 2)
-    with pytest.raises(
-        ValueError, match="parts must be a list of some of apgd-ce, apgd-t, fab-t, square, "
-    ):
-        autoattack(network, x, y, eps=0.05, parts=parts)
-
-
 def test_images_that_are_broken_cost_the_later_parts_nothing():
     network = CountRows(conv_network(classes=4)).float()
     x, y = right(network, 4)

@@ -52,10 +52,3 @@ def test_no_gradient_in_l2_is_a_random_step():
     assert torch.isfinite(x_adv).all()
     assert ((x_adv - x).flatten(1).norm(dim=1) > 0.1).all()
     check_ball_and_bounds(x_adv, x, eps=0.3, norm=2)
-
-
-def test_l1_is_refused():
-    with pytest.raises(ValueError, match="norm must be inf or 2, got 1"):
-        divergence_pgd(
-            conv_network(), torch.rand(1, 1, 8, 8).double(), eps=1.0, step_size=1.0, steps=1, norm=1
-        )

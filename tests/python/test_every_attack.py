@@ -1,4 +1,4 @@
-"""What all attacks promise, `pgd` and `sensible` apart, which `test_pgd` asks."""
+"""What every attack has to do: one parametrised test per demand."""
 
 import math
 
@@ -8,9 +8,23 @@ import torch
 import sense.attacks as attacks
 from networks import conv_network, images_and_labels
 from sense.attacks.checks import check_ball_and_bounds
+from sense.attacks.divergence import divergence_pgd
 
 STEPS = {"step_size": 0.02, "steps": 3}
+SENSIBLE = {**STEPS, "c": 0.2}
+
+
+def divergence(model, x, y, **options):
+    return divergence_pgd(model, x, **options)
+
+
 CALLS = {
+    "pgd": (attacks.pgd, STEPS),
+    "sensible": (attacks.sensible, SENSIBLE),
+    "sensible, random start": (attacks.sensible, {**SENSIBLE, "random_start": True}),
+    "sensible, bisect": (attacks.sensible, {**SENSIBLE, "boundary": "bisect"}),
+    "sensible, noise": (attacks.sensible, {**SENSIBLE, "boundary": "noise"}),
+    "divergence_pgd": (divergence, STEPS),
     "fgsm": (attacks.fgsm, {}),
     "deepfool": (attacks.deepfool, {}),
     "margin_pgd": (attacks.margin_pgd, STEPS),
@@ -36,16 +50,16 @@ def attack(name, network, x, y, **options):
     return function(network, x, y, **own, **options)
 
 
-def test_none_is_forgotten():
+def test_every_public_attack_is_in_the_table():
     functions = {value for value in vars(attacks).values() if callable(value)}
-    named = {function for function, _ in CALLS.values()}
-    elsewhere = {attacks.pgd, attacks.sensible, attacks.Stage, attacks.Verdicts}
+    tested = {function for function, _ in CALLS.values()} - {divergence}
+    results = {attacks.Stage, attacks.Verdicts}
     variants = {attacks.sensible_with_stages, attacks.autoattack_with_verdicts}
-    assert functions == named | elsewhere | variants | {attacks.deepfool_points}
+    assert functions == tested | results | variants | {attacks.deepfool_points}
 
 
 @EVERY
-def test_leaves_the_model_the_images_and_the_callers_settings(name):
+def test_model_images_and_settings_of_the_caller_are_unchanged(name):
     network = conv_network(classes=5)
     network[1].eval()  # a frozen batch norm in a network that trains
     network[0].weight.requires_grad_(False)
@@ -71,7 +85,7 @@ def test_leaves_the_model_the_images_and_the_callers_settings(name):
 
 
 @QUICK
-def test_sees_the_network_in_evaluation_mode_and_draws_only_from_the_seed(name):
+def test_the_network_is_in_evaluation_mode_and_the_seed_decides_the_draws(name):
     network = conv_network(classes=5)
     x, y = images_and_labels(network, 8, 1, 8, 8)
     made = []
@@ -81,8 +95,10 @@ def test_sees_the_network_in_evaluation_mode_and_draws_only_from_the_seed(name):
     assert torch.equal(*made)
 
 
-@pytest.mark.parametrize("name", ["fgsm", "deepfool", "square", "autoattack"])
-def test_leaves_the_global_generator_alone(name):
+@pytest.mark.parametrize(
+    "name", ["sensible", "sensible, bisect", "fgsm", "deepfool", "square", "autoattack"]
+)
+def test_the_global_generator_is_not_used(name):
     network = conv_network(classes=5)
     x, y = images_and_labels(network, 4, 1, 8, 8)
     before = torch.get_rng_state()
@@ -93,9 +109,9 @@ def test_leaves_the_global_generator_alone(name):
 @EVERY
 @pytest.mark.parametrize("norm", RADII)
 @pytest.mark.parametrize("bounds", [(0, 1), (-1.5, 2.0)])
-def test_keeps_to_the_ball_and_to_the_bounds(name, norm, bounds):
-    if name == "deepfool" and norm == 1:
-        pytest.skip("DeepFool is for inf and 2")
+def test_images_are_in_the_ball_and_in_the_bounds(name, norm, bounds):
+    if name in ("deepfool", "divergence_pgd") and norm == 1:
+        pytest.skip("supports inf and 2")
     network, eps = conv_network(classes=5).float(), RADII[norm]
     low, high = bounds
     x = low + (high - low) * torch.rand(6, 1, 8, 8).round(decimals=1)  # some at the bounds
@@ -107,7 +123,7 @@ def test_keeps_to_the_ball_and_to_the_bounds(name, norm, bounds):
 
 @EVERY
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_keeps_shape_and_type_and_takes_one_image_or_none(name, dtype):
+def test_shape_and_type_are_kept_for_five_images_one_and_none(name, dtype):
     network = conv_network(classes=5, channels=3).to(dtype)
     x, y = torch.rand(5, 3, 8, 8, dtype=dtype), torch.tensor([0, 1, 2, 3, 4])
     for n in (5, 1, 0):
@@ -117,7 +133,7 @@ def test_keeps_shape_and_type_and_takes_one_image_or_none(name, dtype):
 
 
 @QUICK
-def test_takes_weights_and_images_in_channels_last_order(name):
+def test_weights_and_images_may_be_in_channels_last_order(name):
     network = conv_network(classes=5, channels=3).float().eval()
     x = torch.rand(6, 3, 8, 8)
     y = network(x).argmax(1)
@@ -133,7 +149,7 @@ def test_takes_weights_and_images_in_channels_last_order(name):
 
 
 @QUICK
-def test_eps_zero_gives_the_images_back(name):
+def test_eps_zero_changes_no_image(name):
     network = conv_network(classes=5)
     x, y = images_and_labels(network, 6, 1, 8, 8)
     assert torch.equal(attack(name, network, x, y, eps=0.0), x)
