@@ -58,7 +58,7 @@ evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
   result <- call_evaluation(
     "evaluate", fit, options,
     images = test_images(fit, x, y), data_dir = data_dir, out = path.expand(folder),
-    beside = is.null(out), overwrite = check_flag(overwrite), model = check_string(model, allow_null = TRUE),
+    free_folder = is.null(out), overwrite = check_flag(overwrite), model = check_string(model, allow_null = TRUE),
     device = check_string(device, allow_null = TRUE), threads = check_count(threads, allow_null = TRUE),
     on_line = if (!check_flag(quiet)) function(line) message(translate_message(line)),
     command = paste(deparse(sys.call()), collapse = " ")

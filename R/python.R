@@ -139,13 +139,13 @@ quietly_start_python <- function() {
 call_python <- function(task, arguments, call = parent.frame()) {
   force(arguments) # their errors come first, without Python too
   bridge <- sense_bridge(call)
-  answer <- bridge$answer(task, arguments)
-  if (!is.null(answer$refused)) {
-    text <- translate_message(answer$refused, training = task == "train")
+  answer <- bridge$call(task, arguments)
+  if (!is.null(answer$input_error)) {
+    text <- translate_message(answer$input_error, training = task == "train")
     cli::cli_abort("{text}", call = call, class = "sense_python_error")
   }
   if (isTRUE(answer$interrupted)) pass_interrupt()
-  if (!is.null(answer$fault)) stop(python_fault(answer$fault, call))
+  if (!is.null(answer$traceback)) stop(python_fault(answer$traceback, call))
   answer$value
 }
 

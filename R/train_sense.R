@@ -119,7 +119,7 @@ run_training <- function(options, recipe, images, control, command, model = NULL
   resume <- !is.null(control$resume)
   folder <- control$resume %||% control$out %||% tempfile("sense-run-")
   done <- call_python("train", list(
-    options = options, base = recipe, out = path.expand(folder), images = images,
+    options = options, recipe_name = recipe, out = path.expand(folder), images = images,
     resume = resume, cache_dir = tools::R_user_dir("sense", "cache"),
     on_epoch = if (!control$quiet) function(line) message(translate_message(line, training = TRUE)),
     command = paste(deparse(command), collapse = " "), model = model

@@ -22,11 +22,11 @@ seconds <- function(code) {
   as.numeric(difftime(Sys.time(), began, units = "secs"))
 }
 data_set <- function(x) {
-  do.call(bridge$as_image_data, sense:::as_images(x, y, x[1:10, , ], y[1:10]))
+  do.call(bridge$image_data_from_r, sense:::as_images(x, y, x[1:10, , ], y[1:10]))
 }
 
 for (x in arrays) {
-  tensor <- bridge$as_images(x, NULL)
+  tensor <- bridge$images_from_r(x, NULL)
   few <- tensor[0:9]$squeeze(1L)$double()$numpy()
   stopifnot(all.equal(few, x[1:10, , ] + 0, tolerance = 1e-7), tensor$shape[[0]] == n)
 }
@@ -36,7 +36,7 @@ for (round in seq_len(rounds)) {
     x <- arrays[[name]]
     tensor <- paste("tensor,", name)
     whole_way <- paste("data set,", name)
-    times[[tensor]] <- c(times[[tensor]], seconds(bridge$as_images(x, NULL)))
+    times[[tensor]] <- c(times[[tensor]], seconds(bridge$images_from_r(x, NULL)))
     times[[whole_way]] <- c(times[[whole_way]], seconds(data_set(x)))
   }
 }

@@ -1,5 +1,5 @@
-"""All that R calls. Arguments and answers are plain: numbers, strings, lists, named lists, arrays
-and, for weights, bytes. Nobody else needs this module, and R needs no other."""
+"""The functions that R calls, and that nothing else uses. Arguments and results are plain: numbers,
+strings, lists, dictionaries, arrays and, for weights, bytes."""
 
 import traceback
 from collections.abc import Callable
@@ -35,30 +35,35 @@ from .runs import check_same_data, load_run_test_data, read_run
 from .train import TrainingStopped, fit
 from .weights import load_matching_weights
 
-PREDICT_BATCH = 500
-HELD_OUT = 6  # of images that come without test images every sixth, drawn, is for validation
 TASKS = ("train", "predict", "evaluate", "adversarial_examples", "compare")
-FIT = "the fit"
-IMAGES_AT_ONCE = 256  # taken from R's order of an array to torch's
+FIT = "the fit"  # its name in messages
+PREDICT_BATCH = 500
+VALIDATION_PART = 6  # without test images, one in 6 training images is held out for validation
+TRANSPOSE_BATCH = 256  # images converted at once from R's memory order to torch's
 
 
-def answer(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What one of `TASKS` gives, as "value"; or "refused", the message of an error of the user's
-    input; or "interrupted"; or "fault", the traceback of any other error. R tells them apart."""
+def call(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Call one of `TASKS`.
+
+    Returns
+    -------
+    A dictionary with one of "value", the result; "input_error", the message of an error of the
+    user's input; "interrupted"; "traceback", that of any other error.
+    """
     assert task in TASKS
     try:
         return {"value": globals()[task](**arguments)}
     except KeyboardInterrupt:
         return {"interrupted": True}
     except InputError as error:
-        return {"refused": str(error)}
+        return {"input_error": str(error)}
     except Exception:
-        return {"fault": traceback.format_exc()}
+        return {"traceback": traceback.format_exc()}
 
 
 def train(
     options: dict[str, Any],
-    base: str | None,
+    recipe_name: str | None,
     out: str,
     images: dict[str, Any] | None = None,
     resume: bool = False,
@@ -67,32 +72,47 @@ def train(
     command: str | None = None,
     model: str | None = None,
 ) -> dict[str, Any]:
-    """Train, and say which folder the run is in, whether it was stopped before its end, and the
-    positions of the images that were held out for validation.
+    """Train a network.
 
-    `images` is what `as_image_data` takes. `on_epoch` is called with a line of text an epoch.
-    With `resume`, the options are changes of those of the run in `out`, and `model` is as in
-    `predict`.
+    Parameters
+    ----------
+    options
+        Options of `Config` in plain types, which replace those of the recipe or, with `resume`, of
+        the run.
+    recipe_name
+        Default: `default_recipe`. None with `resume`.
+    out
+        The folder of the run.
+    images
+        Arguments of `image_data_from_r`. Default: the data set of the options.
+    on_epoch
+        Called with one line of text per epoch.
+    model
+        As in `predict`.
+
+    Returns
+    -------
+    "folder"; "stopped", whether training was interrupted; and, if not, "validation", the positions
+    of the images that were held out.
     """
     folder = Path(out)
-    if resume and base is not None:
-        raise InputError("a run is resumed with the options it has: leave out the recipe")
-    own = read_run(folder)[0] if resume else None if base is None else recipe(base)
+    if resume and recipe_name is not None:
+        raise InputError("a run is resumed with its own options: leave out the recipe")
+    base = read_run(folder)[0] if resume else recipe(recipe_name) if recipe_name else None
     if resume:
         options = dict(options)
         model = model or options.pop("model", None)
-        if images is not None and own is not None and own.dataset == "arrays":
-            options.pop("dataset", None)  # is said with images that are given again
+        if images is not None and base is not None and base.dataset == "arrays":
+            options.pop("dataset", None)  # R names it whenever images are passed
     if images is not None:
-        data = as_image_data(**images)
+        data = image_data_from_r(**images)
         if "x_test" not in images and not resume:
-            options = {"validation": max(1, len(data.train_x) // HELD_OUT)} | options
-        own = own or default_recipe(options.get("dataset"), data.shape[0])
-        config = from_plain(options, own)
+            options = {"validation": max(1, len(data.train_x) // VALIDATION_PART)} | options
+        base = base or default_recipe(options.get("dataset"), data.shape[0])
+        config = from_plain(options, base)
     else:
-        config = from_plain(options, own)
-        cache = None if cache_dir is None else Path(cache_dir)
-        data = load_data(config.dataset, config.data_dir, cache)
+        config = from_plain(options, base)
+        data = load_data(config.dataset, config.data_dir, _path(cache_dir))
     epochs = config.pretrain + config.epochs
 
     def report(line: dict[str, Any]) -> None:
@@ -129,19 +149,29 @@ def predict(
     device: str = "auto",
     model: str | None = None,
 ) -> NDArray[np.float64]:
-    """Probabilities of the classes, n x classes, for images as `as_images` takes them. `model`
-    names the network again where the fit names a factory, which is not called else."""
+    """Return the probabilities of the classes, n x classes.
+
+    Parameters
+    ----------
+    description, weights
+        The text of a run's config.json, and the bytes of its weights.
+    x
+        Images, as in `images_from_r`.
+    model
+        The name of the network. Required if the fit names a factory, which is only called if it is
+        named here.
+    """
     config, run = parse_description(description, FIT)
-    images = as_images(x, tuple(run["data"]["shape"]))
-    where = choose_device(device)
-    network = to_device_for_evaluation(_network(config, run, weights, model, FIT), where)
+    images = images_from_r(x, tuple(run["data"]["shape"]))
+    torch_device = choose_device(device)
+    network = to_device_for_evaluation(_network(config, run, weights, model, FIT), torch_device)
     labels = torch.empty(0, dtype=torch.int64)
     classes = len(run["data"]["classes"])
-    network = check_network(network, to_float(images[:1].to(where)), labels, classes=classes)
+    network = check_network(network, to_float(images[:1].to(torch_device)), labels, classes=classes)
     parts = []
     with torch.no_grad():
         for part in images.split(PREDICT_BATCH):
-            logits = network(to_float(part.to(where)))
+            logits = network(to_float(part.to(torch_device)))
             check_logits(logits, len(part), classes)
             parts.append(logits.softmax(1).cpu())
     return torch.cat(parts).double().numpy()
@@ -163,23 +193,35 @@ def evaluate(
     on_line: Callable[[str], object] | None = None,
     command: str | None = None,
     model: str | None = None,
-    beside: bool = False,
+    free_folder: bool = False,
 ) -> dict[str, Any]:
-    """Evaluate a fit, leave the files of docs/evaluation.md in the folder `out`, or, where `beside`
-    is set and that holds an evaluation with other options, in one in it; and say in which, and
-    whether it was stopped before its end.
+    """Evaluate a fit and write the files of docs/evaluation.md.
 
-    `description` and `weights` are the text of a run's config.json and the bytes of its weights;
-    `options` those of `sense.evaluation.settings.Settings` in plain types; `images` what
-    `as_image_data` takes, of a fit whose images were handed over, or other test images: x_test and
-    y_test alone. `name` is what results call it, and `on_line` is called with each line of the
-    table. `model` is as in `predict`.
+    Parameters
+    ----------
+    description, weights, model
+        As in `predict`.
+    out, free_folder
+        The folder of the results. With `free_folder` a folder in it is used if it holds an
+        evaluation with other options.
+    options
+        Options of `Settings` in plain types.
+    images
+        Arguments of `image_data_from_r`: the data of a fit that was passed in memory; or other test
+        images, "x_test" and "y_test" alone. Default: the data set of the fit.
+    name
+        The name of the fit in results.
+    on_line
+        Called with each line of the table.
+
+    Returns
+    -------
+    "folder"; "stopped", whether the evaluation was interrupted.
     """
-    if threads is not None:
-        torch.set_num_threads(check_threads(int(threads)))
+    _set_threads(threads)
     target = as_target(description, weights, Path(out), name, images, data_dir, cache_dir, model)
     settings = settings_from_plain(options or {})
-    if beside and not overwrite:
+    if free_folder and not overwrite:
         target = beside_others(target, settings)
     folder = str(target.folder)
     with noted_signals() as stop:
@@ -212,17 +254,16 @@ def adversarial_examples(
     threads: int | None = None,
     model: str | None = None,
 ) -> dict[str, Any]:
-    """What `make_examples` gives for the first n test images of a fit; the rest as in `evaluate`,
-    with one attack."""
-    if threads is not None:
-        torch.set_num_threads(check_threads(int(threads)))
+    """Return adversarial examples of the first n test images, as `make_examples` does. The other
+    arguments are as in `evaluate`; the options have one attack."""
+    _set_threads(threads)
     target = as_target(description, weights, Path(), name, images, data_dir, cache_dir, model)
     count = {} if n is None else {"n": int(n)}
     return make_examples(target, settings_from_plain(options or {}), device=device, **count)
 
 
 def compare(folders: dict[str, str]) -> dict[str, Any]:
-    """What comparison.json holds, of evaluations by name."""
+    """Return the content of comparison.json for evaluations, given their folders by name."""
     return compare_evaluations({name: Path(folder) for name, folder in folders.items()})
 
 
@@ -236,18 +277,17 @@ def as_target(
     cache_dir: str | None,
     model: str | None = None,
 ) -> Target:
-    """A fit as what can be evaluated, with its own test images unless others are given."""
+    """Return a fit to evaluate, on its own test images or on those of `images`."""
     config, run = parse_description(description, name)
     shape = tuple(run["data"]["shape"])
     if images is not None and "x" not in images:
-        data = as_test_images(images["x_test"], images["y_test"], shape, run["data"]["classes"])
+        x, y = images_from_r(images["x_test"], shape), labels_from_r(images["y_test"])
+        data = ImageData.from_test_images("arrays", x, y, tuple(run["data"]["classes"]))
     elif images is not None:
-        data = as_image_data(**images)
+        data = image_data_from_r(**images)
         check_same_data(Path(name), run, data)
     else:
-        where = None if data_dir is None else Path(data_dir)
-        cache = None if cache_dir is None else Path(cache_dir)
-        data = load_run_test_data(name, config, run, where, cache)
+        data = load_run_test_data(name, config, run, _path(data_dir), _path(cache_dir))
     network = _network(config, run, weights, model, name)
     return Target(name, "fit", config.model, network, data, out, run["config"])
 
@@ -255,7 +295,7 @@ def as_target(
 def _network(
     config: Config, run: dict[str, Any], weights: bytes | bytearray, model: str | None, name: str
 ) -> torch.nn.Module:
-    """The network of a fit, in evaluation mode."""
+    """Return the network of a fit, in evaluation mode."""
     data = run["data"]
     known = trusted_model_name(model, config.model, name)
     network = build_for_weights(known, tuple(data["shape"]), len(data["classes"]))
@@ -264,35 +304,37 @@ def _network(
     )
 
 
-def as_test_images(
-    x_test: NDArray[Any], y_test: Any, shape: tuple[int, int, int], classes: list[str]
-) -> ImageData:
-    """R's arrays as a data set without training images, for which the test images stand."""
-    x, y = as_images(x_test, shape), as_labels(y_test)
-    return ImageData("arrays", x, y, x, y, tuple(classes))
+def _path(path: str | None) -> Path | None:
+    return None if path is None else Path(path)
 
 
-def as_image_data(
+def _set_threads(threads: int | None) -> None:
+    if threads is not None:
+        torch.set_num_threads(check_threads(int(threads)))
+
+
+def image_data_from_r(
     x: NDArray[Any],
     y: Any,
     classes: list[str],
     x_test: NDArray[Any] | None = None,
     y_test: Any = None,
 ) -> ImageData:
-    """R's arrays as a data set: images as `as_images` takes them, labels counted from 0. It may be
-    without test images."""
-    train_x, train_y = as_images(x, None), as_labels(y)
+    """Return a data set from R's arrays: images as in `images_from_r`, labels from 0. The test
+    images may be missing."""
+    train_x, train_y = images_from_r(x, None), labels_from_r(y)
     test_x, test_y = train_x[:0], train_y[:0]
     if x_test is not None:
         channels, height, width = train_x.shape[1:]
-        test_x, test_y = as_images(x_test, (channels, height, width)), as_labels(y_test)
+        test_x, test_y = images_from_r(x_test, (channels, height, width)), labels_from_r(y_test)
     return ImageData("arrays", train_x, train_y, test_x, test_y, tuple(classes))
 
 
-def as_images(x: NDArray[Any], shape: tuple[int, int, int] | None) -> torch.Tensor:
-    """n x height x width (x channels), the order of R's arrays, as n x channels x height x width.
+def images_from_r(x: NDArray[Any], shape: tuple[int, int, int] | None) -> torch.Tensor:
+    """Return images n x channels x height x width from R's order, n x height x width (x channels).
 
-    Whole numbers are taken as bytes of 0 to 255, others as pixels of 0 to 1.
+    Integers are taken as bytes from 0 to 255, floating point numbers as pixels from 0 to 1. Raises
+    InputError if the images do not have the `shape` (channels, height, width).
     """
     array = np.asarray(x)
     if array.ndim == 3:
@@ -304,30 +346,30 @@ def as_images(x: NDArray[Any], shape: tuple[int, int, int] | None) -> torch.Tens
     if shape is not None and array.shape[1:] != (*shape[1:], shape[0]):
         raise InputError(
             f"images must be n x {shape[1]} x {shape[2]} x {shape[0]} (height, width, channels), "
-            f"as those of the training, got {' x '.join(map(str, array.shape))}"
+            f"as the training images, got {' x '.join(map(str, array.shape))}"
         )
     if np.issubdtype(array.dtype, np.integer):
         if array.size and (array.min() < 0 or array.max() > 255):
             raise InputError(
-                f"whole-number pixels must be from 0 to 255, got {array.min()} to {array.max()}"
+                f"integer pixels must be from 0 to 255, got {array.min()} to {array.max()}"
             )
         kind: type[np.generic] = np.uint8
     else:
         kind = np.float32
     n, height, width, channels = array.shape
     pixels = np.empty((n, channels, height, width), kind)
-    # R's first index runs fastest: a few hundred images at a time stay in the processor's cache.
-    for first in range(0, n, IMAGES_AT_ONCE):
-        part = slice(first, first + IMAGES_AT_ONCE)
+    # In R's memory order the first index varies fastest. Small batches fit into the CPU's cache.
+    for first in range(0, n, TRANSPOSE_BATCH):
+        part = slice(first, first + TRANSPOSE_BATCH)
         pixels[part] = array[part].transpose(0, 3, 1, 2)
     images = torch.from_numpy(pixels)
     check_images(images, "images")
     return images
 
 
-def as_labels(y: Any) -> torch.Tensor:
-    """Labels, counted from 0, as int64."""
+def labels_from_r(y: Any) -> torch.Tensor:
+    """Return labels, whole numbers from 0, as int64."""
     labels = np.atleast_1d(np.asarray(y))
     if labels.dtype.kind not in "biuf" or not np.isfinite(labels).all() or (labels % 1).any():
-        raise InputError(f"labels must be whole numbers, counted from 0, got {labels[:5]} ...")
+        raise InputError(f"labels must be whole numbers from 0, got {labels[:5]} ...")
     return torch.from_numpy(labels.astype(np.int64))

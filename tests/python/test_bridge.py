@@ -1,4 +1,5 @@
-"""What R calls, with what R gives: arrays in R's order, numbers as floats, labels from 0."""
+"""The functions that R calls, with arguments as R passes them: arrays in R's order, numbers as
+floats, labels from 0."""
 
 import json
 import signal
@@ -11,6 +12,7 @@ from conftest import ROOT
 from sense import bridge
 from sense.checkpoint import WEIGHTS, load_weights
 from sense.config import from_plain, recipe
+from sense.errors import InputError
 from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.examples import NUMBER
 from sense.evaluation.settings import settings_from_plain
@@ -29,9 +31,9 @@ TINY = {
 }
 
 
-def test_grey_images_get_a_channel():
+def test_greyscale_images_get_a_channel():
     x = np.arange(2 * 3 * 5).reshape(2, 3, 5)
-    images = bridge.as_images(x, None)
+    images = bridge.images_from_r(x, None)
     assert images.shape == (2, 1, 3, 5)
     assert images.dtype == torch.uint8
     assert int(images[1, 0, 2, 3]) == x[1, 2, 3]
@@ -39,21 +41,21 @@ def test_grey_images_get_a_channel():
 
 def test_channels_come_last_in_r_and_first_in_torch():
     x = np.arange(2 * 3 * 5 * 4).reshape(2, 3, 5, 4)
-    images = bridge.as_images(x, None)
+    images = bridge.images_from_r(x, None)
     assert images.shape == (2, 4, 3, 5)
     assert int(images[1, 3, 2, 4]) == x[1, 2, 4, 3]
 
 
-def test_the_memory_order_of_r_does_not_matter():
+def test_the_memory_order_of_arrays_does_not_matter():
     x = np.arange(2 * 3 * 5 * 4).reshape(2, 3, 5, 4)
     fortran = np.asfortranarray(x)
     assert fortran.strides != x.strides
-    assert torch.equal(bridge.as_images(fortran, None), bridge.as_images(x, None))
+    assert torch.equal(bridge.images_from_r(fortran, None), bridge.images_from_r(x, None))
 
 
-def test_real_pixels_stay_as_they_are():
+def test_floating_point_pixels_are_unchanged():
     x = np.linspace(0, 1, 12).reshape(1, 3, 4)
-    images = bridge.as_images(x, None)
+    images = bridge.images_from_r(x, None)
     assert images.dtype == torch.float32
     np.testing.assert_allclose(images[0, 0].numpy(), x[0], rtol=1e-6)
 
@@ -62,8 +64,8 @@ def test_real_pixels_stay_as_they_are():
     ("x", "shape", "message"),
     [
         (np.zeros((2, 9)), None, r"n x height x width \(x channels\), got \(2, 9\)"),
-        (np.full((1, 2, 2), 256), None, "whole-number pixels must be from 0 to 255, got 256"),
-        (np.full((1, 2, 2), -1), None, "whole-number pixels must be from 0 to 255, got -1"),
+        (np.full((1, 2, 2), 256), None, "integer pixels must be from 0 to 255, got 256"),
+        (np.full((1, 2, 2), -1), None, "integer pixels must be from 0 to 255, got -1"),
         (np.zeros((1, 5, 3)), (1, 3, 5), "n x 3 x 5 x 1 .* got 1 x 5 x 3 x 1"),
         (np.zeros((1, 1, 3, 5)), (1, 3, 5), "n x 3 x 5 x 1 .* got 1 x 1 x 3 x 5"),
         (np.zeros((0, 2, 2), dtype=int), None, "at least one is needed"),
@@ -71,24 +73,24 @@ def test_real_pixels_stay_as_they_are():
         (np.full((1, 2, 2), np.nan), None, "NaN"),
     ],
 )
-def test_images_that_are_none_are_refused(x, shape, message):
+def test_invalid_images_are_rejected(x, shape, message):
     with pytest.raises(ValueError, match=message):
-        bridge.as_images(x, shape)
+        bridge.images_from_r(x, shape)
 
 
-def test_labels():
-    assert bridge.as_labels([0.0, 2.0, 1.0]).tolist() == [0, 2, 1]
-    assert bridge.as_labels(3).tolist() == [3]  # R's vectors of length one
-    assert bridge.as_labels(np.array([1, 0], dtype=np.int32)).dtype == torch.int64
+def test_labels_become_int64():
+    assert bridge.labels_from_r([0.0, 2.0, 1.0]).tolist() == [0, 2, 1]
+    assert bridge.labels_from_r(3).tolist() == [3]  # R's vectors of length one
+    assert bridge.labels_from_r(np.array([1, 0], dtype=np.int32)).dtype == torch.int64
 
 
 @pytest.mark.parametrize("labels", [[0.5, 1.0], [np.nan, 1.0], ["a", "b"]])
-def test_labels_that_are_no_whole_numbers_are_refused(labels):
+def test_labels_that_are_not_whole_numbers_are_rejected(labels):
     with pytest.raises(ValueError, match="labels must be whole numbers"):
-        bridge.as_labels(labels)
+        bridge.labels_from_r(labels)
 
 
-def test_options_that_are_none_are_refused_before_there_is_a_folder(tmp_path):
+def test_invalid_options_are_rejected_before_a_folder_is_created(tmp_path):
     with pytest.raises(ValueError, match="unknown option stepsize"):
         bridge.train({"stepsize": 0.1}, "mnist", str(tmp_path / "run"))
     with pytest.raises(ValueError, match="recipe must be one of"):
@@ -98,7 +100,7 @@ def test_options_that_are_none_are_refused_before_there_is_a_folder(tmp_path):
 
 @pytest.fixture(scope="module")
 def arrays(sample):
-    """Not square: 24 x 28 pixels, so that a transposed image cannot pass."""
+    """Images of 24 x 28 pixels, so that a transposed image is noticed."""
     return {
         "x": sample.train_x[:300, 0, 2:26].numpy(),
         "y": sample.train_y[:300].double().numpy(),
@@ -110,32 +112,31 @@ def arrays(sample):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, arrays):
-    """A run, what R keeps of it (the text of its description, its weights as bytes), and what R
-    heard on the way."""
+    """A run, the text of its config.json with the bytes of its weights, and its progress lines."""
     torch.set_num_threads(1)
-    folder, heard = tmp_path_factory.mktemp("bridge") / "run", []
+    folder, lines = tmp_path_factory.mktemp("bridge") / "run", []
     done = bridge.train(
-        TINY, "mnist-demo", str(folder), images=arrays, on_epoch=heard.append, command="an R call"
+        TINY, "mnist-demo", str(folder), images=arrays, on_epoch=lines.append, command="an R call"
     )
     assert done == {"stopped": False, "folder": str(folder), "validation": []}
-    kept = (folder / CONFIG).read_text(), bytearray((folder / WEIGHTS).read_bytes())
-    return folder, kept, heard
+    stored = (folder / CONFIG).read_text(), bytearray((folder / WEIGHTS).read_bytes())
+    return folder, stored, lines
 
 
-def test_a_run_of_r_is_a_run_like_any_other(trained):
-    folder, _, heard = trained
+def test_a_run_from_r_has_its_options_data_and_call(trained):
+    folder, _, lines = trained
     config, description = read_run(folder)
     expected = from_plain({**recipe().to_plain(), **TINY}).resolved()
     assert config == expected
     assert description["data"]["shape"] == [1, 24, 28]
     assert description["data"]["classes"][3] == "digit 3"
     assert description["provenance"]["command"] == "an R call"
-    note, epoch = heard
+    note, epoch = lines
     assert note.startswith("note: 2 steps of 0.05 are shorter than eps 0.3 together")
     assert epoch.startswith("epoch   1/1  train")
 
 
-def test_predictions_are_the_networks_probabilities(trained, arrays):
+def test_predictions_are_the_probabilities_of_the_network(trained, arrays):
     folder, kept, _ = trained
     x = arrays["x_test"]
     p = bridge.predict(*kept, x)
@@ -148,7 +149,7 @@ def test_predictions_are_the_networks_probabilities(trained, arrays):
     np.testing.assert_allclose(p, real, atol=1e-6)
 
 
-def test_many_images_are_predicted_in_parts(trained, arrays, monkeypatch):
+def test_predictions_do_not_depend_on_the_batch_size(trained, arrays, monkeypatch):
     _, kept, _ = trained
     whole = bridge.predict(*kept, arrays["x_test"])
     monkeypatch.setattr(bridge, "PREDICT_BATCH", 33)
@@ -162,13 +163,13 @@ def test_many_images_are_predicted_in_parts(trained, arrays, monkeypatch):
         (lambda x: x.astype(float), "divide by 255"),
     ],
 )
-def test_predicting_other_images_is_refused(trained, arrays, change, message):
+def test_predictions_for_images_of_another_form_are_rejected(trained, arrays, change, message):
     _, kept, _ = trained
     with pytest.raises(ValueError, match=message):
         bridge.predict(*kept, change(arrays["x_test"]))
 
 
-def test_an_interrupt_stops_and_resume_goes_on(arrays, tmp_path):
+def test_interrupted_training_is_resumed(arrays, tmp_path):
     options, folder = {**TINY, "epochs": 2.0}, str(tmp_path / "run")
     stopped = bridge.train(
         options,
@@ -184,22 +185,22 @@ def test_an_interrupt_stops_and_resume_goes_on(arrays, tmp_path):
         assert torch.equal(value, load_weights(tmp_path / "run")[name])
 
 
-def test_test_images_must_be_like_the_training_images(arrays):
+def test_test_images_must_have_the_shape_of_the_training_images(arrays):
     with pytest.raises(ValueError, match="must be n x 24 x 28 x 1"):
-        bridge.as_image_data(**{**arrays, "x_test": arrays["x_test"][:, :20]})
+        bridge.image_data_from_r(**{**arrays, "x_test": arrays["x_test"][:, :20]})
 
 
 QUICK = {"attacks": ["fgsm", "pgd"], "steps": 2.0, "restarts": 1.0, "n": 40.0, "diagnostics": False}
 
 
-def test_a_fit_is_evaluated_as_its_run_is(trained, arrays, tmp_path):
+def test_a_fit_is_evaluated_like_its_run(trained, arrays, tmp_path):
     folder, kept, _ = trained
     lines = []
     done = bridge.evaluate(
         *kept, str(tmp_path / "r"), QUICK, arrays, on_line=lines.append, command="R's"
     )
     assert done == {"stopped": False, "folder": str(tmp_path / "r")}
-    data = bridge.as_image_data(**arrays)
+    data = bridge.image_data_from_r(**arrays)
     run = evaluate_run(folder, settings_from_plain(QUICK), data=data, out=tmp_path / "python")
     outcomes = [(tmp_path / name / "outcomes.csv").read_text() for name in ("r", "python")]
     assert outcomes[0] == outcomes[1]
@@ -223,7 +224,7 @@ def test_an_evaluation_needs_the_images_of_the_fit(trained, arrays, tmp_path):
         bridge.evaluate(*kept, str(tmp_path), {"stepz": 1}, arrays)
 
 
-def test_an_interrupted_evaluation_goes_on(trained, arrays, tmp_path):
+def test_an_interrupted_evaluation_is_resumed(trained, arrays, tmp_path):
     _, kept, _ = trained
     options = QUICK | {"batch": 20.0}
 
@@ -243,18 +244,8 @@ def kept(trained):
     return trained[1]
 
 
-def test_other_test_images_stand_for_the_fits_own(arrays):
-    data = bridge.as_test_images(
-        arrays["x_test"], arrays["y_test"], (1, 24, 28), tuple("0123456789")
-    )
-    assert torch.equal(data.test_x[:, 0], torch.from_numpy(arrays["x_test"]))
-    assert data.name == "arrays"
-    with pytest.raises(ValueError, match="must be n x 24 x 28 x 1"):
-        bridge.as_test_images(arrays["x_test"][:, :20], arrays["y_test"], (1, 24, 28), ("a",))
-
-
-def test_a_fit_is_evaluated_on_images_of_r(kept, arrays, tmp_path):
-    told = []
+def test_a_fit_is_evaluated_on_other_test_images(kept, arrays, tmp_path):
+    lines = []
     labels = [float(label) for label in arrays["y_test"]]
     images = {"x_test": arrays["x_test"], "y_test": labels}
     done = bridge.evaluate(
@@ -264,7 +255,7 @@ def test_a_fit_is_evaluated_on_images_of_r(kept, arrays, tmp_path):
         images=images,
         name="mine",
         threads=1.0,
-        on_line=told.append,
+        on_line=lines.append,
         command="an R call",
     )
     assert done == {"stopped": False, "folder": str(tmp_path / "out")}
@@ -276,7 +267,7 @@ def test_a_fit_is_evaluated_on_images_of_r(kept, arrays, tmp_path):
     assert content["provenance"]["command"] == "an R call"
     right = bridge.predict(*kept, arrays["x_test"][:30]).argmax(1) == arrays["y_test"][:30]
     assert content["accuracy"]["natural"]["k"] == right.sum()
-    assert any(line.startswith("FGSM") for line in told)
+    assert any(line.startswith("FGSM") for line in lines)
 
 
 def test_adversarial_examples_of_a_fit(kept, arrays):
@@ -292,7 +283,7 @@ def test_adversarial_examples_of_a_fit(kept, arrays):
     assert len(bridge.adversarial_examples(*kept, images=images, threads=1)["x"]) == NUMBER
 
 
-def test_a_fit_is_evaluated_on_the_data_it_names(tmp_path, sample):
+def test_a_fit_is_evaluated_on_its_data_set(tmp_path, sample):
     source = ROOT / "inst/extdata/mnist-demo/sense"
     kept = (source / CONFIG).read_text(), (source / WEIGHTS).read_bytes()
     out = str(tmp_path / "out")
@@ -304,6 +295,39 @@ def test_a_fit_is_evaluated_on_the_data_it_names(tmp_path, sample):
     other = kept[0].replace(sample.sha256, "0" * 64)
     with pytest.raises(ValueError, match="made with other data"):
         bridge.evaluate(other, kept[1], out)
+
+
+def raise_error(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (InputError("c must be a probability"), {"input_error": "c must be a probability"}),
+        (KeyboardInterrupt(), {"interrupted": True}),
+    ],
+)
+def test_a_call_returns_input_errors_and_interrupts(monkeypatch, error, expected):
+    monkeypatch.setattr(bridge, "compare", lambda folders: raise_error(error))
+    assert bridge.call("compare", {"folders": {}}) == expected
+
+
+def test_a_call_returns_the_traceback_of_any_other_error():
+    answer = bridge.call("compare", {"no_such_argument": 1})
+    assert answer.keys() == {"traceback"}
+    assert answer["traceback"].startswith("Traceback (most recent call last)")
+    assert "TypeError" in answer["traceback"]
+
+
+def test_a_call_returns_the_value_of_its_task(monkeypatch):
+    monkeypatch.setattr(bridge, "compare", lambda folders: len(folders))
+    assert bridge.call("compare", {"folders": {"a": "x"}}) == {"value": 1}
+
+
+def test_only_tasks_can_be_called():
+    with pytest.raises(AssertionError):
+        bridge.call("labels_from_r", {"y": [1]})
 
 
 def test_evaluations_are_compared_by_name():
