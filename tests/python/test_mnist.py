@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from sense.data import load_data, load_test_data
+from sense.data import load_data, load_test_data, mnist
 from sense.data.idx import write_idx
 from sense.data.mnist import FILES, download, load_folder
 
@@ -52,6 +52,14 @@ def test_a_folder_with_other_images_is_loaded(tmp_path, zipped):
     assert data.shape == (1, 5, 7)
     assert len(data.classes) == 12
     assert data.train_y.tolist() == [0, 11, 3]
+    assert data.name == load_test_data("mnist", tmp_path).name == tmp_path.name
+
+
+def test_a_folder_with_the_images_of_mnist_is_called_mnist(tmp_path, monkeypatch):
+    write_folder(tmp_path, zipped=False)
+    content = (tmp_path / FILES["test_x"]).read_bytes()
+    monkeypatch.setitem(mnist.SHA256, FILES["test_x"], hashlib.sha256(content).hexdigest())
+    assert load_data("mnist", tmp_path).name == load_test_data("mnist", tmp_path).name == "mnist"
 
 
 def test_a_missing_file_is_named_with_the_expected_files(tmp_path):

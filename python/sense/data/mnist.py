@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -45,16 +46,18 @@ def load_sample() -> ImageData:
 
 def load_mnist(data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
     """Load all of MNIST, from `data_dir` or, downloaded, from `cache_dir`."""
-    return load_folder(data_dir or download(cache_dir and cache_dir / "mnist"), "mnist")
+    return load_folder(data_dir or download(cache_dir and cache_dir / "mnist"))
 
 
-def load_folder(folder: Path, name: str) -> ImageData:
+def load_folder(folder: Path, name: str | None = None) -> ImageData:
     """Load a folder of four IDX files with the names of MNIST's, gzipped or not.
 
-    The number of classes is the largest training label plus 1, at least 10.
+    The number of classes is the largest training label plus 1, at least 10. Default of `name`:
+    "mnist" if the test images are those of MNIST, otherwise the name of the folder.
     """
     train_x, train_y = _read_part(folder, "train")
     test_x, test_y = _read_part(folder, "test")
+    name = name or _data_name(folder, test_x)
     return ImageData(name, train_x, train_y, test_x, test_y, _classes(train_y))
 
 
@@ -63,7 +66,18 @@ def load_mnist_test_data(data_dir: Path | None = None, cache_dir: Path | None = 
     tests = {file: SHA256[file] for part, file in FILES.items() if part.startswith("test")}
     folder = data_dir or download(cache_dir and cache_dir / "mnist", sha256=tests)
     x, y = _read_part(folder, "test")
-    return ImageData.from_test_images("mnist", x, y, _classes(y))
+    return ImageData.from_test_images(_data_name(folder, x), x, y, _classes(y))
+
+
+def _data_name(folder: Path, test_x: Tensor) -> str:
+    name = "mnist" if _idx_sha256(test_x) == SHA256[FILES["test_x"]] else folder.resolve().name
+    return name or "images"
+
+
+def _idx_sha256(images: Tensor) -> str:
+    """Return the SHA-256 of the unzipped IDX file of these images (n x 1 x height x width)."""
+    header = struct.pack(">4I", 0x803, len(images), *images.shape[2:])
+    return hashlib.sha256(header + images.numpy().tobytes()).hexdigest()
 
 
 def _read_part(folder: Path, part: str) -> tuple[Tensor, Tensor]:
