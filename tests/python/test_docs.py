@@ -275,6 +275,14 @@ def test_mnist_fast_reaches_the_accuracies_of_section_5_2_1():
     shown_of_every = [every["accuracy"][name] for name in ("natural", "pgd")]
     for found in (*shown_of_every, *strong["accuracy"].values()):
         assert shown(found) in RESULTS
+    natural, autoattack = every["accuracy"]["natural"], strong["accuracy"]["autoattack"]
+    lines = (MNIST_FAST / "metrics.jsonl").read_text().splitlines()
+    minutes = sum(json.loads(line)["seconds"] for line in lines) / 60
+    percent = [100 * found["k"] / found["n"] for found in (natural, autoattack)]
+    assert (
+        f"{percent[0]:.1f} % natural accuracy and {percent[1]:.1f} % under AutoAttack after "
+        f"{minutes:.0f} minutes"
+    ) in " ".join(README.split())
 
 
 @pytest.mark.parametrize("folder", EVALUATIONS, ids=lambda folder: folder.name)
