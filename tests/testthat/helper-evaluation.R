@@ -1,23 +1,23 @@
-# Folders as `python -m sense.evaluate` leaves them, with outcomes of one's choice: for each
-# attack, which images are right.
-evaluation_folder <- function(right, ..., attacks = NULL, eps = 0.3, norm = "inf", label = 1L,
-                              images = seq_along(right[[1]]) - 1L, method = "sense", seed = 1L,
+# A folder as `python -m sense.evaluate` writes it. `correct` says for each attack which images are
+# classified correctly.
+evaluation_folder <- function(correct, ..., attacks = NULL, eps = 0.3, norm = "inf", label = 1L,
+                              images = seq_along(correct[[1]]) - 1L, method = "sense", seed = 1L,
                               draw = NULL, finished = TRUE, diagnostics = NULL, name = "toy",
                               sha256 = "abc", cascade = FALSE) {
   folder <- file.path(tempfile("evaluation-"), name)
   dir.create(folder, recursive = TRUE)
-  right <- lapply(right, as.integer)
-  n <- length(right[[1]])
-  rows <- lapply(names(right), function(attack) {
+  correct <- lapply(correct, as.integer)
+  n <- length(correct[[1]])
+  rows <- lapply(names(correct), function(attack) {
     data.frame(
       image = images, label = label, attack = attack,
-      prediction = ifelse(right[[attack]] == 1, label, label + 1L), correct = right[[attack]]
+      prediction = ifelse(correct[[attack]] == 1, label, label + 1L), correct = correct[[attack]]
     )
   })
   utils::write.csv(
     do.call(rbind, rows), file.path(folder, "outcomes.csv"), row.names = FALSE, quote = FALSE
   )
-  others <- setdiff(names(right), "natural")
+  others <- setdiff(names(correct), "natural")
   known <- lapply(stats::setNames(others, others), function(attack) {
     list(label = toupper(attack), steps = 10L, eps = eps, norm = norm, attacked = n, seconds = 1)
   })
@@ -28,7 +28,7 @@ evaluation_folder <- function(right, ..., attacks = NULL, eps = 0.3, norm = "inf
       data = list(name = "toy", sha256 = sha256, n = n, of = n + 5L, draw = draw),
       options = list(eps = eps, norm = norm, seed = 0L, batch = 250L, cascade = cascade),
       attacks = c(list(natural = list(label = "natural")), known),
-      accuracy = lapply(right, function(one) list(k = sum(one), n = n)),
+      accuracy = lapply(correct, function(one) list(k = sum(one), n = n)),
       diagnostics = diagnostics, finished = finished,
       provenance = list(command = "python -m sense.evaluate toy", commit = NULL)
     ),
@@ -44,7 +44,7 @@ evaluation_folder <- function(right, ..., attacks = NULL, eps = 0.3, norm = "inf
   sealed(folder)
 }
 
-# A folder whose files are as a test wants them.
+# Record the sums of a folder that a test has changed.
 sealed <- function(folder) {
   suppressMessages(seal_run(folder))
   folder
@@ -66,7 +66,7 @@ toy_diagnostics <- function() {
   )
 }
 
-# With the tables of a curve and of PGD's course.
+# Add the tables of a curve and of the steps of PGD.
 add_curves <- function(folder, n = 4) {
   radii <- c(0, 0.1, 0.3)
   utils::write.csv(
@@ -88,5 +88,5 @@ add_curves <- function(folder, n = 4) {
 
 `%||%` <- function(x, y) if (is.null(x)) y else x
 
-# What a plot draws in its i-th layer.
+# The data of the i-th layer of a plot.
 layer_data_of <- function(plot, i) ggplot2::ggplot_build(plot)$data[[i]]

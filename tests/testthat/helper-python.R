@@ -1,4 +1,4 @@
-# Tests that need Python are skipped, visibly, where it is not there.
+# Skip a test that needs Python if there is none.
 skip_if_no_sense <- function() {
   problem <- sense:::python_problem()
   if (!is.null(problem)) {
@@ -6,7 +6,7 @@ skip_if_no_sense <- function() {
   }
 }
 
-# A short real run on the MNIST sample, made once for all tests.
+# A short run on the MNIST sample, computed once for all tests.
 short_fit <- local({
   fit <- NULL
   function() {
@@ -22,7 +22,7 @@ train_short <- function(..., out = NULL) {
   )
 }
 
-# The test images of the sample, as R has them: n x height x width, whole numbers.
+# The test images of the sample in R's order: n x height x width, whole numbers.
 sample_images <- function(n, part = "t10k") {
   folder <- system.file("python", "sense", "data", "mnist_sample", package = "sense")
   images <- gzfile(file.path(folder, paste0(part, "-images-idx3-ubyte.gz")), "rb")
@@ -34,14 +34,14 @@ sample_images <- function(n, part = "t10k") {
   readBin(images, "raw", 16)
   readBin(labels, "raw", 8)
   pixels <- as.integer(readBin(images, "raw", n * 28 * 28))
-  # IDX has the column fastest, then the row, then the image.
+  # In IDX the column varies fastest, then the row, then the image.
   list(
     x = aperm(array(pixels, c(28, 28, n)), c(3, 2, 1)),
     y = factor(as.integer(readBin(labels, "raw", n)), levels = 0:9)
   )
 }
 
-# Run R code in a fresh process with the given environment; what it prints.
+# The output of R code in a new process with the given environment variables.
 fresh_r <- function(code, env = character()) {
   file <- tempfile(fileext = ".R")
   writeLines(code, file)

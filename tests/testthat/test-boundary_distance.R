@@ -9,7 +9,7 @@ test_that("distances to the Bayes boundary equal a dense search, in both norms",
     d1 <- apply(x, 1, function(q) sqrt(min((edge - q[1])^2 + (height - q[2])^2)))
     d2 <- apply(x, 1, function(q) min(pmax(abs(edge - q[1]), abs(height - q[2]))))
     expect_equal(boundary_distance(rule, x), d1, tolerance = 1e-5)
-    # The search moves in steps of 0.00025 * m / 2 along x1.
+    # The search takes steps of 0.00025 * m / 2 along x1.
     expect_lt(max(abs(boundary_distance(rule, x, Inf) - d2)), 1e-3)
   }
 })

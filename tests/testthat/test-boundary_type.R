@@ -17,10 +17,10 @@ test_that("all eight sign patterns have the type of their labels", {
   centre <- rbind(c(1, 2), c(1, -2), c(-1, 0))
   for (i in 1:300) {
     label <- predict(linear_classifier(path[i, 2:3], path[i, 1]), centre)
-    right <- label == c(1, 1, -1)
-    expected <- if (all(right)) "separates all" else if (length(unique(label)) == 1) "constant" else
-      if (identical(right, c(TRUE, FALSE, TRUE))) "ignores bottom" else
-      if (identical(right, c(FALSE, TRUE, TRUE))) "ignores top" else "other"
+    correct <- label == c(1, 1, -1)
+    expected <- if (all(correct)) "separates all" else if (length(unique(label)) == 1) "constant" else
+      if (identical(correct, c(TRUE, FALSE, TRUE))) "ignores bottom" else
+      if (identical(correct, c(FALSE, TRUE, TRUE))) "ignores top" else "other"
     expect_identical(type[i], expected)
   }
 })

@@ -1,5 +1,5 @@
-# A call of each exported function that works, by its arguments; each argument is then replaced
-# by each bad value. NULL: no call of it in R alone, see beside it.
+# The arguments of a valid call of each exported function. The test replaces each argument by invalid
+# values. NULL: the function is not tested this way, for the reason beside it.
 data <- three_clusters(40, seed = 1)
 line <- vertical_line()
 trained <- fit_linear_at(data, iterations = 3)
@@ -65,7 +65,7 @@ calls <- list(
   simulate_example2 = list(kind = "robust", eps = 0.03, p = 0.7, norm = 2, n = 100, level = 0.9, seed = 1, support = "square")
 )
 
-# No argument of any function has one of these for a value.
+# Values that are invalid for every argument.
 bad_values <- list(
   factor = factor("3"), complex = 1i, raw = as.raw(1), date = as.Date("2026-01-01"),
   difftime = as.difftime(1, units = "secs"), integer64 = structure(1, class = "integer64"),
@@ -74,7 +74,7 @@ bad_values <- list(
   nested = list(list()), formula = y ~ x
 )
 
-# Three kinds for each argument, in turn; all of them, in two minutes, with SENSE_ALL_VALUES=1.
+# Three kinds of values per argument, in turn. SENSE_ALL_VALUES=1 tests all, in two minutes.
 kinds_of <- function(i) {
   kinds <- names(bad_values)
   if (nzchar(Sys.getenv("SENSE_ALL_VALUES"))) kinds else kinds[(i + c(0, 6, 12)) %% length(kinds) + 1]

@@ -30,11 +30,11 @@ test_that("the order of the networks changes the signs, the order of the images 
 })
 
 test_that("three networks are compared in three pairs, the worst case included", {
-  right <- function(a, b) list(natural = c(1, 1, 1, 1), pgd = a, square = b)
+  correct <- function(a, b) list(natural = c(1, 1, 1, 1), pgd = a, square = b)
   comparison <- compare_sense(
-    a = evaluation_folder(right(c(1, 1, 0, 0), c(1, 0, 1, 0))),
-    b = evaluation_folder(right(c(1, 1, 1, 0), c(1, 1, 1, 0))),
-    c = evaluation_folder(right(c(0, 0, 0, 0), c(0, 0, 0, 0)))
+    a = evaluation_folder(correct(c(1, 1, 0, 0), c(1, 0, 1, 0))),
+    b = evaluation_folder(correct(c(1, 1, 1, 0), c(1, 1, 1, 0))),
+    c = evaluation_folder(correct(c(0, 0, 0, 0), c(0, 0, 0, 0)))
   )
   expect_equal(nrow(comparison$pairs), 12)
   worst <- comparison$pairs[comparison$pairs$attack == "worst", ]

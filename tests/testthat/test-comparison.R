@@ -1,6 +1,6 @@
-right <- function(pgd) list(natural = rep(1, 12), pgd = pgd)
-strong <- function() add_curves(evaluation_folder(right(rep(1, 12)), method = "sense", name = "strong"))
-weak <- function() add_curves(evaluation_folder(right(c(1, 1, rep(0, 10))), method = "nt", name = "weak"))
+correct <- function(pgd) list(natural = rep(1, 12), pgd = pgd)
+strong <- function() add_curves(evaluation_folder(correct(rep(1, 12)), method = "sense", name = "strong"))
+weak <- function() add_curves(evaluation_folder(correct(c(1, 1, rep(0, 10))), method = "nt", name = "weak"))
 
 test_that("print shows differences in percentage points with intervals and p-values", {
   said <- paste(capture.output(print(compare_sense(strong(), weak()))), collapse = "\n")

@@ -75,9 +75,9 @@ test_that("the worst case includes the curve and the steps of PGD, as in Python"
   stored <- jsonlite::read_json(file.path(found$folder, "evaluation.json"))$accuracy
   expect_equal(found$accuracy$attack, c("natural", "pgd", "curve", "worst"))
   expect_equal(found$accuracy$k, vapply(found$accuracy$attack, function(name) stored[[name]]$k, 1L, USE.NAMES = FALSE))
-  right <- sense:::correct_matrix(found$outcomes)
-  expect_equal(colnames(right), c("natural", "pgd", "curve", "convergence"))
-  expect_equal(found$accuracy$k[4], sum(apply(right, 1, all)))
+  correct <- sense:::correct_matrix(found$outcomes)
+  expect_equal(colnames(correct), c("natural", "pgd", "curve", "convergence"))
+  expect_equal(found$accuracy$k[4], sum(apply(correct, 1, all)))
 })
 
 test_that("a fit whose folder was removed can be evaluated", {
@@ -123,30 +123,30 @@ test_that("an interrupted evaluation says how to resume it", {
   cache <- sense:::bridge_cache
   before <- cache$module
   on.exit(cache$module <- before)
-  asked <- NULL
+  passed <- NULL
   cache$module <- list(answer = function(task, arguments) {
-    asked <<- arguments
-    list(value = list(stopped = TRUE, folder = asked$out))
+    passed <<- arguments
+    list(value = list(stopped = TRUE, folder = passed$out))
   })
   expect_error(
     evaluate_sense(fit, c("fgsm", "pgd"), norm = Inf, curve = 0.1, out = "some-folder", threads = 2),
     "repeat the same call with `out = \"some-folder\"`", class = "sense_stopped"
   )
   # Only what was set is passed on, several as a list.
-  expect_equal(asked$options, list(attacks = list("fgsm", "pgd"), norm = Inf, curve = 0.1))
-  expect_identical(asked$threads, 2L)
-  expect_false("device" %in% names(asked))
+  expect_equal(passed$options, list(attacks = list("fgsm", "pgd"), norm = Inf, curve = 0.1))
+  expect_identical(passed$threads, 2L)
+  expect_false("device" %in% names(passed))
 })
 
 test_that("progress is shown by line, unless quiet", {
   skip_if_no_sense()
-  told <- capture.output(
+  shown <- capture.output(
     invisible(evaluate_sense(
       short_fit(), "fgsm", n = 10, diagnostics = FALSE, threads = 1, out = tempfile()
     )),
     type = "message"
   )
-  expect_match(told, "^FGSM", all = FALSE)
+  expect_match(shown, "^FGSM", all = FALSE)
   expect_silent(evaluate_sense(
     short_fit(), "fgsm", n = 10, diagnostics = FALSE, threads = 1, out = tempfile(), quiet = TRUE
   ))

@@ -48,17 +48,17 @@ test_that("the worst case is taken over the attacks in the evaluation's ball", {
                   c = list(eps = 0.1, norm = "inf"), d = list(eps = 0.3, norm = "inf"))
   options <- list(eps = 0.3, norm = "inf")
   expect_equal(sense:::within_ball(attacks, options), c("a", "d"))
-  right <- cbind(natural = c(TRUE, TRUE, TRUE), a = c(TRUE, TRUE, FALSE), b = FALSE,
+  correct <- cbind(natural = c(TRUE, TRUE, TRUE), a = c(TRUE, TRUE, FALSE), b = FALSE,
                  d = c(TRUE, FALSE, TRUE))
-  expect_equal(sense:::with_worst_case(right, attacks, options)[, "worst"], c(TRUE, FALSE, FALSE))
-  expect_false("worst" %in% colnames(sense:::with_worst_case(right[, 1:2], attacks["a"], options)))
+  expect_equal(sense:::with_worst_case(correct, attacks, options)[, "worst"], c(TRUE, FALSE, FALSE))
+  expect_false("worst" %in% colnames(sense:::with_worst_case(correct[, 1:2], attacks["a"], options)))
 })
 
 test_that("an attack on some of the images counts for the worst case and has no accuracy", {
   attacks <- list(a = list(eps = 0.3, norm = "inf"),
                   convergence = list(eps = 0.3, norm = "inf", images = 1L))
-  right <- cbind(natural = c(TRUE, TRUE), a = c(TRUE, FALSE), convergence = c(FALSE, TRUE))
-  found <- sense:::with_worst_case(right, attacks, list(eps = 0.3, norm = "inf"))
+  correct <- cbind(natural = c(TRUE, TRUE), a = c(TRUE, FALSE), convergence = c(FALSE, TRUE))
+  found <- sense:::with_worst_case(correct, attacks, list(eps = 0.3, norm = "inf"))
   expect_equal(colnames(found), c("natural", "a", "worst"))
   expect_equal(found[, "worst"], c(FALSE, FALSE))
 })

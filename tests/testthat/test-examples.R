@@ -14,7 +14,7 @@ test_that("Example 1: where each classifier is robust, away from the Bayes bound
   attacked <- function(boundary) ifelse(x$y == 1, x$x1 - eps <= boundary, x$x1 + eps > boundary)
   away <- abs(x$x1 - 0.5) > eps
   expect_false(any(attacked(0.5)[away]))
-  # The band (1/2 - 2 eps, 1/2 - eps), and it alone, is lost by the robust classifier.
+  # The robust classifier is wrong in the band (1/2 - 2 eps, 1/2 - eps) only.
   expect_identical(which(attacked(0.5 - eps) & away), which(x$x1 > 0.5 - 2 * eps & x$x1 < 0.5 - eps))
 })
 
@@ -42,7 +42,7 @@ test_that("Example 2: each classifier is optimal for its own risk on the squares
   expect_identical(seen("natural"), 0)
   expect_identical(seen("sensible"), 0)
   expect_gt(seen("robust"), 0)
-  # On the squares' balls the sensible optimum is the Bayes rule, so is right there.
+  # In the balls of the squares the sensible optimum is the Bayes rule.
   x <- with_seed(3, example_points(5000, 0.7))
   near <- distance_to_squares(as_points(x), Inf) <= 0.03
   expect_identical(example2_classifier(x, "sensible", 0.03)[near], x$y[near])

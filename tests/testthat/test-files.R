@@ -11,7 +11,7 @@ test_that("a file is written atomically, and links are not followed", {
   expect_equal(readLines(victim), "mine")
   expect_setequal(list.files(folder, all.files = TRUE, no.. = TRUE), c("x.txt", ".x.txt.part"))
   expect_error(sense:::write_atomically(file.path(folder, "none", "x"), "new"), "could not be written")
-  # What lies at the temporary name is not written to.
+  # A file with the temporary name is not overwritten.
   expect_error(suppressWarnings(file(victim, "wxb")), "cannot open")
 })
 
@@ -36,7 +36,7 @@ test_that("JSON that is nested deeply or not an object is refused with the name 
 })
 
 test_that("no line of a vignette or of the report begins with an inline result", {
-  # Markdown takes a line that begins with "94." for an item of a list, and drops the number.
+  # Markdown takes a line that begins with "94." for a list item and drops the number.
   sources <- c(
     list.files("../../vignettes", "[.](Rmd|child)$", full.names = TRUE),
     list.files("../../inst/report", "[.]Rmd$", full.names = TRUE),

@@ -1,4 +1,4 @@
-# What Python's tests are held to as well, see tests/python/test_frozen_statistics.py.
+# Python is tested against the same values, see tests/python/test_frozen_statistics.py.
 frozen <- jsonlite::read_json(test_path("frozen", "statistics.json"), simplifyVector = FALSE)
 
 test_that("the stored intervals are those of R", {
@@ -22,8 +22,8 @@ test_that("the stored paired tests are those of R", {
 })
 
 test_that("an image is correct in the worst case if it is correct under every attack", {
-  right <- sapply(frozen$worst$right, unlist) == 1
+  correct <- sapply(frozen$worst$right, unlist) == 1
   ball <- list(eps = 0.3, norm = "inf")
-  found <- sense:::with_worst_case(right, list(pgd = ball, square = ball), ball)[, "worst"]
+  found <- sense:::with_worst_case(correct, list(pgd = ball, square = ball), ball)[, "worst"]
   expect_equal(as.integer(found), unlist(frozen$worst$worst))
 })

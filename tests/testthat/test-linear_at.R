@@ -1,4 +1,4 @@
-# Slow and literal: Algorithm 2 with one exact step and projection, a point at a time.
+# Algorithm 2 with one exact step and projection, point by point.
 literal_training <- function(data, method, c, eps, rate, iterations, start, sum_gradient,
                              renew_every, natural_first) {
   v <- start
@@ -67,7 +67,7 @@ test_that("c = 1 is natural training; c = 0 is R-AT up to misclassified points",
   zero <- fit_linear_at(data, "sense", c = 0, eps = 0.3, iterations = 20, learning_rate = 1)
   rat <- fit_linear_at(data, "r-at", eps = 0.3, iterations = 20, learning_rate = 1)
   expect_gt(max(abs(zero$path - rat$path)), 1e-3)
-  # Without misclassified points the two are one.
+  # Without misclassified points the two are equal.
   clean <- three_clusters(300, seed = 2)
   zero <- fit_linear_at(clean, "sense", c = 0, eps = 0.1, iterations = 20)
   rat <- fit_linear_at(clean, "r-at", eps = 0.1, iterations = 20)

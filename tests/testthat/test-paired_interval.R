@@ -1,4 +1,4 @@
-# The score statistic, literally: the likelihood is maximised by search where the difference is d.
+# The score statistic with a likelihood that is maximised numerically, given the difference d.
 literal_score <- function(d, b, c, n) {
   log_likelihood <- function(q) {
     term <- function(k, p) if (k == 0) 0 else k * log(p)

@@ -29,7 +29,7 @@ test_that("install_sense() refuses a constraints file that is not there", {
   expect_error(install_sense(constraints = "no-such-file"), "constraints.*there is no")
 })
 
-# What Python does in a call is set here; the rest is real.
+# Run R code in which the Python task `predict` runs the given Python code.
 with_task <- function(code, then) {
   fresh_r(c(
     "library(sense)", "bridge <- sense:::sense_bridge()",
@@ -61,7 +61,7 @@ test_that("an interrupt is not an error", {
   said <- with_task("raise KeyboardInterrupt", tell)
   expect_match(said, "^interrupt", all = FALSE)
   expect_false(any(grepl("went on|^error", said)))
-  # A real signal, while Python is at work.
+  # A signal while Python computes.
   signal <- "reticulate::py_run_string('import os, signal, threading; threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()')"
   said <- with_task("[time.sleep(0.05) for i in range(400)]", c(signal, tell[1:2]))
   expect_match(said, "^interrupt", all = FALSE)

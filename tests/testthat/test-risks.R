@@ -7,8 +7,7 @@ test_that("closed form and simulation agree over a grid, in both norms", {
   for (i in seq_len(nrow(grid))) for (f in lines) for (norm in c(2, Inf)) {
     g <- grid[i, ]
     exact <- linear_risk(f, g$p, g$m, g$sigma, g$gamma * g$sigma, norm)
-    # Level 0.9999: of 96 true statements one fails by chance in a hundred runs; the
-    # seed is fixed, so the test does not flicker.
+    # At level 0.9999 one of 96 true statements fails in a hundred runs. The seed is fixed.
     found <- simulate_risk(f, g$p, g$m, g$sigma, g$gamma * g$sigma, norm,
                               if (g$gamma > 0) "robust" else "standard", n = 4000,
                               level = 0.9999, seed = i)
@@ -26,8 +25,8 @@ test_that("the closed form is the paper's with 1/sigma", {
   expect_identical(linear_risk(linear_classifier(c(0, 0), 1), eps = 3), 0.5)
 })
 
-# The region robustly labelled y is bounded by the graph h moved by the ball; the risk
-# is then a sum of one-dimensional integrals. Another way than distances and draws.
+# The region robustly labelled y is bounded by the graph h moved by the ball, so the risk
+# is a sum of one-dimensional integrals: a way without distances and draws.
 bayes_risk_by_quadrature <- function(p, m, sigma, eps, norm) {
   rule <- bayes_rule(p, m, sigma)
   shift <- seq(-eps, eps, length.out = 201)
@@ -50,7 +49,7 @@ test_that("the Bayes rule's simulated risks agree with quadrature over a grid", 
                               n = 10000, level = 0.9999, seed = i)
     expect_true(inside(found[1, ], bayes_risk_by_quadrature(g$p, g$m, g$sigma, 0, norm)))
     expect_true(inside(found[2, ], bayes_risk_by_quadrature(g$p, g$m, g$sigma, eps, norm)))
-    # Theorem 1(a): the sensible adversary costs the Bayes rule nothing.
+    # Theorem 1(a): the sensible risk of the Bayes rule is its standard risk.
     expect_identical(found$errors[3], found$errors[1])
   }
 })

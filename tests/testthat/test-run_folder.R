@@ -21,7 +21,7 @@ whole_folder <- function() {
   sealed(folder)
 }
 
-# Who reads which file.
+# The functions that read each file.
 readers <- list(
   "config.json" = list(
     read_sense_fit = read_sense_fit, read_sense_evaluation = read_sense_evaluation,

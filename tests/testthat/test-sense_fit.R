@@ -6,7 +6,7 @@ test_that("a fit is plain data that saveRDS keeps", {
   images <- sample_images(20)$x
   again <- readRDS(file)
   expect_identical(again, fit)
-  # In another process, with the run's folder gone from it, weights and all come from the file.
+  # In another process, without the run's folder, all comes from the file.
   code <- sprintf(
     "library(sense); fit <- readRDS('%s'); fit$folder <- NULL; x <- readRDS('%s'); cat(sprintf('%%a', predict(fit, x, type = 'prob')))",
     file, local({
@@ -63,11 +63,11 @@ test_that("the training curves are drawn from the metrics", {
 
 test_that("each method is described with its own options", {
   config <- list(norm = "inf", eps = 0.3, steps = 10L, c = 0.5, beta = 6, d_max = NULL)
-  told <- function(...) sense:::describe_method(utils::modifyList(config, list(...)))
-  expect_equal(told(method = "trades"), "TRADES, beta = 6, l-infinity eps = 0.3, K = 10")
-  expect_match(told(method = "mma"), "\\(MMA\\), K = 10")
-  expect_match(told(method = "mma", d_max = 0.2), "d_max = 0.2")
-  expect_match(told(method = "iaat", norm = "2"), "IAAT.*l2 eps")
+  shown <- function(...) sense:::describe_method(utils::modifyList(config, list(...)))
+  expect_equal(shown(method = "trades"), "TRADES, beta = 6, l-infinity eps = 0.3, K = 10")
+  expect_match(shown(method = "mma"), "\\(MMA\\), K = 10")
+  expect_match(shown(method = "mma", d_max = 0.2), "d_max = 0.2")
+  expect_match(shown(method = "iaat", norm = "2"), "IAAT.*l2 eps")
 })
 
 test_that("means of the last epoch are shown, except over no image", {

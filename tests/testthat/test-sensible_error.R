@@ -1,5 +1,5 @@
 # Definition 2 by brute force for one point: candidates z on the classifier's line, on
-# the Bayes boundary, and in the ball, just inside the region asked for.
+# the Bayes boundary, and in the ball, just inside the region in question.
 brute_sensible <- function(f, rule, x, y, eps, norm) {
   angle <- seq(0, 2 * pi, length.out = 241)
   unit <- cbind(cos(angle), sin(angle))
@@ -32,7 +32,7 @@ test_that("sensible errors of linear classifiers equal brute force", {
     open <- which(predict(rule, x) == data$y & predict(f, x) == data$y)
     exact <- sensible_error(f, x[open, ], data$y[open], law, 1.2, norm)
     brute <- vapply(open, function(i) brute_sensible(f, rule, x[i, ], data$y[i], 1.2, norm), TRUE)
-    # The brute force may miss a sliver, never invent one.
+    # The brute force may miss an error, but not find a false one.
     expect_true(all(exact[brute]))
     expect_lte(sum(exact & !brute), 1)
     seen <- seen | c(any(brute), any(!brute))

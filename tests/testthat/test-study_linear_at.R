@@ -33,7 +33,7 @@ test_that("the stored study has provenance and is reproducible in part", {
   provenance <- attr(study, "provenance")
   expect_gte(provenance$seeds, 100)
   expect_true(all(c("command", "commit", "seconds", "n") %in% names(provenance)))
-  # A cheap cell of it, on its first seeds: the same verdict for each.
+  # One cell of it, on its first seeds: the same result for each.
   cell <- study[study$method == "r-at" & study$setting == "large-step" & study$p == 0.55 &
                   study$gamma == 8 & study$learning_rate == 1, ]
   again <- study_linear_at(cell[1, c("method", "setting", "p", "gamma", "c")], seeds = 1:3)

@@ -38,7 +38,7 @@ test_that("a network learns digits from arrays and a factor", {
   fresh <- sample_images(300)
   predicted <- predict(fit, fresh$x)
   expect_equal(levels(predicted), letters[10:1])
-  # Ten classes: guessing gives 10 %, and a mix-up of labels or axes not much more.
+  # Ten classes: guessing is correct for 10 %, and mixed-up labels or axes give little more.
   expect_gt(mean(as.character(predicted) == letters[as.integer(fresh$y)]), 0.7)
 
   flat <- t(apply(fresh$x, 1, function(image) as.vector(t(image)))) / 255
@@ -82,15 +82,15 @@ test_that("keep = \"best\" keeps the weights of the best epoch", {
     keep = "best", validation = 100, control = sense_control(threads = 1, quiet = TRUE)
   )
   expect_length(fit$validation, 100)
-  right <- fit$metrics$natural_correct[fit$metrics$phase == "train"]
+  correct <- fit$metrics$natural_correct[fit$metrics$phase == "train"]
   kept <- utils::tail(fit$metrics$kept_epoch, 1)
-  expect_equal(fit$metrics$natural_correct[kept], max(right))
+  expect_equal(fit$metrics$natural_correct[kept], max(correct))
   held <- digits$x[fit$validation, , ]
   predicted <- as.character(predict(fit, held))
-  expect_equal(sum(predicted == as.character(digits$y[fit$validation])), max(right))
+  expect_equal(sum(predicted == as.character(digits$y[fit$validation])), max(correct))
 })
 
-# Images in CIFAR10's binary format, of random pixels; the real ones are not at hand everywhere.
+# Images of random pixels in CIFAR10's binary format.
 fake_cifar10 <- function(n = 12) {
   folder <- tempfile("cifar-")
   dir.create(folder)
@@ -142,7 +142,7 @@ test_that("a network can come from a module of the user", {
   )
   expect_equal(fit$config$model, "own_network:make")
   images <- array(0, c(2, 28, 28))
-  # Its code runs only where the user names it again.
+  # Its code runs only if the user names it again.
   expect_error(predict(fit, images), "name it yourself: model = \"own_network:make\"$")
   expect_error(evaluate_sense(fit, "fgsm", n = 5, threads = 1, quiet = TRUE), "model = ")
   expect_error(adversarial_examples(fit, n = 2), "model = ")
@@ -166,18 +166,18 @@ test_that("boundary rules are options, radii may be fractions, and the gap of st
 
 test_that("progress is shown, one line per epoch", {
   skip_if_no_sense()
-  told <- character()
+  shown <- character()
   withCallingHandlers(
     train_sense(
       method = "nt", model = "capacity-1", epochs = 1, pretrain = 0,
       control = sense_control(threads = 1, monitor = 16)
     ),
     message = function(m) {
-      told <<- c(told, conditionMessage(m))
+      shown <<- c(shown, conditionMessage(m))
       invokeRestart("muffleMessage")
     }
   )
-  expect_match(told, "^epoch +1/1 .*natural .*robust .*n = 16")
+  expect_match(shown, "^epoch +1/1 .*natural .*robust .*n = 16")
 })
 
 test_that("an interrupt leaves a run that can be resumed to the same end", {

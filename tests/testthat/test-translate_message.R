@@ -8,7 +8,7 @@ test_that("messages name arguments of R", {
   expect_equal(translate_message("x: --overwrite it, or choose another --out"), "x: `overwrite = TRUE`, or choose another `out`")
   expect_equal(translate_message("with --cascade FGSM did not"), "with `cascade = TRUE` FGSM did not")
   expect_equal(translate_message("no diagnostics (--no-diagnostics)"), "no diagnostics (`diagnostics = FALSE`)")
-  expect_equal(translate_message("go on with --resume runs/a."), "go on with `train_sense(control = sense_control(resume = \"runs/a\"))`.")
+  expect_equal(translate_message("resume it with --resume runs/a."), "resume it with `train_sense(control = sense_control(resume = \"runs/a\"))`.")
   expect_equal(translate_message("python -m sense.evaluate runs/x first"), "`evaluate_sense(\"runs/x\")` first")
   expect_equal(translate_message("on purpose: python -m sense.seal a/b, or seal_run() in R"), "on purpose: `seal_run(\"a/b\")`")
   expect_equal(translate_message("say: model = \"a:b\", or in the shell --model a:b"), "say: model = \"a:b\"")
@@ -33,7 +33,7 @@ test_that("every option of Python is translated to an argument of R", {
     if (name %in% shell_flags) next
     expect_equal(said, sprintf("give `%s`, or `%s = 3`", name, name))
   }
-  # Those that need no value in the shell: all that are TRUE or FALSE in an evaluation.
+  # The options that take no value in the shell are the logical ones of an evaluation.
   settings <- reticulate::import_from_path("sense.evaluation.settings", source)$Settings()
   flags <- Filter(function(name) is.logical(settings[[name]]), fields("sense.evaluation.settings", "Settings"))
   expect_setequal(shell_flags, c(flags, "overwrite"))
@@ -42,10 +42,10 @@ test_that("every option of Python is translated to an argument of R", {
 test_that("the progress lines of an evaluation name arguments of R", {
   skip_if_no_sense()
   run <- system.file("extdata", "mnist-demo", "sense", package = "sense")
-  told <- testthat::capture_messages(
+  shown <- testthat::capture_messages(
     evaluate_sense(run, "fgsm", n = 20, diagnostics = FALSE, out = tempfile("evaluation-"))
   )
-  expect_false(any(grepl("--", told, fixed = TRUE)))
-  expect_true(any(grepl("no diagnostics (`diagnostics = FALSE`)", told, fixed = TRUE)))
-  expect_true(any(grepl("`attacks = c(\"pgd\", \"autoattack\")`", told, fixed = TRUE)))
+  expect_false(any(grepl("--", shown, fixed = TRUE)))
+  expect_true(any(grepl("no diagnostics (`diagnostics = FALSE`)", shown, fixed = TRUE)))
+  expect_true(any(grepl("`attacks = c(\"pgd\", \"autoattack\")`", shown, fixed = TRUE)))
 })

@@ -1,5 +1,5 @@
-# The R step against the Python core's, by reticulate; from Python the same is tested
-# through rpy2 in tests/python/test_r.py.
+# R's sensible examples against Python's attack, through reticulate. tests/python/test_r.py tests the
+# same from Python, through rpy2.
 python_step <- function(x, y, f, eps, c, K, step_size, norm) {
   torch <- reticulate::import("torch", convert = FALSE)
   attacks <- reticulate::import_from_path("sense.attacks", path = python_source(), convert = FALSE)
@@ -28,7 +28,7 @@ test_that("R and Python make the same sensible examples to 1e-8", {
     ours <- sensible_examples(x, data$y, f, 0.6, case[1], case[2], case[3], "revert", norm = norm)
     expect_setequal(ours$stage, c("A", "B", "C"))
     expect_lt(max(abs(as_points(ours) - theirs)), 1e-8)
-    # Projection differs in stage B, and there only.
+    # Projection differs in stage B only.
     projected <- sensible_examples(x, data$y, f, 0.6, case[1], case[2], case[3], norm = norm)
     apart <- apply(abs(as_points(projected) - theirs), 1, max) > 1e-8
     expect_true(any(apart) && all(projected$stage[apart] == "B"))
