@@ -125,9 +125,9 @@ def test_the_bare_loop_makes_exactly_the_given_passes(network, images):
             logits.register_hook(lambda gradient: made[-1].__setitem__(1, True))
 
     network.register_forward_hook(note)
-    asked = [passes.Pass(60, True), passes.Pass(7, True), passes.Pass(7, False)]
-    passes.bare_loop(network, x, y, asked)
-    assert made == [list(one) for one in asked]
+    needed = [passes.Pass(60, True), passes.Pass(7, True), passes.Pass(7, False)]
+    passes.bare_loop(network, x, y, needed)
+    assert made == [list(one) for one in needed]
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
@@ -208,10 +208,10 @@ def test_the_error_names_an_unknown_section(capsys):
 
 
 def test_the_provenance_contains_no_folder(tmp_path):
-    asked = settings.Settings(
+    chosen = settings.Settings(
         quick=True, threads=3, networks=tmp_path, run=tmp_path / "mine", mnist=tmp_path
     )
-    found = settings.provenance(asked, "attack")
+    found = settings.provenance(chosen, "attack")
     assert found["command"] == "python -m bench attack --threads 3 --run mine --quick"
     assert str(tmp_path) not in json.dumps(found)
     assert found["threads"] == 3
@@ -248,8 +248,8 @@ def test_an_epoch_is_timed_at_full_strength_except_for_weaker_variants():
     options = steps.timed_options(recipe("cifar10-demo"), method="iaat")
     assert (options.pretrain, options.epochs, options.warmup, options.eps_ramp) == (0, 1, 0, 0)
     for change in epoch.VARIANTS.values():
-        asked = steps.timed_options(options, **change)
-        assert {name: getattr(asked, name) for name in change} == change
+        changed = steps.timed_options(options, **change)
+        assert {name: getattr(changed, name) for name in change} == change
 
 
 def test_our_contender_trains_the_given_epoch_on_a_copy_of_the_network(few, tiny):
@@ -303,7 +303,7 @@ def test_a_peer_gets_a_network_of_torch_layers_with_the_same_weights():
 
 
 def test_bars_depend_on_the_network():
-    def judged(model, data_times):
+    def bars(model, data_times):
         config = recipe("mnist")
         network = networks.Network(nn.Identity(), None, config, None)
         network = network._replace(config=replace(config, model=model))
@@ -315,14 +315,14 @@ def test_bars_depend_on_the_network():
         "r-at, quick, contiguous": [1.4],
         "r-at, quick, channels_last": [1.1],
     }
-    (two,) = judged("cifar-cnn-1", ours)
+    (two,) = bars("cifar-cnn-1", ours)
     assert (two.name, two.met) == ("2", True)
-    unjudged, user, layout = judged("small-cnn", ours | peers)
-    assert unjudged.met is None
+    not_compared, user, layout = bars("small-cnn", ours | peers)
+    assert not_compared.met is None
     assert "(quick) / ours" in user.what
     assert (user.value.median, user.met) == (1.4, True)
     assert (layout.value.median, layout.met) == (1.1, False)
-    assert judged("resnet20", ours) == []
+    assert bars("resnet20", ours) == []
 
 
 def test_the_peers_do_not_install_their_own_torch():
