@@ -233,40 +233,23 @@ def set_up(
     run that is resumed."""
     processes = join_group()
     processes.set_threads(config.threads)
-    device = processes.on_every_process(lambda: open_device(config, processes))
-    images = processes.on_every_process(lambda: data or load_data(config.dataset, config.data_dir))
+    device, images = processes.on_every_process(lambda: open_inputs(config, data, processes))
     processes.check_same("images", images.sha256)
-    if isinstance(model, nn.Module):
-        model = uncompiled(model)
-        config = replace(config, model=custom_model_name(model))
-    elif resume:
-        name = model
-        model = processes.on_every_process(
-            lambda: trusted_model_name(name, config.model, run.path / CONFIG)
-        )
-    elif model is not None:
-        config = replace(config, model=model)
+    config, model = processes.on_every_process(lambda: name_model(config, model, run, resume))
     processes.on_first_process(
         lambda: resume_run(run, config, images) if resume else run.check_unused()
     )
-
-    model = processes.on_every_process(lambda: make_model(model, config, images, device))
-    kept, held_out = processes.on_every_process(lambda: training_part(images, config))
-    # A slice is a view of the images, not a copy.
-    positions = kept if len(held_out) else slice(len(kept))
-    loader = BatchLoader(images.train_x[positions], images.train_y[positions], device)
-    network = processes.on_every_process(
-        lambda: check_start(model, loader, config, len(images.classes))
+    model, network, loader, monitor = processes.on_every_process(
+        lambda: build(model, config, images, device)
     )
     processes.synchronize(model, config.seed, device)
+    optimizer, method = build_optimizer(config, model), build_method(config, len(loader))
     training = Training(
         config,
         run,
-        TrainingState(
-            model, build_optimizer(config, model), build_method(config, len(loader)), processes
-        ),
+        TrainingState(model, optimizer, method, processes),
         loader,
-        Monitor.of(images, held_out, config, device),
+        monitor,
         network,
         processes.attach(prepare(network, config.precision, config.cuda_graphs).train()),
     )
@@ -277,23 +260,44 @@ def set_up(
     return training
 
 
-def open_device(config: Config, processes: OneProcess) -> torch.device:
-    """Choose the device and set its precision."""
+def open_inputs(
+    config: Config, data: ImageData | None, processes: OneProcess
+) -> tuple[torch.device, ImageData]:
+    """Return the device, with its precision set, and the images."""
     device = processes.choose_device(config.device)
     configure_backend(device, precision=config.precision, cuda_graphs=config.cuda_graphs)
-    return device
+    return device, data or load_data(config.dataset, config.data_dir)
 
 
-def make_model(
-    model: nn.Module | str | None, config: Config, images: ImageData, device: torch.device
-) -> nn.Module:
-    """Return the model on the device in training mode; a name is built with weights drawn with the
-    seed."""
+def name_model(
+    config: Config, model: nn.Module | str | None, run: RunFolder, resume: bool
+) -> tuple[Config, nn.Module | str]:
+    """Return the config with the name of the model, and the model or the name to build it from."""
+    if isinstance(model, nn.Module):
+        model = uncompiled(model)
+        return replace(config, model=custom_model_name(model)), model
+    if resume:
+        return config, trusted_model_name(model, config.model, run.path / CONFIG)
+    config = replace(config, model=model or config.model)
+    return config, config.model
+
+
+def build(
+    model: nn.Module | str, config: Config, images: ImageData, device: torch.device
+) -> tuple[nn.Module, nn.Module, BatchLoader, Monitor]:
+    """Return the model on the device, with weights drawn with the seed if it is given by name; the
+    model as a network that returns logits; and the training and monitored images."""
     torch.manual_seed(config.seed)
-    if not isinstance(model, nn.Module):
-        model = build_model(model or config.model, images.shape, len(images.classes))
+    if isinstance(model, str):
+        model = build_model(model, images.shape, len(images.classes))
     initialise_lazy_modules(model, to_float(images.train_x[:CHECKED_IMAGES]))
-    return to_device(model, device).train()
+    model = to_device(model, device).train()
+    kept, held_out = training_part(images, config)
+    # A slice is a view of the images, not a copy.
+    positions = kept if len(held_out) else slice(len(kept))
+    loader = BatchLoader(images.train_x[positions], images.train_y[positions], device)
+    network = check_start(model, loader, config, len(images.classes))
+    return model, network, loader, Monitor.of(images, held_out, config, device)
 
 
 def check_start(model: nn.Module, loader: BatchLoader, config: Config, classes: int) -> nn.Module:
