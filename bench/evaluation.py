@@ -11,7 +11,6 @@ from sense.attacks import autoattack
 from sense.data import ImageData, load_data, to_float
 from sense.evaluation.evaluate import evaluate
 from sense.evaluation.settings import Settings as Evaluation
-from sense.evaluation.summary import summarise
 from sense.runs import load_model
 
 from .networks import Network, cifar_cnn, torch_layers
@@ -74,7 +73,7 @@ def our_pgd(model: nn.Module, x: Tensor, y: Tensor, ball: Ball, correct: Counts)
     options = Evaluation(
         steps=ball.steps, restarts=ball.restarts, step_size=ball.step_size, eps=ball.eps, norm="inf"
     )
-    correct["ours"] = summarise(evaluate(model, x, y, options))["pgd"].k
+    correct["ours"] = evaluate(model, x, y, options).accuracy["pgd"].k
 
 
 def counting(

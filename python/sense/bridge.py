@@ -21,8 +21,8 @@ from .errors import InputError
 from .evaluation.compare import compare as compare_evaluations
 from .evaluation.evaluate import EvaluationStopped, evaluate_target
 from .evaluation.examples import make_examples
-from .evaluation.output_folder import beside_others
 from .evaluation.settings import settings_from_plain
+from .evaluation.summary import with_free_folder
 from .evaluation.targets import Target
 from .interrupts import noted_signals
 from .models import build_for_weights
@@ -222,7 +222,7 @@ def evaluate(
     target = as_target(description, weights, Path(out), name, images, data_dir, cache_dir, model)
     settings = settings_from_plain(options or {})
     if free_folder and not overwrite:
-        target = beside_others(target, settings)
+        target = with_free_folder(target, settings)
     folder = str(target.folder)
     with noted_signals() as stop:
         try:

@@ -23,10 +23,10 @@ from .errors import InputError, NotFiniteError
 from .evaluation.compare import compare, write_comparison
 from .evaluation.evaluate import EvaluationStopped, evaluate_target
 from .evaluation.outcomes import OUTCOMES
-from .evaluation.output_folder import beside_others
 from .evaluation.settings import Settings
+from .evaluation.summary import with_free_folder
 from .evaluation.tables import comparison_lines
-from .evaluation.targets import Target, open_target, told_apart
+from .evaluation.targets import Target, open_target, with_distinct_names
 from .interrupts import noted_signals
 from .process_settings import freed_memory_kept
 from .run_folder import RunFolder
@@ -285,7 +285,7 @@ def _open_targets(arguments: EvaluateArguments) -> list[Target]:
         )
         for spec in arguments.targets
     ]
-    targets = told_apart(targets)
+    targets = with_distinct_names(targets)
     out = arguments.out
     if out is None:
         return targets if arguments.overwrite else [_beside(t, arguments.settings) for t in targets]
@@ -293,7 +293,7 @@ def _open_targets(arguments: EvaluateArguments) -> list[Target]:
 
 
 def _beside(target: Target, settings: Settings) -> Target:
-    placed = beside_others(target, settings)
+    placed = with_free_folder(target, settings)
     if placed.folder != target.folder:
         print(f"{target.folder} holds an evaluation with other options: see {placed.folder}")
     return placed

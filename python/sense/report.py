@@ -18,7 +18,7 @@ import tyro
 
 from .cli import command
 from .errors import InputError, MissingFileError
-from .evaluation.examples import NUMBER, make_examples, settings_of, write_examples
+from .evaluation.examples import DEFAULT_N, make_examples, settings_of, write_examples
 from .evaluation.summary import read_evaluation
 from .evaluation.targets import open_run
 from .run_folder import RunFolder
@@ -61,7 +61,7 @@ class ReportArguments:
     ] = None
     examples: Annotated[
         int, tyro.conf.arg(help="adversarial images to make of each run; 0 for none")
-    ] = NUMBER
+    ] = DEFAULT_N
     model: Annotated[
         str | None, tyro.conf.arg(help="network of the runs, where it is a MODULE:FACTORY")
     ] = None
@@ -75,7 +75,7 @@ def report(
     runs: list[Path],
     out: Path | None = None,
     *,
-    examples: int = NUMBER,
+    examples: int = DEFAULT_N,
     model: str | None = None,
     data_dir: Path | None = None,
     device: str = "auto",

@@ -1,5 +1,5 @@
-"""Networks, and evaluations, of which it is known what is wrong with them: on these the signs of an
-evaluation are calibrated (tools/calibrate_diagnostics), and tested."""
+"""Networks and evaluations with a known fault, on which the thresholds of the diagnostics are
+calibrated (tools/calibrate_diagnostics) and tested."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -27,23 +27,23 @@ EPOCHS = 4
 TRAINED: dict[str, dict[str, Any]] = {
     "trades": {"method": "trades", "beta": 1.0},
     "mart": {"method": "mart", "beta": 5.0, "eps": 0.1, "step_size": 0.0167},
-    "collapsed": {"method": "r-at", "seed": 3},  # with this seed it says one class of all
+    "collapsed": {"method": "r-at", "seed": 3},  # with this seed it predicts one class
 }
 
 
 @dataclass(frozen=True)
 class Known:
-    """A network, or an evaluation, whose fault is known.
+    """A network or an evaluation with a known fault.
 
     Attributes
     ----------
     network
-        From a folder of trained runs.
+        Made from the folder of trained runs.
     fault
         In words; "" for none.
     must, may
-        Each sign of `must` has to warn of the fault. One of `may` says something true of it where
-        it warns. Any other warning is false.
+        Checks that must warn of the fault, and checks whose warning is true because of it. Any
+        other warning is false.
     settings
         Of the evaluation.
     """
@@ -73,29 +73,29 @@ def of_run(name: str) -> Callable[[Path], nn.Module]:
 
 
 def train_known(runs: Path, names: tuple[str, ...] = tuple(TRAINED)) -> None:
-    """Train those of these runs that are not there: a minute each."""
+    """Train the runs that do not exist yet, a minute each."""
     for name in names:
         if not (runs / name).exists():
             config = replace(recipe("mnist-demo"), epochs=EPOCHS, threads=1, device="cpu")
             fit(replace(config, **TRAINED[name]), runs / name)
 
 
-MIN_SLOPE = ("zero-gradients", "large-eps")
+FLAT = ("zero-gradients", "large-eps")
 ATTACK = ("large-eps", "one-step", "gradient-free", "convergence", "stronger-attack")
-OVERSTATED = "AutoAttack breaks {} of 2000 images that stand under PGD"
+OVERESTIMATED = "AutoAttack breaks {} of 2000 images that PGD does not"
 KNOWN: dict[str, Known] = {
     "natural training": Known(stored("nt")),
-    "R-AT": Known(stored("r-at"), OVERSTATED.format(63), ("stronger-attack",)),
-    "SENSE-AT": Known(stored("sense"), OVERSTATED.format(109), ("stronger-attack",)),
-    "TRADES": Known(of_run("trades"), "PGD overstates it", may=("stronger-attack",)),
+    "R-AT": Known(stored("r-at"), OVERESTIMATED.format(63), ("stronger-attack",)),
+    "SENSE-AT": Known(stored("sense"), OVERESTIMATED.format(109), ("stronger-attack",)),
+    "TRADES": Known(of_run("trades"), "PGD overestimates it", may=("stronger-attack",)),
     "MART, eps 0.1": Known(of_run("mart"), settings=replace(SETTINGS, eps=0.1)),
-    "untrained": Known(untrained, "right by chance", ("chance",), ("one-class",)),
-    "collapsed": Known(of_run("collapsed"), "says one class of all", ("one-class",), ("chance",)),
-    "softmaxed": Known(wrapped(Softmax), "probabilities for logits", ("probabilities",)),
-    "stochastic": Known(wrapped(Noisy), "noise in each pass", ("randomness",)),
-    "quantised": Known(wrapped(Quantised), "eight grey levels", MIN_SLOPE, ATTACK),
-    "stepped": Known(wrapped(Stepped), "activations in steps of 1/4", MIN_SLOPE, ATTACK),
-    "saturated": Known(wrapped(Saturated), "logits times 1000", MIN_SLOPE, ATTACK),
+    "untrained": Known(untrained, "no better than chance", ("chance",), ("one-class",)),
+    "collapsed": Known(of_run("collapsed"), "predicts one class", ("one-class",), ("chance",)),
+    "softmaxed": Known(wrapped(Softmax), "probabilities instead of logits", ("probabilities",)),
+    "stochastic": Known(wrapped(Noisy), "noise in each forward pass", ("randomness",)),
+    "quantised": Known(wrapped(Quantised), "eight grey levels", FLAT, ATTACK),
+    "stepped": Known(wrapped(Stepped), "activations in steps of 1/4", FLAT, ATTACK),
+    "saturated": Known(wrapped(Saturated), "logits times 1000", FLAT, ATTACK),
     "rippled": Known(
         wrapped(Rippled), "gradients of a ripple", ("one-step", "gradient-free"), ATTACK
     ),
@@ -118,7 +118,7 @@ KNOWN: dict[str, Known] = {
 
 
 def evaluate_known(known: Known, runs: Path, data: ImageData, folder: Path) -> dict[str, Any]:
-    """evaluation.json of it; files go to the folder."""
+    """Evaluate it into the folder, and return the content of evaluation.json."""
     model = known.network(runs).eval()
     target = Target("known", "object", type(model).__name__, model, data, folder)
     return evaluate_target(target, known.settings, device="cpu")
@@ -129,7 +129,7 @@ def warned(content: dict[str, Any]) -> set[str]:
 
 
 def mistakes(name: str, found: set[str]) -> tuple[list[str], list[str]]:
-    """The signs that missed the fault, and those whose warning is false."""
+    """The checks that miss the fault, and those whose warning is false."""
     known = KNOWN[name]
     return (
         sorted(set(known.must) - found),
@@ -138,7 +138,7 @@ def mistakes(name: str, found: set[str]) -> tuple[list[str], list[str]]:
 
 
 def as_table(result: dict[str, Any]) -> str:
-    """What tools/calibrate_diagnostics stored, as docs/evaluation.md shows it: a row a network."""
+    """The table of docs/evaluation.md from a stored result: a row per network."""
     signs = list(next(iter(result["networks"].values()))["checks"])
     lines = [
         f"| network | fault | {' | '.join(f'`{sign}`' for sign in signs)} |",
@@ -160,8 +160,8 @@ def as_table(result: dict[str, Any]) -> str:
 
 
 def count_mistakes(result: dict[str, Any]) -> dict[str, int]:
-    """How many signs warn, how many of those that were judged had no reason to and warn all the
-    same, and how many of those expected to warn do not."""
+    """The numbers of warnings, of checks without a reason to warn and how many of them warn, and of
+    checks that must warn and how many of them do not."""
     rows = {
         name: {sign for sign, verdict in row["checks"].items() if verdict == "warning"}
         for name, row in result["networks"].items()
@@ -184,7 +184,7 @@ def as_counts(result: dict[str, Any]) -> str:
     """The same in a sentence."""
     found = count_mistakes(result)
     return (
-        f"{found['warnings']} warnings. Of {found['groundless']} signs that were judged and had no "
-        f"reason to warn {found['false']} do (false warnings); of {found['expected']} that should "
-        f"warn {found['missed']} do not (missed)."
+        f"{found['warnings']} warnings. Of {found['groundless']} checks without a reason to warn, "
+        f"{found['false']} warn (false warnings). Of {found['expected']} checks that must warn, "
+        f"{found['missed']} do not (missed)."
     )

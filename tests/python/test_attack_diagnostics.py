@@ -1,34 +1,39 @@
-"""Each warning of an attack that was too weak has an evaluation that deserves it, and one that does
-not."""
+"""Each check of the attacks warns for an evaluation with that fault, and not for one without."""
 
 from dataclasses import replace
 
 import pytest
 
 from defences import Quantised, Rippled, Saturated
-from diagnosed import FEW, N, case, honest_network, told
+from diagnosed import FEW, N, evidence, evidence_of_outcomes, honest_network
 from sense.attacks import autoattack_with_verdicts
-from sense.evaluation import attack_diagnostics as signs
-from sense.evaluation.case import FEWEST
+from sense.evaluation import attack_diagnostics
+from sense.evaluation.attack_diagnostics import (
+    ATTACK_CHECKS,
+    convergence,
+    gradient_free,
+    one_step,
+    stronger_attack,
+)
+from sense.evaluation.evidence import MINIMUM, check_share
+from sense.evaluation.outcomes import CorrectMatrix
 
-DESERVED = {
-    "one step, counted": (signs.one_step, Rippled, ("fgsm", "pgd"), {}),
-    "one step, tried": (signs.one_step, Rippled, ("pgd",), {}),
-    "gradient-free, counted": (signs.gradient_free, Quantised, ("pgd", "square"), {}),
-    "gradient-free, tried": (signs.gradient_free, Quantised, ("pgd",), {}),
-    "convergence": (signs.convergence, None, ("pgd",), {"steps": 3, "step_size": 0.01}),
-    "stronger, counted": (signs.stronger_attack, Saturated, ("pgd", "margin-pgd"), {}),
-    "stronger, tried": (signs.stronger_attack, None, ("pgd",), {"steps": 1, "step_size": 0.001}),
+FAULTS = {
+    "one step, in the evaluation": (one_step, Rippled, ("fgsm", "pgd"), {}),
+    "one step, extra": (one_step, Rippled, ("pgd",), {}),
+    "gradient-free, in the evaluation": (gradient_free, Quantised, ("pgd", "square"), {}),
+    "gradient-free, extra": (gradient_free, Quantised, ("pgd",), {}),
+    "convergence": (convergence, None, ("pgd",), {"steps": 3, "step_size": 0.01}),
+    "stronger, in the evaluation": (stronger_attack, Saturated, ("pgd", "margin-pgd"), {}),
+    "stronger, extra": (stronger_attack, None, ("pgd",), {"steps": 1, "step_size": 0.001}),
 }
-NEEDS_SQUARE = ("gradient-free",)
-ALL = (signs.one_step, signs.gradient_free, signs.convergence, signs.stronger_attack)
 
 
 @pytest.fixture(autouse=True)
-def _only_quick_parts(monkeypatch):
-    """The slowest of AutoAttack's parts are never needed here."""
-    monkeypatch.setattr(signs, "BY_GRADIENT", signs.APGD)
-    monkeypatch.setattr(signs, "APGD", ("apgd-ce",))
+def _only_fast_parts(monkeypatch):
+    """The slowest parts of AutoAttack are not needed here."""
+    monkeypatch.setattr(attack_diagnostics, "GRADIENT_PARTS", attack_diagnostics.APGD)
+    monkeypatch.setattr(attack_diagnostics, "APGD", ("apgd-ce",))
 
 
 @pytest.fixture(scope="module")
@@ -36,117 +41,127 @@ def honest(trained):
     return honest_network(trained)
 
 
-@pytest.mark.parametrize("which", DESERVED)
-def test_who_deserves_it_is_warned_and_the_honest_network_is_not(honest, which):
-    check, defence, attacks, options = DESERVED[which]
-    if which.startswith(NEEDS_SQUARE):
+@pytest.mark.parametrize("which", FAULTS)
+def test_a_fault_is_warned_of_and_the_honest_network_is_not(honest, which):
+    check, defence, attacks, options = FAULTS[which]
+    if check is gradient_free:
         pytest.importorskip("pyautoattack")
     model = honest[0]
     network = defence(model) if defence else model
-    found = check(case(network, honest, *attacks, **options, n=FEW if defence else N))
-    assert found.verdict == "warning", found
-    assert found.value > found.threshold
+    result = check(evidence(network, honest, *attacks, **options, n=FEW if defence else N))
+    assert result.verdict == "warning", result
+    assert result.value > result.threshold
     fine = check(
-        case(model, honest, *attacks, n=FEW)
+        evidence(model, honest, *attacks, n=FEW)
         if defence
-        else case(model, honest, "pgd", eps=0.05, steps=30)
+        else evidence(model, honest, "pgd", eps=0.05, steps=30)
     )
     assert fine.verdict == "ok", fine
-    assert found.text != fine.text
+    assert result.text != fine.text
 
 
-def test_what_autoattack_breaks_by_gradient_is_no_sign_of_masking(honest):
-    """PGD cannot move where logits are saturated: Square breaks what it leaves; so does APGD."""
+def test_images_that_autoattack_breaks_by_gradient_do_not_count_as_masking(honest):
+    """PGD cannot move where logits are saturated: Square breaks what it leaves, and APGD does."""
     pytest.importorskip("pyautoattack")
-    hidden = case(Saturated(honest[0]), honest, "pgd", "square", n=FEW, eps=0.2)
-    broken = hidden.right["pgd"] & ~hidden.right["square"]
+    hidden = evidence(Saturated(honest[0]), honest, "pgd", "square", n=FEW, eps=0.2)
+    broken = hidden.correct["pgd"] & ~hidden.correct["square"]
     assert int(broken.sum()) > 5
     by_gradient = autoattack_with_verdicts(
         hidden.model, hidden.x[broken], hidden.y[broken], eps=0.2, parts=("apgd-ce", "apgd-t")
     )
     assert None not in by_gradient.broken_by
-    found = signs.gradient_free(hidden)
-    assert (found.verdict, found.value) == ("ok", 0.0)
-    assert "APGD and FAB all but 0 of these" in found.text
+    result = gradient_free(hidden)
+    assert (result.verdict, result.value) == ("ok", 0.0)
+    assert "0 of these are correctly classified under AutoAttack's APGD and FAB" in result.text
 
 
-def test_only_so_many_images_are_given_to_autoattack(honest, monkeypatch):
-    """The images looked at end where enough are broken, and with them the share's denominator."""
-    monkeypatch.setattr(signs, "BEYOND", 4)
-    hidden = case(Quantised(honest[0]), honest, "pgd", "square")
-    looked, images, before = signs._broken_by_square(hidden, hidden.everything, ["pgd"])
-    broken = (hidden.right["pgd"] & ~hidden.right["square"]).nonzero().squeeze(1)
-    assert images.tolist() == broken[:4].tolist()
-    assert looked == (int(broken[3]) + 1, 1.0)
-    assert before == int(hidden.right["pgd"][: looked.n].sum())
+def test_the_share_is_of_the_images_up_to_the_last_one_given_to_autoattack(honest, monkeypatch):
+    pytest.importorskip("pyautoattack")
+    monkeypatch.setattr(attack_diagnostics, "MAX_FOR_AUTOATTACK", 4)
+    hidden = evidence(Quantised(honest[0]), honest, "pgd", "square")
+    broken = (hidden.correct["pgd"] & ~hidden.correct["square"]).nonzero().squeeze(1)
+    assert len(broken) > 4
+    end = int(broken[3]) + 1
+    result = gradient_free(hidden)
+    before = int(hidden.correct["pgd"][:end].sum())
+    assert f"of {before} images" in result.text
+    assert "4 are misclassified under Square" in result.text
+    left = round(result.value * end)
+    assert 0 <= left <= 4
+    assert result.value == pytest.approx(left / end)
 
 
-def test_points_are_of_all_images_where_only_some_were_looked_at(honest):
-    """30 of 60 naturally right images fall, of 240 evaluated: 12.5 points, not 50."""
-    right = {"natural": [1] * 60 + [0] * 180, "pgd": [1] * 60 + [0] * 180}
-    some = told(right)
-    assert signs.check_stronger(30, 60, some.some, [], "another").value == pytest.approx(0.125)
-    text = signs.check_stronger(30, 60, some.some, [], "another").text
-    assert "30 of 60 images that stand under PGD fall to another: PGD overstates" in text
-    assert "12.5 points [" in text
+def test_a_share_of_the_subset_is_given_in_points_of_all_images():
+    """30 of 60 correctly classified images, of 240 evaluated: 12.5 points, not 50."""
+    some = evidence_of_outcomes({"natural": [1] * 60 + [0] * 180})
+    result = check_share("x", 30, some.subset_sample, 0.01, some.subset_sample.points(30), "")
+    assert result.value == pytest.approx(0.125)
+    assert result.text.startswith("12.5 points [")
 
 
-def test_what_was_counted_is_told_by_those_that_stand_and_by_all():
-    """63 of the 1231 of 2000 images that stand: 3.1 points."""
+def test_the_text_has_the_counts_and_the_points_of_all_images():
+    """63 of the 1231 of 2000 images that are correct under PGD: 3.1 points."""
     natural = [1] * 1893 + [0] * 107
     pgd, auto = [1] * 1231 + [0] * 769, [1] * 1168 + [0] * 832
-    found = signs.stronger_attack(told({"natural": natural, "pgd": pgd, "autoattack": auto}))
-    assert found.verdict == "warning"
-    assert found.value == pytest.approx(63 / 2000)
-    assert "63 of 1231 images that stand under PGD fall to autoattack" in found.text
-    assert "by 3.1 points [2.4, 4.0] of the accuracy over all images" in found.text
+    outcomes = {"natural": natural, "pgd": pgd, "autoattack": auto}
+    result = stronger_attack(evidence_of_outcomes(outcomes))
+    assert result.verdict == "warning"
+    assert result.value == pytest.approx(63 / 2000)
+    assert result.text == (
+        "of 1231 images that are correctly classified under PGD, 63 are misclassified under "
+        "autoattack: PGD overestimates robust accuracy by at least 3.1 points [2.4, 4.0] of the "
+        "accuracy on all images"
+    )
 
 
-def test_what_cannot_be_judged_says_why(honest):
-    nothing = case(honest[0], honest)
-    for check in ALL:
-        found = check(nothing)
-        assert (found.verdict, found.value, found.threshold) == ("skipped", None, None)
-        assert "was not tried" in found.text or "was tried" in found.text
+def test_a_skipped_check_gives_the_reason(honest):
+    nothing = evidence(honest[0], honest)
+    for check in ATTACK_CHECKS:
+        result = check(nothing)
+        assert (result.verdict, result.value, result.threshold) == ("skipped", None, None)
+        assert "was not run" in result.text or "was run" in result.text
 
 
-@pytest.mark.parametrize("n", [1, 3, FEWEST - 1])
+@pytest.mark.parametrize("n", [1, 3, MINIMUM - 1])
 @pytest.mark.parametrize("attacks", [("pgd",), ("fgsm", "pgd", "margin-pgd", "square")])
-def test_a_few_images_are_skipped(honest, n, attacks):
-    few = case(Saturated(honest[0]), honest, *attacks, n=n, queries=20)
-    for check in ALL:
-        found = check(few)
-        assert (found.verdict, found.value) == ("skipped", None), found
-        assert int(found.text.split()[0]) <= n
+def test_checks_are_skipped_on_a_few_images(honest, n, attacks):
+    few = evidence(Saturated(honest[0]), honest, *attacks, n=n, queries=20)
+    for check in ATTACK_CHECKS:
+        result = check(few)
+        assert (result.verdict, result.value) == ("skipped", None), result
+        assert int(result.text.split()[0]) <= n
 
 
-def test_where_nothing_stands_more_steps_break_nothing(honest):
-    lost = case(honest[0], honest, "pgd", eps=0.9)
-    assert not lost.right["pgd"].any()
-    assert signs.convergence(lost).text == "no image stands that more steps could break"
+def test_convergence_is_ok_if_pgd_breaks_every_image(honest):
+    lost = evidence(honest[0], honest, "pgd", eps=0.9)
+    assert not lost.correct["pgd"].any()
+    assert convergence(lost).text == "no image is correctly classified under PGD"
 
 
 @pytest.mark.parametrize(
     ("check", "attacks"),
     [
-        (signs.one_step, ("fgsm", "pgd")),
-        (signs.gradient_free, ("square", "pgd")),
-        (signs.stronger_attack, ("margin-pgd", "pgd")),
+        (one_step, ("fgsm", "pgd")),
+        (gradient_free, ("square", "pgd")),
+        (stronger_attack, ("margin-pgd", "pgd")),
     ],
 )
 def test_a_cascade_in_the_wrong_order_is_skipped(honest, check, attacks):
-    """What the first one broke the second did not see."""
-    some = case(honest[0], honest, "pgd", cascade=True)
-    rights = {"natural": some.right["natural"]} | {name: some.right["pgd"] for name in attacks}
-    assert check(replace(some, right=rights)).verdict == "skipped"
-    turned = {"natural": some.right["natural"]} | {
-        name: some.right["pgd"] for name in reversed(attacks)
-    }
-    assert check(replace(some, right=turned)).verdict == "ok"
+    """The second attack did not see the images that the first one broke."""
+    some = evidence(honest[0], honest, "pgd", cascade=True)
+
+    def in_order(names):
+        columns = {"natural": some.correct["natural"]}
+        columns |= {name: some.correct["pgd"] for name in names}
+        matrix = CorrectMatrix(some.correct.images, some.correct.labels, columns)
+        return replace(some, correct=matrix)
+
+    assert check(in_order(attacks)).verdict == "skipped"
+    assert check(in_order(attacks[::-1])).verdict == "ok"
 
 
-def test_without_pyautoattack_another_attack_stands_in(honest, monkeypatch):
-    monkeypatch.setattr(signs, "has_pyautoattack", lambda: False)
-    hidden = case(Saturated(honest[0]), honest, "pgd")
-    assert "fall to targeted PGD" in signs.stronger_attack(hidden).text
-    assert "needs the package" in signs.gradient_free(hidden).text
+def test_without_pyautoattack_targeted_pgd_is_the_stronger_attack(honest, monkeypatch):
+    monkeypatch.setattr(attack_diagnostics, "has_pyautoattack", lambda: False)
+    hidden = evidence(Saturated(honest[0]), honest, "pgd")
+    assert "misclassified under targeted PGD" in stronger_attack(hidden).text
+    assert "needs the package" in gradient_free(hidden).text

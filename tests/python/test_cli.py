@@ -199,8 +199,10 @@ def test_the_shell_trains_and_evaluates(start, tmp_path):
     both = r" +\d+\.\d % \[\d+\.\d, \d+\.\d\] \(\d+ / 50\) +\[\d+\.\d, \d+\.\d\]"
     assert re.fullmatch(rf"natural{both} +\d+\.\d", lines[2])
     assert re.fullmatch(rf"PGD-5 x 2{both} +\d+\.\d", lines[3])
-    assert re.fullmatch(rf"worst of each image{both}", lines[4])
-    assert re.match(r"Diagnostics used extra passes on \d+ images .*: \d+ warning", lines[5])
+    assert re.fullmatch(rf"worst of all attacks{both}", lines[4])
+    assert re.match(
+        r"Diagnostics used extra forward passes on \d+ images .*: \d+ warning", lines[5]
+    )
     assert "Stronger attacks exist" in output
     assert f"outcomes: {run / 'outcomes.csv'}" in lines
     told = json.loads((run / "evaluation.json").read_text())

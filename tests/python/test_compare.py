@@ -8,8 +8,8 @@ import pytest
 from sense.config import Config
 from sense.config.options import runtime_options
 from sense.evaluation.compare import COMPARISON, compare, write_comparison
-from sense.evaluation.outcomes import OUTCOMES, Outcome
-from sense.evaluation.summary import EVALUATION, plain_accuracy, summarise
+from sense.evaluation.outcomes import OUTCOMES, CorrectMatrix, Outcome
+from sense.evaluation.summary import EVALUATION, accuracies, plain_accuracy
 from sense.evaluation.tables import comparison_lines
 from sense.seal import seal_folder
 from sense.statistics import holm, mcnemar
@@ -60,7 +60,10 @@ def stored(tmp_path):
                 | ({"eps": eps, "norm": "inf", "steps": steps} if attack != "natural" else {})
                 for attack in right
             },
-            "accuracy": {key: plain_accuracy(p) for key, p in summarise(rows).items()},
+            "accuracy": {
+                key: plain_accuracy(p)
+                for key, p in accuracies(CorrectMatrix.from_outcomes(rows)).items()
+            },
             "diagnostics": None,
             "curve": None,
             "convergence": None,
@@ -214,7 +217,7 @@ def test_each_option_parts_seeds_or_not_as_it_is_marked(stored, option):
     (row,) = found["apart"]
     assert (row["first"], row["second"], list(row["options"])) == (["one"], ["two"], [option])
     told = "\n".join(comparison_lines(found))
-    assert f"two: no other seed of one, for {option} (" in told
+    assert f"two is not another seed of one: {option} (" in told
 
 
 @pytest.mark.parametrize("names", [3, [["eps"]], ["eps"], {"eps": 1}])

@@ -1,4 +1,4 @@
-"""Whole evaluations, their files, and going on with one that was stopped."""
+"""Whole evaluations, their files, and resuming one that was interrupted."""
 
 import csv
 import json
@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from conftest import ROOT
 from defences import Quantised
 from kills import killed_at_each_change
 from networks import linear_network
 from sense import files, runs
-from sense.data import to_float
-from sense.evaluation.convergence import CONVERGENCE, CONVERGENCE_ACCURACY
-from sense.evaluation.curve import CURVE, CURVE_OUTCOMES
+from sense.data import load_data, to_float
+from sense.evaluation.curves import CONVERGENCE, CONVERGENCE_ACCURACY, CURVE, CURVE_OUTCOMES
 from sense.evaluation.evaluate import EvaluationStopped, evaluate, evaluate_run, evaluate_target
 from sense.evaluation.outcomes import OUTCOMES, read_outcomes
 from sense.evaluation.settings import Settings
@@ -53,14 +53,14 @@ def test_files_agree_with_each_other_and_with_the_network(run, trained, tmp_path
         assert content["accuracy"][name].items() >= wilson(k, 600)._asdict().items()
     predictions = load_model(folder)(to_float(data.test_x)).argmax(1).tolist()
     assert [int(row["prediction"]) for row in rows[:600]] == predictions
-    told = content["attacks"]["pgd"]
-    assert told["seconds"] > 0
-    assert told["attacked"] == content["accuracy"]["natural"]["k"]
+    entry = content["attacks"]["pgd"]
+    assert entry["seconds"] > 0
+    assert entry["attacked"] == content["accuracy"]["natural"]["k"]
     assert content["finished"]
-    assert 0.2 < content["accuracy"]["pgd"]["k"] / 600 < told["attacked"] / 600 - 0.1
+    assert 0.2 < content["accuracy"]["pgd"]["k"] / 600 < entry["attacked"] / 600 - 0.1
 
 
-def test_no_image_is_right_under_attack_and_wrong_without(run, tmp_path):
+def test_no_image_is_correct_only_under_attack(run, tmp_path):
     run(replace(QUICK, attacks=("fgsm", "pgd", "deepfool", "margin-pgd", "targeted-pgd"), n=200))
     rows = read_outcomes(tmp_path / "out")
     natural = {row.image: row.correct for row in rows[:200]}
@@ -69,21 +69,21 @@ def test_no_image_is_right_under_attack_and_wrong_without(run, tmp_path):
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_more_restarts_never_save_an_image(trained, seed):
+def test_more_restarts_only_lower_the_accuracy(trained, seed):
     """In no batch: there are three."""
     folder, data = trained
     model = load_model(folder)
     attack = replace(QUICK, eps=0.08, steps=1, step_size=0.01, seed=seed)
     before = [1] * 600
     for restarts in (1, 2, 4, 8):
-        found = evaluate(model, data.test_x, data.test_y, replace(attack, restarts=restarts))
-        now = [outcome.correct for outcome in found[600:]]
+        settings = replace(attack, restarts=restarts)
+        now = evaluate(model, data.test_x, data.test_y, settings).correct["pgd"].tolist()
         assert all(b >= n for b, n in zip(before, now, strict=True))
         assert sum(now) < sum(before)
         before = now
 
 
-def test_the_seed_decides_and_the_first_n_are_the_first_n(run, tmp_path):
+def test_the_seed_determines_the_result_and_n_takes_the_first_images(run, tmp_path):
     settings, results = replace(QUICK, steps=1, step_size=0.01), []
     for i, (seed, n) in enumerate(((0, None), (0, None), (0, 100), (1, None))):
         torch.rand(3)
@@ -95,13 +95,13 @@ def test_the_seed_decides_and_the_first_n_are_the_first_n(run, tmp_path):
     assert results[3] != results[0]
 
 
-def test_the_callers_random_stream_is_left_alone(run):
+def test_the_random_stream_of_the_caller_is_unchanged(run):
     before = torch.get_rng_state()
     run(replace(QUICK, n=20, diagnostics=True, queries=10))
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_a_linear_model_is_as_robust_as_can_be_computed():
+def test_a_linear_network_has_the_computed_robustness():
     """PGD in l-infinity finds all there is: w'x changes by eps |w|_1 and no more."""
     torch.manual_seed(7)
     w = torch.randn(16)
@@ -111,8 +111,9 @@ def test_a_linear_model_is_as_robust_as_can_be_computed():
     score = x.flatten(1) @ w
     robust = score.abs() > 0.02 * w.abs().sum()
     attack = Settings(steps=10, restarts=1, step_size=0.01, eps=0.02, attacks=("fgsm", "pgd"))
-    found = [outcome.correct for outcome in evaluate(model, x, (score > 0).long(), attack)]
-    assert found[300:600] == found[600:] == robust.int().tolist()
+    correct = evaluate(model, x, (score > 0).long(), attack).correct
+    assert torch.equal(correct["fgsm"], robust)
+    assert torch.equal(correct["pgd"], robust)
     assert 0 < int(robust.sum()) < 300
 
 
@@ -123,12 +124,71 @@ def test_eps_of_zero_is_no_attack(run):
     assert verdicts["convergence"] == verdicts["stronger-attack"] == "skipped"
 
 
+@pytest.fixture
+def small():
+    torch.manual_seed(2)
+    return build_model("capacity-1", (1, 28, 28), 10)
+
+
+def test_options_may_be_keywords(small, few):
+    found = evaluate(small, few.test_x, few.test_y, eps=0.1, attacks=["pgd"], steps=2, restarts=1)
+    settings = Settings(eps=0.1, attacks=("pgd",), steps=2, restarts=1)
+    assert found.outcomes == evaluate(small, few.test_x, few.test_y, settings).outcomes
+    with pytest.raises(ValueError, match="unknown option epz"):
+        evaluate(small, few.test_x, few.test_y, epz=0.1)
+    with pytest.raises(ValueError, match="not both"):
+        evaluate(small, few.test_x, few.test_y, settings, eps=0.1)
+    with pytest.raises(ValueError, match="use evaluate_run"):
+        evaluate(small, few.test_x, few.test_y, eps=0.1, curve=[0.1])
+    with pytest.raises(ValueError, match="pass the images x and their labels y"):
+        evaluate(small, eps=0.1)
+
+
+def test_the_result_has_accuracies_outcomes_and_the_matrix_and_prints(small, few):
+    options = {"eps": 0.1, "steps": 2, "restarts": 1, "l2_eps": 0.5, "n": 50, "draw": 3}
+    attacks = ["fgsm", "pgd", "deepfool-l2"]
+    found = evaluate(small, few.test_x, few.test_y, attacks=attacks, **options)
+    assert found.correct.attacks == ["natural", *attacks]
+    assert found.correct.tensor().shape == (50, 4)
+    assert found.correct.images == sorted(found.correct.images) != list(range(50))
+    assert [
+        bool(row.correct) for row in found.outcomes
+    ] == found.correct.tensor().T.flatten().tolist()
+    for name in found.correct.attacks:
+        assert found.accuracy[name] == wilson(int(found.correct[name].sum()), 50)
+    worst = found.correct.under(["natural", "fgsm", "pgd"])  # the l2 ball is another one
+    assert found.accuracy["worst"] == wilson(int(worst.sum()), 50)
+    lines = str(found).splitlines()
+    assert lines[0] == "50 images, l-infinity ball of radius 0.1"
+    assert [line.split("  ")[0] for line in lines[1:]] == [
+        "attack",
+        "natural",
+        "FGSM",
+        "PGD-2 x 1",
+        "DeepFool, l2",
+        "worst of all attacks",
+    ]
+    assert lines[4].endswith(str(found.accuracy["pgd"]))
+
+
+def test_the_folder_of_a_run_gives_network_images_and_ball(few, tmp_path):
+    """Its test images are those of the data set, so the run is of the sample that ships."""
+    run = ROOT / "inst/extdata/mnist-demo/nt"
+    found = evaluate(run, attacks=["fgsm"], n=40)
+    data = load_data("mnist-sample")
+    expected = evaluate(load_model(run), data.test_x, data.test_y, eps=0.3, attacks=["fgsm"], n=40)
+    assert found.outcomes == expected.outcomes
+    assert (found.settings.eps, found.settings.norm) == (0.3, "inf")
+    assert not (run / OUTCOMES).exists()
+
+
 def test_bytes_and_floats_give_the_same(few):
     torch.manual_seed(2)
     model = build_model("capacity-1", (1, 28, 28), 10)
     settings = replace(QUICK, eps=0.1)
     as_bytes = evaluate(model, few.test_x, few.test_y, settings)
-    assert evaluate(model, to_float(few.test_x), few.test_y, settings) == as_bytes
+    as_floats = evaluate(model, to_float(few.test_x), few.test_y, settings)
+    assert as_floats.outcomes == as_bytes.outcomes
 
 
 ALL = replace(
@@ -149,7 +209,7 @@ def texts(folder):
 
 
 @pytest.mark.parametrize("cascade", [False, True])
-def test_stopped_after_each_batch_it_ends_as_if_never_stopped(run, tmp_path, cascade):
+def test_stopped_after_each_batch_the_result_is_the_same(run, tmp_path, cascade):
     settings = replace(ALL, cascade=cascade)
     whole = run(settings)
     for _ in range(3 * 3 + 2 * 3):  # three attacks, two radii, three batches each
@@ -168,7 +228,7 @@ def test_stopped_after_each_batch_it_ends_as_if_never_stopped(run, tmp_path, cas
         }
 
 
-def test_killed_at_any_change_to_the_disk_it_ends_as_if_never_stopped(run, tmp_path, monkeypatch):
+def test_killed_at_any_change_to_the_disk_the_result_is_the_same(run, tmp_path, monkeypatch):
     settings = replace(
         ALL, attacks=("natural",), n=4, batch=2, curve=(0.1,), convergence=2, restarts=1, steps=1
     )
@@ -203,7 +263,7 @@ def test_a_finished_one_is_not_repeated_and_can_be_extended(run, tmp_path):
     assert (fresh["data"]["n"], list(fresh["attacks"])) == (50, ["natural", "pgd"])
 
 
-def test_a_judgement_finds_a_defence_out_and_leaves_honesty_alone(trained, tmp_path):
+def test_diagnostics_warn_of_hidden_gradients_and_not_of_an_honest_network(trained, tmp_path):
     folder, data = trained
     target = open_run(folder, data=data)
     settings = Settings(steps=20, restarts=2, n=40, eps=0.05, queries=50)
@@ -223,14 +283,14 @@ def test_a_judgement_finds_a_defence_out_and_leaves_honesty_alone(trained, tmp_p
     assert said in lines[-1]
 
 
-def test_images_from_memory_must_be_handed_over_again(trained):
+def test_images_passed_in_memory_must_be_passed_again(trained):
     with pytest.raises(ValueError, match="passed in memory: pass it again"):
         evaluate_run(trained[0], QUICK)
 
 
 @pytest.mark.parametrize("n", [601, 6000])
 def test_n_out_of_range(run, n, tmp_path):
-    with pytest.raises(ValueError, match=f"n must be from 1 to 600, the test images, got {n}"):
+    with pytest.raises(ValueError, match=f"from 1 to 600, the number of test images, got {n}"):
         run(replace(QUICK, n=n))
     assert not (tmp_path / "out").exists()
 
@@ -238,7 +298,7 @@ def test_n_out_of_range(run, n, tmp_path):
 @pytest.mark.parametrize(("images", "labels"), [(0, 0), (3, 2), (0, 5)])
 def test_no_images_or_other_labels_than_images_are_refused(trained, images, labels):
     folder, data = trained
-    with pytest.raises(ValueError, match=f"one at least: got {images} images and {labels} labels"):
+    with pytest.raises(ValueError, match=f"needed: got {images} images and {labels} labels"):
         evaluate(
             load_model(folder), data.test_x[:images], data.test_y[:labels], replace(QUICK, eps=0.1)
         )
@@ -246,7 +306,7 @@ def test_no_images_or_other_labels_than_images_are_refused(trained, images, labe
 
 @pytest.mark.parametrize("attacks", [("pgd",), ("fgsm", "pgd", "deepfool")])
 @pytest.mark.parametrize("right", [True, False])
-def test_one_image_is_evaluated_and_not_judged_right_or_wrong(trained, tmp_path, attacks, right):
+def test_one_image_is_evaluated_without_warnings(trained, tmp_path, attacks, right):
     folder, data = trained
     model = load_model(folder)
     guess = model(data.test_x[:1].float() / 255).argmax(1)

@@ -87,11 +87,19 @@ def test_it_is_plain_json_and_the_same_each_time(target, locked, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "n", "message"),
     [
-        (Settings(attacks=("fgsm", "pgd"), eps=0.1), 1, "made by one attack, got fgsm pgd"),
-        (Settings(attacks=("natural",), eps=0.1), 1, "made by one attack, got none"),
-        (Settings(attacks=("pgd",), eps=0.1), 4, "n must be from 1 to 3, the test images, got 4"),
+        (
+            Settings(attacks=("fgsm", "pgd"), eps=0.1),
+            1,
+            "exactly one attack, got fgsm pgd",
+        ),
+        (Settings(attacks=("natural",), eps=0.1), 1, "exactly one attack, got none"),
+        (
+            Settings(attacks=("pgd",), eps=0.1),
+            4,
+            "from 1 to 3, the number of test images, got 4",
+        ),
         (Settings(attacks=("pgd",), eps=0.1), 0, "got 0"),
-        (Settings(attacks=("pgd",)), 1, "eps is not known"),
+        (Settings(attacks=("pgd",)), 1, "the target has no eps"),
     ],
 )
 def test_what_cannot_be_is_refused(target, settings, n, message):

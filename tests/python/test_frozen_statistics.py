@@ -6,8 +6,8 @@ import json
 import pytest
 
 from conftest import ROOT
-from sense.evaluation.outcomes import Outcome
-from sense.evaluation.summary import WORST, summarise
+from sense.evaluation.outcomes import CorrectMatrix, Outcome
+from sense.evaluation.summary import WORST, accuracies
 from sense.statistics import clopper_pearson, holm, mcnemar, wilson
 
 FROZEN = json.loads((ROOT / "tests/testthat/frozen/statistics.json").read_text())
@@ -38,4 +38,4 @@ def test_the_worst_of_each_image_is_counted_alike():
         for attack, rights in FROZEN["worst"]["right"].items()
         for i, right in enumerate(rights)
     ]
-    assert summarise(rows)[WORST].k == sum(FROZEN["worst"]["worst"])
+    assert accuracies(CorrectMatrix.from_outcomes(rows))[WORST].k == sum(FROZEN["worst"]["worst"])

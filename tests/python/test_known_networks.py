@@ -1,5 +1,5 @@
-"""The signs on networks whose fault is known: what was stored, what the documentation shows of it,
-and some of them for real."""
+"""Diagnostics of networks with a known fault: the stored results, their table in the documentation,
+and some of them computed again."""
 
 import json
 from dataclasses import replace
@@ -18,10 +18,10 @@ from known_networks import (
     train_known,
     warned,
 )
-from sense.evaluation.diagnostic_report import CHECKS
+from sense.evaluation.diagnostics import CHECKS, check_name
 
 STORED = sorted((ROOT / "inst/extdata/diagnostics").glob("*.json"))
-NAMES = [sign.__name__.replace("_", "-") for sign in CHECKS]
+NAMES = [check_name(check) for check in CHECKS]
 QUICK = ("natural training", "untrained", "softmaxed", "stochastic", "saturated", "short steps")
 
 
@@ -41,7 +41,7 @@ def test_the_documentation_shows_what_was_stored(path):
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
-def test_every_network_has_every_sign(path):
+def test_every_network_has_every_check(path):
     result = read(path)
     assert list(result["networks"]) == list(KNOWN)
     assert all(list(row["checks"]) == NAMES for row in result["networks"].values())
@@ -54,7 +54,7 @@ def test_there_are_two_draws_of_images():
     assert [read(path)["data"]["draw"] for path in STORED] == [1, None]
 
 
-def test_the_time_of_a_judgement_is_shown():
+def test_the_documentation_has_the_time_of_the_diagnostics():
     seconds = {name: row["seconds"] for name, row in read(STORED[-1])["networks"].items()}
     text = " ".join((ROOT / "docs/evaluation.md").read_text().split())
     longest = max(seconds[name] for name in ("R-AT", "SENSE-AT", "TRADES"))
@@ -82,12 +82,12 @@ def test_a_mistake_is_named():
     }
     assert as_table(result).splitlines()[2:] == [
         "| natural training | none |  | **false** |",
-        "| untrained | right by chance | **missed** | - |",
+        "| untrained | no better than chance | **missed** | - |",
     ]
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_the_signs_find_the_fault_and_nothing_else(name, sample, tmp_path):
+def test_the_diagnostics_find_the_fault_and_nothing_else(name, sample, tmp_path):
     known = KNOWN[name]
     settings = replace(known.settings, n=60, steps=min(known.settings.steps, 20), restarts=1)
     content = evaluate_known(replace(known, settings=settings), tmp_path, sample, tmp_path / "out")
@@ -96,7 +96,7 @@ def test_the_signs_find_the_fault_and_nothing_else(name, sample, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KNOWN)
-def test_the_signs_find_what_was_stored(name, sample, tmp_path_factory):
+def test_the_diagnostics_find_what_was_stored(name, sample, tmp_path_factory):
     runs = tmp_path_factory.getbasetemp() / "known"
     train_known(runs)
     assert set(TRAINED) <= {path.name for path in runs.iterdir()}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sense.evaluation.outcomes import OUTCOMES, Outcome, Record, read_outcomes
+from sense.evaluation.outcomes import OUTCOMES, CorrectMatrix, Outcome, Record, read_outcomes
 from sense.files import gzip_bytes
 
 IMAGES, LABELS = [2, 5, 6, 8, 9], [1, 0, 1, 1, 0]
@@ -50,10 +50,22 @@ def test_cut_at_any_byte_it_goes_on_to_the_same_file(locked, tmp_path):
         assert path.read_bytes() == whole
 
 
-def test_who_stands(locked):
+def test_the_matrix_has_a_row_per_image_and_a_column_per_finished_attack(locked):
     rows = filled(locked)
-    assert rows.standing(["natural"]) == [True, True, True, False, True]
-    assert rows.standing(["natural", "pgd"]) == [True, False, False, False, True]
+    rows.add("fgsm", [1, 0])  # not finished
+    correct = rows.correct()
+    assert (correct.images, correct.labels) == (IMAGES, LABELS)
+    assert correct.attacks == ["natural", "pgd"]
+    assert correct["natural"].tolist() == [True, True, True, False, True]
+    assert correct.under(["natural", "pgd"]).tolist() == [True, False, False, False, True]
+    assert correct.tensor().shape == (5, 2)
+
+
+def test_the_matrix_of_stored_rows_is_that_of_the_record(locked, tmp_path):
+    correct = filled(locked).correct()
+    stored = CorrectMatrix.from_outcomes(read_outcomes(tmp_path))
+    assert (stored.images, stored.labels) == (IMAGES, LABELS)
+    assert stored.tensor().equal(correct.tensor())
 
 
 def test_another_writer_is_noticed(locked, tmp_path):

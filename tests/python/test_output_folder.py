@@ -6,9 +6,8 @@ import pytest
 
 from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.outcomes import read_outcomes
-from sense.evaluation.output_folder import beside_others
 from sense.evaluation.settings import Settings
-from sense.evaluation.summary import read_evaluation
+from sense.evaluation.summary import read_evaluation, with_free_folder
 from sense.evaluation.targets import open_run
 
 FIRST = Settings(
@@ -45,9 +44,9 @@ OTHER = {
 def test_with_another_option_it_goes_to_the_next_folder(run, which):
     folder, data = run
     target = open_run(folder, data=data)
-    assert beside_others(target, FIRST).folder == folder
+    assert with_free_folder(target, FIRST).folder == folder
     other = replace(FIRST, **OTHER[which])
-    assert beside_others(target, other).folder == folder / "evaluation-2"
+    assert with_free_folder(target, other).folder == folder / "evaluation-2"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +54,7 @@ def test_with_another_option_it_goes_to_the_next_folder(run, which):
 )
 def test_what_can_be_added_or_left_out_stays_where_it_is(run, more):
     target = open_run(run[0], data=run[1])
-    assert beside_others(target, replace(FIRST, **more)).folder == run[0]
+    assert with_free_folder(target, replace(FIRST, **more)).folder == run[0]
 
 
 def test_each_goes_on_where_it_lies_and_the_first_is_untouched(run):
@@ -81,9 +80,9 @@ def test_a_folder_that_is_given_and_another_network_are_refused(run, trained, tm
         evaluate_run(folder, replace(FIRST, eps=0.2), data=data, out=folder)
     target = open_run(folder, data=data)
     next(target.model.parameters()).data += 1
-    assert beside_others(target, replace(FIRST, eps=0.2)).folder == folder
+    assert with_free_folder(target, replace(FIRST, eps=0.2)).folder == folder
 
 
 def test_without_an_evaluation_it_is_the_targets_own_folder(trained, tmp_path):
     target = open_run(trained[0], data=trained[1], out=tmp_path / "none")
-    assert beside_others(target, FIRST) is target
+    assert with_free_folder(target, FIRST) is target

@@ -1,4 +1,4 @@
-"""The attacks as an evaluation calls them, and what they must keep to."""
+"""The attacks of an evaluation, and running them batch by batch."""
 
 import math
 
@@ -9,14 +9,19 @@ from defences import Blocked
 from networks import CountRows, linear_network
 from sense import attacks
 from sense.evaluation import runner as module
+from sense.evaluation.outcomes import OUTCOMES, Record
 from sense.evaluation.runner import (
-    NATURAL,
+    NO_ATTACK,
     Attack,
     attack_images,
-    attackable,
     build_attack,
-    build_suite,
+    build_attacks,
+    check_attackable,
+    choose_images,
+    first_misclassification,
+    make_batches,
     predict,
+    run_attack,
 )
 from sense.evaluation.settings import ATTACKS, Settings
 
@@ -46,8 +51,8 @@ def test_each_attack_is_called_with_its_ball_and_options(network, images, name):
     x_adv = attack(network, x, y, 7)
     assert x_adv.shape == x.shape
     norm, eps = (2, 0.5) if name == "deepfool-l2" else (math.inf, 0.1)
-    told = attack.plain()
-    assert (told["eps"], told["norm"]) == (eps, f"{norm:g}")
+    entry = attack.plain()
+    assert (entry["eps"], entry["norm"]) == (eps, f"{norm:g}")
     distance = torch.linalg.vector_norm((x_adv - x).flatten(1), ord=norm, dim=1)
     assert distance.max() <= eps + 1e-5
     assert (predict(network, x_adv) != y).any()
@@ -67,9 +72,9 @@ def test_a_restart_is_the_attack_itself(network, images, name, function):
     assert torch.equal(mine, function(network, x, y, eps=0.1, step_size=0.04, steps=3))
 
 
-def test_what_is_told_of_an_attack(network):
-    told = build_attack("pgd", SETTINGS).plain()
-    assert told == {
+def test_evaluation_json_has_the_options_of_an_attack(network):
+    entry = build_attack("pgd", SETTINGS).plain()
+    assert entry == {
         "label": "PGD-3 x 2",
         "steps": 3,
         "step_size": 0.04,
@@ -77,20 +82,20 @@ def test_what_is_told_of_an_attack(network):
         "eps": 0.1,
         "norm": "inf",
     }
-    assert NATURAL.plain() == {"label": "natural"}
-    told = build_attack("transfer", SETTINGS, source=network).plain()
-    assert len(told["source_sha256"]) == 64
-    assert [attack.name for attack in build_suite(SETTINGS.complete(None, None))] == ["pgd"]
+    assert NO_ATTACK.plain() == {"label": "natural"}
+    entry = build_attack("transfer", SETTINGS, source=network).plain()
+    assert len(entry["source_sha256"]) == 64
+    assert [attack.name for attack in build_attacks(SETTINGS.complete(None, None))] == ["pgd"]
 
 
-def test_transfer_makes_its_images_on_the_source(network, images):
+def test_transfer_attacks_the_source(network, images):
     x, y = images
     source, victim = CountRows(network), CountRows(network)
     build_attack("transfer", SETTINGS, source=source)(victim, x, y, 0)
     assert (source.rows, victim.rows) == (3 * 12, 0)
 
 
-def test_an_image_that_fell_is_not_attacked_again():
+def test_a_misclassified_image_is_not_attacked_again():
     attacked = []
 
     def push(model, x, y, **ball):
@@ -113,14 +118,14 @@ def test_an_image_that_fell_is_not_attacked_again():
         (lambda model, x, y, **ball: x + torch.nan, "NaN or infinite"),
     ],
 )
-def test_a_cheating_attack_is_not_believed(network, attack, message):
+def test_an_attack_that_breaks_its_rules_is_refused(network, attack, message):
     x = torch.full((3, 1, 8, 8), 0.05)
     cheat = Attack("pgd", "PGD", attack, 0.1, math.inf)
     with pytest.raises(ArithmeticError, match=message):
         attack_images(cheat, network, x, predict(network, x), predict(network, x), 0)
 
 
-def test_predictions_are_made_in_evaluation_mode_whatever_an_attack_left(images):
+def test_predictions_are_made_in_evaluation_mode(images):
     x, _ = images
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.9), torch.nn.Linear(64, 5))
     expected = predict(network, x)
@@ -133,7 +138,7 @@ def test_predictions_are_made_in_evaluation_mode_whatever_an_attack_left(images)
     assert torch.equal(attack_images(cheat, network, x, expected, expected, 0), expected)
 
 
-def test_nan_is_no_prediction(images):
+def test_nan_logits_are_refused(images):
     with pytest.raises(FloatingPointError, match="gives a logit of nan, first for image 0"):
         predict(
             torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3)), images[0] * torch.nan
@@ -143,17 +148,17 @@ def test_nan_is_no_prediction(images):
 def test_a_network_that_cannot_be_evaluated_is_refused_before_time_is_spent(network, images):
     x, y = images
     pgd = [build_attack("pgd", SETTINGS)]
-    attackable(network, x, y, pgd)
+    check_attackable(network, x, y, pgd)
     with pytest.raises(ValueError, match=r"logits of shape \(2, classes\), .* gave \(2, 1, 8, 8\)"):
-        attackable(torch.nn.Identity(), x, y, pgd)
+        check_attackable(torch.nn.Identity(), x, y, pgd)
     with pytest.raises(ValueError, match="labels up to 7, the network gives 5 logits"):
-        attackable(network, x, y * 0 + 7, pgd)
+        check_attackable(network, x, y * 0 + 7, pgd)
     with pytest.raises(ValueError, match=r"gives no gradients .*which pgd needs"):
-        attackable(Blocked(network), x, y, pgd)
-    attackable(Blocked(network), x, y, [])
+        check_attackable(Blocked(network), x, y, pgd)
+    check_attackable(Blocked(network), x, y, [])
 
 
-def test_an_absent_package_is_named(monkeypatch):
+def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(module, "has_pyautoattack", lambda: False)
     with pytest.raises(
         ImportError, match=r"autoattack needs the package pyautoattack: pip install"
@@ -162,5 +167,105 @@ def test_an_absent_package_is_named(monkeypatch):
 
 
 def test_deepfool_has_no_l1():
-    with pytest.raises(ValueError, match="deepfool knows the norms inf and 2, not 1"):
+    with pytest.raises(ValueError, match="deepfool supports the norms inf and 2, got 1"):
         build_attack("deepfool", Settings(eps=1.0, norm="1"))
+
+
+def test_the_first_n_images_or_a_random_draw():
+    assert choose_images(100, None, None) == list(range(100))
+    assert choose_images(100, 3, None) == [0, 1, 2]
+    drawn = choose_images(100, 10, 5)
+    assert drawn == choose_images(100, 10, 5) == sorted(set(drawn))
+    assert drawn != choose_images(100, 10, 6)
+    assert len(drawn) == 10
+    assert choose_images(100, None, 5) == list(range(100))
+
+
+@pytest.mark.parametrize("n", [0, -1, 101])
+def test_n_out_of_range_is_refused(n):
+    with pytest.raises(ValueError, match=f"from 1 to 100, the number of test images, got {n}"):
+        choose_images(100, n, None)
+
+
+def test_batches_are_of_the_images_at_the_positions(few):
+    batches = make_batches([3, 50, 51, 99], few.test_x, few.test_y, 3, torch.device("cpu"))
+    assert [batch.images for batch in batches] == [[3, 50, 51], [99]]
+    assert torch.equal(batches[1].x, few.test_x[99:].float() / 255)
+    assert batches[0].y.tolist() == few.test_y[[3, 50, 51]].tolist()
+
+
+def line(n):
+    """Images on a line: two classes, and the cross-entropy of PGD knows the way."""
+    torch.manual_seed(4)
+    model = torch.nn.Sequential(torch.nn.Flatten(), linear_network(torch.tensor([1.0, -1.0])))
+    return model, torch.rand(n, 1, 1, 2), torch.randint(2, (n,))
+
+
+def batch_settings(**options):
+    return Settings(**{"eps": 0.2, "steps": 3, "restarts": 1, "batch": 4, **options}).complete(
+        None, None
+    )
+
+
+def run_attacks(record, model, batches, chosen, names, most=99):
+    """Run at most so many batches."""
+    for name in names:
+        attack = NO_ATTACK if name == "natural" else build_attack(name, chosen)
+        for _ in run_attack(attack, model, batches, chosen, record):
+            most -= 1
+            if not most:
+                return
+
+
+@pytest.mark.parametrize("cascade", [False, True])
+def test_interrupted_after_any_batch_the_outcomes_are_the_same(locked, cascade):
+    model, x, y = line(10)
+    chosen = batch_settings(cascade=cascade, attacks=("fgsm", "pgd"))
+    batches = make_batches(range(10), x, y, 4, torch.device("cpu"))
+    names = ("natural", "fgsm", "pgd")
+    whole = Record(range(10), y.tolist(), 4)
+    run_attacks(whole, model, batches, chosen, names)
+    for most in range(1, 9):
+        locked.remove([OUTCOMES])
+        run_attacks(Record(range(10), y.tolist(), 4, locked), model, batches, chosen, names, most)
+        torch.rand(7)
+        again = Record(range(10), y.tolist(), 4, locked)
+        run_attacks(again, model, batches, chosen, names)
+        assert again.outcomes() == whole.outcomes()
+
+
+def test_each_attack_runs_on_correct_images_and_a_cascade_on_those_correct_so_far(monkeypatch):
+    model, x, y = line(40)
+    batches = make_batches(range(40), x, y, 40, torch.device("cpu"))
+    for cascade in (False, True):
+        chosen = batch_settings(cascade=cascade, attacks=("fgsm", "pgd"), eps=0.1)
+        record, seen = Record(range(40), y.tolist(), 40), []
+        run_attacks(record, model, batches, chosen, ("natural", "fgsm"))
+        attack = build_attack("pgd", chosen)
+
+        def look(model, x, y, *, function=attack.function, seen=seen, **options):
+            seen.append(len(x))
+            return function(model, x, y, **options)
+
+        object.__setattr__(attack, "function", look)
+        list(run_attack(attack, model, batches, chosen, record))
+        correct = record.correct()
+        natural, fgsm = int(correct["natural"].sum()), int(correct["fgsm"].sum())
+        assert 0 < fgsm < natural
+        assert seen == [fgsm if cascade else natural]
+        # On a linear network PGD breaks the same images as FGSM.
+        assert torch.equal(correct["fgsm"], correct["pgd"])
+
+
+def test_the_first_successful_attack_gives_the_wrong_prediction(few):
+    record = Record(range(3), [1, 1, 1], 3)
+    record.add("natural", [1, 1, 7])
+    record.add("fgsm", [1, 4, 7])
+    record.add("pgd", [5, 6, 1])
+    batch = make_batches(range(3), few.test_x, torch.tensor([1, 1, 1]), 3, torch.device("cpu"))[0]
+    assert first_misclassification(record, ["natural", "fgsm", "pgd"], 0, batch).tolist() == [
+        5,
+        4,
+        7,
+    ]
+    assert first_misclassification(record, ["natural"], 0, batch).tolist() == [1, 1, 7]

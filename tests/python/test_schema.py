@@ -8,7 +8,7 @@ import pytest
 
 from conftest import ROOT
 from sense.evaluation.outcomes import Outcome
-from sense.evaluation.schema import FORM, check_form, check_rows, with_current_names
+from sense.evaluation.schema import SCHEMA, check_rows, check_schema, with_current_names
 
 STORED = sorted((ROOT / "inst" / "extdata").rglob("evaluation.json"))
 FLOATS = ("eps", "seconds", "lower", "upper", "exact_lower", "exact_upper", "level")
@@ -30,7 +30,7 @@ def test_a_stored_judgement_is_read_as_diagnostics(content):
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: str(path.parent.relative_to(ROOT)))
 def test_what_was_stored_is_of_the_form(path):
-    check_form(with_current_names(json.loads(path.read_text())), path)
+    check_schema(with_current_names(json.loads(path.read_text())), path)
 
 
 def places(form, content, above=()):
@@ -43,7 +43,7 @@ def places(form, content, above=()):
 
 def test_each_place_is_missed_and_of_one_kind(content):
     """Every place that is used: without it, and with a value that it cannot have."""
-    found = list(places(FORM, content))
+    found = list(places(SCHEMA, content))
     assert len(found) > 50
     for place in found:
         *above, last = place
@@ -70,7 +70,7 @@ def test_each_place_is_missed_and_of_one_kind(content):
             else:
                 parent[last] = odd
             with pytest.raises(ValueError, match=r"run/evaluation.json is damaged.*--overwrite"):
-                check_form(other, WHERE)
+                check_schema(other, WHERE)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_each_place_is_missed_and_of_one_kind(content):
 )
 def test_the_place_is_named(content, change, place):
     change(content)
-    with pytest.raises(ValueError, match=rf"see its {place}\. Evaluate anew"):
-        check_form(content, WHERE)
+    with pytest.raises(ValueError, match=rf"see its {place}\. Evaluate again"):
+        check_schema(content, WHERE)
 
 
 def rows(*attacks, images=(0, 1, 2)):

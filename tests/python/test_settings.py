@@ -11,13 +11,13 @@ def test_natural_comes_first_and_is_always_there():
         assert Settings(attacks=attacks, eps=0.1).complete(None, None).attacks == ("natural", "pgd")
 
 
-def test_eps_and_norm_are_the_targets_unless_given():
+def test_eps_and_norm_are_the_targets_by_default():
     full = Settings().complete(0.3, "2")
     assert (full.radius, full.norm, full.lp) == (0.3, "2", 2.0)
     full = Settings(eps=0.1, norm="inf").complete(0.3, "2")
     assert (full.radius, full.norm) == (0.1, "inf")
     assert Settings(eps=0.1).complete(None, None).norm == "inf"
-    with pytest.raises(ValueError, match="eps is not known from the target: give it"):
+    with pytest.raises(ValueError, match="the target has no eps: set it"):
         Settings().complete(None, None)
 
 
@@ -41,7 +41,7 @@ def test_step_sizes(eps, norm, steps, size):
     ("change", "message"),
     [
         ({"attacks": ("magic",)}, "attacks must be one of natural, fgsm, .* got 'magic'"),
-        ({"attacks": ("pgd", "pgd")}, "named once each"),
+        ({"attacks": ("pgd", "pgd")}, "each attack must be named once"),
         ({"steps": 0}, "steps must be a whole number >= 1, got 0"),
         ({"restarts": 0}, "restarts must be a whole number >= 1, got 0"),
         ({"queries": 2.5}, "queries must be a whole number, got 2.5"),
@@ -102,7 +102,7 @@ def test_plain_types_of_r_and_json():
     assert settings_from_plain({}) == Settings()
     with pytest.raises(ValueError, match="steps must be a whole number"):
         settings_from_plain({"steps": 2.5})
-    with pytest.raises(ValueError, match=r"unknown option stepz. There are attacks, eps, "):
+    with pytest.raises(ValueError, match=r"unknown option stepz. The options are attacks, eps, "):
         settings_from_plain({"stepz": 2})
 
 

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from sense.cli import evaluate_main
-from sense.evaluation.curve import CURVE, CURVE_OUTCOMES
+from sense.evaluation.curves import CURVE, CURVE_OUTCOMES
 from sense.evaluation.outcomes import OUTCOMES
 from sense.evaluation.summary import EVALUATION
 
@@ -88,7 +88,7 @@ def test_stopped_and_killed_it_ends_as_if_never_stopped(begin, tmp_path, whole):
     wait_for_rows(out / OUTCOMES, 450, process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=300)
-    assert errors == f"stopped; the same command goes on in {out}\n"
+    assert errors == f"stopped: run the same command to resume in {out}\n"
     assert process.returncode == 128 + signal.SIGINT
     process = begin(out)
     wait_for_rows(out / CURVE_OUTCOMES, 300, process)

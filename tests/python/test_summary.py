@@ -3,30 +3,35 @@ from dataclasses import replace
 
 import pytest
 
-from sense.evaluation.outcomes import OUTCOMES, Outcome
-from sense.evaluation.runner import build_suite
+from sense.evaluation.outcomes import OUTCOMES, CorrectMatrix, Outcome
+from sense.evaluation.runner import build_attacks
 from sense.evaluation.settings import Settings
 from sense.evaluation.summary import (
     EVALUATION,
-    begin,
-    count,
+    accuracies,
     plain_accuracy,
     read_evaluation,
     save,
-    summarise,
+    start_or_resume,
+    update_accuracies,
 )
 from sense.evaluation.targets import open_run
 from sense.run_folder import RunFolder
 from sense.statistics import clopper_pearson, wilson
 
 
-def rows(attack, *correct):
-    return [Outcome(i, 1, attack, right, right) for i, right in enumerate(correct)]
+def matrix(**rows):
+    outcomes = [
+        Outcome(i, 1, attack.replace("_", "-"), correct, correct)
+        for attack, row in rows.items()
+        for i, correct in enumerate(row)
+    ]
+    return CorrectMatrix.from_outcomes(outcomes)
 
 
 def test_the_worst_is_of_each_image_not_of_the_means():
-    outcomes = rows("natural", 1, 1, 1, 0) + rows("pgd", 1, 0, 1, 0) + rows("square", 0, 1, 1, 0)
-    assert summarise(outcomes) == {
+    correct = matrix(natural=[1, 1, 1, 0], pgd=[1, 0, 1, 0], square=[0, 1, 1, 0])
+    assert accuracies(correct) == {
         "natural": wilson(3, 4),
         "pgd": wilson(2, 4),
         "square": wilson(2, 4),
@@ -34,13 +39,18 @@ def test_the_worst_is_of_each_image_not_of_the_means():
     }
 
 
-def test_an_attack_in_another_ball_does_not_enter_the_worst():
-    outcomes = rows("natural", 1, 1) + rows("pgd", 1, 0) + rows("deepfool-l2", 0, 0)
-    assert summarise(outcomes, ["deepfool-l2"])["worst"] == wilson(1, 2)
-    assert "worst" not in summarise(rows("natural", 1, 1))
+def test_an_attack_in_another_ball_does_not_count_for_the_worst():
+    correct = matrix(natural=[1, 1], pgd=[1, 0], deepfool_l2=[0, 0])
+    assert accuracies(correct, ["natural", "pgd"])["worst"] == wilson(1, 2)
+    assert "worst" not in accuracies(matrix(natural=[1, 1]))
 
 
-def test_both_intervals_are_told():
+def test_an_attack_on_some_images_counts_for_the_worst_alone():
+    result = accuracies(matrix(natural=[1, 1], convergence=[0, 1]), partial=["convergence"])
+    assert result == {"natural": wilson(2, 2), "worst": wilson(1, 2)}
+
+
+def test_both_intervals_are_stored():
     told = plain_accuracy(wilson(7, 9))
     assert (told["k"], told["n"], told["level"]) == (7, 9, 0.95)
     assert (told["lower"], told["upper"]) == wilson(7, 9)[2:]
@@ -55,11 +65,11 @@ def start_in(trained, tmp_path):
     def start_in(images=range(6), overwrite=False, target=target, **options):
         settings = Settings(**{"steps": 3, "restarts": 2, "batch": 3, "n": len(images), **options})
         settings = settings.complete(target.eps, target.norm)
-        suite = build_suite(settings)
+        suite = build_attacks(settings)
         opened.append(RunFolder(tmp_path / "out"))
         for folder in opened[-2:]:
             folder.close()
-        content, record = begin(
+        content, record = start_or_resume(
             opened[-1], target, settings, list(images), suite, overwrite=overwrite, command="mine"
         )
         return content, record, settings, opened[-1]
@@ -106,7 +116,7 @@ def test_attacks_may_be_added_and_what_they_cost_before_is_kept(start_in):
     content["attacks"]["pgd"]["seconds"] = 5.5
     diagnostics = {"images": 6, "seconds": 0.1, "checks": []}
     content["diagnostics"], content["finished"] = diagnostics, True
-    count(content, record, settings)
+    update_accuracies(content, record, settings)
     save(folder, content)
     assert content["attacks"]["pgd"]["attacked"] == 6
     again, record, _, _ = start_in()
@@ -124,7 +134,7 @@ def test_seconds_that_were_not_recorded_stay_unknown(start_in):
     content, record, settings, folder = start_in()
     fill(record, "natural", "pgd")
     content["attacks"]["pgd"]["seconds"] = None
-    count(content, record, settings)
+    update_accuracies(content, record, settings)
     save(folder, content)
     more, _, _, _ = start_in(attacks=("fgsm",))
     assert more["attacks"]["pgd"]["seconds"] is None
@@ -176,7 +186,7 @@ def test_a_cascade_counts_on_how_many_images_each_attack_was_tried(start_in):
         found = [label + 1 if i in broken else label for i, label in enumerate(labels)]
         record.add(name, found[:3])
         record.add(name, found[3:])
-    count(content, record, settings)
+    update_accuracies(content, record, settings)
     assert [content["attacks"][name]["attacked"] for name in ("natural", "fgsm", "pgd")] == [
         0,
         5,

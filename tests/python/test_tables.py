@@ -3,7 +3,7 @@ import re
 import pytest
 
 from sense.evaluation.summary import plain_accuracy
-from sense.evaluation.tables import attack_row, comparison_lines, diagnostics_lines, head, tail
+from sense.evaluation.tables import attack_row, comparison_lines, diagnostics_lines, footer, header
 from sense.statistics import wilson
 
 
@@ -38,18 +38,18 @@ def content():
 
 
 def test_the_head_says_what_is_evaluated_on_what(content):
-    assert head(content).splitlines()[0] == (
+    assert header(content).splitlines()[0] == (
         "sense (capacity-3) on mnist-sample, the first 100 of 2000 test images; l-infinity ball of "
         "radius 0.3"
     )
     content["data"]["draw"] = 7
-    assert "drawn with seed 7: 100 of 2000" in head(content)
+    assert "drawn with seed 7: 100 of 2000" in header(content)
 
 
 def test_a_row_has_counts_and_both_intervals(content):
     row = re.sub(" +", " ", attack_row("pgd", content))
     assert row == "PGD-100 x 5 50.0 % [40.4, 59.6] (50 / 100) [39.8, 60.2] 12.0"
-    assert attack_row("worst", content).split()[:4] == ["worst", "of", "each", "image"]
+    assert attack_row("worst", content).split()[:4] == ["worst", "of", "all", "attacks"]
     content["attacks"]["pgd"]["seconds"] = None  # of results stored before it was measured
     assert attack_row("pgd", content).endswith("[39.8, 60.2]")
 
@@ -57,26 +57,27 @@ def test_a_row_has_counts_and_both_intervals(content):
 def test_a_cascade_and_another_ball_are_told(content):
     content["options"]["cascade"] = True
     assert "PGD-100 x 5, on 97 left" in attack_row("pgd", content)
-    assert "all above it (--cascade)" in tail(content)
+    assert "all above it (--cascade)" in footer(content)
     content["options"]["cascade"] = False
     content["attacks"]["pgd"].update(norm="2", eps=1.5)
     assert attack_row("pgd", content).startswith("PGD-100 x 5, eps 1.5 ")
 
 
 def test_the_tail_warns_and_says_that_stronger_attacks_exist(content):
-    lines = tail(content).splitlines()
-    assert lines[0].startswith("worst of each image")
+    lines = footer(content).splitlines()
+    assert lines[0].startswith("worst of all attacks")
     assert lines[1] == (
-        "Diagnostics used extra passes on 64 images (1.2 s): 1 warning, 1 check passed, 1 skipped."
+        "Diagnostics used extra forward passes on 64 images (1.2 s): 1 warning, 1 check passed, "
+        "1 skipped."
     )
     assert lines[2] == "  WARNING one-step: one step is better."
     assert lines[3].startswith("Accuracy under an attack is an upper bound of robust accuracy. ")
     assert "--attacks pgd autoattack" in lines[3]
     content["attacks"]["autoattack"] = {}
-    assert "autoattack" not in tail(content)
+    assert "autoattack" not in footer(content)
 
 
-def test_what_was_not_judged_is_said():
+def test_a_missing_diagnostic_report_is_stated():
     assert diagnostics_lines(None) == ["There are no diagnostics (--no-diagnostics)."]
 
 

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from sense.checkpoint import WEIGHTS, load_weights
 from sense.evaluation.settings import Settings
-from sense.evaluation.targets import Target, open_run, open_source, open_target, told_apart
+from sense.evaluation.targets import Target, open_run, open_source, open_target, with_distinct_names
 from sense.models import build_model
 from sense.runs import CONFIG, load_model
 from sense.weights import weights_sha256
@@ -70,9 +70,9 @@ def test_weights_of_a_named_network(trained, tmp_path):
     )
     assert (target.name, target.eps, target.norm, target.config) == ("mine", None, None, None)
     assert len(target.data.test_x) == 2000
-    with pytest.raises(ValueError, match="does not say of which network it is: --model NAME"):
+    with pytest.raises(ValueError, match=r"the network of .* is not known: --model NAME"):
         open_target(str(tmp_path / "mine.safetensors"), dataset="mnist-sample")
-    with pytest.raises(ValueError, match="on which images to evaluate it: --dataset NAME"):
+    with pytest.raises(ValueError, match=r"the data of .* are not known: --dataset NAME"):
         open_target(str(tmp_path / "mine.safetensors"), model="capacity-1")
     with pytest.raises(ValueError, match=r"weights in .* belong to another network"):
         open_target(str(tmp_path / "mine.safetensors"), model="capacity-2", dataset="mnist-sample")
@@ -102,9 +102,9 @@ def test_a_factory_may_give_a_trained_network(own, few):
 
 
 def test_a_name_of_ours_needs_weights(few, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no folder of a run, no file of weights, and no"):
+    with pytest.raises(FileNotFoundError, match="is not the folder of a run, a file"):
         open_target("capacity-1", data=few)
-    with pytest.raises(FileNotFoundError, match="no folder of a run"):
+    with pytest.raises(FileNotFoundError, match="is not the folder of a run"):
         open_target("/nowhere", data=few)
 
 
@@ -128,10 +128,10 @@ def test_names_that_are_alike_get_the_folder_above(few, tmp_path):
         return Target(parts[-1], "run", "capacity-1", model, few, tmp_path.joinpath(*parts))
 
     one, other = target("a", "sense"), target("b", "sense")
-    assert [t.name for t in told_apart([one, other])] == ["a-sense", "b-sense"]
-    assert told_apart([one, replace(other, name="nt")])[0].name == "sense"
-    with pytest.raises(ValueError, match="names that differ, got sense sense"):
-        told_apart([one, one])
+    assert [t.name for t in with_distinct_names([one, other])] == ["a-sense", "b-sense"]
+    assert with_distinct_names([one, replace(other, name="nt")])[0].name == "sense"
+    with pytest.raises(ValueError, match="distinct names, got sense sense"):
+        with_distinct_names([one, one])
 
 
 def test_a_run_with_other_data_is_refused(trained, few):

@@ -1,10 +1,10 @@
-"""Signs that the attacks that were tried are too weak for the network.
+"""Diagnostics: are the attacks too weak for this network?
 
-Each counts images that stand under attacks that were tried and fall to another one. A warning is
-of points of accuracy over all evaluated images.
+Each check counts images that are correctly classified under the attacks of the evaluation and
+misclassified under another one. Its warning states points of accuracy on all evaluated images.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,163 +13,175 @@ from torch import Tensor
 from ..attacks import autoattack_with_verdicts, pgd
 from ..attacks.autoattack import MIN_CLASSES, Part
 from ..attacks.geometry import random_point
-from .case import FEWEST, Case, Check, Looked, check_share, skipped, too_few
+from .evidence import (
+    MINIMUM,
+    Diagnostic,
+    Evidence,
+    Sample,
+    check_share,
+    skipped,
+    too_few,
+)
 from .runner import build_attack, has_pyautoattack
 
-QUERIES = 1000  # of Square an image, for gradient-free
+QUERIES = 1000  # of Square per image, for gradient-free
 TARGET_STEPS = 20  # of PGD towards each other class, for stronger-attack without pyautoattack
-BEYOND = 32  # images that only Square breaks, on which AutoAttack's attacks by gradient are tried
+MAX_FOR_AUTOATTACK = 32  # images that only Square breaks, on which gradient attacks are tried
 
-# From where on a share of images is a warning.
-ONE_STEP_BETTER = 0.01
-NO_GRADIENT_BETTER = 0.002  # (AutoAttack)
-STRONGER_BETTER = 0.01
-LOSS_RISES = 0.05  # by so much: a loss of log 2 breaks an image, or more
-RISING = 0.1  # of the images that stand
+# Thresholds, above which a share of images is a warning.
+ONE_STEP = 0.01
+GRADIENT_FREE = 0.002  # (AutoAttack)
+STRONGER_ATTACK = 0.01
+CONVERGENCE = 0.1  # of the images that are correctly classified under PGD
+LOSS_INCREASE = 0.05  # that counts for convergence; a loss of log 2 or more is a misclassification
 
-STEPPED = ("pgd", "margin-pgd", "targeted-pgd")
-STRONGER = ("autoattack", "targeted-pgd", "margin-pgd", "deepfool", "square")
+MANY_STEPS = ("pgd", "margin-pgd", "targeted-pgd")
+STRONGER_THAN_PGD = ("autoattack", "targeted-pgd", "margin-pgd", "deepfool", "square")
 APGD: tuple[Part, ...] = ("apgd-ce", "apgd-t")
-BY_GRADIENT: tuple[Part, ...] = (*APGD, "fab-t")
+GRADIENT_PARTS: tuple[Part, ...] = (*APGD, "fab-t")
 
 
-def one_step(case: Case) -> Check:
-    """Does one step break what many do not?"""
-    many = [name for name in STEPPED if name in case.right]
-    if not many or case.settings.radius == 0:
-        return skipped("one-step", "no attack of many steps was tried")
-    if case.settings.cascade and not case.before(many, ["fgsm"]):
-        return skipped("one-step", "in a cascade FGSM has to come last")
-    if "fgsm" in case.right:
-        looked, before = case.everything, case.under(many)
+def one_step(evidence: Evidence) -> Diagnostic:
+    """Does one step break images that many steps do not?"""
+    many = [name for name in MANY_STEPS if name in evidence.correct]
+    if not many or evidence.settings.radius == 0:
+        return skipped("one-step", "no attack of many steps was run")
+    if evidence.settings.cascade and not evidence.ran_before(many, ["fgsm"]):
+        return skipped("one-step", "in a cascade FGSM must come last")
+    ran = "fgsm" in evidence.correct
+    sample = evidence.all_sample if ran else evidence.subset_sample
+    if sample.n < MINIMUM:
+        return too_few("one-step", sample.n)
+    if ran:
+        correct = evidence.correct.under(many)
+        broken = correct & ~evidence.correct["fgsm"]
     else:
-        looked, before = case.some, case.standing(many)
-    if looked.n < FEWEST:
-        return too_few("one-step", looked.n)
-    fell = ~case.right["fgsm"] if "fgsm" in case.right else case.broken_by("fgsm", before)
-    broken = int((before & fell).sum())
-    found = (
-        f"one step (FGSM) breaks {broken} of {int(before.sum())} images that stand under many "
-        f"steps, {looked.points(broken)}"
+        correct = evidence.correct_in_subset(many)
+        broken = evidence.misclassified_by("fgsm", correct)
+    k = int(broken.sum())
+    counts = (
+        f"of {int(correct.sum())} images that are correctly classified under many steps, {k} are "
+        f"misclassified under one step (FGSM), {sample.points(k)}"
     )
     return check_share(
         "one-step",
-        broken,
-        looked,
-        ONE_STEP_BETTER,
-        f"{found}: the loss is rough or masked, or the steps are too few, and the accuracy under "
-        "attacks of many steps is too high",
-        found,
+        k,
+        sample,
+        ONE_STEP,
+        f"{counts}. The loss is rough, gradients are masked or there are too few steps: the "
+        "accuracy under attacks of many steps is too high",
+        counts,
     )
 
 
-def gradient_free(case: Case) -> Check:
-    """Does Square, which sees no gradient, break what no attack by gradient does? Images that stand
-    under a weak attack by gradient are no sign of that: those that Square breaks are given to
-    AutoAttack's own attacks by gradient, and what these break too does not count."""
-    by_gradient = [name for name in (*STEPPED, "fgsm", "deepfool") if name in case.right]
-    if not by_gradient or case.settings.radius == 0:
-        return skipped("gradient-free", "no attack by gradient was tried")
-    if case.settings.cascade and not case.before(by_gradient, ["square"]):
-        return skipped("gradient-free", "in a cascade Square has to come last")
+def gradient_free(evidence: Evidence) -> Diagnostic:
+    """Does Square, which uses no gradient, break images that no gradient attack breaks?
+
+    Square may also break images that are left because a gradient attack is weak. So the images that
+    it breaks are given to AutoAttack's gradient attacks, and only those that these leave count.
+    """
+    gradient_attacks = [
+        name for name in (*MANY_STEPS, "fgsm", "deepfool") if name in evidence.correct
+    ]
+    if not gradient_attacks or evidence.settings.radius == 0:
+        return skipped("gradient-free", "no gradient attack was run")
+    if evidence.settings.cascade and not evidence.ran_before(gradient_attacks, ["square"]):
+        return skipped("gradient-free", "in a cascade Square must come last")
     if not has_pyautoattack():
         return skipped("gradient-free", "Square needs the package pyautoattack")
-    looked = case.everything if "square" in case.right else case.some
-    if looked.n < FEWEST:
-        return too_few("gradient-free", looked.n)
-    looked, images, before = _broken_by_square(case, looked, by_gradient)
-    beyond = len(images) - _broken_by_parts(case, images, BY_GRADIENT)
-    broken = (
-        f"Square breaks {len(images)} of {before} images that stand under attacks by gradient "
-        f"({', '.join(by_gradient)})"
+    sample = evidence.all_sample if "square" in evidence.correct else evidence.subset_sample
+    if sample.n < MINIMUM:
+        return too_few("gradient-free", sample.n)
+    sample, images, correct = _broken_by_square(evidence, sample, gradient_attacks)
+    left = len(images) - _broken_by_parts(evidence, images, GRADIENT_PARTS)
+    counts = (
+        f"of {correct} images that are correctly classified under gradient attacks "
+        f"({', '.join(gradient_attacks)}), {len(images)} are misclassified under Square"
     )
     if len(images):
-        broken += f", AutoAttack's APGD and FAB all but {beyond} of these"
+        counts += f", and {left} of these are correctly classified under AutoAttack's APGD and FAB"
     return check_share(
         "gradient-free",
-        beyond,
-        looked,
-        NO_GRADIENT_BETTER,
-        f"{broken}, {looked.points(beyond)}: the gradients mislead (masking), and robust accuracy "
-        "is lower than shown",
-        broken,
+        left,
+        sample,
+        GRADIENT_FREE,
+        f"{counts}, {sample.points(left)}. The gradients are misleading (masked), and the robust "
+        "accuracy is lower than shown",
+        counts,
     )
 
 
-def convergence(case: Case) -> Check:
-    """Does the loss go on rising when the steps double?"""
-    settings = case.settings
-    if "pgd" not in case.right or settings.radius == 0:
-        return skipped("convergence", "PGD was not tried")
-    standing = case.standing(["pgd"]).to(case.labels.device)
-    x, y = case.x[standing], case.y[standing]
-    if len(standing) >= FEWEST and not len(x):
-        return Check(
-            "convergence", "ok", 0.0, RISING, "no image stands that more steps could break"
+def convergence(evidence: Evidence) -> Diagnostic:
+    """Does the loss still increase when the number of steps of PGD doubles?"""
+    settings = evidence.settings
+    if "pgd" not in evidence.correct or settings.radius == 0:
+        return skipped("convergence", "PGD was not run")
+    correct = evidence.correct_in_subset(["pgd"]).to(evidence.labels.device)
+    x, y = evidence.x[correct], evidence.y[correct]
+    if len(correct) >= MINIMUM and not len(x):
+        return Diagnostic(
+            "convergence", "ok", 0.0, CONVERGENCE, "no image is correctly classified under PGD"
         )
-    if len(x) < FEWEST:
-        return too_few("convergence", len(x), "images that stand under PGD")
-    more = build_attack("pgd", settings)
+    if len(x) < MINIMUM:
+        return too_few("convergence", len(x), "images that are correctly classified under PGD")
+    attack = build_attack("pgd", settings)
     start = random_point(x, settings.radius, settings.lp, (0, 1))
-    keywords = {"eps": more.eps, "norm": more.norm, **more.keywords}
-    once = pgd(case.model, x, y, start=start, **keywords)
-    twice = pgd(case.model, x, y, start=once, **keywords)  # goes on: as if with 2 K steps
+    keywords = {"eps": attack.eps, "norm": attack.norm, **attack.keywords}
+    once = pgd(evidence.model, x, y, start=start, **keywords)
+    twice = pgd(evidence.model, x, y, start=once, **keywords)  # 2 K steps in all
     with torch.no_grad():
-        before, after = (F.cross_entropy(case.model(z), y, reduction="none") for z in (once, twice))
-        broken = int((case.model(twice).argmax(1) != y).sum())
-    rising = int((after - before > LOSS_RISES).sum())
-    both = (
-        f"the loss of {rising} of {len(x)} images that stand rises by more than {LOSS_RISES} "
-        f"when {settings.steps} steps become {2 * settings.steps}, and {broken} of them fall"
+        before, after = (
+            F.cross_entropy(evidence.model(z), y, reduction="none") for z in (once, twice)
+        )
+        broken = int((evidence.model(twice).argmax(1) != y).sum())
+    increases = int((after - before > LOSS_INCREASE).sum())
+    counts = (
+        f"with {2 * settings.steps} instead of {settings.steps} steps the loss of {increases} of "
+        f"{len(x)} images that are correctly classified under PGD increases by more than "
+        f"{LOSS_INCREASE}, and {broken} are misclassified"
     )
     return check_share(
         "convergence",
-        rising,
-        Looked(len(x), 1.0),
-        RISING,
-        f"PGD has not converged: {both}; take more steps",
-        both,
+        increases,
+        Sample(len(x), 1.0),
+        CONVERGENCE,
+        f"PGD has not converged: {counts}. Use more steps",
+        counts,
     )
 
 
-def stronger_attack(case: Case) -> Check:
-    """Is PGD beaten by an attack that is known to be stronger?"""
-    if "pgd" not in case.right or case.settings.radius == 0:
-        return skipped("stronger-attack", "PGD was not tried")
-    tried = [name for name in STRONGER if name in case.right]
-    if case.settings.cascade and not case.before(["pgd"], tried):
-        return skipped("stronger-attack", "in a cascade PGD has to come first")
-    if tried:
-        looked, before, what = case.everything, case.under(["pgd"]), " and ".join(tried)
-        broken = int((before & ~case.under(tried)).sum())
+def stronger_attack(evidence: Evidence) -> Diagnostic:
+    """Does an attack that is known to be stronger break more images than PGD?"""
+    if "pgd" not in evidence.correct or evidence.settings.radius == 0:
+        return skipped("stronger-attack", "PGD was not run")
+    ran = [name for name in STRONGER_THAN_PGD if name in evidence.correct]
+    if evidence.settings.cascade and not evidence.ran_before(["pgd"], ran):
+        return skipped("stronger-attack", "in a cascade PGD must come first")
+    if ran:
+        correct = evidence.correct.under(["pgd"])
+        k = int((correct & ~evidence.correct.under(ran)).sum())
+        sample, attack = evidence.all_sample, " or ".join(ran)
     else:
-        looked, before = case.some, case.standing(["pgd"])
-        if looked.n < FEWEST:
-            return too_few("stronger-attack", looked.n)
-        what, broken = _broken_by_stronger(case, before)
-    return check_stronger(broken, int(before.sum()), looked, tried, what)
-
-
-def check_stronger(
-    broken: int, standing: int, looked: Looked, tried: list[str], what: str
-) -> Check:
-    """The verdict on PGD, from how many of the images that stand under it fall to what was tried.
-    It takes no passes of the network: stored evaluations are judged by it too."""
-    if looked.n < FEWEST:
-        return too_few("stronger-attack", looked.n)
-    found = f"{broken} of {standing} images that stand under PGD fall to {what}"
-    hint = "" if "autoattack" in tried else "; see what AutoAttack says"
+        sample, correct = evidence.subset_sample, evidence.correct_in_subset(["pgd"])
+        if sample.n < MINIMUM:
+            return too_few("stronger-attack", sample.n)
+        attack, k = _broken_by_stronger(evidence, correct)
+    counts = (
+        f"of {int(correct.sum())} images that are correctly classified under PGD, {k} are "
+        f"misclassified under {attack}"
+    )
+    hint = "" if "autoattack" in ran else ". Run AutoAttack as well"
     return check_share(
         "stronger-attack",
-        broken,
-        looked,
-        STRONGER_BETTER,
-        f"{found}: PGD overstates robust accuracy by {looked.points(broken)}, or more{hint}",
-        f"{found}, {looked.points(broken)}",
+        k,
+        sample,
+        STRONGER_ATTACK,
+        f"{counts}: PGD overestimates robust accuracy by at least {sample.points(k)}{hint}",
+        f"{counts}, {sample.points(k)}",
     )
 
 
-OF_ATTACK: tuple[Callable[[Case], Check], ...] = (
+ATTACK_CHECKS: tuple[Callable[[Evidence], Diagnostic], ...] = (
     one_step,
     gradient_free,
     convergence,
@@ -178,55 +190,51 @@ OF_ATTACK: tuple[Callable[[Case], Check], ...] = (
 
 
 def _broken_by_square(
-    case: Case, looked: Looked, by_gradient: list[str]
-) -> tuple[Looked, Tensor, int]:
-    """Which of all evaluated images Square breaks, of those that stand under these attacks, and how
-    many stand. After BEYOND broken ones no further image is looked at."""
-    if "square" in case.right:
-        before = case.under(by_gradient)
-        broken = before & ~case.right["square"]
-        where = torch.arange(looked.n)
+    evidence: Evidence, sample: Sample, gradient_attacks: Sequence[str]
+) -> tuple[Sample, Tensor, int]:
+    """Return the positions of images that Square breaks and the gradient attacks do not, and how
+    many the latter leave. Stops after `MAX_FOR_AUTOATTACK` images; the sample ends there."""
+    if "square" in evidence.correct:
+        correct = evidence.correct.under(gradient_attacks)
+        broken = correct & ~evidence.correct["square"]
+        positions = torch.arange(sample.n)
     else:
-        before, where = case.standing(by_gradient), case.where
-        queries = min(case.settings.queries, QUERIES)
-        broken = case.broken_by("square", before, queries=queries)
-    if int(broken.sum()) > BEYOND:
-        end = int(broken.nonzero()[BEYOND - 1]) + 1
-        looked, before, where, broken = (
-            looked._replace(n=end),
-            before[:end],
-            where[:end],
-            broken[:end],
-        )
-    return looked, where[broken], int(before.sum())
+        correct, positions = evidence.correct_in_subset(gradient_attacks), evidence.subset
+        queries = min(evidence.settings.queries, QUERIES)
+        broken = evidence.misclassified_by("square", correct, queries=queries)
+    if int(broken.sum()) > MAX_FOR_AUTOATTACK:
+        end = int(broken.nonzero()[MAX_FOR_AUTOATTACK - 1]) + 1
+        sample = sample._replace(n=end)
+        correct, positions, broken = correct[:end], positions[:end], broken[:end]
+    return sample, positions[broken], int(correct.sum())
 
 
-def _broken_by_stronger(case: Case, standing: Tensor) -> tuple[str, int]:
-    """A stronger attack than PGD, and how many of the images for further passes that stand it
-    breaks."""
+def _broken_by_stronger(evidence: Evidence, correct: Tensor) -> tuple[str, int]:
+    """Return the name of a stronger attack than PGD, and how many of the images for extra passes it
+    breaks, among those that are correct under PGD."""
     if has_pyautoattack():
-        return "AutoAttack's APGD", _broken_by_parts(case, case.where[standing], APGD)
+        return "AutoAttack's APGD", _broken_by_parts(evidence, evidence.subset[correct], APGD)
     options = {"steps": TARGET_STEPS, "restarts": 1, "step_size": None}
-    return "targeted PGD", int(case.broken_by("targeted-pgd", standing, **options).sum())
+    broken = evidence.misclassified_by("targeted-pgd", correct, **options)
+    return "targeted PGD", int(broken.sum())
 
 
-def _broken_by_parts(case: Case, images: Tensor, parts: tuple[Part, ...]) -> int:
-    """How many of these images these parts of AutoAttack break."""
+def _broken_by_parts(evidence: Evidence, images: Tensor, parts: tuple[Part, ...]) -> int:
+    """Return how many of the images at these positions some of AutoAttack's parts break."""
     if not len(images):
         return 0
-    where = images.to(case.labels.device)
-    x, y = case.images[where], case.labels[where]
+    positions = images.to(evidence.labels.device)
+    x, y = evidence.images[positions], evidence.labels[positions]
     with torch.no_grad():
-        classes = case.model(x[:1]).shape[1]
-    parts = tuple(part for part in parts if classes >= MIN_CLASSES.get(part, 0))
-    found = autoattack_with_verdicts(
-        case.model,
+        classes = evidence.model(x[:1]).shape[1]
+    result = autoattack_with_verdicts(
+        evidence.model,
         x,
         y,
-        eps=case.settings.radius,
-        norm=case.settings.lp,
-        parts=parts,
-        batch_size=case.settings.batch,
-        seed=case.settings.seed,
+        eps=evidence.settings.radius,
+        norm=evidence.settings.lp,
+        parts=tuple(part for part in parts if classes >= MIN_CLASSES.get(part, 0)),
+        batch_size=evidence.settings.batch,
+        seed=evidence.settings.seed,
     )
-    return sum(name is not None for name in found.broken_by)
+    return sum(name is not None for name in result.broken_by)

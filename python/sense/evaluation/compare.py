@@ -1,10 +1,12 @@
-"""Networks evaluated on the same images, in pairs; and those that differ by their seed only."""
+"""Comparison of evaluations: paired tests on the same images, and the spread over seeds."""
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from ..config import from_stored
 from ..config.options import runtime_options
@@ -12,46 +14,42 @@ from ..errors import InputError
 from ..run_folder import RunFolder
 from ..runs import json_text, provenance
 from ..statistics import holm, mcnemar, over_seeds
-from .found import is_part
-from .outcomes import Outcome, read_outcomes
+from .outcomes import CorrectMatrix, read_outcomes
 from .schema import check_rows
-from .summary import WORST, differences, read_evaluation
+from .summary import WORST, attacks_in_ball, differences, is_partial, read_evaluation
 
 COMPARISON = "comparison.json"
 
 
 def compare(folders: Mapping[str, Path]) -> dict[str, Any]:
-    """The exact McNemar test of each pair under each attack that both have, adjusted by Holm over
-    all of them; and mean and sd of accuracies over seeds.
+    """Compare networks evaluated on the same images: the exact McNemar test of each pair under each
+    attack that both have, adjusted by Holm over all tests; and mean and sd of the accuracies of
+    networks that differ by their seed only.
 
     Parameters
     ----------
     folders
-        Of two finished evaluations or more, by the name that results call them.
+        Of at least two finished evaluations, by the name used in the results.
 
-    Raises ValueError where images, labels, radius or the options of an attack are not the same.
+    Raises ValueError if images, labels, radius or the options of an attack differ.
     """
-    told = {name: read_evaluation(folder) for name, folder in folders.items()}
-    for name, content in told.items():
+    contents = {name: read_evaluation(folder) for name, folder in folders.items()}
+    for name, content in contents.items():
         if not content["finished"]:
-            raise InputError(f"the evaluation in {folders[name]} is not finished: let it go on")
-    right = {}
-    for name, folder in folders.items():
-        outcomes = read_outcomes(folder)
-        check_rows(outcomes, told[name], folder)
-        right[name] = _right(outcomes, told[name])
+            raise InputError(f"the evaluation in {folders[name]} is not finished: resume it")
+    correct = {name: _read_correct(folders[name], contents[name]) for name in folders}
     pairs = [
         row
         for first, second in itertools.combinations(folders, 2)
-        for row in _pair(first, second, told, right)
+        for row in _compare_pair(first, second, contents, correct)
     ]
     for row, p in zip(pairs, holm([row["p"] for row in pairs]), strict=True):
         row["p_holm"] = p
-    groups = _trainings(told)
+    groups = _groups_by_training(contents)
     return {
         "pairs": pairs,
-        "seeds": _seeds(told, groups),
-        "apart": _apart(told, groups),
+        "seeds": _over_seeds(contents, groups),
+        "apart": _different_trainings(contents, groups),
         "provenance": provenance(),
     }
 
@@ -64,69 +62,63 @@ def write_comparison(folder: Path, comparison: dict[str, Any]) -> Path:
     return folder / COMPARISON
 
 
-Rights = dict[str, dict[tuple[int, int], bool]]  # by attack, by image and label
+def _read_correct(folder: Path, content: dict[str, Any]) -> CorrectMatrix:
+    """The matrix of an evaluation, with a column for the worst of all attacks in its ball if there
+    are at least two attacks: with one, the worst is that attack."""
+    outcomes = read_outcomes(folder)
+    check_rows(outcomes, content, folder)
+    correct = CorrectMatrix.from_outcomes(outcomes)
+    in_ball = [name for name in attacks_in_ball(content) if name in correct]
+    if len(in_ball) > 2:  # natural is one
+        correct.columns[WORST] = correct.under(in_ball)
+    return correct
 
 
-def _right(outcomes: Sequence[Outcome], content: dict[str, Any]) -> Rights:
-    """Which images are right under each attack, and under the worst of those in the common ball
-    where there are two or more."""
-    found: Rights = {}
-    for row in outcomes:
-        found.setdefault(row.attack, {})[row.image, row.label] = bool(row.correct)
-    ball = [content["options"][name] for name in ("eps", "norm")]
-    inside = [
-        rows
-        for name, rows in found.items()
-        if name == "natural" or [content["attacks"][name][key] for key in ("eps", "norm")] == ball
-    ]
-    if len(inside) > 2:  # the worst of one attack is that attack, which needs no second test
-        found[WORST] = {image: all(rows[image] for rows in inside) for image in inside[0]}
-    return found
-
-
-def _pair(
-    first: str, second: str, told: dict[str, dict[str, Any]], right: dict[str, Rights]
+def _compare_pair(
+    first: str,
+    second: str,
+    contents: dict[str, dict[str, Any]],
+    correct: dict[str, CorrectMatrix],
 ) -> list[dict[str, Any]]:
-    if right[first]["natural"].keys() != right[second]["natural"].keys():
+    one, two = correct[first], correct[second]
+    if (one.images, one.labels) != (two.images, two.labels):
         raise InputError(
             f"{first} and {second} were not evaluated on the same images with the same labels, so "
             "they cannot be compared in pairs: use the same --n, --draw and data"
         )
-    if other := differences(told[first], told[second], ("options",)):
+    if different := differences(contents[first], contents[second], ("options",)):
         raise InputError(
-            f"{first} and {second} were evaluated with other options: {', '.join(other)}"
+            f"{first} and {second} were evaluated with other options: {', '.join(different)}"
         )
     attacks = [
         name
-        for name in right[first]
-        if name in right[second] and not is_part(told[first]["attacks"].get(name, {}))
+        for name in one.attacks
+        if name in two and not is_partial(contents[first]["attacks"].get(name, {}))
     ]
-    if right[first].keys() != right[second].keys() and WORST in attacks:
+    if set(one.attacks) != set(two.attacks) and WORST in attacks:
         attacks.remove(WORST)  # the worst of other attacks
-    rows = []
-    for attack in attacks:
-        one, two = right[first][attack], right[second][attack]
-        both = sum(one[image] and two[image] for image in one)
-        only_first, only_second = sum(one.values()) - both, sum(two.values()) - both
-        rows.append(
-            {
-                "attack": attack,
-                "first": first,
-                "second": second,
-                "n": len(one),
-                "both": both,
-                "only_first": only_first,
-                "only_second": only_second,
-                "neither": len(one) - both - only_first - only_second,
-                "p": mcnemar(only_first, only_second),
-            }
-        )
-    return rows
+    return [
+        {"attack": name, "first": first, "second": second, **_paired_test(one[name], two[name])}
+        for name in attacks
+    ]
 
 
-def _training(content: dict[str, Any]) -> dict[str, Any]:
-    """All options of a network's training but the seed and those that only say where it ran.
-    Options that are newer than the run have their defaults."""
+def _paired_test(one: Tensor, two: Tensor) -> dict[str, Any]:
+    """The four counts of images and McNemar's p."""
+    only_first, only_second = int((one & ~two).sum()), int((two & ~one).sum())
+    return {
+        "n": len(one),
+        "both": int((one & two).sum()),
+        "only_first": only_first,
+        "only_second": only_second,
+        "neither": int((~one & ~two).sum()),
+        "p": mcnemar(only_first, only_second),
+    }
+
+
+def _training_options(content: dict[str, Any]) -> dict[str, Any]:
+    """The options of a network's training, without the seed and options that cannot change the
+    result. Options that are newer than the run have their defaults."""
     target = content["target"]
     left_out = {"seed", *(target.get("runtime_options") or ()), *runtime_options()}
     config = from_stored(target["config"]).resolved().to_plain()
@@ -134,28 +126,30 @@ def _training(content: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if name not in left_out}
 
 
-def _trainings(told: dict[str, dict[str, Any]]) -> list[list[str]]:
-    """The networks whose training is known, together with those that differ by their seed only."""
+def _groups_by_training(contents: dict[str, dict[str, Any]]) -> list[list[str]]:
+    """The names of networks of known training, in groups that differ by their seed only."""
     groups: dict[str, list[str]] = {}
-    for name, content in told.items():
+    for name, content in contents.items():
         if content["target"]["config"] is not None:
-            key = json.dumps(_training(content), sort_keys=True)
+            key = json.dumps(_training_options(content), sort_keys=True)
             groups.setdefault(key, []).append(name)
     return list(groups.values())
 
 
-def _seeds(told: dict[str, dict[str, Any]], groups: list[list[str]]) -> list[dict[str, Any]]:
-    """Mean and sd under each attack of networks whose training differs by the seed only."""
+def _over_seeds(
+    contents: dict[str, dict[str, Any]], groups: list[list[str]]
+) -> list[dict[str, Any]]:
+    """Mean and sd of the accuracies of each group of at least two seeds, under each attack."""
     rows = []
     for names in groups:
-        if len({told[name]["target"]["config"]["seed"] for name in names}) < 2:
+        if len({contents[name]["target"]["config"]["seed"] for name in names}) < 2:
             continue
-        config = told[names[0]]["target"]["config"]
-        for attack in told[names[0]]["accuracy"]:
-            found = [told[name]["accuracy"].get(attack) for name in names]
-            if None in found:
+        config = contents[names[0]]["target"]["config"]
+        for attack in contents[names[0]]["accuracy"]:
+            entries = [contents[name]["accuracy"].get(attack) for name in names]
+            if None in entries:
                 continue
-            spread = over_seeds([accuracy["k"] / accuracy["n"] for accuracy in found])
+            spread = over_seeds([entry["k"] / entry["n"] for entry in entries])
             rows.append(
                 {
                     "group": f"{config['method']}, {config['model']}",
@@ -168,18 +162,20 @@ def _seeds(told: dict[str, dict[str, Any]], groups: list[list[str]]) -> list[dic
     return rows
 
 
-def _apart(told: dict[str, dict[str, Any]], groups: list[list[str]]) -> list[dict[str, Any]]:
-    """Groups of the same method and network that are not one for other options than the seed, and
-    which: else a run would be missing from the spread without a word."""
+def _different_trainings(
+    contents: dict[str, dict[str, Any]], groups: list[list[str]]
+) -> list[dict[str, Any]]:
+    """Pairs of groups of the same method and network, with the options that differ: they explain
+    why a run is missing from the spread over seeds."""
     rows = []
     for first, second in itertools.combinations(groups, 2):
-        one, two = (_training(told[group[0]]) for group in (first, second))
+        one, two = (_training_options(contents[group[0]]) for group in (first, second))
         if (one["method"], one["model"]) != (two["method"], two["model"]):
             continue
-        differ = {
+        different = {
             name: [one.get(name), two.get(name)]
             for name in sorted(one.keys() | two.keys())
             if one.get(name) != two.get(name)
         }
-        rows.append({"first": first, "second": second, "options": differ})
+        rows.append({"first": first, "second": second, "options": different})
     return rows

@@ -1,157 +1,212 @@
-"""Signs that a network, or its gradients, are not what an evaluation takes them for.
+"""Diagnostics of an evaluation: does an attack fail although the network is not robust?
 
 After Carlini et al. (2019), "On evaluating adversarial robustness", section 5, and the flags of
-AutoAttack (Croce and Hein 2020). No sign is a proof, and their absence proves nothing.
+AutoAttack (Croce and Hein 2020). A warning proves nothing, and neither does its absence. The checks
+of the network are here, those of the attacks in `attack_diagnostics`.
 """
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from ..networks import are_probabilities
 from ..statistics import binomial_p_value
-from .case import FEWEST, Case, Check, check_share, check_value, skipped, too_few
+from .attack_diagnostics import ATTACK_CHECKS
+from .evidence import (
+    MINIMUM,
+    Diagnostic,
+    Evidence,
+    Sample,
+    check_share,
+    check_value,
+    skipped,
+    too_few,
+)
 from .runner import attack_images, build_attack
 
-PASSES = 5  # of the same images, for randomness
+PASSES = 5  # forward passes of the same images, for randomness
 STEPS = 50  # of PGD, for large-eps
 
-# From where on a value is a warning.
-CHANCE = 0.025  # one-sided p-value: a share whose exact 95 % interval lies above
+# Thresholds, above which a value is a warning.
+CHANCE = 0.025  # one-sided p-value
 ONE_CLASS = 0.8  # share of images
-SEVERAL = 0.5  # share of the most frequent label, up to which one class for all is no answer
-LOGITS_DIFFER = 1e-4  # by so much of the largest logit (AutoAttack)
-PROBABLE = 0.99  # share of images
-MIN_SLOPE = 0.0  # more than no image without a gradient (AutoAttack)
-RIGHT_AT_LARGE_EPS = 0.05  # share of images
+RELATIVE_NOISE = 1e-4  # difference of logits, relative to the largest one (AutoAttack)
+PROBABILITIES = 0.99  # share of images
+ZERO_GRADIENTS = 0.0  # share of images (AutoAttack)
+LARGE_EPS = 0.05  # share of images
+MOST_FREQUENT_LABEL = 0.5  # share of images with one label, above which one-class is skipped
 
 
-def chance(case: Case) -> Check:
-    """Is the network better than the most frequent label, said of every image?"""
-    n, k = len(case.labels), int(case.right["natural"].sum())
-    if n < FEWEST:
+def run_diagnostics(evidence: Evidence) -> dict[str, Any]:
+    """Run every check and return the entry `diagnostics` of evaluation.json. Uses torch's global
+    random stream, so the caller seeds it."""
+    begin = time.perf_counter()
+    results = list(_run_checks(evidence))
+    return {
+        "images": len(evidence.subset),
+        "seconds": round(time.perf_counter() - begin, 3),
+        "checks": [result._asdict() for result in results],
+    }
+
+
+def _run_checks(evidence: Evidence) -> Iterator[Diagnostic]:
+    """If the network predicts one class or is no better than chance, that explains the outcome of
+    every attack: the checks of gradients and attacks are skipped."""
+    accuracy = [check(evidence) for check in ACCURACY_CHECKS]
+    yield from accuracy
+    yield from (check(evidence) for check in OUTPUT_CHECKS)
+    useless = next((result for result in accuracy if result.verdict == "warning"), None)
+    for check in (*GRADIENT_CHECKS, *ATTACK_CHECKS):
+        name = check_name(check)
+        if useless is not None:
+            yield skipped(name, f"the network itself is at fault ({useless.check})")
+        elif not len(evidence.subset):
+            yield skipped(name, "no image is correctly classified without attack")
+        else:
+            yield check(evidence)
+
+
+def check_name(check: Callable[[Evidence], Diagnostic]) -> str:
+    return check.__name__.replace("_", "-")
+
+
+def chance(evidence: Evidence) -> Diagnostic:
+    """Is the network more accurate than predicting the most frequent label for every image?"""
+    n, k = len(evidence.labels), int(evidence.correct["natural"].sum())
+    if n < MINIMUM:
         return too_few("chance", n, "images")
-    share = _largest(case.labels) / n
+    share = _largest_class(evidence.labels) / n
     if share == 1:
         return skipped("chance", "all images have the same label")
-    found = f"{k} of {n} images are right, {share * n:.0f} by the most frequent label for all"
+    counts = (
+        f"{k} of {n} images are correctly classified, and {share * n:.0f} have the most frequent "
+        "label"
+    )
     return check_value(
         "chance",
         binomial_p_value(k, n, share),
         CHANCE,
-        f"the network is not better than chance: {found}; there is no accuracy that an attack "
+        f"the network is not better than chance: {counts}. There is no accuracy that an attack "
         "could lower",
-        f"the network is better than chance: {found}",
+        f"the network is better than chance: {counts}",
     )
 
 
-def one_class(case: Case) -> Check:
-    """Does the network say one class of nearly all images, whose labels are several?"""
-    n, most = len(case.labels), _largest(case.guesses)
-    if n < FEWEST:
+def one_class(evidence: Evidence) -> Diagnostic:
+    """Does the network predict one class for nearly all images of several classes?"""
+    n, most = len(evidence.labels), _largest_class(evidence.predictions)
+    if n < MINIMUM:
         return too_few("one-class", n, "images")
-    if _largest(case.labels) > SEVERAL * n:
+    if _largest_class(evidence.labels) > MOST_FREQUENT_LABEL * n:
         return skipped("one-class", "most images have the same label")
-    which = int(case.guesses.mode().values)
-    found = f"class {which} is predicted for {most} of {n} images"
+    predicted = int(evidence.predictions.mode().values)
+    counts = f"class {predicted} is predicted for {most} of {n} images"
+    labelled = int((evidence.labels == predicted).sum())
     return check_share(
         "one-class",
         most,
-        case.everything,
+        evidence.all_sample,
         ONE_CLASS,
-        f"the network has collapsed: {found}, and {int((case.labels == which).sum())} of them are "
-        "of it; what stands under attack says nothing of robustness. Train it again",
-        f"no class is predicted for nearly all images: {found}",
+        f"the network has collapsed: {counts}, and is the label of {labelled}. Its accuracy under "
+        "attack does not measure robustness: train it again",
+        f"no class is predicted for nearly all images: {counts}",
     )
 
 
 @torch.no_grad()
-def randomness(case: Case) -> Check:
-    """Does the network say the same of an image each time?"""
-    passes = torch.stack([case.model(case.sample) for _ in range(PASSES)])
+def randomness(evidence: Evidence) -> Diagnostic:
+    """Does the network give other logits for the same images?"""
+    passes = torch.stack([evidence.model(evidence.first_images) for _ in range(PASSES)])
     value = float((passes.amax(0) - passes.amin(0)).max() / passes.abs().max().clamp_min(1e-12))
     return check_value(
         "randomness",
         value,
-        LOGITS_DIFFER,
-        f"the network is random: its logits differ by {value:.1e} of the largest between "
-        f"{PASSES} passes of the same images, so an attack aims at another network than the one "
-        "that judges it; attack the average over many passes",
-        f"logits are the same in {PASSES} passes",
+        RELATIVE_NOISE,
+        f"the network is random: in {PASSES} forward passes of the same images its logits differ "
+        f"by {value:.1e} of the largest logit, so the attacked network is not the evaluated one. "
+        "Attack the average of many forward passes",
+        f"the logits are the same in {PASSES} forward passes",
     )
 
 
 @torch.no_grad()
-def probabilities(case: Case) -> Check:
-    """Are the outputs probabilities, whose cross-entropy hardly climbs?"""
-    alike = are_probabilities(case.model(case.sample))
+def probabilities(evidence: Evidence) -> Diagnostic:
+    """Does the network return probabilities, whose cross-entropy is nearly flat?"""
     return check_value(
         "probabilities",
-        float(alike.float().mean()),
-        PROBABLE,
-        "the network gives probabilities, not logits: attacks take them through another softmax, "
-        "which flattens the loss; evaluate it without its last softmax",
-        "the network gives logits",
+        float(are_probabilities(evidence.model(evidence.first_images)).float().mean()),
+        PROBABILITIES,
+        "the network returns probabilities, not logits: attacks apply another softmax to them, "
+        "which flattens the loss. Evaluate the network without its last softmax",
+        "the network returns logits",
     )
 
 
-def zero_gradients(case: Case) -> Check:
-    """On how many images is the loss flat to the last bit?"""
-    x = case.x.clone().requires_grad_()
-    loss = F.cross_entropy(case.model(x), case.y, reduction="sum")
+def zero_gradients(evidence: Evidence) -> Diagnostic:
+    """Is the gradient of the loss exactly zero on some images?"""
+    x = evidence.x.clone().requires_grad_()
+    loss = F.cross_entropy(evidence.model(x), evidence.y, reduction="sum")
     if not loss.requires_grad:
-        return Check(
+        return Diagnostic(
             "zero-gradients",
             "warning",
             1.0,
-            MIN_SLOPE,
-            "the network gives no gradients at all: only attacks without them could be tried",
+            ZERO_GRADIENTS,
+            "the network has no gradients: only attacks that need none could be run",
         )
     (gradient,) = torch.autograd.grad(loss, x)
-    flat = int((~gradient.flatten(1).any(1)).sum())
-    if len(x) < FEWEST:
+    zero = int((~gradient.flatten(1).any(1)).sum())
+    if len(x) < MINIMUM:
         return too_few("zero-gradients", len(x))
     return check_value(
         "zero-gradients",
-        flat / len(x),
-        MIN_SLOPE,
-        f"the gradient is exactly zero on {flat} of {len(x)} images: attacks by "
-        "gradient have nothing to follow there, and their accuracy says little",
+        zero / len(x),
+        ZERO_GRADIENTS,
+        f"the gradient is exactly zero on {zero} of {len(x)} images: gradient attacks cannot move "
+        "them, so the accuracy under these attacks is too high",
         f"the gradient is zero on none of {len(x)} images",
     )
 
 
-def large_eps(case: Case) -> Check:
-    """In a ball that holds every image, no network is right. PGD starts at the image: a random one
-    of that ball would be noise, which breaks a network without any gradient."""
-    settings, x, y = case.settings, case.x, case.y
-    if len(x) < FEWEST:
+def large_eps(evidence: Evidence) -> Diagnostic:
+    """Are images still correctly classified in a ball that contains all images?
+
+    PGD starts at the image: a random start in that ball would be noise, which fools a network
+    without any gradient.
+    """
+    settings, x, y = evidence.settings, evidence.x, evidence.y
+    if len(x) < MINIMUM:
         return too_few("large-eps", len(x))
     n = x[0].numel()
     eps = {math.inf: 1.0, 2.0: math.sqrt(n), 1.0: float(n)}[settings.lp]
     wide = build_attack("pgd", replace(settings, eps=eps, steps=STEPS, restarts=1, step_size=None))
-    climb = replace(wide, keywords=wide.keywords | {"random_start": False})
-    right = int((attack_images(climb, case.model, x, y, y, 0) == y).sum())
-    found = f"{right} of {len(x)} images stand under PGD-{STEPS} with eps = {eps:g}"
+    attack = replace(wide, keywords=wide.keywords | {"random_start": False})
+    correct = int((attack_images(attack, evidence.model, x, y, y, 0) == y).sum())
+    counts = (
+        f"{correct} of {len(x)} images are correctly classified under PGD-{STEPS}, eps = {eps:g}"
+    )
     return check_share(
         "large-eps",
-        right,
-        case.some._replace(part=1.0),
-        RIGHT_AT_LARGE_EPS,
-        f"{found}, where the ball holds images of every class: the attack fails, not the network",
-        found,
+        correct,
+        Sample(len(x), 1.0),
+        LARGE_EPS,
+        f"{counts}. That ball contains images of every class, so the attack fails",
+        counts,
     )
 
 
-# The first two say whether there is an accuracy at all that an attack could lower.
-OF_ACCURACY: tuple[Callable[[Case], Check], ...] = (chance, one_class)
-OF_OUTPUT: tuple[Callable[[Case], Check], ...] = (randomness, probabilities)
-OF_GRADIENT: tuple[Callable[[Case], Check], ...] = (zero_gradients, large_eps)
+Check = Callable[[Evidence], Diagnostic]
+ACCURACY_CHECKS: tuple[Check, ...] = (chance, one_class)
+OUTPUT_CHECKS: tuple[Check, ...] = (randomness, probabilities)
+GRADIENT_CHECKS: tuple[Check, ...] = (zero_gradients, large_eps)
+CHECKS = (*ACCURACY_CHECKS, *OUTPUT_CHECKS, *GRADIENT_CHECKS, *ATTACK_CHECKS)
 
 
-def _largest(classes: torch.Tensor) -> int:
-    """How many are of the most frequent class."""
+def _largest_class(classes: torch.Tensor) -> int:
+    """The number of images of the most frequent class."""
     return int(classes.unique(return_counts=True)[1].max())

@@ -1,18 +1,14 @@
-"""How accurate a trained network is, as images are and under attack.
+"""Natural and robust accuracy of a trained network.
 
-    python -m sense.evaluate RUN                              PGD-100 with 5 restarts, all images
-    python -m sense.evaluate RUN --attacks pgd autoattack --n 1000
-    python -m sense.evaluate RUN OTHER                        both, and the paired comparison
-    python -m sense.evaluate module:factory --weights FILE --dataset cifar10 --eps 0.0314
-
-Writes outcomes.csv, a row per test image and attack, and evaluation.json, the counts with their
-intervals and what they are worth (docs/evaluation.md). A process that dies loses one batch: the
-same command goes on. Accuracy under an attack bounds robust accuracy from above.
+`evaluate` returns an `Evaluation`. `evaluate_run` and `evaluate_target` also store it in a folder:
+outcomes.csv, a row per image and attack, and evaluation.json, with counts, intervals and
+diagnostics (docs/evaluation.md). If they are interrupted, the same call resumes after the last
+batch. Accuracy under an attack is an upper bound of robust accuracy.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,65 +25,172 @@ from ..networks import torch_defaults
 from ..process_settings import restored_settings
 from ..random_numbers import preserved_random_state
 from ..run_folder import RunFolder
-from .batches import Batch, attack_batches, choose_images, cut
-from .case import Case
-from .convergence import (
+from ..statistics import Proportion
+from .curves import (
     CONVERGENCE,
     CONVERGENCE_ACCURACY,
-    follow_batches,
+    CURVE_OUTCOMES,
+    FROM_CURVE,
+    add_convergence,
+    add_curve,
+    run_curve,
+    trace_batches,
     write_convergence,
+    write_curve,
 )
-from .curve import CURVE_OUTCOMES, extend_curve, write_curve
-from .diagnostic_report import run_diagnostics
-from .found import FROM_CURVE, add_convergence, add_curve
-from .outcomes import OUTCOMES, Outcome, Record
-from .output_folder import beside_others
-from .runner import NATURAL, Attack, attackable, build_suite
-from .settings import Settings
-from .summary import begin, count, save
-from .tables import attack_row, head, tail
+from .diagnostics import run_diagnostics
+from .evidence import Evidence
+from .outcomes import OUTCOMES, CorrectMatrix, Outcome, Record
+from .runner import (
+    NO_ATTACK,
+    Attack,
+    Batch,
+    build_attacks,
+    check_attackable,
+    choose_images,
+    make_batches,
+    run_attack,
+)
+from .settings import Settings, settings_from_plain
+from .summary import (
+    accuracies,
+    save,
+    start_or_resume,
+    update_accuracies,
+    with_free_folder,
+)
+from .tables import WIDTH, WORST_LABEL, attack_row, ball_words, footer, header
 from .targets import Target, open_run, open_source
 
+Images = Tensor | NDArray[Any]
 
-class EvaluationStopped(Exception):  # noqa: N818  not an error: a signal came
-    """The evaluation was stopped after a whole batch, for the reason (a signal's number)."""
 
-    def __init__(self, folder: Path, reason: int) -> None:
-        super().__init__(f"stopped; the same command goes on in {folder}")
-        self.folder, self.reason = folder, reason
+@dataclass(frozen=True, repr=False)
+class Evaluation:
+    """The result of `evaluate`. Printed, it shows the accuracies with their intervals.
+
+    Attributes
+    ----------
+    accuracy
+        By attack, "natural" first, and "worst" (of all attacks in the ball, per image): k of n
+        images that are correctly classified, with Wilson's 95 % interval.
+    outcomes
+        The prediction for each image under each attack.
+    correct
+        The matrix of images by attacks: whether an image is correctly classified.
+    settings
+        The complete settings.
+    labels
+        Readable name of each attack, such as "PGD-100 x 5".
+    """
+
+    accuracy: dict[str, Proportion]
+    outcomes: list[Outcome]
+    correct: CorrectMatrix
+    settings: Settings
+    labels: dict[str, str]
+
+    def __str__(self) -> str:
+        assert self.settings.norm is not None
+        title = (
+            f"{len(self.correct.images)} images, "
+            f"{ball_words(self.settings.radius, self.settings.norm)}"
+        )
+        rows = [
+            f"{self.labels.get(name, WORST_LABEL):<{WIDTH}} {accuracy}"
+            for name, accuracy in self.accuracy.items()
+        ]
+        return "\n".join([title, f"{'attack':<{WIDTH}} accuracy, 95 % Wilson, k / n", *rows])
+
+    __repr__ = __str__
 
 
 @restored_settings()
 @torch_defaults()
 def evaluate(
-    model: nn.Module,
-    x: Tensor | NDArray[Any],
-    y: Tensor | NDArray[Any],
-    settings: Settings,
-    source: nn.Module | None = None,
-) -> list[Outcome]:
-    """The outcomes of all images x (0 to 255, or 0 to 1) with labels y, tensors or numpy arrays in
-    the forms of `ImageData`. The model is left in evaluation mode.
+    model: nn.Module | Path | str,
+    x: Images | None = None,
+    y: Images | None = None,
+    settings: Settings | None = None,
+    **options: Any,
+) -> Evaluation:
+    """Evaluate a network on images, without attack and under attacks. Writes no files.
 
-    eps must be set; n, draw, diagnostics, curve and convergence of the settings are not used.
-    `source` is the network that `transfer` makes its images on.
+        sense.evaluate(model, x, y, eps=8 / 255, attacks=["pgd", "autoattack"])
+
+    Parameters
+    ----------
+    model
+        A module that returns logits, which is left in evaluation mode; or the folder of a run, for
+        its network, its test images, and its eps and norm as defaults.
+    x, y
+        Images (bytes of 0 to 255, or floating point of 0 to 1) and labels: tensors or numpy arrays
+        in the forms of `ImageData`.
+    settings, options
+        A `Settings` object, or its options as keywords. `eps` has no default without a run.
+        Diagnostics, the curve and convergence are made by `evaluate_run`.
+
+    Raises
+    ------
+    ValueError
+        If options do not fit, or images or labels are missing.
+    ArithmeticError
+        If an attack broke its rules, or the network returned NaN.
     """
-    settings, x, y = settings.complete(None, None), as_images(x), as_labels(y)
+    if settings is not None and options:
+        raise InputError("pass settings, or options as keywords, not both")
+    settings = settings_from_plain(options) if settings is None else settings
+    if settings.curve or settings.convergence is not None:
+        raise InputError("curve and convergence are stored in a folder: use evaluate_run")
+    device = None
+    eps = norm = None
+    if not isinstance(model, nn.Module):
+        target, device = open_run(model), choose_device("auto")
+        model, eps, norm = target.model, target.eps, target.norm
+        if x is None and y is None:
+            x, y = target.data.test_x, target.data.test_y
+    if x is None or y is None:
+        raise InputError("pass the images x and their labels y")
+    x, y = as_images(x), as_labels(y)
     if not 1 <= len(x) == len(y):
         raise InputError(
-            f"as many labels as images are needed, and one at least: got {len(x)} "
-            f"images and {len(y)} labels"
+            f"at least one image and as many labels as images are needed: got {len(x)} images and "
+            f"{len(y)} labels"
         )
-    suite = build_suite(settings, source)
-    model = to_device_for_evaluation(model, x.device)
-    batches = cut(range(len(x)), x, y, settings.batch, x.device)
-    model = attackable(model, batches[0].x, y, suite)
-    record = Record(range(len(x)), y.tolist(), settings.batch)
+    return _evaluate_images(model, x, y, settings.complete(eps, norm), device or x.device)
+
+
+def _evaluate_images(
+    model: nn.Module, x: Tensor, y: Tensor, settings: Settings, device: torch.device
+) -> Evaluation:
+    attacks = build_attacks(settings, open_source(settings, device))
+    model = to_device_for_evaluation(model, device)
+    images = choose_images(len(x), settings.n, settings.draw)
+    batches = make_batches(images, x, y, settings.batch, device)
+    model = check_attackable(model, batches[0].x, y, attacks)
+    record = Record(images, y[images].tolist(), settings.batch)
     with preserved_random_state():
-        for attack in (NATURAL, *suite):
-            for _ in attack_batches(attack, model, batches, settings, record):
+        for attack in (NO_ATTACK, *attacks):
+            for _ in run_attack(attack, model, batches, settings, record):
                 pass
-    return record.outcomes()
+    ball = (settings.radius, settings.lp)
+    in_ball = ["natural", *(a.name for a in attacks if (a.eps, a.norm) == ball)]
+    correct = record.correct()
+    return Evaluation(
+        accuracies(correct, in_ball),
+        record.outcomes(),
+        correct,
+        settings,
+        {attack.name: attack.label for attack in (NO_ATTACK, *attacks)},
+    )
+
+
+class EvaluationStopped(Exception):  # noqa: N818  not an error: a signal came
+    """The evaluation was stopped after a batch; `reason` is the signal's number."""
+
+    def __init__(self, folder: Path, reason: int) -> None:
+        super().__init__(f"stopped: run the same command to resume in {folder}")
+        self.folder, self.reason = folder, reason
 
 
 def evaluate_run(
@@ -100,12 +203,16 @@ def evaluate_run(
     out: Path | str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """`evaluate_target` of a run's folder. `model` is as in `load_model`. Without `out` results go
-    to the run's folder, and where that holds an evaluation with other options, to one in it."""
+    """Evaluate the network of a run and store the result, as `evaluate_target` does.
+
+    `model` is as in `load_model`. Default `out`: the run's folder, or a new folder inside it if it
+    holds an evaluation with other options.
+    """
+    settings = settings or Settings()
     target = open_run(folder, model=model, data=data, data_dir=data_dir, out=out)
     if out is None and not options.get("overwrite"):
-        target = beside_others(target, settings or Settings())
-    return evaluate_target(target, settings or Settings(), **options)
+        target = with_free_folder(target, settings)
+    return evaluate_target(target, settings, **options)
 
 
 @restored_settings()
@@ -121,205 +228,183 @@ def evaluate_target(
     stop: Callable[[], int | None] = lambda: None,
     command: str | None = None,
 ) -> dict[str, Any]:
-    """Evaluate a target, and leave all files in its folder.
+    """Evaluate a target and store the result in its folder.
 
     Parameters
     ----------
     target
         From `open_target` or `open_run`.
     settings
-        eps and norm are the target's unless given.
+        Default eps and norm: the target's.
     device
-        As in the configuration of a run.
+        As in the options of training.
     overwrite
-        Begin anew where the folder holds an evaluation already.
+        Start again if the folder holds an evaluation.
     show
-        Show a bar, where there is a terminal.
+        Show a progress bar, on a terminal.
     on_line
-        Called with a line of the table as soon as it is known.
+        Called with each line of the table as soon as it is known.
     stop
-        Asked after each batch; a value other than None raises `EvaluationStopped` with it.
+        Called after each batch. If it returns a number, `EvaluationStopped` is raised with it.
     command
-        What to note as the command that made it; this process's unless given.
+        The command to record. Default: that of this process.
 
     Returns
     -------
-    What evaluation.json holds.
+    The content of evaluation.json.
 
     Raises
     ------
     ValueError
-        For options that do not fit, or are others than those of the evaluation in the folder.
+        If options do not fit, or differ from those of the evaluation in the folder.
     ArithmeticError
-        Where an attack broke its rules, or the network gave NaN.
+        If an attack broke its rules, or the network returned NaN.
     """
     with RunFolder(target.folder) as folder:
-        return _evaluate(folder, target, settings, device, overwrite, show, on_line, stop, command)
-
-
-def _evaluate(
-    folder: RunFolder,
-    target: Target,
-    settings: Settings,
-    device: str,
-    overwrite: bool,
-    show: bool,
-    on_line: Callable[[str], object],
-    stop: Callable[[], int | None],
-    command: str | None,
-) -> dict[str, Any]:
-    """`evaluate_target` into a folder, which is locked once all is ready."""
-    settings = settings.complete(target.eps, target.norm)
-    images = choose_images(target.data, settings.n, settings.draw)
-    where = choose_device(device)
-    source = open_source(settings, where)
-    suite = build_suite(settings, source)
-    model = to_device_for_evaluation(target.model, where)
-    x, y = target.data.test_x, target.data.test_y
-    batches = cut(images, x, y, settings.batch, where)
-    model = attackable(model, batches[0].x, y, suite)
-    if source is not None:
-        attackable(source, batches[0].x, y, suite)
-    content, record = begin(
-        folder, target, settings, images, suite, overwrite=overwrite, command=command
-    )
-    begun = list(record.predictions)  # one that was left unfinished goes on first
-    suite.sort(key=lambda attack: begun.index(attack.name) if attack.name in begun else len(begun))
-    progress = Progress(folder, content, show, stop)
-    on_line(head(content))
-    with preserved_random_state():
-        for attack in (NATURAL, *suite):
-            run_attack(attack, model, batches, settings, record, progress)
-            on_line(attack_row(attack.name, content))
-        run_curve(model, batches, settings, record, progress)
-        if FROM_CURVE in content["accuracy"]:
-            on_line(attack_row(FROM_CURVE, content))
-        run_convergence(model, batches, settings, record, progress)
-        if settings.diagnostics and content["diagnostics"] is None:
-            torch.manual_seed(settings.seed)
-            content["diagnostics"] = run_diagnostics(
-                Case.of(model, batches, settings, record)
-            ).plain()
-    progress.close()
-    record.check_file()
-    content["finished"] = True
-    folder.finish((OUTCOMES, CURVE_OUTCOMES))
-    save(folder, content)
-    on_line(tail(content))
+        settings = settings.complete(target.eps, target.norm)
+        images = choose_images(len(target.data.test_x), settings.n, settings.draw)
+        torch_device = choose_device(device)
+        source = open_source(settings, torch_device)
+        attacks = build_attacks(settings, source)
+        model = to_device_for_evaluation(target.model, torch_device)
+        x, y = target.data.test_x, target.data.test_y
+        batches = make_batches(images, x, y, settings.batch, torch_device)
+        model = check_attackable(model, batches[0].x, y, attacks)
+        if source is not None:
+            check_attackable(source, batches[0].x, y, attacks)
+        content, record = start_or_resume(
+            folder, target, settings, images, attacks, overwrite=overwrite, command=command
+        )
+        stored = _StoredEvaluation(
+            folder, settings, model, batches, content, record, on_line, stop, show
+        )
+        stored.run(attacks)
     return content
 
 
-def run_attack(
-    attack: Attack,
-    model: nn.Module,
-    batches: list[Batch],
-    settings: Settings,
-    record: Record,
-    progress: "Progress",
-) -> None:
-    """The batches that the record has not yet; then the attack's count."""
-    told = progress.content["attacks"][attack.name]
-    progress.begin(attack.label, len(record.images), record.done(attack.name))
-    for n, seconds in attack_batches(attack, model, batches, settings, record):
-        if told["seconds"] is not None:
-            told["seconds"] = round(told["seconds"] + seconds, 3)
-        progress.step(n)
-    count(progress.content, record, settings)
-    save(progress.folder, progress.content)
-
-
-def run_curve(
-    model: nn.Module,
-    batches: list[Batch],
-    settings: Settings,
-    outcomes: Record,
-    progress: "Progress",
-) -> None:
-    """curve_outcomes.csv, curve.csv, which counts it, and what it says in the evaluation's ball."""
-    if not settings.curve:
-        return
-    note_options("curve", settings, progress)
-    record = Record(
-        outcomes.images, outcomes.labels, settings.batch, progress.folder, CURVE_OUTCOMES, "eps"
-    )
-    done = sum(map(len, record.predictions.values()))
-    progress.begin("curve", len(record.images) * len(settings.curve), done)
-    extend_curve(model, batches, settings, record, progress.step)
-    write_curve(progress.folder, record)
-    add_curve(progress.content, outcomes, record, settings, progress.save)
-    count(progress.content, outcomes, settings)
-    progress.save()
-
-
-def run_convergence(
-    model: nn.Module,
-    batches: list[Batch],
-    settings: Settings,
-    outcomes: Record,
-    progress: "Progress",
-) -> None:
-    """convergence.csv, convergence_accuracy.csv, and what broke the images; not begun twice where
-    they are there."""
-    if settings.convergence is None:
-        return
-    note_options("convergence", settings, progress)
-    if progress.folder.has(CONVERGENCE) and progress.folder.has(CONVERGENCE_ACCURACY):
-        progress.folder.read(CONVERGENCE)
-        progress.folder.read(CONVERGENCE_ACCURACY)
-        return
-    # It is short and kept only whole, so it is not stopped.
-    progress.begin("convergence", settings.convergence, 0)
-    course = follow_batches(model, batches, settings, progress.bar.update)
-    broken = course.predictions.tolist()
-    add_convergence(progress.content, outcomes, broken, settings, progress.save)
-    count(progress.content, outcomes, settings)
-    progress.save()
-    write_convergence(progress.folder, outcomes.images, course)
-
-
-def note_options(part: str, settings: Settings, progress: "Progress") -> None:
-    """Note what a curve is made with. Raises ValueError where another is in the folder."""
-    asked, before = settings.plain_parts()[part], progress.content[part]
-    if before is not None and before != asked:
-        raise InputError(
-            f"{progress.folder.path} holds a {part} with other options: {before}, not {asked}. "
-            "Choose another --out, or --overwrite it"
-        )
-    progress.content[part] = asked
-    save(progress.folder, progress.content)
-
-
 @dataclass
-class Progress:
-    """After each batch the bar, the question whether to stop, and, a second after the last time,
-    evaluation.json, which holds no more than the seconds that the rows do not tell."""
+class _StoredEvaluation:
+    """An evaluation in a folder. Each part continues where an earlier process stopped."""
 
     folder: RunFolder
+    settings: Settings
+    model: nn.Module
+    batches: list[Batch]
     content: dict[str, Any]
-    show: bool
+    record: Record
+    on_line: Callable[[str], object]
     stop: Callable[[], int | None]
-    bar: Any = None
-    saved: float = 0.0
+    show: bool
+    bar: Any = field(default=None, init=False)
+    saved: float = field(default=0.0, init=False)
+
+    def run(self, attacks: list[Attack]) -> None:
+        started = list(self.record.predictions)
+        # An attack that was interrupted runs first: rows are in the order of the file.
+        attacks = sorted(
+            attacks, key=lambda a: started.index(a.name) if a.name in started else len(started)
+        )
+        self.on_line(header(self.content))
+        with preserved_random_state():
+            for attack in (NO_ATTACK, *attacks):
+                self.run_attack(attack)
+                self.on_line(attack_row(attack.name, self.content))
+            if self.settings.curve:
+                self.run_curve()
+            if FROM_CURVE in self.content["accuracy"]:
+                self.on_line(attack_row(FROM_CURVE, self.content))
+            if self.settings.convergence is not None:
+                self.run_convergence()
+            if self.settings.diagnostics and self.content["diagnostics"] is None:
+                torch.manual_seed(self.settings.seed)
+                evidence = Evidence.of(self.model, self.batches, self.settings, self.record)
+                self.content["diagnostics"] = run_diagnostics(evidence)
+        self.close_bar()
+        self.record.check_file()
+        self.content["finished"] = True
+        self.folder.finish((OUTCOMES, CURVE_OUTCOMES))
+        self.save()
+        self.on_line(footer(self.content))
+
+    def run_attack(self, attack: Attack) -> None:
+        """Run an attack on the batches that the record does not have yet."""
+        entry = self.content["attacks"][attack.name]
+        self.show_bar(attack.label, len(self.record.images), self.record.done(attack.name))
+        for n, seconds in run_attack(attack, self.model, self.batches, self.settings, self.record):
+            if entry["seconds"] is not None:
+                entry["seconds"] = round(entry["seconds"] + seconds, 3)
+            self.after_batch(n)
+        update_accuracies(self.content, self.record, self.settings)
+        self.save()
+
+    def run_curve(self) -> None:
+        """Write curve_outcomes.csv and curve.csv, and add the curve to the outcomes."""
+        self.record_options("curve")
+        curve = Record(
+            self.record.images,
+            self.record.labels,
+            self.settings.batch,
+            self.folder,
+            CURVE_OUTCOMES,
+            "eps",
+        )
+        done = sum(map(len, curve.predictions.values()))
+        self.show_bar("curve", len(curve.images) * len(self.settings.curve), done)
+        run_curve(self.model, self.batches, self.settings, curve, self.after_batch)
+        write_curve(self.folder, curve)
+        add_curve(self.content, self.record, curve, self.settings, self.save)
+        update_accuracies(self.content, self.record, self.settings)
+        self.save()
+
+    def run_convergence(self) -> None:
+        """Write convergence.csv and convergence_accuracy.csv, and add the trace to the outcomes. It
+        is short and stored only as a whole, so it does not stop half-way."""
+        self.record_options("convergence")
+        files = (CONVERGENCE, CONVERGENCE_ACCURACY)
+        if all(self.folder.has(name) for name in files):
+            for name in files:
+                self.folder.read(name)  # checks them
+            return
+        self.show_bar("convergence", self.settings.convergence or 0, 0)
+        trace = trace_batches(self.model, self.batches, self.settings, self.bar.update)
+        predictions = trace.predictions.tolist()
+        add_convergence(self.content, self.record, predictions, self.settings, self.save)
+        update_accuracies(self.content, self.record, self.settings)
+        self.save()
+        write_convergence(self.folder, self.record.images, trace)
+
+    def record_options(self, part: str) -> None:
+        """Record the options of a curve or a convergence. Raises ValueError if one with other
+        options is stored."""
+        requested, stored = self.settings.plain_parts()[part], self.content[part]
+        if stored is not None and stored != requested:
+            raise InputError(
+                f"{self.folder.path} holds a {part} with other options: {stored}, not {requested}. "
+                "Choose another --out, or --overwrite it"
+            )
+        self.content[part] = requested
+        self.save()
+
+    def after_batch(self, images: int) -> None:
+        """Update the bar, save at most once per second (the rows are saved already), and stop if
+        requested."""
+        self.bar.update(images)
+        reason = self.stop()
+        if reason is not None or time.monotonic() > self.saved + 1:
+            self.save()
+            self.saved = time.monotonic()
+        if reason is not None:
+            self.close_bar()
+            raise EvaluationStopped(self.folder.path, reason)
 
     def save(self) -> None:
         save(self.folder, self.content)
 
-    def begin(self, what: str, total: int, done: int) -> None:
-        self.close()
-        self.bar = tqdm(
-            desc=what, total=total, initial=done, leave=False, disable=None if self.show else True
-        )
+    def show_bar(self, what: str, total: int, done: int) -> None:
+        self.close_bar()
+        hidden = None if self.show else True
+        self.bar = tqdm(desc=what, total=total, initial=done, leave=False, disable=hidden)
 
-    def step(self, images: int) -> None:
-        self.bar.update(images)
-        reason = self.stop()
-        if reason is not None or time.monotonic() > self.saved + 1:
-            save(self.folder, self.content)
-            self.saved = time.monotonic()
-        if reason is not None:
-            self.close()
-            raise EvaluationStopped(self.folder.path, reason)
-
-    def close(self) -> None:
+    def close_bar(self) -> None:
         if self.bar is not None:
             self.bar.close()

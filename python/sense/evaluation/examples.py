@@ -1,4 +1,4 @@
-"""A few adversarial images, to be looked at (figure 1 of the paper)."""
+"""A few adversarial examples to look at (figure 1 of the paper): examples.json."""
 
 import json
 from dataclasses import replace
@@ -14,59 +14,67 @@ from ..process_settings import restored_settings
 from ..random_numbers import preserved_random_state
 from ..run_folder import RunFolder
 from ..weights import weights_sha256
-from .batches import batch_seed, choose_images, cut
-from .runner import attackable, build_attack, predict, worst_images
+from .runner import (
+    batch_seed,
+    build_attack,
+    check_attackable,
+    choose_images,
+    make_batches,
+    predict,
+    worst_images,
+)
 from .settings import Settings
 from .targets import Target, open_source
 
 EXAMPLES = "examples.json"
-NUMBER = 5
+DEFAULT_N = 5
 
 
 @restored_settings()
 @torch_defaults()
 def make_examples(
-    target: Target, settings: Settings, *, n: int = NUMBER, device: str = "auto"
+    target: Target, settings: Settings, *, n: int = DEFAULT_N, device: str = "auto"
 ) -> dict[str, Any]:
-    """The first n test images, not chosen for the effect, and what the attack makes of them.
+    """Return the first n test images (not selected by the result) and their adversarial examples.
 
     Parameters
     ----------
     target
         From `open_run`.
     settings
-        Name one attack; eps and norm are the target's unless given.
+        With one attack. Default eps and norm: the target's.
     n
-        How many, from 1 to the number of test images.
+        Number of images, from 1 to the number of test images.
     device
-        As in the configuration of a run.
+        As in the options of training.
 
     Returns
     -------
-    What examples.json holds (docs/evaluation.md): plain numbers, strings and lists.
+    The content of examples.json (docs/evaluation.md): plain numbers, strings and lists.
 
     Raises
     ------
     ValueError
-        For another number of attacks than one, or options that do not fit.
+        If the settings do not have exactly one attack, or do not fit the target.
     """
     settings = settings.complete(target.eps, target.norm)
     names = [name for name in settings.attacks if name != "natural"]
     if len(names) != 1:
-        raise InputError(f"examples are made by one attack, got {' '.join(names) or 'none'}")
-    choose_images(target.data, None, None)  # says where there are none
-    if not 1 <= n <= len(target.data.test_x):
-        raise InputError(f"n must be from 1 to {len(target.data.test_x)}, the test images, got {n}")
-    where = choose_device(device)
-    attack = build_attack(names[0], settings, open_source(settings, where))
-    model = to_device_for_evaluation(target.model, where)
-    (batch,) = cut(range(n), target.data.test_x, target.data.test_y, n, where)
-    model = attackable(model, batch.x, batch.y, [attack])
+        raise InputError(f"examples need exactly one attack, got {' '.join(names) or 'none'}")
+    images = choose_images(len(target.data.test_x), n, None)
+    torch_device = choose_device(device)
+    attack = build_attack(names[0], settings, open_source(settings, torch_device))
+    model = to_device_for_evaluation(target.model, torch_device)
+    (batch,) = make_batches(images, target.data.test_x, target.data.test_y, n, torch_device)
+    model = check_attackable(model, batch.x, batch.y, [attack])
     with preserved_random_state():
         torch.manual_seed(batch_seed(settings.seed, batch))
         known = predict(model, batch.x)
         x_adv, _ = worst_images(attack, model, batch.x, batch.y, known, settings.seed)
-    before, after = seen(model, batch.x), seen(model, x_adv)
+    before, after = (
+        _predict_with_probability(model, batch.x),
+        _predict_with_probability(model, x_adv),
+    )
     return {
         "model": f"{target.name}, {target.model_name}",
         "weights_sha256": weights_sha256(target.model),
@@ -81,20 +89,20 @@ def make_examples(
             "attacked": after[0],
             "attacked_probability": after[1],
         },
-        "x": pixels(batch.x),
-        "x_adv": pixels(x_adv),
+        "x": _pixel_rows(batch.x),
+        "x_adv": _pixel_rows(x_adv),
     }
 
 
 @torch.no_grad()
-def seen(model: nn.Module, x: Tensor) -> tuple[list[int], list[float]]:
+def _predict_with_probability(model: nn.Module, x: Tensor) -> tuple[list[int], list[float]]:
     """The most probable class of each image, and its probability."""
     probability, prediction = model(x).softmax(1).max(1)
     return prediction.tolist(), [round(p, 6) for p in probability.tolist()]
 
 
-def pixels(x: Tensor) -> list[list[float]]:
-    """A row an image, channels first, then height, then width."""
+def _pixel_rows(x: Tensor) -> list[list[float]]:
+    """A row per image, in the order channels, height, width."""
     return [[round(value, 6) for value in row] for row in x.flatten(1).tolist()]
 
 
@@ -104,7 +112,7 @@ def write_examples(folder: RunFolder, content: dict[str, Any]) -> None:
 
 
 def settings_of(content: dict[str, Any]) -> Settings:
-    """PGD as the evaluation with this evaluation.json had it, else with our defaults."""
+    """PGD with the options of this evaluation.json, or the default options if it has no PGD."""
     options, pgd = content["options"], content["attacks"].get("pgd", {})
     own = {name: pgd[name] for name in ("steps", "restarts", "step_size") if name in pgd}
     return replace(

@@ -1,15 +1,19 @@
-"""What the network said of each image: a CSV file that grows by a batch at a time.
+"""The prediction for each image under each attack, and which of them are correct.
 
-A process may die at any moment. What is found then is cut to whole batches, and the next process
-goes on from there.
+outcomes.csv grows by one batch at a time. A process may die at any moment: the next one cuts the
+file to whole batches and continues from there.
 """
 
 import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+import torch
+from torch import Tensor
 
 from ..errors import InputError, MissingFileError
 from ..run_folder import RunFolder
@@ -18,7 +22,10 @@ OUTCOMES = "outcomes.csv"
 
 
 class Outcome(NamedTuple):
-    """What the network said of one test image under one attack ("natural" is none)."""
+    """The prediction for one test image under one attack; "natural" means no attack.
+
+    `image` is the position in the test set, from 0; `correct` is 1 or 0.
+    """
 
     image: int
     label: int
@@ -27,22 +34,72 @@ class Outcome(NamedTuple):
     correct: int
 
 
+@dataclass(frozen=True)
+class CorrectMatrix:
+    """Whether each image is correctly classified under each attack: the matrix of images by
+    attacks that summary, diagnostics and comparison are computed from.
+
+    Attributes
+    ----------
+    images, labels
+        Of the rows: positions in the test set, and labels.
+    columns
+        By attack, in the order in which the attacks ran: bool, shape (n,).
+    """
+
+    images: list[int]
+    labels: list[int]
+    columns: dict[str, Tensor]
+
+    @classmethod
+    def from_outcomes(cls, outcomes: Sequence[Outcome]) -> "CorrectMatrix":
+        """The matrix of rows of outcomes.csv, in which every attack has the same images."""
+        rows: dict[str, dict[int, Outcome]] = {}
+        for row in outcomes:
+            rows.setdefault(row.attack, {})[row.image] = row
+        first = next(iter(rows.values()))
+        images = sorted(first)
+        columns = {
+            attack: torch.tensor([bool(of[image].correct) for image in images])
+            for attack, of in rows.items()
+        }
+        return cls(images, [first[image].label for image in images], columns)
+
+    def __getitem__(self, attack: str) -> Tensor:
+        return self.columns[attack]
+
+    def __contains__(self, attack: str) -> bool:
+        return attack in self.columns
+
+    @property
+    def attacks(self) -> list[str]:
+        return list(self.columns)
+
+    def under(self, attacks: Sequence[str]) -> Tensor:
+        """Which images are correctly classified under each of the attacks: bool, shape (n,)."""
+        return torch.stack([self.columns[name] for name in attacks]).all(0)
+
+    def tensor(self) -> Tensor:
+        """The matrix: bool, shape (images, attacks)."""
+        return torch.stack(list(self.columns.values()), 1)
+
+
 class Record:
-    """Predictions of the same images, in the same order, under one key after the other.
+    """The predictions for the same images, in the same order, for one key after the other.
 
     Parameters
     ----------
     images, labels
-        Positions in the test set and labels.
+        Positions in the test set, and labels.
     batch
-        Images that are added at once.
+        Number of images that are added at once.
     folder, name
-        The file, begun where it is not there; without a folder, which is locked, all stays in
-        memory.
+        The file, which is created if it does not exist. Without a (locked) folder, everything
+        stays in memory.
     key
-        The column that tells the keys apart.
+        Name of the column of keys: "attack", or "eps" for a curve.
 
-    Raises ValueError where the file holds rows of other images or labels.
+    Raises ValueError if the file holds other images or labels.
     """
 
     def __init__(
@@ -62,11 +119,11 @@ class Record:
             self._read(folder)
 
     def done(self, key: str) -> int:
-        """How many images the key has."""
+        """The number of images that the key has."""
         return len(self.predictions.get(key, []))
 
     def batches(self, key: str) -> int:
-        """How many batches the key has; the last of all may be short."""
+        """The number of batches that the key has; the last one may be short."""
         return -(-self.done(key) // self.batch)
 
     def complete(self, key: str) -> bool:
@@ -76,23 +133,28 @@ class Record:
         return [key for key in self.predictions if not self.complete(key)]
 
     def add(self, key: str, predictions: Sequence[int]) -> None:
-        """The next images of the key; they are on the disk when this returns."""
+        """Add predictions for the next images; they are on the disk when this returns."""
         begin = self.done(key)
         self.predictions.setdefault(key, []).extend(predictions)
         if self.folder is not None:
             self.folder.append(self.name, self._text(key, begin).encode())
 
-    def standing(self, keys: Sequence[str]) -> list[bool]:
-        """Which images are right under every one of the keys."""
-        rows = [self.predictions[key] for key in keys]
-        return [all(row[i] == label for row in rows) for i, label in enumerate(self.labels)]
+    def correct(self) -> CorrectMatrix:
+        """The matrix of the keys that have all images."""
+        labels = torch.tensor(self.labels)
+        columns = {
+            key: torch.tensor(row) == labels
+            for key, row in self.predictions.items()
+            if self.complete(key)
+        }
+        return CorrectMatrix(self.images, self.labels, columns)
 
     def outcomes(self) -> list[Outcome]:
-        """All rows, as the file has them."""
+        """All rows, in the order of the file."""
         return [row for key in self.predictions for row in self._rows(key, 0)]
 
     def check_file(self) -> None:
-        """Raise ValueError where the file holds other rows than these: another wrote it too."""
+        """Raise ValueError if the file holds other rows, because another process wrote to it."""
         if self.folder is not None and self.folder.text(self.name) != self._whole():
             raise InputError(
                 f"{self.folder.path / self.name} was changed while it was being written: "
@@ -107,8 +169,9 @@ class Record:
         for i in range(begin, self.done(key)):
             yield self._row(key, i, self.predictions[key][i])
 
-    def _row(self, key: str, i: int, guess: int) -> Outcome:
-        return Outcome(self.images[i], self.labels[i], key, guess, int(guess == self.labels[i]))
+    def _row(self, key: str, i: int, prediction: int) -> Outcome:
+        label = self.labels[i]
+        return Outcome(self.images[i], label, key, prediction, int(prediction == label))
 
     def _text(self, key: str, begin: int) -> str:
         text = io.StringIO()
@@ -116,27 +179,27 @@ class Record:
         return text.getvalue()
 
     def _read(self, folder: RunFolder) -> None:
-        """Take over what the file has, and cut it to whole batches."""
+        """Read the rows of the file, and cut it to whole batches."""
         head, path = ",".join(self.header) + "\n", folder.path / self.name
         content = folder.text(self.name) if folder.has(self.name) else ""
         whole = content[: content.rfind("\n") + 1]  # the last line may be torn
         if whole and not whole.startswith(head):
             raise InputError(f"{path} does not begin with {head.strip()}: --overwrite it")
         for line in whole[len(head) :].splitlines():
-            self._take(path, line)
+            self._read_row(path, line)
         for key in self.unfinished():
             del self.predictions[key][self.done(key) // self.batch * self.batch :]
-        self.predictions = {key: found for key, found in self.predictions.items() if found}
+        self.predictions = {key: row for key, row in self.predictions.items() if row}
         kept = self._whole()
         if kept != content:
             folder.write({self.name: kept})
 
-    def _take(self, path: Path, line: str) -> None:
+    def _read_row(self, path: Path, line: str) -> None:
         cells = line.split(",")
         key = cells[2] if len(cells) == 5 else ""
         i = self.done(key)
-        right = bool(key) and i < len(self.images) and re.fullmatch(r"\d{1,9}", cells[3])
-        if not right or cells != [str(cell) for cell in self._row(key, i, int(cells[3]))]:
+        valid = bool(key) and i < len(self.images) and re.fullmatch(r"\d{1,9}", cells[3])
+        if not valid or cells != [str(cell) for cell in self._row(key, i, int(cells[3]))]:
             raise InputError(
                 f"{path} has other images than these, or is damaged, at {line!r}: --overwrite it, "
                 "or choose another --out"
@@ -145,7 +208,7 @@ class Record:
 
 
 def read_outcomes(folder: Path) -> list[Outcome]:
-    """The outcomes of an evaluation, gzipped or not. Raises FileNotFoundError without any."""
+    """The outcomes of an evaluation, gzipped or not. Raises FileNotFoundError if there are none."""
     files = RunFolder(folder)
     if files.has(OUTCOMES):
         return _parse(files.read(OUTCOMES), folder / OUTCOMES)
@@ -154,21 +217,21 @@ def read_outcomes(folder: Path) -> list[Outcome]:
     raise MissingFileError(f"no {OUTCOMES} in {folder}: python -m sense.evaluate {folder} first")
 
 
-def _parse(content: bytes, where: Path) -> list[Outcome]:
-    """The rows of a file. Raises ValueError for what `Record` would not have written."""
+def _parse(content: bytes, path: Path) -> list[Outcome]:
+    """The rows of a file. Raises ValueError for anything that `Record` would not have written."""
     try:
         head, *lines = content.decode("ascii").split("\n")
     except UnicodeDecodeError as error:
-        raise InputError(f"{where} is damaged: {error}") from None
+        raise InputError(f"{path} is damaged: {error}") from None
     if head != ",".join(Outcome._fields):
-        raise InputError(f"{where} must begin with {','.join(Outcome._fields)}, got {head[:80]!r}")
+        raise InputError(f"{path} must begin with {','.join(Outcome._fields)}, got {head[:80]!r}")
     if lines and not lines[-1]:
         lines.pop()
-    return [_row(line, where) for line in lines]
+    return [_parse_row(line, path) for line in lines]
 
 
-def _row(line: str, where: Path) -> Outcome:
-    found = re.fullmatch(r"(\d{1,9}),(\d{1,9}),([a-z0-9-]+),(\d{1,9}),([01])", line)
-    if not found or (found[2] == found[4]) != (found[5] == "1"):
-        raise InputError(f"{where} is damaged at {line[:80]!r}")
-    return Outcome(int(found[1]), int(found[2]), found[3], int(found[4]), int(found[5]))
+def _parse_row(line: str, path: Path) -> Outcome:
+    cells = re.fullmatch(r"(\d{1,9}),(\d{1,9}),([a-z0-9-]+),(\d{1,9}),([01])", line)
+    if not cells or (cells[2] == cells[4]) != (cells[5] == "1"):
+        raise InputError(f"{path} is damaged at {line[:80]!r}")
+    return Outcome(int(cells[1]), int(cells[2]), cells[3], int(cells[4]), int(cells[5]))

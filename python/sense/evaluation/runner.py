@@ -1,10 +1,11 @@
-"""The attacks of an evaluation, all called alike, and what they must keep to before they count."""
+"""The attacks of an evaluation, and how they are run: batch by batch, over several restarts."""
 
 import importlib.util
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,14 +22,24 @@ from ..attacks import (
 )
 from ..attacks.checks import check_ball_and_bounds
 from ..attacks.output_checks import check_logits, logits_of
+from ..data import to_float
 from ..errors import InputError, MissingPackageError
 from ..networks import check_network
 from ..weights import weights_sha256
+from .outcomes import Record
 from .settings import Settings
 
-BY_GRADIENT = ("fgsm", "pgd", "margin-pgd", "targeted-pgd", "deepfool", "deepfool-l2", "autoattack")
+GRADIENT_ATTACKS = (
+    "fgsm",
+    "pgd",
+    "margin-pgd",
+    "targeted-pgd",
+    "deepfool",
+    "deepfool-l2",
+    "autoattack",
+)
 FROM_PYAUTOATTACK = ("autoattack", "square")
-STEPPED: dict[str, tuple[str, Callable[..., Tensor]]] = {
+PGD_VARIANTS: dict[str, tuple[str, Callable[..., Tensor]]] = {
     "pgd": ("PGD", pgd),
     "margin-pgd": ("margin PGD", margin_pgd),
     "targeted-pgd": ("targeted PGD", targeted_pgd),
@@ -38,22 +49,22 @@ STEPPED: dict[str, tuple[str, Callable[..., Tensor]]] = {
 
 @dataclass(frozen=True)
 class Attack:
-    """An attack with its options fixed.
+    """An attack with its options.
 
     Attributes
     ----------
     name, label
-        As `--attacks` has it; and for people: "PGD-100 x 5".
+        The name of `--attacks`, and a readable one such as "PGD-100 x 5".
     function, keywords
         `function(model, x, y, eps=..., norm=..., **keywords)` is one restart.
     eps, norm
-        Its ball.
+        Radius and norm of its ball.
     restarts
-        How many; an image that one breaks is not attacked by the next.
+        Maximum number of restarts; misclassified images are not attacked again.
     seeded
-        Whether the function takes a seed; else it draws from torch's random stream.
+        Whether the function takes a seed. If not, it uses torch's global random stream.
     options
-        Those that evaluation.json tells.
+        The options that evaluation.json records.
     """
 
     name: str
@@ -67,42 +78,42 @@ class Attack:
     options: dict[str, Any] = field(default_factory=dict)
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Tensor:
-        """The adversarial images of one restart. Raises ArithmeticError where they are outside the
-        ball or the bounds, or not finite."""
+        """Return the adversarial images of one restart. Raises ArithmeticError if they are not
+        finite, or outside the ball or the pixel bounds."""
         keywords = self.keywords | ({"seed": seed} if self.seeded else {})
         x_adv = self.function(model, x, y, eps=self.eps, norm=self.norm, **keywords)
         check_ball_and_bounds(x_adv, x, eps=self.eps, norm=self.norm)
         return x_adv
 
     def plain(self) -> dict[str, Any]:
-        """What evaluation.json says of it."""
+        """The entry of evaluation.json."""
         ball = {"eps": self.eps, "norm": f"{self.norm:g}"}
-        return {"label": self.label, **self.options, **(ball if self is not NATURAL else {})}
+        return {"label": self.label, **self.options, **(ball if self is not NO_ATTACK else {})}
 
 
-NATURAL = Attack("natural", "natural", lambda model, x, y, **ball: x, 0.0, math.inf)
+NO_ATTACK = Attack("natural", "natural", lambda model, x, y, **ball: x, 0.0, math.inf)
 
 
-def build_suite(settings: Settings, source: nn.Module | None = None) -> list[Attack]:
-    """The attacks that complete settings ask for, without "natural". `source` is the network of
-    `transfer`. Raises ImportError where an attack's package is absent."""
+def build_attacks(settings: Settings, source: nn.Module | None = None) -> list[Attack]:
+    """Return the attacks of complete settings, without "natural". `source` is the network that
+    `transfer` attacks. Raises ImportError if a package that an attack needs is not installed."""
     return [build_attack(name, settings, source) for name in settings.attacks if name != "natural"]
 
 
 def build_attack(name: str, settings: Settings, source: nn.Module | None = None) -> Attack:
-    """The attack of that name, with what the settings say of it."""
+    """Return the attack of that name with its options from the settings."""
     if name in FROM_PYAUTOATTACK and not has_pyautoattack():
         raise MissingPackageError(
             f"{name} needs the package pyautoattack: pip install 'sense-at[attacks]'"
         )
     eps, norm = settings.radius, settings.lp
-    if name in STEPPED:
-        return _stepped(name, settings, source)
+    if name in PGD_VARIANTS:
+        return _build_pgd_variant(name, settings, source)
     if name == "fgsm":
         return Attack(name, "FGSM", fgsm, eps, norm)
     if name == "deepfool":
         if norm == 1:
-            raise InputError("deepfool knows the norms inf and 2, not 1: leave it out")
+            raise InputError("deepfool supports the norms inf and 2, got 1: leave it out")
         return Attack(name, "DeepFool", deepfool, eps, norm)
     if name == "deepfool-l2":
         within = settings.l2_eps if norm != 2 and settings.l2_eps is not None else eps
@@ -123,9 +134,8 @@ def build_attack(name: str, settings: Settings, source: nn.Module | None = None)
     )
 
 
-def _stepped(name: str, settings: Settings, source: nn.Module | None) -> Attack:
-    """PGD and its kin: steps, a step size and restarts."""
-    label, function = STEPPED[name]
+def _build_pgd_variant(name: str, settings: Settings, source: nn.Module | None) -> Attack:
+    label, function = PGD_VARIANTS[name]
     steps, restarts, step_size = (settings.steps, settings.restarts, settings.step(settings.radius))
     keywords: dict[str, Any] = {"steps": steps, "step_size": step_size}
     options = keywords | {"restarts": restarts}
@@ -150,13 +160,100 @@ def has_pyautoattack() -> bool:
     return importlib.util.find_spec("pyautoattack") is not None
 
 
+def check_attackable(
+    model: nn.Module, x: Tensor, y: Tensor, attacks: Sequence[Attack]
+) -> nn.Module:
+    """Return the network as one that returns logits. Raises InputError if it cannot be evaluated
+    with these attacks, before time is spent."""
+    need_gradients = [attack.name for attack in attacks if attack.name in GRADIENT_ATTACKS]
+    return check_network(model, x, y, gradients_for=need_gradients[0] if need_gradients else None)
+
+
+class Batch(NamedTuple):
+    """Test images that are attacked and stored together: positions, float32 pixels, labels."""
+
+    images: list[int]
+    x: Tensor
+    y: Tensor
+
+
+def choose_images(total: int, n: int | None, draw: int | None) -> list[int]:
+    """Return the positions of the images to evaluate, in increasing order: the first n of the
+    total, or n drawn at random with the seed `draw`. Default: all.
+
+    Raises ValueError unless 1 <= n <= total.
+    """
+    if not total:
+        raise InputError("the data have no test images to evaluate on: pass some")
+    n = total if n is None else n
+    if not 1 <= n <= total:
+        raise InputError(f"n must be from 1 to {total}, the number of test images, got {n}")
+    if draw is None:
+        return list(range(n))
+    generator = torch.Generator().manual_seed(draw)
+    return sorted(torch.randperm(total, generator=generator)[:n].tolist())
+
+
+def make_batches(
+    images: Sequence[int], x: Tensor, y: Tensor, size: int, device: torch.device
+) -> list[Batch]:
+    """Return batches of the images at these positions of x and y, on the device."""
+    parts = [list(images[i : i + size]) for i in range(0, len(images), size)]
+    return [Batch(part, to_float(x[part].to(device)), y[part].to(device)) for part in parts]
+
+
+def run_attack(
+    attack: Attack, model: nn.Module, batches: list[Batch], settings: Settings, record: Record
+) -> Iterator[tuple[int, float]]:
+    """Attack the batches that the record does not have yet and add their predictions to it.
+    Yields the number of images and the seconds of each batch."""
+    earlier = [name for name in record.predictions if name != attack.name]
+    if not settings.cascade:
+        earlier = earlier[:1]  # natural
+    for batch in batches[record.batches(attack.name) :]:
+        began = time.perf_counter()
+        seed = batch_seed(settings.seed, batch)
+        torch.manual_seed(seed)
+        if attack is NO_ATTACK:
+            predictions = predict(model, batch.x)
+        else:
+            known = first_misclassification(record, earlier, record.done(attack.name), batch)
+            predictions = attack_images(attack, model, batch.x, batch.y, known, seed)
+        record.add(attack.name, predictions.tolist())
+        yield len(batch.x), time.perf_counter() - began
+
+
+def batch_seed(seed: int, batch: Batch) -> int:
+    """Return a seed for the batch, so that a restart more in one batch does not change the random
+    starts of the next."""
+    return seed * 1_000_003 + batch.images[0]
+
+
+def first_misclassification(
+    record: Record, attacks: Sequence[str], begin: int, batch: Batch
+) -> Tensor:
+    """Return, for each image of the batch (which begins at row `begin`), the wrong prediction under
+    the first of the attacks that succeeded, or else the label: int64, shape (n,)."""
+    labels = batch.y.tolist()
+    rows = [record.predictions[name][begin : begin + len(labels)] for name in attacks]
+    return torch.tensor(first_wrong(labels, rows), device=batch.y.device)
+
+
+def first_wrong(labels: Sequence[int], rows: Sequence[Sequence[int]]) -> list[int]:
+    """Return, for each image, the first prediction in the rows that is not the label, or else the
+    label."""
+    return [
+        next((row[i] for row in rows if row[i] != label), label) for i, label in enumerate(labels)
+    ]
+
+
 def attack_images(
     attack: Attack, model: nn.Module, x: Tensor, y: Tensor, predictions: Tensor, seed: int
 ) -> Tensor:
-    """The predictions after the worst of the restarts: int64, shape (n,).
+    """Return the predictions after the worst restart: int64, shape (n,).
 
-    Those given are of the images as they stand before; an image that is misclassified there, or by
-    a restart, is not attacked again. torch's random stream is used; the caller seeds it.
+    `predictions` are those before the attack. An image that is misclassified there, or by a
+    restart, is not attacked again. Uses torch's global random stream, so the caller seeds it.
     """
     return worst_images(attack, model, x, y, predictions, seed)[1]
 
@@ -164,31 +261,24 @@ def attack_images(
 def worst_images(
     attack: Attack, model: nn.Module, x: Tensor, y: Tensor, predictions: Tensor, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """`attack_images`, with the images that it found before the predictions: those that broke, else
-    those of the last restart, else x."""
-    predictions, found = predictions.clone(), x.clone()
+    """Return the images and the predictions of `attack_images`: the first misclassified image, or
+    else that of the last restart, or x if the image was not attacked."""
+    predictions, worst = predictions.clone(), x.clone()
     for restart in range(attack.restarts):
-        standing = (predictions == y).nonzero().squeeze(1)
-        if not len(standing):
+        correct = (predictions == y).nonzero().squeeze(1)
+        if not len(correct):
             break
-        x_adv = attack(model, x[standing], y[standing], seed + restart)
-        found[standing], predictions[standing] = x_adv, predict(model, x_adv)
-    return found, predictions
+        x_adv = attack(model, x[correct], y[correct], seed + restart)
+        worst[correct], predictions[correct] = x_adv, predict(model, x_adv)
+    return worst, predictions
 
 
 @torch.no_grad()
 def predict(model: nn.Module, x: Tensor) -> Tensor:
-    """The most probable class of each image, in evaluation mode: int64, shape (n,).
+    """Return the most probable class of each image, in evaluation mode: int64, shape (n,).
 
-    Raises FloatingPointError for logits that are NaN or infinite: their largest means nothing.
+    Raises FloatingPointError for logits that are NaN or infinite.
     """
     logits = logits_of(model.eval()(x))
     check_logits(logits, len(x), 0)
     return logits.argmax(1)
-
-
-def attackable(model: nn.Module, x: Tensor, y: Tensor, suite: list[Attack]) -> nn.Module:
-    """The network as one that gives logits. Raises InputError, before time is spent, where it
-    cannot be evaluated by these attacks."""
-    asking = [attack.name for attack in suite if attack.name in BY_GRADIENT]
-    return check_network(model, x, y, gradients_for=asking[0] if asking else None)

@@ -1,4 +1,4 @@
-"""What evaluation.json must hold, checked before it is used: somebody may have written it."""
+"""The schema of evaluation.json, checked before use, because the file may come from anybody."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from ..description import check_runtime_options
 from ..errors import InputError
 from .outcomes import Outcome
 
-Holds = Callable[[Any], bool]
+Test = Callable[[Any], bool]
 
 
 def _text(value: Any) -> bool:
@@ -30,17 +30,17 @@ def _truth(value: Any) -> bool:
     return isinstance(value, bool)
 
 
-def _or_none(holds: Holds) -> Holds:
-    return lambda value: value is None or holds(value)
+def _or_none(test: Test) -> Test:
+    return lambda value: value is None or test(value)
 
 
 def _norm(value: Any) -> bool:
     return value in ("inf", "2", "1")
 
 
-# For each place what its value must be; a "*" stands for any name. What else is there is not used.
+# For each field a test of its value; "*" stands for any name. Other fields are not used.
 BALL: dict[str, Any] = {"eps": _number, "norm": _norm}
-FORM: dict[str, Any] = {
+SCHEMA: dict[str, Any] = {
     "target": {
         "name": _text,
         "kind": _text,
@@ -84,9 +84,9 @@ def with_current_names(content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def check_form(content: dict[str, Any], where: Path) -> None:
-    """Raise ValueError, naming the places, where it is not what `sense.evaluate` writes."""
-    wrong = _wrong(content, FORM, "")
+def check_schema(content: dict[str, Any], path: Path) -> None:
+    """Raise ValueError, with the names of wrong fields, if `sense.evaluate` did not write it."""
+    wrong = _wrong(content, SCHEMA, "")
     if not wrong:
         balls = {name: BALL for name in content["attacks"] if name != "natural"}
         wrong = _wrong(content["attacks"], balls, "attacks.")
@@ -95,58 +95,62 @@ def check_form(content: dict[str, Any], where: Path) -> None:
             if (content["target"]["config"] is not None)
             else []
         )
-        check_runtime_options(content["target"].get("runtime_options"), where)
+        check_runtime_options(content["target"].get("runtime_options"), path)
         wrong += _wrong_diagnostics(content.get("diagnostics"))
         wrong += [
             f"accuracy.{name}.k"
-            for name, told in content["accuracy"].items()
-            if not 0 <= told["k"] <= told["n"] or told["n"] == 0
+            for name, entry in content["accuracy"].items()
+            if not 0 <= entry["k"] <= entry["n"] or entry["n"] == 0
         ]
     if wrong:
         raise InputError(
-            f"{where} is damaged, or of another version of sense: see its {', '.join(wrong[:5])}. "
-            "Evaluate anew, with --overwrite"
+            f"{path} is damaged or was made by another version of sense: see its "
+            f"{', '.join(wrong[:5])}. "
+            "Evaluate again with --overwrite"
         )
 
 
-def check_rows(outcomes: Sequence[Outcome], content: dict[str, Any], where: Path) -> None:
-    """Raise ValueError where these are not the outcomes of this evaluation.json, all of them."""
-    images: dict[str, list[tuple[int, int]]] = {}
+def check_rows(outcomes: Sequence[Outcome], content: dict[str, Any], path: Path) -> None:
+    """Raise ValueError unless these are all outcomes of this evaluation.json: of every attack the
+    same images with the same labels, each once."""
+    rows: dict[str, list[tuple[int, int]]] = {}
     for row in outcomes:
-        images.setdefault(row.attack, []).append((row.image, row.label))
-    natural = set(images.get("natural", []))
-    for attack, of in images.items():
-        alike = len({image for image, _ in of}) == len(of) and natural == set(of)
-        if attack not in content["attacks"] or not alike:
-            break
-    else:
-        if len(natural) == content["data"]["n"]:
-            return
-    raise InputError(
-        f"{where} has other rows than its evaluation.json says: evaluate anew, with --overwrite"
-    )
+        rows.setdefault(row.attack, []).append((row.image, row.label))
+    natural = set(rows.get("natural", []))
+    complete = len(natural) == content["data"]["n"]
+    if not complete or any(
+        attack not in content["attacks"]
+        or len({image for image, _ in of}) != len(of)
+        or set(of) != natural
+        for attack, of in rows.items()
+    ):
+        raise InputError(
+            f"{path} has other rows than its evaluation.json: evaluate again with --overwrite"
+        )
 
 
-def _wrong(content: Any, form: dict[str, Any], place: str) -> list[str]:
-    """The places that are missing, or hold something else."""
+def _wrong(content: Any, schema: dict[str, Any], prefix: str) -> list[str]:
+    """The names of the fields that are missing or have a wrong value."""
     found = []
-    names = [(name, form[name]) for name in form if name != "*"]
-    names += [(name, form["*"]) for name in content] if "*" in form else []
+    names = [(name, schema[name]) for name in schema if name != "*"]
+    names += [(name, schema["*"]) for name in content] if "*" in schema else []
     for name, expected in names:
         value = content.get(name)
         inner = isinstance(expected, dict)
         if name not in content or not (isinstance(value, dict) if inner else expected(value)):
-            found.append(f"{place}{name}")
+            found.append(f"{prefix}{name}")
         elif inner:
-            found += _wrong(value, expected, f"{place}{name}.")
+            found += _wrong(value, expected, f"{prefix}{name}.")
     return found
 
 
-def _wrong_diagnostics(told: Any) -> list[str]:
-    if told is None:
+def _wrong_diagnostics(entry: Any) -> list[str]:
+    if entry is None:
         return []
-    if not isinstance(told, dict) or not isinstance(told.get("checks"), list):
+    if not isinstance(entry, dict) or not isinstance(entry.get("checks"), list):
         return ["diagnostics.checks"]
-    wrong = _wrong(told, {"images": _count, "seconds": _number}, "diagnostics.")
-    good = all(isinstance(check, dict) and not _wrong(check, CHECK, "") for check in told["checks"])
-    return wrong if good else [*wrong, "diagnostics.checks"]
+    wrong = _wrong(entry, {"images": _count, "seconds": _number}, "diagnostics.")
+    valid = all(
+        isinstance(check, dict) and not _wrong(check, CHECK, "") for check in entry["checks"]
+    )
+    return wrong if valid else [*wrong, "diagnostics.checks"]

@@ -29,59 +29,74 @@ Help = tyro.conf.arg
 
 @dataclass(frozen=True)
 class Settings:
-    """Options of an evaluation. eps and norm are the run's own unless given; the step size is the
-    paper's, 0.01 for MNIST (section 5.2.1) and 2/255 for CIFAR10 (Table 2), unless given."""
+    """Options of an evaluation. The default step size is the paper's: 0.01 for MNIST (section
+    5.2.1) and 2/255 for CIFAR10 (Table 2)."""
 
     attacks: Annotated[
         tuple[AttackName, ...],
-        Help(help="attacks, in this order; natural is none, and always among them"),
+        Help(help="attacks to run, in this order; natural (no attack) is always included"),
     ] = ("natural", "pgd")
-    eps: Annotated[float | None, Help(help="radius of the ball; the run's unless given")] = None
+    eps: Annotated[
+        float | None, Help(help="radius of the ball, in pixels of 0 to 1; default: the run's")
+    ] = None
     norm: Annotated[
-        NormName | None, Help(help="norm of the ball; the run's, else inf, unless given")
+        NormName | None, Help(help="norm of the ball; default: the run's, or inf without a run")
     ] = None
 
-    # The attacks
-    steps: Annotated[int, Help(help="steps of each restart of pgd and its kin")] = 100
-    restarts: Annotated[int, Help(help="random starts of pgd and its kin; the worst counts")] = 5
+    # Attacks
+    steps: Annotated[int, Help(help="number of steps of each restart of PGD and its variants")] = (
+        100
+    )
+    restarts: Annotated[
+        int, Help(help="number of random restarts of PGD and its variants; the worst one counts")
+    ] = 5
     step_size: Annotated[
         float | None,
         Help(
-            help="length of a step; for norm inf the smaller of 0.01 and eps / 4, else, and where "
-            "that is longer, 2.5 eps / steps"
+            help="step size of PGD and its variants; default: for norm inf, the smaller of 0.01 "
+            "and eps / 4, but at least 2.5 eps / steps; for other norms, 2.5 eps / steps"
         ),
     ] = None
-    queries: Annotated[int, Help(help="passes that square may use an image")] = 5000
-    l2_eps: Annotated[
-        float | None, Help(help="radius of deepfool-l2 where norm is not 2: a ball of its own")
-    ] = None
-    source: Annotated[Path | None, Help(help="run whose network transfer makes its images on")] = (
-        None
+    queries: Annotated[int, Help(help="maximum number of forward passes per image of square")] = (
+        5000
     )
-    source_model: Annotated[
-        str | None, Help(help="network of that run, where it is a MODULE:FACTORY")
+    l2_eps: Annotated[
+        float | None, Help(help="radius of the l2 ball of deepfool-l2 if norm is not 2")
     ] = None
-    seed: Annotated[int, Help(help="of the random starts")] = 0
+    source: Annotated[
+        Path | None, Help(help="folder of the run whose network transfer attacks")
+    ] = None
+    source_model: Annotated[
+        str | None, Help(help="MODULE:FACTORY of that network if it is your own")
+    ] = None
+    seed: Annotated[int, Help(help="random seed of the attacks")] = 0
     cascade: Annotated[
-        bool, Help(help="try an attack only on images that stand under those before it")
+        bool,
+        Help(
+            help="run each attack only on images that are correctly classified under all attacks "
+            "before it"
+        ),
     ] = False
 
-    # The images
-    n: Annotated[int | None, Help(help="so many test images; all unless given")] = None
+    # Images
+    n: Annotated[int | None, Help(help="number of test images; default: all")] = None
     draw: Annotated[
-        int | None, Help(help="draw the n images at random with this seed; the first unless given")
+        int | None,
+        Help(help="random seed to draw the n images with; default: take the first n"),
     ] = None
-    batch: Annotated[int, Help(help="images that are attacked, and saved, at once")] = 250
+    batch: Annotated[int, Help(help="batch size; results are saved after each batch")] = 250
 
-    # What else is looked at
+    # Further results
     diagnostics: Annotated[
-        bool, Help(help="check the evaluation by extra forward and backward passes on 128 images")
+        bool,
+        Help(help="check the evaluation by extra forward and backward passes on up to 128 images"),
     ] = True
     curve: Annotated[
-        tuple[float, ...], Help(help="radii for the curve of PGD's accuracy over eps")
+        tuple[float, ...], Help(help="radii at which to measure the accuracy under PGD")
     ] = ()
     convergence: Annotated[
-        int | None, Help(help="follow PGD step by step on so many images, such as 100")
+        int | None,
+        Help(help="number of images, such as 100, on which to record PGD step by step"),
     ] = None
 
     def __post_init__(self) -> None:
@@ -90,7 +105,7 @@ class Settings:
         for name, hint in hints.items():
             check_type(name, getattr(self, name), hint)
         if len(set(self.attacks)) < len(self.attacks):
-            raise InputError(f"attacks must be named once each, got {' '.join(self.attacks)}")
+            raise InputError(f"each attack must be named once, got {' '.join(self.attacks)}")
         for name in ("steps", "restarts", "queries", "batch", "n", "convergence"):
             value = getattr(self, name)
             check(name, value, value is None or value >= 1, "a whole number >= 1")
@@ -104,13 +119,13 @@ class Settings:
         check("step_size", size, size is None or 0 < size < math.inf, "more than 0")
         check("curve", self.curve, all(0 <= eps < math.inf for eps in self.curve), "radii >= 0")
         if "transfer" in self.attacks and self.source is None:
-            raise InputError("transfer needs the run to make its images on: --source RUN")
+            raise InputError("transfer needs the run whose network it attacks: --source RUN")
 
     def complete(self, eps: float | None, norm: NormName | None) -> "Settings":
-        """With the target's eps and norm where none were given. Raises ValueError where none are
-        known, or where they do not go together."""
+        """Return the settings with the target's eps and norm as defaults. Raises ValueError if eps
+        is not known, or if options contradict each other."""
         if self.eps is None and eps is None:
-            raise InputError("eps is not known from the target: give it, such as --eps 0.3")
+            raise InputError("the target has no eps: set it, such as --eps 0.3")
         full = replace(
             self,
             attacks=("natural", *(name for name in self.attacks if name != "natural")),
@@ -128,7 +143,7 @@ class Settings:
 
     @property
     def radius(self) -> float:
-        """eps, once it is known."""
+        """eps of complete settings."""
         assert self.eps is not None
         return float(self.eps)
 
@@ -138,16 +153,16 @@ class Settings:
         return float(self.norm or "inf")
 
     def step(self, eps: float) -> float:
-        """The step size at a radius. Unless given it is the paper's for its two data sets (0.01 for
-        eps = 0.3, 2/255 for eps = 8/255), or 2.5 eps / steps (Madry et al. 2018) where steps of
-        that size are too few to cross the ball, and for l2 and l1."""
+        """Return the step size at a radius. Default: the paper's for its two data sets (0.01 for
+        eps = 0.3, 2/255 for eps = 8/255). For l2 and l1, and if too few steps of that size are left
+        to cross the ball, 2.5 eps / steps (Madry et al. 2018)."""
         if self.step_size is not None:
             return self.step_size
         across = 2.5 * eps / self.steps if eps > 0 else 0.01
         return max(min(0.01, eps / 4), across) if self.lp == math.inf else across
 
     def plain(self) -> dict[str, Any]:
-        """What evaluation.json says of the options that all attacks share."""
+        """The entry `options` of evaluation.json: the options that all attacks share."""
         return {
             "eps": self.eps,
             "norm": self.norm,
@@ -157,20 +172,20 @@ class Settings:
         }
 
     def plain_parts(self) -> dict[str, dict[str, Any] | None]:
-        """What it says of the curve and of the convergence; None where they are not asked for."""
+        """The entries `curve` and `convergence` of evaluation.json; None if not requested."""
         curve = {"eps": list(self.curve), **self.plain_pgd()} if self.curve else None
         n = self.convergence
-        course = {"n": n, **self.plain_pgd()} if n is not None else None
-        return {"curve": curve, "convergence": course}
+        convergence = {"n": n, **self.plain_pgd()} if n is not None else None
+        return {"curve": curve, "convergence": convergence}
 
     def plain_pgd(self) -> dict[str, Any]:
-        """What it says of the PGD of the curve and of the convergence."""
+        """The options of PGD for the curve and the convergence."""
         return {"steps": self.steps, "restarts": self.restarts, "step_size": self.step_size}
 
 
 def settings_from_plain(options: dict[str, Any]) -> Settings:
-    """Settings from the plain types of JSON or R, as `option_from_plain` takes them."""
+    """Return settings from options in the plain types of JSON or R."""
     hints = get_type_hints(Settings)
     if unknown := sorted(set(options) - set(hints)):
-        raise InputError(f"unknown option {', '.join(unknown)}. There are {', '.join(hints)}")
+        raise InputError(f"unknown option {', '.join(unknown)}. The options are {', '.join(hints)}")
     return Settings(**{name: option_from_plain(options[name], hints[name]) for name in options})

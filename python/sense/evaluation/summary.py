@@ -1,100 +1,144 @@
-"""Counts and intervals, and evaluation.json, which keeps them with all that made them."""
+"""Accuracies with their intervals, and evaluation.json, which stores them with their settings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from ..errors import InputError, MissingFileError
 from ..run_folder import RunFolder
 from ..runs import json_text, provenance
 from ..statistics import Proportion, clopper_pearson, wilson
-from .convergence import CONVERGENCE, CONVERGENCE_ACCURACY
-from .curve import CURVE, CURVE_OUTCOMES
-from .found import FOUND, is_part
-from .outcomes import OUTCOMES, Outcome, Record
-from .runner import NATURAL, Attack
-from .schema import check_form, with_current_names
+from .curves import (
+    CONVERGENCE,
+    CONVERGENCE_ACCURACY,
+    CURVE,
+    CURVE_OUTCOMES,
+    FROM_CONVERGENCE,
+    FROM_CURVE,
+)
+from .outcomes import OUTCOMES, CorrectMatrix, Record
+from .runner import NO_ATTACK, Attack, build_attacks, choose_images
+from .schema import check_schema, with_current_names
 from .settings import Settings
-from .targets import Target
+from .targets import Target, open_source
 
 EVALUATION = "evaluation.json"
+NUMBERED_FOLDER = "evaluation-{}"
 LEVEL = 0.95
 WORST = "worst"
 FILES = (OUTCOMES, CURVE_OUTCOMES, CURVE, CONVERGENCE, CONVERGENCE_ACCURACY, EVALUATION)
-# What two evaluations of one target must have alike, or one that goes on.
-ALIKE = {
+# What must be equal when an evaluation is resumed, or compared with another.
+MUST_MATCH = {
     "target": ("weights_sha256",),
     "data": ("sha256", "n", "draw"),
     "options": ("eps", "norm", "seed", "batch", "cascade"),
 }
-NO_OPTION = ("label", "attacked", "seconds")
+NOT_OPTIONS = ("label", "attacked", "seconds")  # of the entry of an attack
 
 
-def summarise(
-    outcomes: Sequence[Outcome], outside: Sequence[str] = (), part: Sequence[str] = ()
+def accuracies(
+    correct: CorrectMatrix, in_ball: Sequence[str] | None = None, partial: Sequence[str] = ()
 ) -> dict[str, Proportion]:
-    """The accuracy under each attack with its Wilson interval, and that under the worst attack of
-    each image. Attacks `outside` the common ball are left out of the worst; those that saw a `part`
-    of the images enter it, and have no accuracy of their own."""
-    correct: dict[str, dict[int, int]] = {}
-    for outcome in outcomes:
-        correct.setdefault(outcome.attack, {})[outcome.image] = outcome.correct
-    found = {
-        name: wilson(sum(row.values()), len(row))
-        for name, row in correct.items()
-        if name not in part
+    """Return the accuracy under each attack, and "worst": under all attacks together, if there is
+    any. All have Wilson's 95 % interval.
+
+    Parameters
+    ----------
+    in_ball
+        The attacks that count for the worst: those in the evaluation's ball. Default: all.
+    partial
+        Attacks on a part of the images only. They count for the worst, but have no accuracy.
+    """
+    n = len(correct.images)
+    result = {
+        name: wilson(int(correct[name].sum()), n) for name in correct.attacks if name not in partial
     }
-    inside = [row for name, row in correct.items() if name not in outside]
-    if len(inside) > 1:
-        worst = [min(row[image] for row in inside) for image in inside[0]]
-        found[WORST] = wilson(sum(worst), len(worst))
-    return found
+    in_ball = correct.attacks if in_ball is None else in_ball
+    if len(in_ball) > 1:
+        result[WORST] = wilson(int(correct.under(in_ball).sum()), n)
+    return result
 
 
 def plain_accuracy(accuracy: Proportion) -> dict[str, float]:
-    """What evaluation.json says of a count: Wilson's interval, and the exact one."""
+    """The entry of evaluation.json: count, Wilson's interval and the exact interval."""
     exact = clopper_pearson(accuracy.k, accuracy.n, LEVEL)
     ends = {"exact_lower": exact.lower, "exact_upper": exact.upper}
     return accuracy._asdict() | ends | {"level": LEVEL}
 
 
-def begin(
+def attacks_in_ball(content: dict[str, Any]) -> list[str]:
+    """The attacks of evaluation.json with the evaluation's eps and norm, and "natural"."""
+    ball = [content["options"][name] for name in ("eps", "norm")]
+    return [
+        name
+        for name, entry in content["attacks"].items()
+        if name == NO_ATTACK.name or [entry["eps"], entry["norm"]] == ball
+    ]
+
+
+def is_partial(entry: dict[str, Any]) -> bool:
+    """Whether an attack of evaluation.json was run on the first images only."""
+    return "images" in entry
+
+
+def update_accuracies(content: dict[str, Any], record: Record, settings: Settings) -> None:
+    """Set the accuracies, and the number of images that each attack was run on."""
+    attacks, correct = content["attacks"], record.correct()
+    in_ball = [name for name in attacks_in_ball(content) if name in correct]
+    partial = [name for name, entry in attacks.items() if is_partial(entry)]
+    result = accuracies(correct, in_ball, partial)
+    content["accuracy"] = {name: plain_accuracy(accuracy) for name, accuracy in result.items()}
+    names = list(record.predictions)
+    for i, name in enumerate(names):
+        if name not in (FROM_CURVE, FROM_CONVERGENCE):  # set when they are added
+            earlier = names[:i] if settings.cascade else names[: min(i, 1)]
+            attacks[name]["attacked"] = int(correct.under(earlier).sum()) if earlier else 0
+
+
+def start_or_resume(
     folder: RunFolder,
     target: Target,
     settings: Settings,
     images: Sequence[int],
-    suite: Sequence[Attack],
+    attacks: Sequence[Attack],
     *,
     overwrite: bool = False,
     command: str | None = None,
 ) -> tuple[dict[str, Any], Record]:
-    """evaluation.json and the outcomes of an evaluation that begins, or goes on with the one in the
-    folder, which is made where it is not there, and locked.
+    """Return the content of evaluation.json and the outcomes: new ones, or those in the folder. The
+    folder is locked, and created if it does not exist.
 
-    Raises ValueError where the one there was made of something else, unless it is overwritten.
+    Raises ValueError if the folder holds an evaluation with other options, unless `overwrite`.
     """
     folder.lock(create=True)
     if overwrite:
         folder.remove(FILES)
-    before = read_evaluation(folder) if folder.has(EVALUATION) else None
-    if before is None and folder.has(OUTCOMES):
+    stored = read_evaluation(folder) if folder.has(EVALUATION) else None
+    if stored is None and folder.has(OUTCOMES):
         raise InputError(f"{folder.path} has {OUTCOMES} without {EVALUATION}: --overwrite it")
-    now = describe(target, settings, len(images), suite, command)
-    if before is None:
-        save(folder, now)  # before the rows, which say nothing without it
-    else:
-        _check_same(folder.path, before, now)
+    content = new_content(target, settings, len(images), attacks, command)
+    if stored is None:
+        save(folder, content)  # before the rows, which mean nothing without it
+    elif different := differences(stored, content, tuple(MUST_MATCH)):
+        raise InputError(
+            f"{folder.path} holds an evaluation with other options: {', '.join(different)}. "
+            "Choose another --out, or --overwrite it"
+        )
     record = Record(images, target.data.test_y[list(images)].tolist(), settings.batch, folder)
     for name in record.unfinished():
-        if name not in now["attacks"]:
+        if name not in content["attacks"]:
             raise InputError(
                 f"{folder.path} holds {name}, not finished ({record.done(name)} of {len(images)} "
                 f"images): name it among --attacks, or --overwrite it"
             )
-    if before is not None:
-        _go_on(before, now, record)
-    save(folder, now)
-    return now, record
+    if stored is not None:
+        _keep_stored_results(stored, content, record)
+    save(folder, content)
+    return content, record
 
 
 def save(folder: RunFolder, content: dict[str, Any]) -> None:
@@ -102,62 +146,41 @@ def save(folder: RunFolder, content: dict[str, Any]) -> None:
     folder.write({EVALUATION: json_text(content)})
 
 
-def count(content: dict[str, Any], record: Record, settings: Settings) -> None:
-    """Write down the accuracies, and on how many images each attack was tried."""
-    ball = (settings.radius, settings.norm)
-    attacks = content["attacks"]
-    outside = [
-        name
-        for name, told in attacks.items()
-        if name != NATURAL.name and (told["eps"], told["norm"]) != ball
-    ]
-    whole = [row for row in record.outcomes() if record.complete(row.attack)]
-    part = [name for name, told in attacks.items() if is_part(told)]
-    found = summarise(whole, outside, part)
-    content["accuracy"] = {name: plain_accuracy(accuracy) for name, accuracy in found.items()}
-    names = list(record.predictions)
-    for i, name in enumerate(names):
-        if name in FOUND:
-            continue  # said when it was found
-        before = names[:i] if settings.cascade else names[: min(i, 1)]
-        attacks[name]["attacked"] = sum(record.standing(before)) if before else 0
-
-
 def read_evaluation(folder: RunFolder | Path) -> dict[str, Any]:
-    """evaluation.json. Raises FileNotFoundError where the folder has none."""
+    """Read evaluation.json. Raises FileNotFoundError if the folder has none."""
     files = folder if isinstance(folder, RunFolder) else RunFolder(folder)
     if not files.has(EVALUATION):
         raise MissingFileError(
             f"no {EVALUATION} in {files.path}: python -m sense.evaluate {files.path} first"
         )
     content = with_current_names(files.read_json(EVALUATION))
-    check_form(content, files.path / EVALUATION)
+    check_schema(content, files.path / EVALUATION)
     return content
 
 
-def differences(before: dict[str, Any], now: dict[str, Any], parts: Sequence[str]) -> list[str]:
-    """In words, what two evaluations do not have alike: these parts, and the options of the attacks
-    that both have."""
+def differences(stored: dict[str, Any], content: dict[str, Any], parts: Sequence[str]) -> list[str]:
+    """Describe where two evaluations differ, in these parts and in the options of the attacks that
+    both have."""
     found = [
-        f"{name} ({before[part].get(name)}, not {now[part].get(name)})"
+        f"{name} ({stored[part].get(name)}, not {content[part].get(name)})"
         for part in parts
-        for name in ALIKE[part]
-        if before[part].get(name) != now[part].get(name)
+        for name in MUST_MATCH[part]
+        if stored[part].get(name) != content[part].get(name)
     ]
-    for attack in before["attacks"].keys() & now["attacks"].keys():
-        old, new = before["attacks"][attack], now["attacks"][attack]
+    for attack in stored["attacks"].keys() & content["attacks"].keys():
+        old, new = stored["attacks"][attack], content["attacks"][attack]
         found += [
             f"{name} of {attack} ({old.get(name)}, not {new.get(name)})"
-            for name in sorted((old.keys() | new.keys()) - set(NO_OPTION))
+            for name in sorted((old.keys() | new.keys()) - set(NOT_OPTIONS))
             if old.get(name) != new.get(name)
         ]
     return found
 
 
-def describe(
-    target: Target, settings: Settings, n: int, suite: Sequence[Attack], command: str | None
+def new_content(
+    target: Target, settings: Settings, n: int, attacks: Sequence[Attack], command: str | None
 ) -> dict[str, Any]:
-    """evaluation.json before anything is known."""
+    """Return the content of evaluation.json at the start of an evaluation."""
     data = target.data
     return {
         "target": target.plain(),
@@ -171,7 +194,7 @@ def describe(
         "options": settings.plain(),
         "attacks": {
             attack.name: {**attack.plain(), "attacked": 0, "seconds": 0.0}
-            for attack in (NATURAL, *suite)
+            for attack in (NO_ATTACK, *attacks)
         },
         "accuracy": {},
         "diagnostics": None,
@@ -182,26 +205,58 @@ def describe(
     }
 
 
-def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    if other := differences(before, now, tuple(ALIKE)):
-        raise InputError(
-            f"{folder} holds an evaluation with other options: {', '.join(other)}. Choose another "
-            "--out, or --overwrite it"
-        )
+def _keep_stored_results(stored: dict[str, Any], content: dict[str, Any], record: Record) -> None:
+    """Copy the stored results into the content. New attacks need new diagnostics."""
+    entries = stored["attacks"] | content["attacks"]
+    order = dict.fromkeys([*record.predictions, *content["attacks"]])
+    content["attacks"] = {name: entries[name] | _stored_cost(stored, name) for name in order}
+    for part in ("accuracy", "curve", "convergence"):
+        content[part] = stored[part]
+    if content["attacks"].keys() == stored["attacks"].keys():
+        content["diagnostics"], content["finished"] = stored["diagnostics"], stored["finished"]
 
 
-def _go_on(before: dict[str, Any], now: dict[str, Any], record: Record) -> None:
-    """Take over what was found before. New attacks need new diagnostics."""
-    told = before["attacks"] | now["attacks"]
-    order = dict.fromkeys([*record.predictions, *now["attacks"]])
-    now["attacks"] = {name: told[name] | _costs(before, name) for name in order}
-    now["accuracy"], now["curve"] = before["accuracy"], before["curve"]
-    now["convergence"] = before["convergence"]
-    if now["attacks"].keys() == before["attacks"].keys():
-        now["diagnostics"], now["finished"] = before["diagnostics"], before["finished"]
+def _stored_cost(stored: dict[str, Any], attack: str) -> dict[str, Any]:
+    """What an attack has cost so far. Seconds are None if they were not measured."""
+    entry = stored["attacks"].get(attack, {})
+    return {name: entry[name] for name in ("attacked", "seconds") if name in entry}
 
 
-def _costs(before: dict[str, Any], attack: str) -> dict[str, Any]:
-    """What an attack has cost so far; seconds that nobody measured stay unknown."""
-    told = before["attacks"].get(attack, {})
-    return {name: told[name] for name in ("attacked", "seconds") if name in told}
+def with_free_folder(target: Target, settings: Settings) -> Target:
+    """Return the target with the first folder that holds no evaluation with other options: its own,
+    or evaluation-2, evaluation-3 ... inside it.
+
+    An evaluation of another network or other data in its own folder is left for `start_or_resume`
+    to refuse.
+    """
+    if not RunFolder(target.folder).has(EVALUATION):
+        return target
+    settings = settings.complete(target.eps, target.norm)
+    images = choose_images(len(target.data.test_x), settings.n, settings.draw)
+    attacks = build_attacks(settings, open_source(settings, torch.device("cpu")))
+    content = new_content(target, settings, len(images), attacks, None)
+    own = read_evaluation(target.folder)
+    made_of = (("target", "weights_sha256"), ("data", "sha256"))
+    if any(own[part].get(name) != content[part][name] for part, name in made_of):
+        return target
+    for folder in _candidate_folders(target.folder):
+        files = RunFolder(folder)
+        stored = read_evaluation(files) if files.has(EVALUATION) else None
+        if stored is None or not (
+            differences(stored, content, tuple(MUST_MATCH)) or _other_curves(stored, settings)
+        ):
+            return replace(target, folder=folder)
+    raise AssertionError("there is always another number")
+
+
+def _candidate_folders(folder: Path) -> Iterator[Path]:
+    yield folder
+    yield from (folder / NUMBERED_FOLDER.format(i) for i in count(2))
+
+
+def _other_curves(stored: dict[str, Any], settings: Settings) -> bool:
+    """Whether a curve or a convergence with other options than the requested ones is stored."""
+    return any(
+        requested is not None and stored[part] not in (None, requested)
+        for part, requested in settings.plain_parts().items()
+    )

@@ -1,4 +1,4 @@
-"""What is evaluated: the network of a run, of a weights file, or of a user's factory."""
+"""What is evaluated: the network of a run, of a file of weights, or of a factory."""
 
 import os
 import re
@@ -22,17 +22,21 @@ from ..runs import CONFIG, check_same_data, load_model, load_run_test_data, read
 from ..weights import load_matching_weights, weights_sha256
 from .settings import Settings
 
-PLACE = Path("evaluations")
+DEFAULT_FOLDER = Path("evaluations")
 
 
 @dataclass(frozen=True)
 class Target:
-    """A trained network, its data, and where results go.
+    """A trained network, its data, and the folder of the results.
 
     Attributes
     ----------
-    name, kind, model_name
-        What results call it; "run", "weights", "factory", "fit" or "object"; the network's name.
+    name
+        In results.
+    kind
+        "run", "weights", "factory", "fit" or "object".
+    model_name
+        Name of the network.
     model
         In evaluation mode.
     data
@@ -40,7 +44,7 @@ class Target:
     folder
         For the results.
     config
-        The options it was trained with, as JSON has them; None where they are not known.
+        The options of training, in the plain types of JSON; None if they are not known.
     """
 
     name: str
@@ -60,7 +64,7 @@ class Target:
         return None if self.config is None else self.config["norm"]
 
     def plain(self) -> dict[str, Any]:
-        """What evaluation.json says of it."""
+        """The entry `target` of evaluation.json."""
         return {
             "name": self.name,
             "kind": self.kind,
@@ -81,25 +85,25 @@ def open_target(
     data_dir: Path | None = None,
     data: ImageData | None = None,
 ) -> Target:
-    """The target of that name on the command line.
+    """Return the target named on the command line.
 
     Parameters
     ----------
     spec
-        The folder of a run; a file of weights (safetensors, or .pt of nothing but tensors), whose
-        network is `model` or what the config.json beside it says; or the name of a network, such
-        as "module:factory", whose weights are in the file `weights`.
+        The folder of a run; a file of weights (safetensors, or a .pt file of tensors only) of the
+        network `model`, or of that in the config.json beside it; or the name of a network, such
+        as "module:factory", with its weights in the file `weights`.
     out
-        Where results go: the run's folder, or evaluations/NAME, unless given.
+        Folder of the results. Default: the run's folder, or evaluations/NAME.
     dataset, data_dir
-        The data, where the target does not say them.
+        The data, if they are not known from the target.
     data
         The images themselves instead.
 
     Raises
     ------
     ValueError, FileNotFoundError
-        Saying what is missing.
+        If something is missing; the message names it.
     """
     path = Path(spec)
     if path.is_dir():
@@ -111,7 +115,7 @@ def open_target(
     if re.fullmatch(FACTORY, spec) or weights is not None:
         return _open_factory(spec, out, weights, dataset, data_dir, data)
     raise MissingFileError(
-        f"{spec} is no folder of a run, no file of weights, and no MODULE:FACTORY with --weights"
+        f"{spec} is not the folder of a run, a file of weights, or MODULE:FACTORY with --weights"
     )
 
 
@@ -124,11 +128,11 @@ def open_run(
     data: ImageData | None = None,
     weights: Path | None = None,
 ) -> Target:
-    """The target of a run's folder."""
+    """Return the target of a run's folder."""
     folder = Path(folder)
     config, description = read_run(folder)
     if weights is not None:
-        raise InputError(f"{folder} is a run, with weights of its own: leave out --weights")
+        raise InputError(f"{folder} is a run that has its own weights: leave out --weights")
     if data is None:
         data = load_run_test_data(folder, config, description, data_dir)
     else:
@@ -152,17 +156,15 @@ def _open_weights(
     data_dir: Path | None,
     data: ImageData | None,
 ) -> Target:
-    """A file of weights, with the config.json beside it where there is one."""
+    """A file of weights, with the config.json beside it if there is one."""
     beside = path.parent / CONFIG
-    # Other packages have a config.json too: who says network and data himself needs none.
+    # Other packages write config.json too. It is not needed if network and data are given.
     needed = model is None or (dataset is None and data is None)
     of_ours, config = os.path.lexists(path.with_name(MANIFEST)), None
     if (needed or of_ours) and RunFolder(path.parent).has(CONFIG):
         config = read_run(path.parent)[1]["config"]
     if config is None and model is None:
-        raise InputError(
-            f"{path} does not say of which network it is: --model NAME or MODULE:FACTORY"
-        )
+        raise InputError(f"the network of {path} is not known: --model NAME or MODULE:FACTORY")
     if config is not None and not isinstance(model, nn.Module):
         model = trusted_model_name(model, config["model"], beside)
     data = _data(path, config, dataset, data_dir, data)
@@ -174,7 +176,7 @@ def _open_weights(
         kind="weights",
         model_name=name,
         data=data,
-        folder=out or PLACE / short,
+        folder=out or DEFAULT_FOLDER / short,
         model=load_matching_weights(network, read_weights(path), path),
         config=config,
     )
@@ -188,7 +190,7 @@ def _open_factory(
     data_dir: Path | None,
     data: ImageData | None,
 ) -> Target:
-    """A network by name: with the weights of a file, else as the factory gives it."""
+    """A network by name, with the weights of a file or as the factory returns it."""
     data = _data(Path(name), None, dataset, data_dir, data)
     network, _ = _network(name, data)
     if weights is not None:
@@ -200,7 +202,7 @@ def _open_factory(
         model_name=name,
         model=network.eval(),
         data=data,
-        folder=out or PLACE / short,
+        folder=out or DEFAULT_FOLDER / short,
     )
 
 
@@ -216,12 +218,12 @@ def _data(
     if dataset is None and config is not None:
         dataset, data_dir = config["dataset"], data_dir or config["data_dir"]
     if dataset is None:
-        raise InputError(f"{path} does not say on which images to evaluate it: --dataset NAME")
-    where = None if data_dir is None else Path(data_dir)
+        raise InputError(f"the data of {path} are not known: --dataset NAME")
+    folder = None if data_dir is None else Path(data_dir)
     try:
-        return load_data(dataset, where)
+        return load_data(dataset, folder)
     except MissingFileError:
-        return load_test_data(dataset, where)  # which is all that is needed
+        return load_test_data(dataset, folder)  # only the test images are needed
 
 
 def _network(model: nn.Module | str, data: ImageData) -> tuple[nn.Module, str]:
@@ -231,15 +233,15 @@ def _network(model: nn.Module | str, data: ImageData) -> tuple[nn.Module, str]:
 
 
 def open_source(settings: Settings, device: torch.device) -> nn.Module | None:
-    """The network of the run that `transfer` makes its images on, on the device."""
+    """Return the network that `transfer` attacks, on the device; None without `source`."""
     if settings.source is None:
         return None
     model = load_model(settings.source, settings.source_model, option="source_model")
     return to_device_for_evaluation(model, device)
 
 
-def told_apart(targets: list[Target]) -> list[Target]:
-    """The targets under names that differ: by the folder above where they are the same."""
+def with_distinct_names(targets: list[Target]) -> list[Target]:
+    """Return the targets with distinct names. Equal names get the name of the parent folder."""
     names = [target.name for target in targets]
     if len(set(names)) == len(names):
         return targets
@@ -248,5 +250,5 @@ def told_apart(targets: list[Target]) -> list[Target]:
         for target in targets
     ]
     if len({target.name for target in longer}) < len(longer):
-        raise InputError(f"targets must have names that differ, got {' '.join(names)}")
+        raise InputError(f"targets must have distinct names, got {' '.join(names)}")
     return longer
