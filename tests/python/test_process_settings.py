@@ -98,8 +98,10 @@ def calls(trained, few, tiny, tmp_path):
         "fit, an error": lambda: fit(broken(fast), tmp_path / "broken", data=few),
         "fit, an error of input": lambda: fit(replace(fast, device="cuda:77"), tmp_path / "no"),
         "fit, an interrupt": lambda: fit(fast, tmp_path / "stop", data=few, stop=interrupted),
-        "evaluate": lambda: evaluate(model, data.test_x[:8], y, SETTINGS),
-        "evaluate, an error": lambda: evaluate(model, data.test_x[:8], y + 90, SETTINGS),
+        "evaluate": lambda: evaluate(model, data.test_x[:8], y, replace(SETTINGS, n=8)),
+        "evaluate, an error": lambda: evaluate(
+            model, data.test_x[:8], y + 90, replace(SETTINGS, n=8)
+        ),
         "evaluate_run": lambda: evaluate_run(folder, SETTINGS, data=data, out=tmp_path / "one"),
         "evaluate_run, an interrupt": lambda: evaluate_run(
             folder, SETTINGS, data=data, out=tmp_path / "two", stop=interrupted
