@@ -14,7 +14,7 @@ from sense.checkpoint import WEIGHTS, load_weights
 from sense.config import from_plain, recipe
 from sense.errors import InputError
 from sense.evaluation.evaluate import evaluate_run
-from sense.evaluation.examples import NUMBER
+from sense.evaluation.examples import DEFAULT_N
 from sense.evaluation.settings import settings_from_plain
 from sense.runs import CONFIG, load_model, read_run
 
@@ -280,7 +280,7 @@ def test_adversarial_examples_of_a_fit(kept, arrays):
     np.testing.assert_allclose(
         np.array(found["x"]).reshape(4, 24, 28), arrays["x_test"][:4] / 255, atol=1e-6
     )
-    assert len(bridge.adversarial_examples(*kept, images=images, threads=1)["x"]) == NUMBER
+    assert len(bridge.adversarial_examples(*kept, images=images, threads=1)["x"]) == DEFAULT_N
 
 
 def test_a_fit_is_evaluated_on_its_data_set(tmp_path, sample):

@@ -10,7 +10,7 @@ from kills import killed_at_each_change
 from sense import evaluation, runs
 from sense.checkpoint import WEIGHTS
 from sense.errors import InputError, TakenError
-from sense.evaluation import compare, convergence, curve, examples, outcomes, summary
+from sense.evaluation import compare, curves, examples, outcomes, summary
 from sense.files import gzip_bytes
 from sense.manifest import MANIFEST, Checksum
 from sense.run_folder import LIMITS, RunFolder
@@ -230,7 +230,7 @@ def test_every_file_has_a_size_limit():
         f"{outcomes.OUTCOMES}.gz",
     }
     assert named == set(LIMITS)
-    assert {curve.CURVE, convergence.CONVERGENCE} < named
+    assert {curves.CURVE, curves.CONVERGENCE} < named
     assert evaluation.__doc__
 
 
