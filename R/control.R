@@ -11,7 +11,7 @@
 #' @param threads Number of CPU threads. Default: all cores.
 #' @param seed Seed of the initial weights, the order of the images and random starts: a whole number
 #'   of at least 0. Default: 1.
-#' @param monitor Number of training images on which accuracy is measured after each epoch, if no
+#' @param monitor_size Number of training images on which accuracy is measured after each epoch, if no
 #'   images are held out for validation. Default: 256.
 #' @param quiet `TRUE` prints no progress. Default: one line per epoch.
 #' @return An object of class `sense_control`. Printing it shows the options that were set.
@@ -19,7 +19,7 @@
 #' sense_control(threads = 2, seed = 7)
 #' @export
 sense_control <- function(out = NULL, resume = NULL, device = NULL, threads = NULL,
-                          seed = NULL, monitor = NULL, quiet = FALSE) {
+                          seed = NULL, monitor_size = NULL, quiet = FALSE) {
   check_path(out)
   check_path(resume)
   if (!is.null(out) && !is.null(resume)) {
@@ -34,7 +34,7 @@ sense_control <- function(out = NULL, resume = NULL, device = NULL, threads = NU
         device = device,
         threads = check_count(threads, allow_null = TRUE),
         seed = check_count(seed, min = 0, max = 2^32 - 1, allow_null = TRUE),
-        monitor = check_count(monitor, allow_null = TRUE)
+        monitor_size = check_count(monitor_size, allow_null = TRUE)
       ))
     ),
     class = "sense_control"

@@ -7,9 +7,9 @@
 #' Without arguments it trains SENSE-AT on a sample of MNIST that is part of the package, which takes
 #' some minutes on two cores. Ctrl-C stops the training after the present step and saves a checkpoint.
 #' `train_sense(control = sense_control(resume = folder))` resumes it; only `data_dir`, `device`,
-#' `threads`, `monitor` and a larger number of `epochs` may be given then.
+#' `threads`, `monitor_size` and a larger number of `epochs` may be given then.
 #'
-#' Some options belong to [sense_control()]: `out`, `resume`, `device`, `threads`, `seed`, `monitor` and
+#' Some options belong to [sense_control()]: `out`, `resume`, `device`, `threads`, `seed`, `monitor_size` and
 #' `quiet`, which say where and how a run is computed. All others are arguments of `train_sense()`.
 #'
 #' @section Defaults:
@@ -58,14 +58,14 @@
 #' @param epochs Number of epochs of the method, after the `pretrain` epochs of natural training.
 #' @param ... Further options by name, as `python -m sense.train --help` lists them, with `_` in place
 #'   of `-`: those of the table above, `random_start`, `warmup`, `beta` (TRADES, MART), `d_max` (MMA),
-#'   `gamma` (IAAT), `validation`, `keep`, `data_dir` and others. `norm` is `Inf`, 2 or 1.
+#'   `gamma` (IAAT), `validation_size`, `keep`, `data_dir` and others. `norm` is `Inf`, 2 or 1.
 #' @param x Training images: an array n x height x width (x channels), or a matrix with a row for each
 #'   square greyscale image, its pixels row by row. Pixels are numbers from 0 to 1, or integers from 0
 #'   to 255.
 #' @param y Classes of the training images: a factor, or a vector that [factor()] accepts.
 #' @param x_test,y_test Test images and their classes, in the same form. Training does not use them.
 #'   Without them one sixth of `x` is held out for validation: drawn with the seed, the same share of
-#'   each class. `validation` sets another number, and `fit$validation` has the positions of these
+#'   each class. `validation_size` sets another number, and `fit$validation` has the positions of these
 #'   images. Evaluate the network on images that it has not seen.
 #' @param recipe Named set of options to start from: `"mnist-demo"`, `"mnist-fast"` and
 #'   `"cifar10-demo"`; the paper's `"mnist"` (500 epochs), `"cifar10-cnn"`, `"cifar10-resnet"` and

@@ -130,10 +130,10 @@ def r_and_shell(settings: Settings) -> Comparison:
     """Compare the demo's training from R and from the shell: whole processes."""
     options = {"threads": settings.threads}
     if settings.quick:
-        options |= {"epochs": 1, "train_size": 200, "steps": 2, "monitor": 16}
+        options |= {"epochs": 1, "train_size": 200, "steps": 2, "monitor_size": 16}
     with tempfile.TemporaryDirectory() as folder:
         outs = {name: Path(folder) / name for name in ("shell", "R")}
-        set_in_control = ("threads", "monitor")
+        set_in_control = ("threads", "monitor_size")
         arguments = [f"{k} = {v}" for k, v in options.items() if k not in set_in_control]
         control = ", ".join(f"{k} = {v}" for k, v in options.items() if k in set_in_control)
         arguments.append(

@@ -94,7 +94,7 @@ def small_cnn(settings: Settings) -> Network:
                 pretrain=1,
                 epochs=1,
                 steps=2,
-                monitor=16,
+                monitor_size=16,
             ),
         )
     folder = settings.run or MNIST_FAST
@@ -107,7 +107,7 @@ def cifar_cnn(settings: Settings, capacity: int) -> Network:
     """Return a CNN of section 5.3.4 after ten epochs of SENSE-AT with c = 0.5."""
     config = replace(recipe("cifar10-demo"), model=f"cifar-cnn-{capacity}", epochs=10)
     if settings.quick:
-        config = replace(config, train_size=256, epochs=1, pretrain=1, steps=2, monitor=16)
+        config = replace(config, train_size=256, epochs=1, pretrain=1, steps=2, monitor_size=16)
     return trained(settings, replace(config, data_dir=settings.cifar10))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .attacks.output_checks import check_logits
 from .checkpoint import unpack_weights
-from .config import Config, default_recipe, from_plain, recipe, remarks
+from .config import Config, default_recipe, from_plain, notes, recipe
 from .data import ImageData, load_data, to_float
 from .data.images import check_images
 from .description import parse_description
@@ -107,7 +107,7 @@ def train(
     if images is not None:
         data = image_data_from_r(**images)
         if "x_test" not in images and not resume:
-            options = {"validation": max(1, len(data.train_x) // VALIDATION_PART)} | options
+            options = {"validation_size": max(1, len(data.train_x) // VALIDATION_PART)} | options
         base = base or default_recipe(options.get("dataset"), data.shape[0])
         config = from_plain(options, base)
     else:
@@ -121,8 +121,8 @@ def train(
 
     with noted_signals() as stop:
         if on_epoch is not None:
-            for remark in remarks(config, data.shape[0]):
-                on_epoch(f"note: {remark}")
+            for note in notes(config, data.shape[0]):
+                on_epoch(f"note: {note}")
         try:
             fit(
                 config,

@@ -15,7 +15,7 @@ import tyro
 
 from . import __version__
 from .config import DEFAULT_RECIPE, RECIPES, Config, default_recipe, from_plain, recipe
-from .config.checks import float_options, number_of
+from .config.checks import float_options, parse_fraction
 from .config.options import option_types
 from .devices import check_threads
 from .distributed import ErrorElsewhere, join_group
@@ -184,9 +184,9 @@ def convert_fractions(argv: list[str], hints: Mapping[str, Any]) -> list[str]:
         if word.startswith("--"):
             in_float = option.replace("_", "-") in floats
             number = equals and in_float and "/" in value
-            words.append(f"{option}={number_of(value)!r}" if number else word)
+            words.append(f"{option}={parse_fraction(value)!r}" if number else word)
         else:
-            words.append(repr(number_of(word)) if in_float and "/" in word else word)
+            words.append(repr(parse_fraction(word)) if in_float and "/" in word else word)
     return words
 
 

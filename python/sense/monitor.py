@@ -38,9 +38,9 @@ class Monitor:
     def of(
         cls, data: ImageData, held_out: Tensor, config: Config, device: torch.device
     ) -> "Monitor":
-        """All held-out images (positions in the training set); if there are none, `config.monitor`
-        of the training images."""
-        n = min(config.monitor, len(data.train_y))
+        """All held-out images (positions in the training set); if there are none,
+        `config.monitor_size` of the training images."""
+        n = min(config.monitor_size, len(data.train_y))
         positions = held_out if len(held_out) else stratified_sample(data.train_y, n, SEED)
         return cls(
             to_float(data.train_x[positions].to(device)),
@@ -78,8 +78,8 @@ class Monitor:
 def training_part(data: ImageData, config: Config) -> tuple[Tensor, Tensor]:
     """Return the positions of the images to train on, and of those held out for validation."""
     kept, held_out = torch.arange(len(data.train_y)), torch.arange(0)
-    if config.validation:
-        kept, held_out = hold_out(data.train_y, config.validation, config.seed)
+    if config.validation_size:
+        kept, held_out = hold_out(data.train_y, config.validation_size, config.seed)
     return kept[: config.train_size], held_out
 
 

@@ -12,17 +12,20 @@ INITIAL_PART = 1 / 25  # initial learning rate as a part of the peak
 def learning_rate(config: Config, epoch: float) -> float:
     """Return the learning rate `epoch` epochs after the start of training, pre-training included.
 
-    constant: lr. step: lr times `decay` for each milestone passed, counted in epochs of the method,
-    or the entry of `rates` for the last milestone passed. cosine: from lr to 0. one-cycle: rises to
-    lr in the first 30 % of training, then falls to 0 like cosine (Smith and Topin 2019).
+    - constant: lr.
+    - step: lr times `lr_decay` per milestone passed, or the entry of `milestone_lrs` for the last
+      milestone passed. Milestones are epochs of the method.
+    - cosine: from lr to 0.
+    - one-cycle: rises to lr in the first 30 % of training, then falls to 0 like cosine (Smith and
+      Topin 2019).
     """
     if config.schedule == "constant":
         return config.lr
     if config.schedule == "step":
         passed = sum(epoch - config.pretrain >= milestone for milestone in config.milestones)
-        if config.rates:
-            return (config.lr, *config.rates)[passed]
-        return config.lr * config.decay**passed
+        if config.milestone_lrs:
+            return (config.lr, *config.milestone_lrs)[passed]
+        return config.lr * config.lr_decay**passed
     part = epoch / (config.pretrain + config.epochs)
     if config.schedule == "cosine":
         return config.lr * (1 + math.cos(math.pi * part)) / 2
@@ -35,14 +38,14 @@ def attack_size(config: Config, epoch: float) -> tuple[float, float]:
     """Return eps and the step size of the training attack, `epoch` epochs after the start of the
     method.
 
-    In the first `eps_ramp` epochs both grow linearly: eps from `eps_first`, and the step size in
+    In the first `eps_ramp` epochs both grow linearly: eps from `eps_start`, and the step size in
     proportion to eps. Networks that do not start to learn in the full ball may learn this way
     (curricula of the attack: Cai et al. 2018).
     """
     if not config.eps_ramp or not config.eps:
         return config.eps, config.step_size
-    eps_first = config.resolved().eps_first
-    assert eps_first is not None
-    first = eps_first / config.eps
+    eps_start = config.resolved().eps_start
+    assert eps_start is not None
+    first = eps_start / config.eps
     part = first + (1 - first) * min(1.0, epoch / config.eps_ramp)
     return part * config.eps, part * config.step_size

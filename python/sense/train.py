@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from .attacks.output_checks import trusted_values
 from .checkpoint import WEIGHTS, has_checkpoint, load_checkpoint, pack_weights, save_checkpoint
-from .config import Config, remarks
+from .config import Config, notes
 from .data import ImageData, load_data, to_float
 from .data.augment import augment
 from .data.loader import BatchLoader
@@ -156,8 +156,8 @@ def fit(
         training = set_up(config, run, data, model, resume, command)
         show = show and training.processes.is_first
         if show:
-            for remark in remarks(training.config, training.monitor.x.shape[1]):
-                print(f"note: {remark}", file=sys.stderr, flush=True)
+            for note in notes(training.config, training.monitor.x.shape[1]):
+                print(f"note: {note}", file=sys.stderr, flush=True)
         train(training, on_epoch=on_epoch, stop=stop, show=show)
         state = training.state
         if state.best.weights:

@@ -73,7 +73,7 @@ def trained(tmp_path_factory, sample) -> tuple[Path, ImageData]:
         batch_size=50,
         lr=0.05,
         eps=0.08,
-        monitor=32,
+        monitor_size=32,
         threads=1,
         device="cpu",
     )
@@ -95,7 +95,7 @@ def tiny() -> Config:
         step_size=0.08,
         eps=0.2,
         c=0.15,
-        monitor=32,
+        monitor_size=32,
         threads=1,
         device="cpu",
     )

@@ -26,7 +26,7 @@ TINY = {
     "lr": 0.05,
     "batch_size": 50.0,
     "steps": 2.0,
-    "monitor": 32.0,
+    "monitor_size": 32.0,
     "threads": 1.0,
 }
 

@@ -167,7 +167,7 @@ def test_the_recipe_of_the_paper_trains_with_crops_and_flips(folder, tmp_path):
         data_dir=folder,
         epochs=1,
         batch_size=25,
-        monitor=8,
+        monitor_size=8,
         threads=1,
         steps=2,
         milestones=(1,),
@@ -188,7 +188,7 @@ def test_training_on_the_first_images_only(folder, tmp_path):
         pretrain=0,
         epochs=1,
         batch_size=10,
-        monitor=8,
+        monitor_size=8,
         threads=1,
         train_size=30,
     )

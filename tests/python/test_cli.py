@@ -32,7 +32,7 @@ TINY = [
     "1",
     "--batch-size",
     "2000",
-    "--monitor",
+    "--monitor-size",
     "16",
     "--steps",
     "1",
@@ -78,7 +78,7 @@ def test_help_of_a_recipe_has_its_defaults(capsys):
     with pytest.raises(SystemExit):
         train_main(["mnist", "--help"])
     printed = capsys.readouterr().out
-    assert re.search(r"--epochs INT +epochs of the method \(default: 500\)", printed)
+    assert re.search(r"--epochs INT +number of epochs of the method \(default: 500\)", printed)
 
 
 @pytest.mark.parametrize(

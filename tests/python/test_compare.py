@@ -158,7 +158,7 @@ OTHERS = {
     "steps": 3,
     "norm": "2",
     "eps_ramp": 1.0,
-    "eps_first": 0.05,
+    "eps_start": 0.05,
     "random_start": True,
     "attack_mode": "training",
     "c": 0.3,
@@ -184,21 +184,21 @@ OTHERS = {
     "weight_decay": 0.1,
     "schedule": "cosine",
     "milestones": [3],
-    "decay": 0.5,
-    "rates": [0.1],
+    "lr_decay": 0.5,
+    "milestone_lrs": [0.1],
     "device": "cpu",
     "threads": 1,
     "precision": "bfloat16",
     "cuda_graphs": True,
-    "validation": 5,
+    "validation_size": 5,
     "keep": "best",
-    "monitor": 9,
+    "monitor_size": 9,
 }
 NEEDED = {
-    "rates": {"milestones": [3]},
-    "keep": {"validation": 9},
+    "milestone_lrs": {"milestones": [3]},
+    "keep": {"validation_size": 9},
     "cuda_graphs": {"method": "r-at"},
-    "eps_ramp": {"eps_first": 0.1},
+    "eps_ramp": {"eps_start": 0.1},
 }
 
 
@@ -238,7 +238,7 @@ def test_every_option_is_in_the_table():
         "device",
         "threads",
         "cuda_graphs",
-        "monitor",
+        "monitor_size",
     }
 
 

@@ -25,8 +25,8 @@ BAD = [
     ("step_size", math.inf, "more than 0"),
     ("eps_ramp", -1.0, "0 or more epochs"),
     ("eps_ramp", math.inf, "0 or more epochs"),
-    ("eps_first", 0.0, "more than 0, at most eps, 0.3"),
-    ("eps_first", 0.4, "more than 0, at most eps, 0.3"),
+    ("eps_start", 0.0, "more than 0, at most eps, 0.3"),
+    ("eps_start", 0.4, "more than 0, at most eps, 0.3"),
     ("nesterov", "yes", "true or false"),
     ("steps", 0, "a whole number >= 1"),
     ("steps", 2.5, "a whole number"),
@@ -47,13 +47,13 @@ BAD = [
     ("milestones", (80.5,), "a tuple, each a whole number"),
     ("milestones", ("a",), "a tuple, each a whole number"),
     ("milestones", (-1,), "whole numbers"),
-    ("decay", 0.0, "more than 0, at most 1"),
-    ("decay", 2.0, "more than 0, at most 1"),
+    ("lr_decay", 0.0, "more than 0, at most 1"),
+    ("lr_decay", 2.0, "more than 0, at most 1"),
     ("seed", -1, "a whole number"),
     ("seed", 2**32, "a whole number"),
     ("threads", 0, "a whole number >= 1"),
-    ("monitor", 0, "a whole number >= 1"),
-    ("validation", -1, "a whole number >= 0"),
+    ("monitor_size", 0, "a whole number >= 1"),
+    ("validation_size", -1, "a whole number >= 0"),
     ("keep", "all", "one of last, best"),
     ("train_size", 0, "a whole number >= 1"),
     ("augment", "mixup", "one of none, reflect, zero, shift"),
@@ -70,7 +70,7 @@ BAD = [
     ("radius_max", -0.1, "0 or more"),
     ("precision", "fp8", "one of float32, tf32, bfloat16"),
     ("cuda_graphs", 2, "true or false"),
-    ("rates", (0.0,), "more than 0"),
+    ("milestone_lrs", (0.0,), "more than 0"),
 ]
 
 
@@ -101,7 +101,10 @@ def test_schedule_step_asks_for_milestones():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"rates": (0.1,), "milestones": (1, 2)}, r"as many as milestones \(2\), got 1"),
+        (
+            {"milestone_lrs": (0.1,), "milestones": (1, 2)},
+            r"one learning rate per milestone \(2\), got 1",
+        ),
         (
             {"cuda_graphs": True, "method": "sense"},
             "cuda_graphs cannot be used with sense, whose batch size changes",
@@ -118,7 +121,7 @@ def test_schedule_step_asks_for_milestones():
         ({"method": "iaat", "eps_ramp": 2.0}, "eps_ramp must be 0 with iaat"),
         ({"nesterov": True, "momentum": 0.0}, "nesterov needs optimizer sgd and momentum > 0"),
         ({"nesterov": True, "optimizer": "adam"}, "nesterov needs optimizer sgd"),
-        ({"method": "mma", "natural_weight": 2.0}, "natural_weight must be a part, from 0 to 1"),
+        ({"method": "mma", "natural_weight": 2.0}, "natural_weight must be from 0 to 1 with mma"),
     ],
 )
 def test_options_that_do_not_go_together(options, message):
@@ -157,9 +160,12 @@ def test_plain_values_as_r_and_json_give_them(option, plain, value):
     assert type(found) is type(value)
 
 
-def test_rates_may_be_whole_numbers_or_one():
-    assert from_plain({"rates": [0.01, 1], "milestones": [1, 2]}).rates == (0.01, 1.0)
-    assert from_plain({"rates": 0.5, "milestones": 1.0}).rates == (0.5,)
+def test_milestone_lrs_may_be_whole_numbers_or_a_single_number():
+    assert from_plain({"milestone_lrs": [0.01, 1], "milestones": [1, 2]}).milestone_lrs == (
+        0.01,
+        1.0,
+    )
+    assert from_plain({"milestone_lrs": 0.5, "milestones": 1.0}).milestone_lrs == (0.5,)
 
 
 def test_plain_form_is_json_and_reads_back():
@@ -200,7 +206,7 @@ def test_the_papers_cifar10_recipes(name, model, c, lr, steps, factor, decay, ep
     paper = recipe(name)
     assert (paper.method, paper.dataset, paper.augment) == ("sense", "cifar10", "reflect")
     assert (paper.model, paper.c, paper.lr, paper.milestones) == (model, c, lr, steps)
-    assert (paper.decay, paper.weight_decay, paper.epochs, paper.warmup) == (
+    assert (paper.lr_decay, paper.weight_decay, paper.epochs, paper.warmup) == (
         factor,
         decay,
         epochs,
@@ -235,13 +241,13 @@ def test_a_fraction_is_a_number_for_every_option_that_is_one():
         "eps": "8/255",
         "step_size": "2/255",
         "lr": "1/100",
-        "rates": ["1/100"],
+        "milestone_lrs": ["1/100"],
         "milestones": [1],
         "schedule": "step",
     }
     config = from_plain(plain)
     assert (config.eps, config.step_size, config.lr) == (8 / 255, 2 / 255, 1 / 100)
-    assert config.rates == (1 / 100,)
+    assert config.milestone_lrs == (1 / 100,)
     for bad in ("8/0", "a/b", "1/2/3", "/", "8/"):
         with pytest.raises(ValueError, match="a fraction must be a number over a number"):
             from_plain({"eps": bad})
@@ -280,9 +286,9 @@ def test_resolved_keeps_what_is_set():
 
 
 def test_resolved_starts_the_ramp_at_a_third_of_eps():
-    assert Config(eps_ramp=2).resolved().eps_first == pytest.approx(0.1)
-    assert Config(eps_ramp=2, eps=0).resolved().eps_first is None
-    assert Config().resolved().eps_first is None
+    assert Config(eps_ramp=2).resolved().eps_start == pytest.approx(0.1)
+    assert Config(eps_ramp=2, eps=0).resolved().eps_start is None
+    assert Config().resolved().eps_start is None
 
 
 def test_a_recipe_with_another_method_has_the_defaults_of_that_method():

@@ -32,7 +32,7 @@ TINY = Config(
     step_size=0.05,
     eps=0.1,
     c=0.2,
-    monitor=32,
+    monitor_size=32,
     threads=1,
     device="cpu",
 )

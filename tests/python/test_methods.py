@@ -160,7 +160,7 @@ def test_all_options_of_sense_reach_the_attack(network, batch):
     assert torch.equal(found.loss, F.cross_entropy(copy.deepcopy(network)(x_adv), batch.y))
 
 
-RAMP = replace(SENSE, c=0.1, eps=0.2, step_size=0.1, steps=3, eps_first=0.05, eps_ramp=2)
+RAMP = replace(SENSE, c=0.1, eps=0.2, step_size=0.1, steps=3, eps_start=0.05, eps_ramp=2)
 
 
 def gradient(config, network, batch, epoch):
@@ -174,7 +174,7 @@ def gradient(config, network, batch, epoch):
 @pytest.mark.parametrize("method", ["sense", "r-at", "trades", "mart", "sense-trades"])
 def test_during_the_ramp_a_method_attacks_with_the_radius_of_the_time(method, network, batch):
     ramp = replace(RAMP, method=method)
-    halfway = replace(ramp, eps=0.125, step_size=0.0625, eps_ramp=0, eps_first=None)
+    halfway = replace(ramp, eps=0.125, step_size=0.0625, eps_ramp=0, eps_start=None)
     full = replace(ramp, eps_ramp=0)
     found = [gradient(ramp, network, batch, epoch) for epoch in (1.0, 2.0)]
     torch.testing.assert_close(found[0], gradient(halfway, network, batch, 1.0))
@@ -183,7 +183,7 @@ def test_during_the_ramp_a_method_attacks_with_the_radius_of_the_time(method, ne
 
 
 def test_a_ramp_to_a_radius_of_zero_is_natural_training(network, batch):
-    zero = replace(RAMP, eps=0.0, eps_first=None)
+    zero = replace(RAMP, eps=0.0, eps_start=None)
     natural = replace(RAMP, method="nt")
     torch.testing.assert_close(
         gradient(zero, network, batch, 0.0), gradient(natural, network, batch, 0.0)

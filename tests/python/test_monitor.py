@@ -15,7 +15,7 @@ from sense.runs import METRICS
 from sense.train import TrainingStopped, fit
 from test_resume import after, outcome
 
-HELD = {"validation": 60}
+HELD = {"validation_size": 60}
 
 
 def lines(folder):
@@ -46,7 +46,7 @@ def marked():
 @pytest.mark.parametrize("validation", [0, 12])
 def test_no_test_image_is_used_in_training(tmp_path, tiny, validation):
     data, network = marked(), Seen()
-    config = replace(tiny, method="nt", eps=0.01, step_size=0.01, validation=validation)
+    config = replace(tiny, method="nt", eps=0.01, step_size=0.01, validation_size=validation)
     fit(config, tmp_path / "run", data=data, model=network)
     tests = {round(mark, 4) for mark in data.test_x[:, 0, 0, 0].tolist()}
     assert not network.marks & tests
@@ -57,7 +57,7 @@ def test_no_test_image_is_used_in_training(tmp_path, tiny, validation):
 
 
 def test_held_out_images_are_monitored_and_not_trained_on(few, tiny):
-    config = replace(tiny, validation=60, seed=3)
+    config = replace(tiny, validation_size=60, seed=3)
     kept, held = training_part(few, config)
     assert len(kept) == 240
     assert len(held) == 60
@@ -66,7 +66,7 @@ def test_held_out_images_are_monitored_and_not_trained_on(few, tiny):
     assert torch.equal(monitor.y, few.train_y[held])
     assert torch.equal(monitor.x, few.train_x[held] / 255)
     assert len(training_part(few, replace(config, train_size=50))[0]) == 50
-    assert torch.equal(training_part(few, replace(config, validation=0))[0], torch.arange(300))
+    assert torch.equal(training_part(few, replace(config, validation_size=0))[0], torch.arange(300))
 
 
 def test_sorted_images_give_the_accuracy_of_all_classes(tmp_path, sample, tiny):
@@ -81,7 +81,7 @@ def test_sorted_images_give_the_accuracy_of_all_classes(tmp_path, sample, tiny):
         sample.classes,
     )
     config = replace(
-        tiny, method="nt", model="capacity-1", validation=400, pretrain=0, epochs=2, lr=0.05
+        tiny, method="nt", model="capacity-1", validation_size=400, pretrain=0, epochs=2, lr=0.05
     )
     model = fit(config, tmp_path / "run", data=data)
     x, y = sample.test_x.float() / 255, sample.test_y
@@ -134,14 +134,16 @@ def test_of_equal_epochs_the_last_is_kept():
 
 
 def test_keep_best_needs_validation_images(tiny):
-    with pytest.raises(InputError, match=r"keep best needs images .*--validation 1000"):
+    with pytest.raises(
+        InputError, match=r"keep best needs validation images.*--validation-size 1000"
+    ):
         replace(tiny, keep="best")
 
 
 def test_a_run_is_not_resumed_with_other_validation_images(tmp_path, few, tiny):
     with pytest.raises(TrainingStopped):
         fit(replace(tiny, **HELD), tmp_path / "run", data=few, stop=after(2))
-    for change in ({"validation": 30}, {"validation": 0}, {"keep": "best"}):
+    for change in ({"validation_size": 30}, {"validation_size": 0}, {"keep": "best"}):
         with pytest.raises(InputError, match="started with other options"):
             fit(replace(tiny, **(HELD | change)), tmp_path / "run", data=few, resume=True)
 

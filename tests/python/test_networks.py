@@ -38,7 +38,7 @@ CONFIG = Config(
     step_size=0.05,
     eps=0.1,
     c=0.4,
-    monitor=8,
+    monitor_size=8,
     threads=1,
     device="cpu",
 )
@@ -292,7 +292,7 @@ def message_of(call):
 def test_training_and_evaluation_reject_a_network_with_the_same_message(tmp_path, name):
     make, expected = REJECTED[name]
     images = data()
-    config = replace(CONFIG, method="r-at", monitor=2)
+    config = replace(CONFIG, method="r-at", monitor_size=2)
     networks = []
     for _ in range(2):
         torch.manual_seed(0)

@@ -99,7 +99,7 @@ def test_a_run_killed_at_any_write_is_resumed_bit_for_bit(tmp_path, few, tiny, m
     """From before there is a folder to after the last file; the second epoch begins with a
     checkpoint and one before it."""
     data = replace(few, train_x=few.train_x[:100], train_y=few.train_y[:100])
-    config = replace(tiny, model="capacity-1", method="nt", pretrain=0, epochs=2, monitor=2)
+    config = replace(tiny, model="capacity-1", method="nt", pretrain=0, epochs=2, monitor_size=2)
     fit(config, tmp_path / "whole", data=data)
 
     def run(folder):

@@ -17,7 +17,7 @@ def test_constant_schedule():
     ("epoch", "factor"), [(0, 1), (4.99, 1), (5, 0.5), (6.99, 0.5), (7, 0.25), (9.9, 0.25)]
 )
 def test_step_schedule_counts_milestones_in_epochs_of_the_method(epoch, factor):
-    config = replace(LONG, schedule="step", milestones=(3, 5), decay=0.5)
+    config = replace(LONG, schedule="step", milestones=(3, 5), lr_decay=0.5)
     assert learning_rate(config, epoch) == pytest.approx(0.1 * factor)
 
 
@@ -41,7 +41,7 @@ def test_one_cycle_schedule(epoch, factor):
     ("epoch", "part"), [(0, 0.25), (0.5, 0.4375), (1, 0.625), (2, 1), (7.5, 1)]
 )
 def test_eps_and_step_size_grow_linearly(epoch, part):
-    config = Config(eps=0.2, step_size=0.1, eps_first=0.05, eps_ramp=2)
+    config = Config(eps=0.2, step_size=0.1, eps_start=0.05, eps_ramp=2)
     assert attack_size(config, epoch) == pytest.approx((part * 0.2, part * 0.1))
 
 
@@ -50,7 +50,7 @@ def test_the_ramp_starts_at_a_third_of_eps_by_default():
     assert attack_size(config, 0) == pytest.approx((0.1, 0.1 / 3))
 
 
-@pytest.mark.parametrize("change", [{"eps_ramp": 0}, {"eps": 0.0, "eps_first": None}])
+@pytest.mark.parametrize("change", [{"eps_ramp": 0}, {"eps": 0.0, "eps_start": None}])
 def test_without_a_ramp_eps_and_step_size_are_constant(change):
-    config = replace(Config(eps_first=0.05, eps_ramp=2), **change)
+    config = replace(Config(eps_start=0.05, eps_ramp=2), **change)
     assert attack_size(config, 0) == (config.eps, config.step_size)

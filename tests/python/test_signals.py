@@ -28,7 +28,7 @@ OPTIONS = {
     "steps": 2,
     "pretrain": 0,
     "epochs": 3,
-    "monitor": 32,
+    "monitor_size": 32,
     "batch_size": 20,
     "threads": 1,
     "device": "cpu",

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from conftest import ROOT
 from sense.config import from_stored
 from sense.errors import InputError
 from sense.evaluation.evaluate import evaluate_run
@@ -12,6 +13,39 @@ from sense.evaluation.settings import Settings
 from sense.run_folder import RunFolder
 from sense.runs import CONFIG, read_run
 from sense.train import TrainingStopped, fit
+
+
+def test_renamed_options_are_read():
+    config = from_stored(
+        {
+            "decay": 0.5,
+            "eps_first": 0.02,
+            "monitor": 9,
+            "rates": [0.01],
+            "milestones": [3],
+            "validation": 5,
+        }
+    )
+    assert config.lr_decay == 0.5
+    assert config.eps_start == 0.02
+    assert config.monitor_size == 9
+    assert config.milestone_lrs == (0.01,)
+    assert config.validation_size == 5
+
+
+STORED = sorted((ROOT / "inst" / "extdata").rglob("config.json"))
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: str(path.parent.relative_to(ROOT)))
+def test_every_stored_run_is_read(path):
+    description = json.loads(path.read_text())
+    config = from_stored(description["config"])
+    assert config.monitor_size == description["config"]["monitor"]
+    assert config.resolved().method == description["config"]["method"]
+
+
+def test_there_are_stored_runs():
+    assert len(STORED) > 20
 
 
 @pytest.mark.parametrize(

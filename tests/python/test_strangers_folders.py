@@ -53,7 +53,7 @@ def theirs(tmp_path, monkeypatch):
     data = load_folder(place, "mnist")
     options = {"dataset": "mnist", "data_dir": str(place), "model": f"{name}:make"}
     config = type(TINY)(
-        **{**TINY.to_plain(), **options, "data_dir": place, "milestones": (), "rates": ()}
+        **{**TINY.to_plain(), **options, "data_dir": place, "milestones": (), "milestone_lrs": ()}
     )
     with pytest.raises(TrainingStopped):
         fit(config, tmp_path / "run", data=data, stop=lambda: 2)

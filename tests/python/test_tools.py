@@ -13,7 +13,9 @@ from conftest import ROOT
 def test_compare_methods_stores_its_table_and_does_not_repeat_a_complete_run(tmp_path):
     command = [sys.executable, ROOT / "tools/compare_methods", "mnist-demo"]
     command += ["--out", "runs", "--store", "stored", "--methods", "mma", "sense-bisect"]
-    short = "-- --epochs 1 --train-size 300 --monitor 16 --lr 0.1 -- --n 50 --steps 2 --restarts 1"
+    short = (
+        "-- --epochs 1 --train-size 300 --monitor-size 16 --lr 0.1 -- --n 50 --steps 2 --restarts 1"
+    )
 
     def run(*arguments):
         return subprocess.run(

@@ -43,7 +43,7 @@ def test_learns_the_sample(tmp_path, sample, change, natural, robust):
         step_size=0.05,
         steps=3,
         c=0.5,
-        monitor=1000,
+        monitor_size=1000,
         threads=1,
     )
     fit(replace(config, **change), tmp_path, data=sample)
@@ -64,8 +64,8 @@ def test_same_seed_same_weights(tmp_path, few, tiny, random_start):
 
 def test_the_monitor_does_not_change_training(tmp_path, few, tiny):
     config = replace(tiny, random_start=True, epochs=1)
-    for monitor in (16, 64):
-        fit(replace(config, monitor=monitor), tmp_path / str(monitor), data=few)
+    for n in (16, 64):
+        fit(replace(config, monitor_size=n), tmp_path / str(n), data=few)
     assert equal(weights(tmp_path / "16"), weights(tmp_path / "64"))
     assert lines(tmp_path / "64")[0]["monitored"] == 64
 
@@ -175,7 +175,7 @@ def test_optimizers_have_their_options(tiny):
 
 
 def test_the_schedule_reaches_the_optimizer(tmp_path, few, tiny):
-    fit(replace(tiny, schedule="step", milestones=(1,), decay=0.1), tmp_path, data=few)
+    fit(replace(tiny, schedule="step", milestones=(1,), lr_decay=0.1), tmp_path, data=few)
     assert [line["lr"] for line in lines(tmp_path)] == pytest.approx([0.2, 0.2, 0.02])
 
 

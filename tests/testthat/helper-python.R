@@ -18,7 +18,7 @@ short_fit <- local({
 train_short <- function(..., out = NULL) {
   train_sense(
     model = "capacity-1", epochs = 1, lr = 0.05, ...,
-    control = sense_control(out = out, threads = 1, monitor = 32, quiet = TRUE)
+    control = sense_control(out = out, threads = 1, monitor_size = 32, quiet = TRUE)
   )
 }
 

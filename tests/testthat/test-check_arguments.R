@@ -43,7 +43,7 @@ calls <- list(
   simulate_risk = c(list(classifier = line), law, list(eps = 1, norm = 2, kind = "robust", n = 100, level = 0.9, seed = 1)),
   seal_run = list(folder = tempfile()),
   sense_available = list(),
-  sense_control = list(out = "x", device = "cpu", threads = 1, seed = 1, monitor = 1, quiet = TRUE),
+  sense_control = list(out = "x", device = "cpu", threads = 1, seed = 1, monitor_size = 1, quiet = TRUE),
   sense_report = list(folders = stored, out = "x", level = 0.9),
   sensible_loss = list(x = data, y = data$y, classifier = line, eps = 1, c = 0.9, form = "example", norm = 2),
   sensible_loss_from_probabilities = list(p_natural = 0.9, p_adversarial = 0.5, c = 0.7, form = "truncated"),

@@ -12,7 +12,7 @@ test_that("whole numbers become integers, which Python reads as such", {
 test_that("invalid settings are refused by the name of the argument", {
   expect_error(sense_control(threads = 0), "threads.*at least 1.*0")
   expect_error(sense_control(seed = 1.5), "seed.*whole number")
-  expect_error(sense_control(monitor = "all"), "monitor.*whole number")
+  expect_error(sense_control(monitor_size = "all"), "monitor_size.*whole number")
   expect_error(sense_control(quiet = NA), "TRUE or FALSE")
   expect_error(sense_control(out = c("a", "b")), "out.*single string")
   expect_error(sense_control(out = "a", resume = "b"), "not both")

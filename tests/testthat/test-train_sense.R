@@ -5,7 +5,7 @@ test_that("the shell and R train the same network, bit for bit", {
     reticulate::py_config()$python,
     c(
       "-m", "sense.train", "--model", "capacity-1", "--epochs", "1", "--lr", "0.05",
-      "--threads", "1", "--monitor", "32", "--out", shell
+      "--threads", "1", "--monitor-size", "32", "--out", shell
     ),
     stdout = TRUE, stderr = TRUE,
     env = paste0("PYTHONPATH=", shQuote(sense:::python_source()))
@@ -70,7 +70,7 @@ test_that("the validation images of sorted data have every class and estimate th
       x = x[1:3, , ], y = c("a", "b", "c"), model = "capacity-1",
       control = sense_control(threads = 1, quiet = TRUE)
     ),
-    "validation must be at most 0 of these 3.*hold out fewer"
+    "validation_size must be at most 0 of these 3.*hold out fewer"
   )
 })
 
@@ -79,7 +79,7 @@ test_that("keep = \"best\" keeps the weights of the best epoch", {
   digits <- sample_images(600, "train")
   fit <- train_sense(
     x = digits$x, y = digits$y, method = "nt", model = "capacity-1", epochs = 4, lr = 0.2,
-    keep = "best", validation = 100, control = sense_control(threads = 1, quiet = TRUE)
+    keep = "best", validation_size = 100, control = sense_control(threads = 1, quiet = TRUE)
   )
   expect_length(fit$validation, 100)
   correct <- fit$metrics$natural_correct[fit$metrics$phase == "train"]
@@ -104,7 +104,7 @@ fake_cifar10 <- function(n = 12) {
 test_that("every method trains on cifar10, one with a residual network", {
   skip_if_no_sense()
   data_dir <- fake_cifar10()
-  control <- sense_control(threads = 1, monitor = 4, quiet = TRUE)
+  control <- sense_control(threads = 1, monitor_size = 4, quiet = TRUE)
   for (method in c("mart", "mma", "iaat", "sense-trades")) {
     fit <- train_sense(
       "cifar10", method, "cifar-cnn-1", data_dir = data_dir, epochs = 1, pretrain = 0, steps = 2,
@@ -138,7 +138,7 @@ test_that("a network can come from a module of the user", {
   on.exit(setwd(before))
   fit <- train_sense(
     method = "nt", model = "own_network:make", epochs = 1, pretrain = 0, train_size = 500,
-    control = sense_control(threads = 1, monitor = 16, quiet = TRUE)
+    control = sense_control(threads = 1, monitor_size = 16, quiet = TRUE)
   )
   expect_equal(fit$config$model, "own_network:make")
   images <- array(0, c(2, 28, 28))
@@ -170,7 +170,7 @@ test_that("progress is shown, one line per epoch", {
   withCallingHandlers(
     train_sense(
       method = "nt", model = "capacity-1", epochs = 1, pretrain = 0,
-      control = sense_control(threads = 1, monitor = 16)
+      control = sense_control(threads = 1, monitor_size = 16)
     ),
     message = function(m) {
       shown <<- c(shown, conditionMessage(m))
@@ -188,7 +188,7 @@ test_that("an interrupt leaves a run that can be resumed to the same end", {
     "%s\ntryCatch(%s, sense_stopped = function(e) cat('stopped\\n'))",
     "library(sense)",
     sprintf(
-      "train_sense(model = 'capacity-1', epochs = 2, lr = 0.05, control = sense_control(out = '%s', threads = 1, monitor = 32))",
+      "train_sense(model = 'capacity-1', epochs = 2, lr = 0.05, control = sense_control(out = '%s', threads = 1, monitor_size = 32))",
       folder
     )
   )
@@ -209,7 +209,7 @@ test_that("an interrupt leaves a run that can be resumed to the same end", {
   resumed <- train_sense(control = sense_control(resume = folder, quiet = TRUE))
   whole <- train_sense(
     model = "capacity-1", epochs = 2, lr = 0.05,
-    control = sense_control(threads = 1, monitor = 32, quiet = TRUE)
+    control = sense_control(threads = 1, monitor_size = 32, quiet = TRUE)
   )
   expect_identical(resumed$weights, whole$weights)
 })

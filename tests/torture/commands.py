@@ -24,7 +24,7 @@ BASE = {
     "eps": 0.15,
     "c": 0.2,
     "lr": 0.05,
-    "monitor": 16,
+    "monitor_size": 16,
     "threads": 1,
     "device": "cpu",
 }

@@ -1,12 +1,12 @@
-"""The only place of defaults and of their checks.
+"""The options of a training run: their defaults, checks and recipes.
 
-A run is described by one `Config`. The shell and R pass only what the user set; everything else
-comes from a named recipe, which is a `Config` too.
+A `Config` holds all options of a run. The shell and R pass only the options that the user set; the
+others come from a recipe, which is a `Config` with a name.
 """
 
+from .notes import notes
 from .options import Config
 from .recipes import DEFAULT_RECIPE, RECIPES, default_recipe, from_plain, recipe
-from .remarks import remarks
 from .stored import from_stored
 
 __all__ = [
@@ -16,6 +16,6 @@ __all__ = [
     "default_recipe",
     "from_plain",
     "from_stored",
+    "notes",
     "recipe",
-    "remarks",
 ]

@@ -1,7 +1,7 @@
-"""Options in plain types, as JSON or R has them, and the words for what is wrong with one.
+"""Conversion of options from JSON and R, and checks of their types.
 
-What an option may be is told by its type hint: int, float, bool, str, Path, one of some texts
-(Literal), any number of one of these (tuple[int, ...]), and each of them with "| None".
+The type hint of an option is int, float, bool, str, Path, a Literal of texts or a tuple of any
+number of one of these (tuple[int, ...]); each may be optional ("| None").
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from ..errors import InputError
 
-_WORDS = {
+_TYPE_NAMES = {
     int: "a whole number",
     float: "a number",
     bool: "true or false",
@@ -22,9 +22,12 @@ _WORDS = {
 
 
 def option_from_plain(value: Any, hint: Any) -> Any:
-    """An option of that type: a whole number may come as a float, a number as a whole one, one
-    item as itself, a path as text, and a number, such as the norm, for a text."""
-    kind, _ = _without_none(hint)
+    """Convert a value from JSON or R to the type of the option, if that is possible.
+
+    R gives 3.0 for 3 and one item for a list of one; the norm may be a number; a number may be a
+    fraction as text, such as "8/255".
+    """
+    kind, _ = _split_optional(hint)
     if get_origin(kind) is tuple:
         values = value if isinstance(value, list | tuple) else [value]
         return tuple(option_from_plain(item, get_args(kind)[0]) for item in values)
@@ -33,7 +36,7 @@ def option_from_plain(value: Any, hint: Any) -> Any:
     if kind is float and _is_whole(value):
         return float(value)
     if kind is float and isinstance(value, str) and "/" in value:
-        return number_of(value)
+        return parse_fraction(value)
     if get_origin(kind) is Literal and isinstance(value, int | float):
         return "inf" if value == math.inf else f"{value:g}"
     if kind is Path and isinstance(value, str):
@@ -41,18 +44,19 @@ def option_from_plain(value: Any, hint: Any) -> Any:
     return value
 
 
-def number_of(text: str) -> float:
-    """The number that a fraction such as "8/255" is. Raises ValueError for what is none."""
-    above, _, below = text.partition("/")
+def parse_fraction(text: str) -> float:
+    """Return the value of a fraction such as "8/255". Raises InputError for other text."""
+    numerator, _, denominator = text.partition("/")
     try:
-        return float(above) / float(below)
+        return float(numerator) / float(denominator)
     except (ValueError, ZeroDivisionError):
         raise InputError(f"a fraction must be a number over a number, got {text!r}") from None
 
 
 def float_options(hints: Mapping[str, Any]) -> set[str]:
-    """The options that are numbers, or lists of numbers, which may be written as fractions."""
-    kinds = {name: _without_none(hint)[0] for name, hint in hints.items()}
+    """Return the names of the options that are numbers or lists of numbers, which may be written as
+    fractions."""
+    kinds = {name: _split_optional(hint)[0] for name, hint in hints.items()}
     return {
         name
         for name, kind in kinds.items()
@@ -61,9 +65,9 @@ def float_options(hints: Mapping[str, Any]) -> set[str]:
 
 
 def check_type(name: str, value: Any, hint: Any) -> None:
-    """Raise ValueError where a value is not of the option's type."""
-    kind, may_be_none = _without_none(hint)
-    if value is None and may_be_none:
+    """Raise InputError if a value does not have the type of the option."""
+    kind, optional = _split_optional(hint)
+    if value is None and optional:
         return
     if get_origin(kind) is Literal:
         check_choice(name, value, get_args(kind))
@@ -73,22 +77,21 @@ def check_type(name: str, value: Any, hint: Any) -> None:
             check_choice(name, entry, get_args(get_args(kind)[0]))
     elif get_origin(kind) is tuple:
         item = get_args(kind)[0]
-        holds = isinstance(value, tuple) and all(_is(entry, item) for entry in value)
-        check(name, value, holds, f"a tuple, each {_WORDS[item]}")
+        valid = isinstance(value, tuple) and all(_has_type(entry, item) for entry in value)
+        check(name, value, valid, f"a tuple, each {_TYPE_NAMES[item]}")
     else:
-        check(name, value, _is(value, kind), _WORDS[kind])
+        check(name, value, _has_type(value, kind), _TYPE_NAMES[kind])
 
 
-def _without_none(hint: Any) -> tuple[Any, bool]:
-    """The type, and whether None may stand for it."""
+def _split_optional(hint: Any) -> tuple[Any, bool]:
+    """Return the type without "| None", and whether None is allowed."""
     if get_origin(hint) not in (Union, UnionType):
         return hint, False
-    kinds = [kind for kind in get_args(hint) if kind is not NoneType]
-    assert len(kinds) == 1, f"an option of two types: {hint}"
-    return kinds[0], True
+    (kind,) = (kind for kind in get_args(hint) if kind is not NoneType)
+    return kind, True
 
 
-def _is(value: Any, kind: type) -> bool:
+def _has_type(value: Any, kind: type) -> bool:
     if kind is float:
         return isinstance(value, float) or _is_whole(value)
     return _is_whole(value) if kind is int else isinstance(value, kind)
@@ -98,18 +101,18 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def check(name: str, value: object, holds: bool, expected: str) -> None:
-    """Raise ValueError with what was expected and what came, unless it holds."""
-    if not holds:
+def check(name: str, value: object, valid: bool, expected: str) -> None:
+    """Raise InputError with the expected and the received value, unless it is valid."""
+    if not valid:
         raise InputError(f"{name} must be {expected}, got {value!r}")
 
 
-def of_255(value: float) -> str:
-    """A hint for who may have meant a radius in steps of pixels from 0 to 255; empty for others."""
-    return f"; {value:g}/255 = {value / 255:.4f}?" if value <= 255 else ""
+def eps_hint(eps: float) -> str:
+    """Return a hint for a radius that may be meant for pixel values from 0 to 255, else ""."""
+    return f"; {eps:g}/255 = {eps / 255:.4f}?" if eps <= 255 else ""
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """Raise ValueError for a value that is none of the choices."""
+    """Raise InputError for a value that is not one of the choices."""
     if value not in choices:
         raise InputError(f"{name} must be one of {', '.join(choices)}, got {value!r}")

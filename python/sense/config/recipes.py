@@ -1,7 +1,8 @@
-"""Named sets of options: quick ones, the paper's, and those of the other methods' authors.
+"""Recipes, which are named sets of options: quick ones, those of the paper, and those of the
+authors of the other methods.
 
-Where authors count iterations, a recipe counts epochs of its whole training set; the conversion is
-written beside it.
+Where the authors count iterations, a recipe has the number of epochs; a comment gives the
+conversion.
 """
 
 from collections.abc import Mapping
@@ -12,8 +13,8 @@ from ..errors import InputError
 from .checks import check_choice, option_from_plain
 from .options import Config, option_types
 
-# Table 1 of the paper, column by column. Batch sizes are the authors' code's, which trains the
-# ResNets for 300 epochs and takes steps of 1.5/255.
+# Table 1 of the paper. Batch sizes are those of the original code, which trains the ResNets for 300
+# epochs with a step size of 1.5/255.
 _CIFAR10 = Config(
     dataset="cifar10",
     augment="reflect",
@@ -29,7 +30,7 @@ _WRN = replace(
     lr=0.1,
     schedule="step",
     milestones=(70, 90, 100),
-    decay=0.2,
+    lr_decay=0.2,
     weight_decay=5e-4,
     epochs=300,
     warmup=10,
@@ -42,15 +43,15 @@ _RESNET = replace(
     lr=0.1,
     schedule="step",
     milestones=(80, 140, 170),
-    decay=0.1,
+    lr_decay=0.1,
     weight_decay=2e-4,
     epochs=200,
     warmup=5,
 )
 _CNN = replace(_RESNET, model="cifar-cnn-2", c=0.7, lr=0.01, epochs=150)
 
-# eps and step size of TRADES and MART on CIFAR10. Their epochs are counted from 1: what changes
-# "at 75" changes here after 74.
+# eps and step size of TRADES and MART on CIFAR10. The authors count epochs from 1: a change "at 75"
+# is milestone 74 here.
 _TRADES_CIFAR10 = replace(
     _CIFAR10,
     augment="zero",
@@ -58,16 +59,16 @@ _TRADES_CIFAR10 = replace(
     eps=0.031,
     step_size=0.007,
     lr=0.1,
-    decay=0.1,
+    lr_decay=0.1,
 )
 
 RECIPES: dict[str, Config] = {
-    # Minutes on two cores: a small network on the sample, by a schedule that is quick; the learning
-    # rate is one at which R-AT trains too (at 0.1 it collapses, SENSE-AT does not).
+    # Takes minutes on two cores: a small network on the sample, with one-cycle. The learning rate
+    # is 0.03 since R-AT collapses at 0.1 (SENSE-AT does not).
     "mnist-demo": Config(model="capacity-3", pretrain=1, epochs=12, lr=0.03, schedule="one-cycle"),
-    # Towards the accuracies that section 5.2.1 has after 500 epochs, in less than an hour on two
-    # cores: few and long steps, in a ball that grows to a little more than 0.3; c below the paper's
-    # 0.7, at which AutoAttack leaves fewer images.
+    # Takes less than an hour on two cores and aims at the accuracies of section 5.2.1 after 500
+    # epochs: few large steps in a ball that grows to more than 0.3. c is less than the paper's 0.7,
+    # with which accuracy under AutoAttack is lower.
     "mnist-fast": Config(
         dataset="mnist",
         augment="shift",
@@ -77,7 +78,7 @@ RECIPES: dict[str, Config] = {
         steps=5,
         random_start=True,
         eps_ramp=2,
-        eps_first=0.1,
+        eps_start=0.1,
         boundary="bisect",
         bisections=3,
         pretrain=1,
@@ -93,7 +94,7 @@ RECIPES: dict[str, Config] = {
     "cifar10-wrn-34-10": _WRN,
     "cifar10-resnet": _RESNET,
     "cifar10-cnn": _CNN,
-    # Minutes on a core: the tutorial network on a fifth of the images, without augmentation.
+    # Takes minutes on one core: the CNN on a fifth of the images, without augmentation.
     "cifar10-demo": replace(
         _CNN,
         train_size=10_000,
@@ -107,7 +108,7 @@ RECIPES: dict[str, Config] = {
         milestones=(),
         c=0.5,
     ),
-    # Madry et al.: 100,000 steps of 50 images are 83 epochs.
+    # Madry et al.: 100,000 iterations with batch size 50 are 83 epochs.
     "r-at-mnist": Config(
         dataset="mnist",
         method="r-at",
@@ -120,7 +121,7 @@ RECIPES: dict[str, Config] = {
         steps=40,
         step_size=0.01,
     ),
-    # The code has beta = 1 for MNIST.
+    # The authors' code has beta = 1 for MNIST.
     "trades-mnist": Config(
         dataset="mnist",
         method="trades",
@@ -151,7 +152,7 @@ RECIPES: dict[str, Config] = {
         schedule="step",
         milestones=(74, 89),
     ),
-    # Adam, 100,000 steps of 50 of 55,000 images: as many passes over 60,000 are 83 epochs.
+    # 100,000 iterations with batch size 50 are 83 epochs of 60,000 images (the authors use 55,000).
     "mma-mnist": Config(
         dataset="mnist",
         method="mma",
@@ -165,8 +166,8 @@ RECIPES: dict[str, Config] = {
         d_max=0.45,
         eps_min=0.1,
     ),
-    # MMA-12, which the paper compares. 50,000 steps of 128 images are 128 epochs of 50,000 images;
-    # the learning rate changes at 20,000, 30,000 and 40,000 steps.
+    # MMA-12, as in the comparison of the paper. 50,000 iterations with batch size 128 are 128
+    # epochs; the learning rate changes at iterations 20,000, 30,000 and 40,000.
     "mma-cifar10": replace(
         _CIFAR10,
         method="mma",
@@ -178,7 +179,7 @@ RECIPES: dict[str, Config] = {
         epochs=128,
         schedule="step",
         milestones=(51, 77, 102),
-        rates=(0.09, 0.03, 0.009),
+        milestone_lrs=(0.09, 0.03, 0.009),
     ),
     "iaat-cifar10": replace(
         _CIFAR10,
@@ -190,7 +191,7 @@ RECIPES: dict[str, Config] = {
         epochs=110,
         schedule="step",
         milestones=(70, 90, 100),
-        decay=0.2,
+        lr_decay=0.2,
         warmup=10,
         gamma=1.9 / 255,
     ),
@@ -199,14 +200,14 @@ DEFAULT_RECIPE = "mnist-demo"
 
 
 def recipe(name: str = DEFAULT_RECIPE) -> Config:
-    """The recipe of that name."""
+    """Return a recipe by its name."""
     check_choice("recipe", name, tuple(RECIPES))
     return RECIPES[name]
 
 
 def default_recipe(dataset: str | None, channels: int | None = None) -> Config:
-    """What options that are not given are taken from where no recipe is named: for CIFAR10, and for
-    other colour images, those of "cifar10-demo", else of "mnist-demo"; on all of the images."""
+    """Return the options to use if no recipe is named: those of "cifar10-demo" on all images for
+    CIFAR10 and other images with three channels, else those of "mnist-demo"."""
     if dataset == "cifar10" or channels == 3:
         own: Any = dataset or "cifar10"
         return replace(RECIPES["cifar10-demo"], dataset=own, train_size=None)
@@ -214,8 +215,8 @@ def default_recipe(dataset: str | None, channels: int | None = None) -> Config:
 
 
 def from_plain(options: Mapping[str, Any], base: Config | None = None) -> Config:
-    """The `base` recipe with some options changed, given in the plain types of JSON or R: a whole
-    number may come as a float, a single milestone as a number, the norm as a number."""
+    """Return `base` with some options changed. Their values have the types of JSON or R, see
+    `option_from_plain`."""
     base = base or default_recipe(options.get("dataset"))
     known = option_types()
     unknown = sorted(set(options) - set(known))

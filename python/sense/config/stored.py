@@ -1,4 +1,4 @@
-"""The options of a stored run, which an earlier version may have written."""
+"""Reading the options of a stored run, which may come from an earlier version."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,14 @@ from .checks import check_choice
 from .options import Config
 from .recipes import from_plain
 
-RENAMED: dict[str, str] = {}  # earlier name: present name
-REMOVED = ("compact_every", "cudnn_benchmark")  # options that only changed the speed
+RENAMED = {
+    "decay": "lr_decay",
+    "eps_first": "eps_start",
+    "monitor": "monitor_size",
+    "rates": "milestone_lrs",
+    "validation": "validation_size",
+}
+REMOVED = ("compact_every", "cudnn_benchmark")  # they only changed the speed of a run
 
 
 def from_stored(options: Mapping[str, Any]) -> Config:

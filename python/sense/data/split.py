@@ -26,9 +26,9 @@ def hold_out(y: Tensor, n: int, seed: int) -> tuple[Tensor, Tensor]:
     most = int((counts - 1).clamp_min(0).sum())
     if n > most:
         raise InputError(
-            f"validation must be at most {most} of these {len(y)} training images, so that each of "
-            f"the {int((counts > 0).sum())} classes keeps one, got {n}: hold out fewer, or pass "
-            "more images"
+            f"validation_size must be at most {most} of these {len(y)} training images, so that "
+            f"each of the {int((counts > 0).sum())} classes keeps one, got {n}: hold out fewer, or "
+            "pass more images"
         )
     held = stratified_sample(y, n, seed, (counts - 1).clamp_min(0))
     kept = torch.ones(len(y), dtype=torch.bool)

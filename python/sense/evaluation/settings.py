@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import tyro
 
-from ..config.checks import check, check_type, of_255, option_from_plain
+from ..config.checks import check, check_type, eps_hint, option_from_plain
 from ..config.options import NormName
 from ..errors import InputError
 
@@ -135,7 +135,7 @@ class Settings:
         )
         if full.norm == "inf":
             for value in (full.radius, *full.curve):
-                expected = f"at most 1 for norm inf: pixels go to 1{of_255(value)}"
+                expected = f"at most 1 for norm inf: pixels go to 1{eps_hint(value)}"
                 check("eps", value, value <= 1, expected)
         if "deepfool-l2" in self.attacks and full.norm != "2" and self.l2_eps is None:
             raise InputError("deepfool-l2 needs the radius of its l2 ball: --l2-eps")

@@ -1,4 +1,4 @@
-"""What is odd and legal is said in a line; options are marked with the methods that use them."""
+"""Notes on unusual options, and the marks of options with the methods that use them."""
 
 from dataclasses import fields, replace
 from typing import get_args
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from networks import conv_network, images_and_labels
-from sense.config import RECIPES, Config, default_recipe, from_plain, remarks
+from sense.config import RECIPES, Config, default_recipe, from_plain, notes
 from sense.config.options import MethodName, used_by
 from sense.methods import Batch, build_method
 
@@ -16,11 +16,11 @@ PLAIN = Config()
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_is_not_remarked_on(name):
-    assert remarks(RECIPES[name]) == []
+def test_recipes_have_no_notes(name):
+    assert notes(RECIPES[name]) == []
 
 
-ODD = [
+UNUSUAL = [
     ({"method": "sense", "beta": 3.0}, "beta has no effect with method sense"),
     ({"method": "r-at", "c": 0.5}, "c has no effect with method r-at"),
     ({"method": "nt", "boundary": "bisect"}, "boundary has no effect with method nt"),
@@ -28,29 +28,38 @@ ODD = [
     ({"bisections": 3}, "bisections has no effect with boundary revert"),
     ({"l2_form": "published"}, "l2_form has no effect with norm inf"),
     ({"optimizer": "adam", "momentum": 0.5}, "momentum has no effect with optimizer adam"),
-    ({"decay": 0.5}, "decay has no effect with schedule other than step"),
+    ({"lr_decay": 0.5}, "lr_decay has no effect with schedule constant"),
+    (
+        {"lr_decay": 0.5, "schedule": "step", "milestones": (3,), "milestone_lrs": (0.1,)},
+        "lr_decay has no effect with milestone_lrs",
+    ),
     ({"milestones": (3,)}, "milestones has no effect with schedule constant"),
-    ({"eps_first": 0.1}, "eps_first has no effect with eps_ramp 0"),
-    ({"monitor": 9, "validation": 9}, "monitor has no effect with validation images"),
-    ({"step_size": 0.4}, r"step_size 0.4 is more than eps 0.3"),
-    ({"steps": 2}, "2 steps of 0.05 are shorter than eps 0.3 together"),
-    ({"eps": 0.0}, "eps is 0, so sense sees no adversarial images"),
-    ({"c": 1.0}, "c is 1, so no image is moved"),
-    ({"c": 0.0}, "c is 0, so no image is turned back"),
+    ({"eps_start": 0.1}, "eps_start has no effect with eps_ramp 0"),
+    (
+        {"monitor_size": 9, "validation_size": 9},
+        "monitor_size has no effect with validation images",
+    ),
+    ({"step_size": 0.4}, r"step_size 0.4 is larger than eps 0.3"),
+    ({"steps": 2}, "2 steps of size 0.05 are shorter than eps 0.3 together"),
+    ({"eps": 0.0}, "eps is 0, so sense trains on no adversarial images"),
+    ({"c": 1.0}, "c is 1, so no image is attacked"),
+    ({"c": 0.0}, "c is 0, so no step is reverted"),
     ({"dataset": "cifar10"}, "eps 0.3 is large for colour images"),
 ]
 
 
-@pytest.mark.parametrize(("change", "expected"), ODD, ids=[str(change) for change, _ in ODD])
-def test_what_is_odd_is_said_in_one_line(change, expected):
-    told = remarks(replace(PLAIN, **change))
-    assert any(line.startswith(expected) for line in told), told
-    assert all("\n" not in line for line in told)
+@pytest.mark.parametrize(
+    ("change", "expected"), UNUSUAL, ids=[str(change) for change, _ in UNUSUAL]
+)
+def test_unusual_options_have_a_note_of_one_line(change, expected):
+    found = notes(replace(PLAIN, **change))
+    assert any(line.startswith(expected) for line in found), found
+    assert all("\n" not in line for line in found)
 
 
-def test_colour_images_of_ones_own_are_known_by_their_channels():
-    assert remarks(PLAIN) == []
-    assert "large for colour images" in remarks(PLAIN, channels=3)[0]
+def test_three_channels_are_colour_images():
+    assert notes(PLAIN) == []
+    assert "large for colour images" in notes(PLAIN, channels=3)[0]
 
 
 @pytest.mark.parametrize(("dataset", "channels"), [("cifar10", None), ("arrays", 3)])
@@ -66,7 +75,7 @@ def test_defaults_follow_the_data(dataset, channels):
     assert from_plain({"dataset": "mnist"}).eps == 0.3
 
 
-# Another value, for one step of a method.
+# Another value of each option that is marked.
 CHANGES = {
     "c": 0.9,
     "stage_test": "start",
@@ -84,7 +93,7 @@ CHANGES = {
     "random_start": True,
     "attack_mode": "training",
     "eps_ramp": 9.0,
-    "eps_first": 0.02,
+    "eps_start": 0.02,
 }
 
 
@@ -99,11 +108,11 @@ def loss(config):
 
 @pytest.mark.parametrize("option", CHANGES)
 @pytest.mark.parametrize("method", METHODS)
-def test_an_option_that_is_not_marked_for_a_method_changes_nothing_in_it(method, option):
+def test_a_method_does_not_depend_on_options_not_marked_for_it(method, option):
     base = Config(method=method, c=0.3, eps=0.2, step_size=0.07, steps=3)
-    if option == "eps_first":
+    if option == "eps_start":
         base = base if method in ("mma", "iaat") else replace(base, eps_ramp=9.0)
-    if option in ("eps_ramp", "eps_first") and method in ("mma", "iaat"):
+    if option in ("eps_ramp", "eps_start") and method in ("mma", "iaat"):
         return  # refused, or without effect since it has no eps_ramp
     changed = replace(base, **{option: CHANGES[option]})
     if method not in used_by(option):
@@ -114,7 +123,7 @@ def test_an_option_that_is_not_marked_for_a_method_changes_nothing_in_it(method,
     ("option", "method"),
     [(option, method) for option in CHANGES for method in used_by(option)],
 )
-def test_an_option_that_is_marked_for_a_method_changes_something_in_it(option, method):
+def test_a_method_depends_on_each_option_marked_for_it(option, method):
     base = Config(method=method, c=0.3, eps=0.2, step_size=0.07, steps=3)
     if option in ("bisections",):
         base = replace(base, boundary="bisect")
@@ -122,7 +131,7 @@ def test_an_option_that_is_marked_for_a_method_changes_something_in_it(option, m
         base = replace(base, random_start=True)
     if option == "l2_form":
         base = replace(base, norm="2", eps=1.5, step_size=0.5, random_start=True)
-    if option == "eps_first":
+    if option == "eps_start":
         base = replace(base, eps_ramp=9.0)
     if option == "random_start":
         changed = replace(base, random_start=method != "r-at")
@@ -131,6 +140,6 @@ def test_an_option_that_is_marked_for_a_method_changes_something_in_it(option, m
     assert not torch.equal(loss(base), loss(changed))
 
 
-def test_every_option_of_some_methods_is_tried():
+def test_every_marked_option_is_tested():
     marked = {field.name for field in fields(Config) if used_by(field.name) is not None}
     assert marked == set(CHANGES)

@@ -1,0 +1,62 @@
+"""Notes on unusual options, printed before training."""
+
+from dataclasses import fields
+
+from .options import Config, used_by
+
+LARGE_COLOUR_EPS = 0.1  # in l-infinity; the papers on CIFAR10 have 8/255 = 0.0314
+
+
+def notes(config: Config, channels: int | None = None) -> list[str]:
+    """Return a sentence for each option that has no effect and for each unusual value. `channels`
+    is the number of channels of the images, if known."""
+    found = _options_without_effect(config)
+    size = config.step_size if config.method not in ("nt", "mma") else None
+    if size is not None and config.eps and size > config.eps:
+        found.append(
+            f"step_size {size:g} is larger than eps {config.eps:g}: each step crosses the whole "
+            "ball"
+        )
+    if size is not None and size * config.steps < config.eps:
+        found.append(
+            f"{config.steps} steps of size {size:g} are shorter than eps {config.eps:g} together: "
+            "the attack cannot reach the edge of the ball"
+        )
+    if config.eps == 0 and config.method != "nt":
+        found.append(f"eps is 0, so {config.method} trains on no adversarial images")
+    if config.method in ("sense", "sense-trades") and config.c in (0, 1):
+        effect = "no image is attacked" if config.c == 1 else "no step is reverted"
+        found.append(f"c is {config.c:g}, so {effect}")
+    colour = config.dataset == "cifar10" or channels == 3
+    if colour and config.norm == "inf" and config.eps > LARGE_COLOUR_EPS and config.method != "nt":
+        found.append(
+            f"eps {config.eps:g} is large for colour images: the papers on CIFAR10 use 8/255 = "
+            "0.0314"
+        )
+    return found
+
+
+def _options_without_effect(config: Config) -> list[str]:
+    """Return a sentence for each option that differs from its default but is not used."""
+    changed = {f.name for f in fields(Config) if getattr(config, f.name) != f.default}
+    reasons = {
+        name: f"method {config.method}"
+        for name in changed
+        if config.method not in (used_by(name) or (config.method,))
+    }
+    not_used = {
+        "bisections": (config.boundary != "bisect", f"boundary {config.boundary}"),
+        "l2_form": (config.norm != "2", f"norm {config.norm}"),
+        "momentum": (config.optimizer == "adam", "optimizer adam"),
+        "milestones": (config.schedule != "step", f"schedule {config.schedule}"),
+        "milestone_lrs": (config.schedule != "step", f"schedule {config.schedule}"),
+        "lr_decay": (config.schedule != "step", f"schedule {config.schedule}"),
+        "eps_start": (not config.eps_ramp, "eps_ramp 0"),
+        "monitor_size": (bool(config.validation_size), "validation images"),
+    }
+    if config.milestone_lrs:
+        not_used["lr_decay"] = (True, "milestone_lrs")
+    for name, (without_effect, reason) in not_used.items():
+        if without_effect and name in changed:
+            reasons.setdefault(name, reason)
+    return [f"{name} has no effect with {reason}" for name, reason in sorted(reasons.items())]
