@@ -5,6 +5,8 @@ sense_theme <- function() {
   ggplot2::theme_bw(base_size = 11) +
     ggplot2::theme(panel.grid = ggplot2::element_blank(), legend.position = "bottom",
                    legend.margin = ggplot2::margin(0, 0, 0, 0),
+                   legend.spacing.x = ggplot2::unit(3, "pt"),
+                   legend.text = ggplot2::element_text(margin = ggplot2::margin(r = 6)),
                    legend.key.height = ggplot2::unit(12, "pt"),
                    axis.title = ggplot2::element_text(size = 10),
                    strip.background = ggplot2::element_rect(fill = "grey95"),
