@@ -215,8 +215,8 @@ class SeveralProcesses(OneProcess):
         kind, _, number = name.partition(":")
         if number and self.local_size > 1:
             raise InputError(
-                f"device {name!r} is one for {self.local_size} processes: with --device {kind} "
-                "each takes its own"
+                f"device {name!r} cannot be shared by {self.local_size} processes: --device {kind} "
+                "gives each its own"
             )
         if kind == "auto":
             kind = "cuda" if torch.cuda.is_available() else "cpu"
@@ -302,7 +302,7 @@ class SeveralProcesses(OneProcess):
 
     def set_random_state(self, state: dict[str, Any]) -> None:
         """With another number of processes the shared streams are restored and the processes' own
-        streams begin anew."""
+        streams start again."""
         assert self._streams is not None
         self._streams.load_state(state)
         own = state.get("random_of_each", [])
@@ -341,7 +341,7 @@ class _Loss(nn.Module):
         super().__init__()
         self.network = network
         # DistributedDataParallel warns on stderr where it searches for unused parameters and finds
-        # none; this one never is used.
+        # none; this one is never used.
         device = next(network.parameters()).device
         self.unused = nn.Parameter(torch.zeros(1, device=device))
 

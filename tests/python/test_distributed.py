@@ -175,16 +175,16 @@ def stop_and_resume(rank, folder):
             )
         assert caught.value.reason == 2
         torch.rand(rank + 3)
-    heard = []
+    received = []
     fit(
         options,
         folder / "pieces",
         data=data,
         model=network("dropout"),
         resume=True,
-        on_epoch=heard.append,
+        on_epoch=received.append,
     )
-    assert len(heard) == (3 if rank == 0 else 0)
+    assert len(received) == (3 if rank == 0 else 0)
 
 
 def test_all_processes_stop_after_the_same_step_and_are_resumed_bit_for_bit(tmp_path):
@@ -242,7 +242,7 @@ def fail(rank, folder):
     other, new = some_images(55 + rank), folder / "new"
     with pytest.raises(ValueError, match="the images must be the same: process 0 has"):
         fit(TINY, new, data=other, model=network("nt"))
-    with pytest.raises(ValueError, match="device 'cuda:0' is one for 2 processes"):
+    with pytest.raises(ValueError, match="device 'cuda:0' cannot be shared by 2 processes"):
         fit(replace(TINY, device="cuda:0"), new, data=some_images(), model=network("nt"))
 
 
@@ -333,7 +333,7 @@ def test_each_process_has_its_own_device(monkeypatch, name, cuda, chosen):
 
 
 def test_devices_for_one_process_are_refused():
-    with pytest.raises(ValueError, match="with --device cuda each takes its own"):
+    with pytest.raises(ValueError, match="--device cuda gives each its own"):
         SeveralProcesses(1, 2, 1, 2).choose_device("cuda:0")
     with pytest.raises(ValueError, match="need the device cpu or cuda, got 'mps'"):
         SeveralProcesses(1, 2, 1, 2).choose_device("mps")

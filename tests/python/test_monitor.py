@@ -96,9 +96,9 @@ def test_sorted_images_give_the_accuracy_of_all_classes(tmp_path, sample, tiny):
 def test_the_best_epoch_is_kept_in_a_stopped_run_too(tmp_path, few, tiny, method):
     config = replace(tiny, method=method, keep="best", epochs=5, lr=0.3, **HELD)
     whole = fit(config, tmp_path / "whole", data=few)
-    told = lines(tmp_path / "whole")
+    metrics = lines(tmp_path / "whole")
     count = "natural_correct" if method == "nt" else "robust_correct"
-    own = [line for line in told if line["phase"] == "train"]
+    own = [line for line in metrics if line["phase"] == "train"]
     best = max(
         own,
         key=lambda line: (
@@ -108,7 +108,7 @@ def test_the_best_epoch_is_kept_in_a_stopped_run_too(tmp_path, few, tiny, method
             line["epoch"],
         ),
     )
-    assert told[-1]["kept_epoch"] == best["epoch"]
+    assert metrics[-1]["kept_epoch"] == best["epoch"]
     short = replace(config, keep="last", epochs=best["epoch"] - config.pretrain)
     fit(short, tmp_path / "short", data=few)
     expected = load_weights(tmp_path / "short")

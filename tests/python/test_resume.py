@@ -29,8 +29,8 @@ def outcome(folder):
 
 def after(steps):
     """A `stop` that stops after this number of steps."""
-    asked = count(1)
-    return lambda: 2 if next(asked) >= steps else None
+    calls = count(1)
+    return lambda: 2 if next(calls) >= steps else None
 
 
 def fit_in_pieces(config, folder, data, steps):

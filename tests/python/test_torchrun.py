@@ -176,7 +176,7 @@ def test_two_agents_as_on_two_machines(tmp_path, torchrun, unstopped, meeting):
         (["--c", 2], "c must be a probability, from 0 to 1, got 2.0"),
         (["--resume", "/nowhere"], "sense.train: no config.json in /nowhere: pass the folder"),
         (["--dataset", "mnist", "--data-dir", "/nowhere"], "sense.train: no train-images-idx3"),
-        (["--device", "cuda:0"], "sense.train: device 'cuda:0' is one for 2 processes"),
+        (["--device", "cuda:0"], "sense.train: device 'cuda:0' cannot be shared by 2 processes"),
         (["--model", "nothing:here"], "sense.train: model nothing:here: cannot import"),
         (["--lr", 1e30, "--epochs", 1], "sense.train: the loss became nan"),
     ],

@@ -71,8 +71,8 @@ def test_the_monitor_does_not_change_training(tmp_path, few, tiny):
 
 
 def test_a_run_has_its_files_and_metrics(tmp_path, few, tiny):
-    heard = []
-    model = fit(tiny, tmp_path, data=few, on_epoch=heard.append)
+    received = []
+    model = fit(tiny, tmp_path, data=few, on_epoch=received.append)
     assert {path.name for path in tmp_path.iterdir()} == {
         CONFIG,
         METRICS,
@@ -81,11 +81,11 @@ def test_a_run_has_its_files_and_metrics(tmp_path, few, tiny):
         WEIGHTS,
         MANIFEST,
     }
-    assert lines(tmp_path) == heard
-    assert [line["epoch"] for line in heard] == [1, 2, 3]
-    assert [line["phase"] for line in heard] == ["pretrain", "train", "train"]
-    assert "stage_a" not in heard[0]
-    for line in heard[1:]:
+    assert lines(tmp_path) == received
+    assert [line["epoch"] for line in received] == [1, 2, 3]
+    assert [line["phase"] for line in received] == ["pretrain", "train", "train"]
+    assert "stage_a" not in received[0]
+    for line in received[1:]:
         stages = [line["stage_a"], line["stage_b"], line["stage_c"]]
         assert min(stages) > 0  # or `tiny` would test little of sense here and elsewhere
         assert sum(stages) == len(few.train_x)
