@@ -1,11 +1,12 @@
-"""What the two commands share: options from the dataclasses, errors in one line."""
+"""The commands sense.train and sense.evaluate: their options are those of the dataclasses."""
 
 import functools
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, get_type_hints
@@ -33,12 +34,12 @@ from .run_folder import RunFolder
 from .runs import read_run
 from .train import TrainingStopped, fit
 
-LEADER_SPEAKS = 5.0  # seconds that the leading process has to say what is wrong
+LEADER_SECONDS = 5.0  # time for the first process to print; torchrun ends it once another has ended
 
 
 def command(name: str) -> Callable[[Callable[[list[str]], None]], Callable[..., None]]:
-    """Make a function of the arguments the main function of a command, whose arguments are those of
-    the command line by default. `--version` and errors of the user's input are dealt with here."""
+    """Decorate the main function of a command: arguments default to those of the command line,
+    `--version` is answered and errors of the user's input are printed in one line."""
 
     def decorate(main: Callable[[list[str]], None]) -> Callable[..., None]:
         @functools.wraps(main)
@@ -55,42 +56,32 @@ def command(name: str) -> Callable[[Callable[[list[str]], None]], Callable[..., 
     return decorate
 
 
-class one_line_errors:  # noqa: N801  a context manager, used like a function
-    """Bad input ends with one line and exit status 2. Any other error is a fault of ours, or of
-    torch, and keeps its traceback. Of several processes with the same error the leading one tells.
+@contextmanager
+def one_line_errors(name: str) -> Iterator[None]:
+    """Print an error of the user's input in one line and exit with status 2. Any other error is a
+    bug and keeps its traceback. If several processes have the same error, only the first prints it.
     """
-
-    def __init__(self, command: str) -> None:
-        self.command = command
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, BrokenPipeError):
-            _end_without_a_reader()
-        if isinstance(error, KeyboardInterrupt):
-            print(f"{self.command}: interrupted", file=sys.stderr, flush=True)
-            sys.exit(128 + signal.SIGINT)
-        if not isinstance(error, InputError):
-            return
+    try:
+        yield
+    except BrokenPipeError:
+        _exit_on_broken_pipe()
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted", file=sys.stderr, flush=True)
+        sys.exit(128 + signal.SIGINT)
+    except InputError as error:
         if isinstance(error, ErrorElsewhere) or (
             isinstance(error, NotFiniteError) and not join_group().is_first
         ):
-            time.sleep(LEADER_SPEAKS)  # torchrun ends all others once one has ended
+            time.sleep(LEADER_SECONDS)
         else:
-            print(f"{self.command}: {in_one_line(error)}", file=sys.stderr, flush=True)
+            message = " ".join(line.strip() for line in str(error).splitlines())
+            print(f"{name}: {message}", file=sys.stderr, flush=True)
         sys.exit(2)
 
 
-def in_one_line(error: BaseException) -> str:
-    """The message of an error, as one line."""
-    return " ".join(line.strip() for line in str(error).splitlines())
-
-
-def _end_without_a_reader() -> NoReturn:
-    """Who read what is printed has gone, as `| head` does: nobody is there to be told."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python tells at its end
+def _exit_on_broken_pipe() -> NoReturn:
+    """Exit without a message if the reader of the output has ended, such as `| head`."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it at its end
     sys.exit(128 + signal.SIGPIPE)
 
 
@@ -98,14 +89,14 @@ def _end_without_a_reader() -> NoReturn:
 class TrainArguments:
     config: tyro.conf.OmitArgPrefixes[Config]
     out: Annotated[
-        Path | None, tyro.conf.arg(help="new folder of the run; runs/METHOD-TIME unless given")
+        Path | None, tyro.conf.arg(help="folder of the new run (default: runs/METHOD-TIME)")
     ] = None
     resume: Annotated[
         Path | None,
         tyro.conf.arg(
-            help="resume the run in this folder with the options it has. What says where "
-            "it runs may be given anew (--data-dir, --device, --threads ...), and "
-            "more --epochs"
+            help="resume the run in this folder with its own options. Options that do not "
+            "change the result (--data-dir, --device, --threads ...) may be changed, and "
+            "--epochs may be increased"
         ),
     ] = None
 
@@ -128,36 +119,36 @@ def train_main(argv: list[str]) -> None:
 
 
 def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool, bool, str | None]:
-    """The run's options in plain types, its folder, whether it is resumed, whether the folder was
-    named, and, for a run that is resumed, the network that was."""
-    resumed = _value_of("--resume", argv)
+    """Return the options in plain types, the folder of the run, whether it is resumed, whether the
+    folder was named and, for a resumed run, the name of the network if given."""
+    resumed = _option_value("--resume", argv)
     named_recipe = bool(argv) and not argv[0].startswith("-")
     name, *rest = argv if named_recipe else [DEFAULT_RECIPE, *argv]
     if resumed is not None and named_recipe:
-        raise InputError(f"--resume takes the options the run has: leave out the recipe {name}")
+        raise InputError(f"--resume uses the options of the run: leave out the recipe {name}")
     if resumed is not None:
         base = read_run(Path(resumed))[0]
     else:
-        base = recipe(name) if named_recipe else default_recipe(_value_of("--dataset", argv))
+        base = recipe(name) if named_recipe else default_recipe(_option_value("--dataset", argv))
     recipes = ", ".join(RECIPES)
-    whose = name if base == recipe(name) else "cifar10-demo, on all images"
-    whose = whose if resumed is None else f"the run in {resumed}"
+    origin = name if base == recipe(name) else "cifar10-demo, on all images"
+    origin = origin if resumed is None else f"the run in {resumed}"
     arguments = tyro.cli(
         TrainArguments,
         args=convert_fractions(rest, option_types()),
         prog="python -m sense.train [RECIPE]",
         description=(
-            "Train a network by sensible adversarial training (sense) or one of the methods it is "
-            f"compared with. RECIPE is one of {recipes}; the defaults below are those of {whose}."
+            "Train a network by sensible adversarial training (sense) or another method. RECIPE is "
+            f"one of {recipes}. The defaults below are those of {origin}."
         ),
         default=TrainArguments(base),
     )
     out, config = arguments.out, arguments.config
     if arguments.resume is not None:
         if out is not None:
-            raise InputError("--resume goes on in the run's own folder: leave out --out")
-        # A name of the network is asked for where it is a factory, and is no other option.
-        model = _value_of("--model", argv)
+            raise InputError("--resume uses the folder of the run: leave out --out")
+        # The name of the network is required if it is a factory. It is not a changed option.
+        model = _option_value("--model", argv)
         config = replace(config, model=base.model)
         return config.to_plain(), str(arguments.resume), True, True, model
     named = out is not None
@@ -165,8 +156,8 @@ def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool, bool, str
     return config.to_plain(), str(out), False, named, None
 
 
-def _value_of(option: str, argv: list[str]) -> str | None:
-    """What follows an option on the command line; None where it is not given."""
+def _option_value(option: str, argv: list[str]) -> str | None:
+    """Return the value of an option on the command line, None if it is not given."""
     for i, word in enumerate(argv):
         if word == option:
             return argv[i + 1] if i + 1 < len(argv) else None
@@ -176,17 +167,17 @@ def _value_of(option: str, argv: list[str]) -> str | None:
 
 
 def convert_fractions(argv: list[str], hints: Mapping[str, Any]) -> list[str]:
-    """The command line with fractions, such as 8/255, as numbers where an option is one."""
+    """Replace fractions such as 8/255 by numbers in options that are numbers."""
     floats = {f"--{name.replace('_', '-')}" for name in float_options(hints)}
-    words, in_float = [], False
+    words, is_float = [], False
     for word in argv:
         option, equals, value = word.partition("=")
         if word.startswith("--"):
-            in_float = option.replace("_", "-") in floats
-            number = equals and in_float and "/" in value
+            is_float = option.replace("_", "-") in floats
+            number = equals and is_float and "/" in value
             words.append(f"{option}={parse_fraction(value)!r}" if number else word)
         else:
-            words.append(repr(parse_fraction(word)) if in_float and "/" in word else word)
+            words.append(repr(parse_fraction(word)) if is_float and "/" in word else word)
     return words
 
 
@@ -194,38 +185,40 @@ def convert_fractions(argv: list[str], hints: Mapping[str, Any]) -> list[str]:
 class EvaluateArguments:
     targets: Annotated[
         tyro.conf.Positional[tuple[str, ...]],
-        tyro.conf.arg(metavar="TARGET ...", help="run, file of weights, or MODULE:FACTORY"),
+        tyro.conf.arg(
+            metavar="TARGET ...", help="folder of a run, file of weights, or MODULE:FACTORY"
+        ),
     ]
     settings: tyro.conf.OmitArgPrefixes[Settings]
     weights: Annotated[
-        Path | None, tyro.conf.arg(help="weights of a MODULE:FACTORY, .safetensors or .pt")
+        Path | None, tyro.conf.arg(help="weights of MODULE:FACTORY, .safetensors or .pt")
     ] = None
     model: Annotated[
         str | None,
         tyro.conf.arg(
-            help="network of a file of weights, by name or MODULE:FACTORY; of a run "
-            "whose network is a MODULE:FACTORY, or was handed over as an object"
+            help="network of a file of weights, by name or MODULE:FACTORY. Required for a run "
+            "whose network is a MODULE:FACTORY or was passed in memory"
         ),
     ] = None
     dataset: Annotated[
-        str | None, tyro.conf.arg(help="data of a target that is no run: mnist, cifar10 ...")
+        str | None, tyro.conf.arg(help="data set of a target that is not a run: mnist, cifar10 ...")
     ] = None
     data_dir: Annotated[
-        Path | None, tyro.conf.arg(help="where the data is; where it is now, if it was moved")
+        Path | None, tyro.conf.arg(help="folder of the data, if it is not downloaded or was moved")
     ] = None
     out: Annotated[
         Path | None,
         tyro.conf.arg(
-            help="folder for the results, of several targets one in it for each; the "
-            "run's own, or evaluations/NAME, unless given; where that holds an "
-            "evaluation with other options, evaluation-2 ... in it"
+            help="folder for the results, with a subfolder per target if there are several "
+            "(default: the folder of the run, or evaluations/NAME; if that holds an evaluation "
+            "with other options, its subfolder evaluation-2 ...)"
         ),
     ] = None
-    overwrite: Annotated[
-        bool, tyro.conf.arg(help="begin anew where the folder holds an evaluation")
-    ] = False
-    device: Annotated[str, tyro.conf.arg(help="auto, cpu, cuda ...")] = "auto"
-    threads: Annotated[int | None, tyro.conf.arg(help="all cores unless given")] = None
+    overwrite: Annotated[bool, tyro.conf.arg(help="replace an evaluation in the folder")] = False
+    device: Annotated[str, tyro.conf.arg(help="device to run on: auto, cpu, cuda ...")] = "auto"
+    threads: Annotated[
+        int | None, tyro.conf.arg(help="number of CPU threads (default: all cores)")
+    ] = None
 
 
 @command("sense.evaluate")
@@ -236,10 +229,10 @@ def evaluate_main(argv: list[str]) -> None:
         args=convert_fractions(argv, get_type_hints(Settings)),
         prog="python -m sense.evaluate",
         description=(
-            "Natural and robust accuracy of trained networks, with 95 % intervals, and what "
-            "the evaluation is worth. A target is the folder that sense.train wrote, a file of "
-            "weights, or MODULE:FACTORY. A command that was stopped goes on when it is given "
-            "again. Of several targets the paired comparison is shown."
+            "Natural and robust accuracy of trained networks, with 95 % intervals and diagnostics "
+            "of the evaluation. A target is the folder of a run, a file of weights, or "
+            "MODULE:FACTORY. If interrupted, run the same command to resume. Several targets are "
+            "compared in pairs."
         ),
     )
     if arguments.threads is not None:
@@ -269,12 +262,12 @@ def evaluate_main(argv: list[str]) -> None:
 
 
 def _open_targets(arguments: EvaluateArguments) -> list[Target]:
-    """All targets, before any is evaluated; names that are alike get the folder before them."""
+    """Open all targets before any is evaluated, and give them distinct names."""
     several = len(arguments.targets) > 1
     if not arguments.targets:
-        raise InputError("name a target: the folder of a run, a file of weights or MODULE:FACTORY")
+        raise InputError("pass a target: the folder of a run, a file of weights or MODULE:FACTORY")
     if several and arguments.weights is not None:
-        raise InputError("--weights goes with one target")
+        raise InputError("--weights needs exactly one target")
     targets = [
         open_target(
             spec,
@@ -287,13 +280,12 @@ def _open_targets(arguments: EvaluateArguments) -> list[Target]:
     ]
     targets = with_distinct_names(targets)
     out = arguments.out
-    if out is None:
-        return targets if arguments.overwrite else [_beside(t, arguments.settings) for t in targets]
-    return [replace(target, folder=out / target.name if several else out) for target in targets]
-
-
-def _beside(target: Target, settings: Settings) -> Target:
-    placed = with_free_folder(target, settings)
-    if placed.folder != target.folder:
-        print(f"{target.folder} holds an evaluation with other options: see {placed.folder}")
+    if out is not None:
+        return [replace(target, folder=out / target.name if several else out) for target in targets]
+    if arguments.overwrite:
+        return targets
+    placed = [with_free_folder(target, arguments.settings) for target in targets]
+    for target, other in zip(targets, placed, strict=True):
+        if target.folder != other.folder:
+            print(f"{target.folder} holds an evaluation with other options: using {other.folder}")
     return placed

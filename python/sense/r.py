@@ -1,17 +1,17 @@
-"""The statistics of the paper, which are written in R, called from Python.
+"""The statistics of the paper, implemented in R and called through rpy2.
 
-Simulates the Three Clusters, trains linear classifiers on them adversarially, gives risks and
-saves the figures, through rpy2:
+Simulate the Three Clusters, train linear classifiers on them adversarially, compute risks and save
+the figures:
 
     from sense import r
     clusters = r.three_clusters(n=5000, p=0.55, seed=1)
     fit = r.fit_linear_at(clusters, "sense", setting="large-step")
-    r.risks(fit, eps=1.6)                    # a dict of arrays; pandas.DataFrame(...) takes it
+    r.risks(fit, eps=1.6)                    # a dict of arrays, for pandas.DataFrame(...)
     r.save_figure("figure6", "figure6.png")
 
-Frames are dicts that map column names to numpy arrays of one length. Needs rpy2
-(`pip install 'sense-at[r]'`), R, and the R package sense; nothing is imported before the first
-call. Arguments and their meaning are those of the R functions of the same names.
+Frames are dicts that map column names to numpy arrays of equal length. Requires rpy2
+(`pip install 'sense-at[r]'`), R and the R package sense; rpy2 is imported at the first call.
+Arguments are those of the R functions of the same names.
 """
 
 import functools
@@ -44,7 +44,7 @@ class Clusters:
 @dataclass(frozen=True)
 class LinearFit:
     """A trained linear classifier sign(w.x + b). `path` (iterations + 1, 3) has the intercept and
-    weights from the start on; `summary` is one row: how the boundary moved, and its risks."""
+    weights of each iteration; `summary` is one row: the movement of the boundary, and its risks."""
 
     w: NDArray[np.float64]
     b: float
@@ -95,8 +95,8 @@ def risks(
     level: float = 0.95,
     seed: int | None = None,
 ) -> Frame:
-    """Standard, robust and sensible risk by simulation with intervals, and the closed form of the
-    first two (nan for the third), under the law that the fit was trained on."""
+    """Return standard, robust and sensible risk under the distribution of the training data: by
+    simulation with intervals, and the closed form of the first two (nan for the third)."""
     law: dict[str, Any] = dict(fit.law)
     frame = _frame(
         _call("simulate_risk", fit.in_r, eps=eps, norm=norm, n=n, level=level, seed=seed, **law)
@@ -117,8 +117,8 @@ def sensible_examples(
 
 
 def study(seeds: int = 10, n: int = 1000, **grid: Any) -> Frame:
-    """How often the boundary alternates or settles, over seeds. `grid` has the columns method,
-    setting, p, gamma and c, each a list or one value."""
+    """Return how often the boundary alternates or settles, over seeds. `grid` has the columns
+    method, setting, p, gamma and c, each a list or one value."""
     defaults: dict[str, Any] = {
         "method": ["r-at", "sense"],
         "setting": "large-step",
@@ -128,7 +128,7 @@ def study(seeds: int = 10, n: int = 1000, **grid: Any) -> Frame:
     }
     columns = {name: _any_vector(value) for name, value in (defaults | grid).items()}
     rows = _call("data.frame", package="base", **columns)
-    runs = _call("study_linear_at", rows, seeds=_whole(range(1, seeds + 1)), n=n)
+    runs = _call("study_linear_at", rows, seeds=_int_vector(range(1, seeds + 1)), n=n)
     return _frame(_call("summarise_study", runs))
 
 
@@ -141,8 +141,8 @@ def save_figure(
     dpi: int = 150,
     **options: Any,
 ) -> Path:
-    """Draw one of `FIGURES`, with the options of the R function, and save it; the ending of
-    `path` says the format (png, pdf). Sizes are in inches."""
+    """Draw one of `FIGURES`, with the options of the R function, and save it; the extension
+    of `path` determines the format (png, pdf). Sizes are in inches."""
     if name not in FIGURES:
         raise InputError(f"name must be one of {', '.join(FIGURES)}, got {name!r}")
     plot = _call(name, **{key: _argument(value) for key, value in options.items()})
@@ -158,7 +158,7 @@ def _robjects() -> Any:
         raise MissingPackageError("sense.r needs rpy2: pip install 'sense-at[r]'") from error
     try:
         import rpy2.robjects as robjects
-    except Exception as error:  # rpy2 raises various ones, ImportError too, when it finds no R
+    except Exception as error:  # rpy2 raises various errors if it does not find R
         raise MissingPackageError(
             "sense.r needs R: install R (https://cran.r-project.org) and its package sense "
             f"({' '.join(str(error).split())})"
@@ -167,8 +167,8 @@ def _robjects() -> Any:
 
 
 @functools.cache
-def _need(package: str) -> None:
-    """Raise MissingPackageError, saying what to install, unless R has the package."""
+def _require_package(package: str) -> None:
+    """Raise MissingPackageError if R does not have the package."""
     if not _robjects().r["requireNamespace"](package, quietly=True)[0]:
         remedy = (
             "run R CMD build . && R CMD INSTALL sense_*.tar.gz in its sources"
@@ -179,10 +179,10 @@ def _need(package: str) -> None:
 
 
 def _call(function: str, *args: Any, package: str = "sense", **kwargs: Any) -> Any:
-    """A function of an R package; an R error becomes a ValueError with R's own words."""
+    """Call a function of an R package. An R error becomes a ValueError with R's message."""
     robjects = _robjects()
-    _need(package)
-    # Caught in R: what reaches Python otherwise is the last line of the message only.
+    _require_package(package)
+    # Caught in R, as rpy2 passes on only the last line of a message.
     guarded = robjects.r(
         f"""function(...) tryCatch(
           list(value = {package}::{function}(...)),
@@ -215,7 +215,7 @@ def _vector(values: ArrayLike) -> Any:
     return _robjects().FloatVector(np.asarray(values, dtype=float).ravel())
 
 
-def _whole(values: Any) -> Any:
+def _int_vector(values: Any) -> Any:
     return _robjects().IntVector([int(value) for value in values])
 
 
@@ -243,7 +243,7 @@ def _data_frame(clusters: Clusters) -> Any:
         package="base",
         x1=_vector(clusters.x[:, 0]),
         x2=_vector(clusters.x[:, 1]),
-        y=_whole(clusters.y),
+        y=_int_vector(clusters.y),
     )
     law = _robjects().ListVector({key: float(value) for key, value in clusters.law.items()})
     return _robjects().r("function(data, law) structure(data, law = law)")(data, law)

@@ -1,10 +1,10 @@
-"""One self-contained page of what evaluations found: tables, pictures, and what they are worth.
+"""Make one self-contained HTML page of evaluations: tables, figures and diagnostics.
 
     python -m sense.report RUN                        RUN/report.html
     python -m sense.report RUN OTHER --out both.html  side by side, with the paired table
 
-The page is made by R, from the files that sense.evaluate left. What is made here is examples.json,
-a few adversarial images of each run.
+R makes the page from the files of sense.evaluate. This module adds examples.json, a few adversarial
+images of each run.
 """
 
 import shutil
@@ -26,26 +26,26 @@ from .runs import CONFIG
 
 PAGE = "report.html"
 R_IS_NEEDED = (
-    "the page is made by R, and there is no Rscript on the PATH: install R "
+    "R makes the page, and there is no Rscript on the PATH: install R "
     "(https://cran.r-project.org; Debian: apt install r-base-core), then the R package sense by "
     "R CMD INSTALL . in its sources"
 )
 PACKAGE_IS_NEEDED = (
-    "the page is made by the R package sense, which {rscript} does not find: R CMD INSTALL . in "
-    "its sources (CRAN's sense is another package)"
+    "the R package sense makes the page, and {rscript} does not find it: run R CMD INSTALL . in "
+    "its sources (the package sense on CRAN is unrelated)"
 )
-ABSENT = 3
-# Errors of R come as one line of their own words, without colours.
-IN_R = f"""
+NO_PACKAGE = 3  # exit status of R without the package
+# Errors of the R package are printed in one line, without colours.
+R_CODE = f"""
 if (!requireNamespace("sense", quietly = TRUE) ||
-    !"sense_report" %in% getNamespaceExports("sense")) quit(status = {ABSENT})
+    !"sense_report" %in% getNamespaceExports("sense")) quit(status = {NO_PACKAGE})
 arguments <- commandArgs(TRUE)
 options(cli.width = 10000L, cli.num_colors = 1L, warn = 1)
 tryCatch(
   if (length(arguments)) sense::sense_report(arguments[-1], arguments[1])
   else sense:::check_report_tools(),
   error = function(e) {{
-    if (!inherits(e, "rlang_error")) stop(e)  # a fault: cli_abort() made none of its words
+    if (!inherits(e, "rlang_error")) stop(e)  # a bug, not an error of cli_abort()
     message("ERROR ", gsub("[[:space:]]+", " ", conditionMessage(e)))
     quit(status = 1)
   }}
@@ -57,18 +57,16 @@ tryCatch(
 class ReportArguments:
     runs: tyro.conf.Positional[tuple[Path, ...]]
     out: Annotated[
-        Path | None, tyro.conf.arg(help=f"the page; {PAGE} in the folder of one RUN unless given")
+        Path | None, tyro.conf.arg(help=f"the page (default: {PAGE} in the folder of the run)")
     ] = None
-    examples: Annotated[
-        int, tyro.conf.arg(help="adversarial images to make of each run; 0 for none")
-    ] = DEFAULT_N
+    examples: Annotated[int, tyro.conf.arg(help="number of adversarial images per run")] = DEFAULT_N
     model: Annotated[
-        str | None, tyro.conf.arg(help="network of the runs, where it is a MODULE:FACTORY")
+        str | None, tyro.conf.arg(help="network of the runs, required if it is a MODULE:FACTORY")
     ] = None
     data_dir: Annotated[
-        Path | None, tyro.conf.arg(help="where the runs' data is now, if it was moved")
+        Path | None, tyro.conf.arg(help="folder of the runs' data, if it was moved")
     ] = None
-    device: Annotated[str, tyro.conf.arg(help="auto, cpu, cuda ...")] = "auto"
+    device: Annotated[str, tyro.conf.arg(help="device to run on: auto, cpu, cuda ...")] = "auto"
 
 
 def report(
@@ -80,29 +78,27 @@ def report(
     data_dir: Path | None = None,
     device: str = "auto",
 ) -> Path:
-    """Write the page of these evaluated runs, and give its path.
+    """Write the page of evaluated runs and return its path.
 
-    Adversarial images are left out, with a line on stderr, where a network or its data cannot be
-    opened again.
+    If a network or its data cannot be loaded, adversarial images are omitted with a line on stderr.
 
     Raises
     ------
     ValueError, FileNotFoundError
-        Saying what is missing: an evaluation, a place for the page of several, R, the R package, or
-        what that needs.
+        If an evaluation, the path of a page of several runs, R or an R package is missing.
     """
     if not runs:
-        raise InputError("name a folder that was evaluated")
+        raise InputError("pass the folder of an evaluation")
     if examples < 0:
         raise InputError(f"examples must be 0 or more, got {examples}")
     contents = [read_evaluation(run) for run in runs]
     for run in runs:
         RunFolder(run).check()
     if out is None and len(runs) > 1:
-        raise InputError("say where the page of several runs goes: --out FILE.html")
+        raise InputError("several runs need the path of the page: --out FILE.html")
     out = out or runs[0] / PAGE
     if not out.parent.is_dir():
-        raise MissingFileError(f"no folder {out.parent} for the page: make it, or choose another")
+        raise MissingFileError(f"no folder {out.parent} for the page: create it, or choose another")
     rscript = find_rscript()
     run_r(rscript)
     if examples:
@@ -113,7 +109,7 @@ def report(
 
 
 def find_rscript() -> str:
-    """The path of Rscript. Raises FileNotFoundError saying what to install."""
+    """Return the path of Rscript. Raises FileNotFoundError if R is not installed."""
     rscript = shutil.which("Rscript")
     if rscript is None:
         raise MissingFileError(R_IS_NEEDED)
@@ -121,17 +117,17 @@ def find_rscript() -> str:
 
 
 def run_r(rscript: str, *arguments: Path) -> None:
-    """Have R write the page, or, without arguments, see that it can. Raises ValueError with R's
-    words for bad input, RuntimeError for any other error in R."""
-    command = [rscript, "-e", IN_R, *map(str, arguments)]
+    """Run R to write the page or, without arguments, to check that it can. Raises ValueError with
+    R's message for bad input, RuntimeError for any other error in R."""
+    command = [rscript, "-e", R_CODE, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode == ABSENT:
+    if done.returncode == NO_PACKAGE:
         raise InputError(PACKAGE_IS_NEEDED.format(rscript=rscript))
     if done.returncode:
-        told = [line for line in done.stderr.splitlines() if line.startswith("ERROR ")]
-        if not told:  # a fault of ours in R, which keeps R's own words
+        messages = [line for line in done.stderr.splitlines() if line.startswith("ERROR ")]
+        if not messages:  # a bug: show R's own output
             raise RuntimeError(f"R ended with status {done.returncode}:\n{done.stderr}")
-        raise InputError(told[-1].removeprefix("ERROR "))
+        raise InputError(messages[-1].removeprefix("ERROR "))
 
 
 def add_examples(
@@ -142,9 +138,9 @@ def add_examples(
     data_dir: Path | None,
     device: str,
 ) -> None:
-    """Write examples.json into the run's folder, or say why not."""
+    """Write examples.json into the folder of the run, or print why not."""
     if not (run / CONFIG).exists():
-        print(f"{run}: no adversarial images, as this is no run", file=sys.stderr)
+        print(f"{run}: no adversarial images, as this is not a run", file=sys.stderr)
         return
     try:
         target = open_run(run, model=model, data_dir=data_dir)
@@ -165,8 +161,8 @@ def report_main(argv: list[str]) -> None:
         args=argv,
         prog="python -m sense.report",
         description=(
-            "One HTML page of evaluated runs: accuracies with intervals, what the evaluation "
-            "is worth, pictures; of several runs the paired comparison. Made by R."
+            "Make one HTML page of evaluated runs with R: accuracies with intervals, diagnostics, "
+            "figures and, for several runs, paired comparisons."
         ),
     )
     page = report(

@@ -88,7 +88,7 @@ def test_help_of_a_recipe_has_its_defaults(capsys):
         (["--dataset", "mnist", "--data-dir", "/nowhere"], "no train-images-idx3-ubyte[.gz] in"),
         (["--resume", "/nowhere"], "no config.json in /nowhere: pass the folder of a run"),
         (["--device", "abacus"], "device 'abacus' cannot be used"),
-        (["mnist", "--resume", "/nowhere"], "takes the options the run has: leave out the recipe"),
+        (["mnist", "--resume", "/nowhere"], "uses the options of the run: leave out the recipe"),
         (["--eps", "8/0"], "a fraction must be a number over a number, got '8/0'"),
         (["--eps", "8/255/2"], "a fraction must be a number over a number, got '8/255/2'"),
     ],
@@ -102,10 +102,10 @@ def test_bad_input_to_train_ends_in_one_line(capsys, arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["/nowhere"], "/nowhere is no folder of a run, no file of weights, and no MODULE:FACTORY"),
+        (["/nowhere"], "/nowhere is not the folder of a run, a file of weights, or MODULE:FACTORY"),
         ([".", "--device", "abacus"], "no config.json in ."),
-        (["a", "b", "--weights", "w.pt"], "--weights goes with one target"),
-        ([], "name a target"),
+        (["a", "b", "--weights", "w.pt"], "--weights needs exactly one target"),
+        ([], "pass a target"),
     ],
 )
 def test_bad_input_to_evaluate_ends_in_one_line(capsys, arguments, message):
@@ -151,7 +151,7 @@ def test_a_run_folder_is_not_overwritten(capsys, tmp_path, few, tiny):
 
 
 @pytest.mark.parametrize("kind", [ValueError, ImportError, OSError, ArithmeticError, KeyError])
-def test_a_fault_that_is_not_the_users_keeps_its_traceback(kind):
+def test_an_error_that_is_not_the_users_keeps_its_traceback(kind):
     with pytest.raises(kind, match="a fault of ours"), one_line_errors("sense.train"):
         raise kind("a fault of ours")
 
@@ -165,8 +165,8 @@ def test_each_kind_of_bad_input_becomes_one_line(capsys, kind):
     )
 
 
-def test_no_reader_is_no_error(start, tmp_path):
-    """As with `python -m sense.train | head -n 1`: the line is read, then the pipe is closed."""
+def test_a_closed_pipe_is_not_an_error(start, tmp_path):
+    """As with `python -m sense.train | head -n 1`: one line is read, then the pipe is closed."""
     process = start("sense.train", *TINY, "--epochs", 3, "--train-size", 50)
     process.stdout.readline()
     process.stdout.close()
@@ -175,8 +175,8 @@ def test_no_reader_is_no_error(start, tmp_path):
     assert (process.returncode, told) == (128 + signal.SIGPIPE, "")
 
 
-def test_the_shell_trains_and_evaluates(start, tmp_path):
-    """The two commands as they are typed, in processes of their own, on the sample."""
+def test_a_run_is_trained_and_evaluated_from_the_shell(start, tmp_path):
+    """The two commands in processes of their own, on the sample."""
     process = start("sense.train", *TINY)
     output, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, "")
@@ -212,7 +212,7 @@ def test_the_shell_trains_and_evaluates(start, tmp_path):
     assert (run / "outcomes.csv").read_text().count("\n") == 101
 
 
-def test_two_targets_are_compared_and_a_weights_file_is_one(capsys, tmp_path, trained, monkeypatch):
+def test_two_files_of_weights_are_compared(capsys, tmp_path, trained, monkeypatch):
     """A factory of the user's with the weights of a run, and those weights again: no difference."""
     folder, _ = trained
     monkeypatch.chdir(tmp_path)
@@ -278,7 +278,7 @@ def test_other_options_in_the_same_folder_end_in_one_line(capsys, tmp_path, trai
     assert "radius 0.2" in capsys.readouterr().out
 
 
-def test_evaluation_finds_data_that_were_moved(capsys, tmp_path, sample, tiny):
+def test_a_run_is_evaluated_on_data_that_were_moved(capsys, tmp_path, sample, tiny):
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()
     for part, name in FILES.items():
@@ -374,7 +374,7 @@ def test_every_command_has_its_version(start, module):
     assert told == f"sense {__version__}\n"
 
 
-def test_the_commands_are_listed(start):
+def test_python_m_sense_lists_the_commands(start):
     process = start("sense")
     told, _ = process.communicate(timeout=60)
     assert process.returncode == 0

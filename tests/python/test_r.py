@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:rpy2")
 def in_r():
     pytest.importorskip("rpy2", reason="needs rpy2")
     try:
-        r._need("sense")
+        r._require_package("sense")
     except MissingPackageError as error:
         pytest.skip(str(error))
 
@@ -58,7 +58,7 @@ def python_points(x, y, w, b, *, eps, step_size, steps, c, norm):
 @pytest.mark.parametrize(
     ("steps", "step_size", "c"), [(1, 0.6, 0.8), (4, 0.15, 0.8), (7, 0.11, 0.55), (6, 0.2, 0.95)]
 )
-def test_sensible_step_equals_the_core(in_r, norm, steps, step_size, c):
+def test_the_sensible_step_equals_that_of_the_attack(in_r, norm, steps, step_size, c):
     clusters = r.three_clusters(400, m=2.0, sigma=0.9, seed=1)
     w, b, eps = [1.5, 0.6], -0.2, 0.6
     frame = r.sensible_examples(
@@ -135,14 +135,14 @@ def test_a_study_is_a_frame(in_r):
     assert (frame["alternates_lower"] <= frame["alternates"]).all()
 
 
-def test_errors_of_r_keep_their_words(in_r):
+def test_errors_of_r_keep_their_message(in_r):
     with pytest.raises(ValueError, match=r"`p` must be one number, greater than 0"):
         r.three_clusters(10, p=2.0)
     with pytest.raises(ValueError, match="shape"):
         r.sensible_examples([1.0, 2.0], [1], [1, 0], 0, eps=1, c=0.9)
 
 
-def test_without_rpy2_one_line_says_what_to_install(monkeypatch):
+def test_without_rpy2_the_error_says_what_to_install(monkeypatch):
     real_import = builtins.__import__
 
     def no_rpy2(name, *args, **kwargs):
@@ -152,13 +152,13 @@ def test_without_rpy2_one_line_says_what_to_install(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", no_rpy2)
     r._robjects.cache_clear()
-    r._need.cache_clear()
+    r._require_package.cache_clear()
     with pytest.raises(ImportError) as caught:
         r.three_clusters(10)
     assert str(caught.value) == "sense.r needs rpy2: pip install 'sense-at[r]'"
 
 
-def test_without_r_one_line_says_what_to_install(in_r, monkeypatch):
+def test_without_r_the_error_says_what_to_install(in_r, monkeypatch):
     real_import = builtins.__import__
 
     def no_r(name, *args, **kwargs):
@@ -168,7 +168,7 @@ def test_without_r_one_line_says_what_to_install(in_r, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", no_r)
     r._robjects.cache_clear()
-    r._need.cache_clear()
+    r._require_package.cache_clear()
     with pytest.raises(
         MissingPackageError, match=r"^sense\.r needs R: install R .*package sense"
     ) as caught:

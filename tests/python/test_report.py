@@ -24,7 +24,7 @@ QUICK = Settings(attacks=("fgsm", "pgd"), n=20, steps=2, restarts=1, diagnostics
 
 @pytest.fixture
 def in_r():
-    """Skipped where the page cannot be made."""
+    """Skip if the page cannot be made."""
     try:
         module.run_r(module.find_rscript())
     except (FileNotFoundError, ValueError) as error:
@@ -104,22 +104,22 @@ def test_what_cannot_be_opened_again_has_no_images(in_r, runs, capsys):
     (runs[0] / "config.json").unlink()
     seal_folder(runs[0])
     report([runs[0]], examples=2)
-    assert "this is no run" in capsys.readouterr().err
+    assert "this is not a run" in capsys.readouterr().err
 
 
-def test_without_r_it_says_what_to_install(runs, monkeypatch, capsys):
+def test_without_r_the_error_says_what_to_install(runs, monkeypatch, capsys):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(SystemExit) as stopped:
         report_main([str(runs[0])])
     assert stopped.value.code == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert "install R (https://cran.r-project.org" in told
-    assert "R CMD INSTALL" in told
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert "install R (https://cran.r-project.org" in message
+    assert "R CMD INSTALL" in message
     assert not (runs[0] / "report.html").exists()
 
 
-def test_without_the_r_package_it_says_what_to_install(runs, monkeypatch, tmp_path):
+def test_without_the_r_package_the_error_says_what_to_install(runs, monkeypatch, tmp_path):
     if shutil.which("Rscript") is None:
         pytest.skip("needs R")
     monkeypatch.setenv("R_LIBS", str(tmp_path))
@@ -132,7 +132,7 @@ def test_without_the_r_package_it_says_what_to_install(runs, monkeypatch, tmp_pa
         pytest.skip("the R package is in R's own library")
 
 
-def test_words_of_r_that_are_no_error_of_ours_are_passed_on(tmp_path):
+def test_output_of_a_failed_rscript_is_shown(tmp_path):
     fake = tmp_path / "Rscript"
     fake.write_text("#!/bin/sh\necho 'cannot open shared object' >&2\nexit 1\n")
     fake.chmod(fake.stat().st_mode | stat.S_IXUSR)
@@ -140,12 +140,14 @@ def test_words_of_r_that_are_no_error_of_ours_are_passed_on(tmp_path):
         module.run_r(str(fake))
 
 
-def test_an_error_of_rs_own_is_a_fault_and_one_of_the_package_is_told(tmp_path, monkeypatch):
-    """R's own code of the report around two functions that end with an error."""
+def test_errors_of_the_r_package_are_input_errors_and_other_errors_of_r_are_not(
+    tmp_path, monkeypatch
+):
+    """The R code of the report, with a function that ends with an error."""
     rscript = shutil.which("Rscript")
     if rscript is None:
         pytest.skip("needs R")
-    code = module.IN_R[module.IN_R.index("options(cli.width") :]
+    code = module.R_CODE[module.R_CODE.index("options(cli.width") :]
     for call, kind, match in (
         (
             'stop(structure(class = c("rlang_error", "error", "condition"), '
@@ -156,7 +158,7 @@ def test_an_error_of_rs_own_is_a_fault_and_one_of_the_package_is_told(tmp_path, 
         ("log(-1:2)[[9]]", RuntimeError, r"subscript out of bounds"),
     ):
         code_with = code.replace("sense:::check_report_tools()", call)
-        monkeypatch.setattr(module, "IN_R", "arguments <- character()\n" + code_with)
+        monkeypatch.setattr(module, "R_CODE", "arguments <- character()\n" + code_with)
         with pytest.raises((InputError, RuntimeError), match=match) as caught:
             module.run_r(rscript)
         assert type(caught.value) is kind
@@ -165,17 +167,17 @@ def test_an_error_of_rs_own_is_a_fault_and_one_of_the_package_is_told(tmp_path, 
 @pytest.mark.parametrize(
     ("runs_given", "options", "message"),
     [
-        (0, {}, "name a folder"),
+        (0, {}, "pass the folder of an evaluation"),
         (2, {}, "--out FILE.html"),
         (1, {"examples": -1}, "examples must be 0 or more"),
     ],
 )
-def test_bad_calls_are_refused(runs, runs_given, options, message):
+def test_bad_arguments_are_rejected(runs, runs_given, options, message):
     with pytest.raises(ValueError, match=message):
         report(runs[:runs_given], **options)
 
 
-def test_what_was_not_evaluated_is_refused(few, tiny, tmp_path, runs):
+def test_a_run_without_an_evaluation_is_rejected(few, tiny, tmp_path, runs):
     run = tmp_path / "run"
     fit(tiny, run, data=few)
     with pytest.raises(FileNotFoundError, match=r"python -m sense\.evaluate"):
@@ -184,7 +186,7 @@ def test_what_was_not_evaluated_is_refused(few, tiny, tmp_path, runs):
         report([runs[0]], tmp_path / "nowhere" / "x.html")
 
 
-def test_the_module_is_a_command(start):
+def test_the_report_is_a_command(start):
     process = start("sense.report", "--help")
     out, _ = process.communicate()
     assert process.returncode == 0
