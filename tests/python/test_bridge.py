@@ -132,7 +132,7 @@ def test_a_run_from_r_has_its_options_data_and_call(trained):
     assert description["data"]["classes"][3] == "digit 3"
     assert description["provenance"]["command"] == "an R call"
     note, epoch = lines
-    assert note.startswith("note: 2 steps of size 0.05 are shorter than eps 0.3 together")
+    assert note.startswith("note: steps x step_size is 0.1, less than eps 0.3")
     assert epoch.startswith("epoch   1/1  train")
 
 

@@ -12,7 +12,7 @@ GOOD = {"eps": 0.3, "step_size": 0.1, "steps": 2}
 
 @pytest.mark.parametrize("norm", [math.inf, 2.0, 1.0])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_an_honest_attack_passes(norm, dtype):
+def test_a_valid_result_passes(norm, dtype):
     network = flat_network().to(dtype)
     x, y = images_and_labels(network.double(), 50, 6)
     network, x = network.to(dtype), x.to(dtype)
@@ -21,7 +21,7 @@ def test_an_honest_attack_passes(norm, dtype):
 
 
 @pytest.mark.parametrize(
-    ("cheat", "message"),
+    ("change", "message"),
     [
         (lambda x: x + 0.11, "distance of 0.1"),
         (lambda x: x - 2, "left the pixel bounds"),
@@ -29,21 +29,21 @@ def test_an_honest_attack_passes(norm, dtype):
         (lambda x: x * math.nan, "NaN"),
     ],
 )
-def test_a_cheating_attack_is_caught(cheat, message):
+def test_an_invalid_result_is_refused(change, message):
     x = torch.full((3, 1, 4, 4), 0.5)
     x_adv = x.clone()
-    x_adv[1, 0, 2, 2] = cheat(x[1, 0, 2, 2])
+    x_adv[1, 0, 2, 2] = change(x[1, 0, 2, 2])
     with pytest.raises(ArithmeticError, match=message):
         check_ball_and_bounds(x_adv, x, eps=0.1, norm=math.inf)
 
 
-def test_no_images_are_no_offence():
+def test_an_empty_batch_passes():
     none = torch.zeros(0, 1, 4, 4)
     check_ball_and_bounds(none, none, eps=0.1, norm=math.inf)
 
 
 @pytest.mark.parametrize(("norm", "most"), [(math.inf, 2e-6), (2.0, 5.4e-5), (1.0, 1.5e-3)])
-def test_rounding_is_forgiven_and_no_more(norm, most):
+def test_only_rounding_errors_are_allowed(norm, most):
     x = torch.full((2, 1, 28, 28), 0.5)
     u = torch.ones(28 * 28).view(1, 28, 28)
     u = u / u.norm(p=norm)
@@ -57,7 +57,7 @@ def test_rounding_is_forgiven_and_no_more(norm, most):
                 check_ball_and_bounds(x_adv, x, eps=0.1, norm=norm)
 
 
-def test_each_image_is_judged_by_its_own_radius():
+def test_each_image_is_checked_with_its_own_radius():
     x = torch.full((2, 1, 2, 2), 0.5)
     x_adv, eps = x + 0.1, torch.tensor([0.3, 0.1])
     check_ball_and_bounds(x_adv, x, eps=eps, norm=math.inf)

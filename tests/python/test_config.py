@@ -75,7 +75,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("option", "value", "expected"), BAD)
-def test_a_bad_option_is_named_with_its_value_and_what_is_good(option, value, expected):
+def test_the_error_has_the_option_its_value_and_what_is_allowed(option, value, expected):
     with pytest.raises(ValueError, match=expected) as caught:
         from_plain({option: value})
     assert option in str(caught.value)
@@ -83,17 +83,17 @@ def test_a_bad_option_is_named_with_its_value_and_what_is_good(option, value, ex
     assert "\n" not in str(caught.value)
 
 
-def test_every_option_that_can_be_bad_is_in_the_list():
+def test_every_option_with_a_check_is_tested():
     free = {"data_dir", "device"}
     assert {option for option, *_ in BAD} == {option.name for option in fields(Config)} - free
 
 
-def test_constructed_directly_the_checks_are_the_same():
+def test_the_constructor_has_the_same_checks():
     with pytest.raises(ValueError, match="milestones must be"):
         Config(schedule="step", milestones=(80.5,))
 
 
-def test_schedule_step_asks_for_milestones():
+def test_schedule_step_needs_milestones():
     with pytest.raises(ValueError, match="needs milestones, such as --milestones 80 140"):
         Config(schedule="step")
 
@@ -124,13 +124,13 @@ def test_schedule_step_asks_for_milestones():
         ({"method": "mma", "natural_weight": 2.0}, "natural_weight must be from 0 to 1 with mma"),
     ],
 )
-def test_options_that_do_not_go_together(options, message):
+def test_incompatible_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         from_plain(options)
 
 
 @pytest.mark.parametrize("norm", ["2", "1"])
-def test_other_balls_may_be_wider_than_a_pixel(norm):
+def test_eps_may_exceed_one_in_l2_and_l1(norm):
     assert Config(norm=norm, eps=2.0).lp == float(norm)
 
 
@@ -154,7 +154,7 @@ def test_other_balls_may_be_wider_than_a_pixel(norm):
         ("train_size", 100.0, 100),
     ],
 )
-def test_plain_values_as_r_and_json_give_them(option, plain, value):
+def test_values_from_r_and_json_are_converted(option, plain, value):
     found = getattr(from_plain({option: plain}), option)
     assert found == value
     assert type(found) is type(value)
@@ -168,19 +168,19 @@ def test_milestone_lrs_may_be_whole_numbers_or_a_single_number():
     assert from_plain({"milestone_lrs": 0.5, "milestones": 1.0}).milestone_lrs == (0.5,)
 
 
-def test_plain_form_is_json_and_reads_back():
+def test_options_are_written_to_json_and_read_back():
     config = Config(
         data_dir=Path("a"), norm="2", schedule="step", milestones=(1, 2), threads=3, c=1.0
     )
     assert from_plain(json.loads(json.dumps(config.to_plain())), recipe("mnist")) == config
 
 
-def test_unknown_options_are_refused_together():
+def test_all_unknown_options_are_reported():
     with pytest.raises(ValueError, match=r"unknown option epsilon, stepsize. There are .*eps, "):
         from_plain({"stepsize": 1, "epsilon": 2, "c": 0.5})
 
 
-def test_what_is_not_set_is_the_recipes():
+def test_options_not_set_have_the_values_of_the_recipe():
     assert from_plain({"c": 0.5}, recipe("mnist")) == replace(RECIPES["mnist"], c=0.5)
     assert from_plain({}) == recipe() == RECIPES["mnist-demo"]
 
@@ -216,7 +216,7 @@ def test_the_papers_cifar10_recipes(name, model, c, lr, steps, factor, decay, ep
     assert paper.pretrain == 0
 
 
-def test_unknown_recipe():
+def test_an_unknown_recipe_is_refused():
     with pytest.raises(
         ValueError,
         match=r"recipe must be one of mnist-demo, mnist-fast, mnist, cifar10-.*, got 'cifar'",
@@ -224,19 +224,19 @@ def test_unknown_recipe():
         recipe("cifar")
 
 
-def test_a_data_dir_that_is_text_is_refused_from_python_and_taken_from_r():
+def test_data_dir_is_a_path_in_python_and_text_in_r():
     with pytest.raises(ValueError, match=r"data_dir must be a pathlib\.Path, got 'folder'"):
         Config(data_dir="folder")
     assert from_plain({"data_dir": "folder"}).data_dir == Path("folder")
 
 
 @pytest.mark.parametrize("norm", [2, 2.0, "2", math.inf, "inf", 1])
-def test_a_norm_is_taken_as_a_number_or_as_text(norm):
+def test_the_norm_may_be_a_number_or_text(norm):
     assert Config(norm=norm).lp == float(norm)
     assert Settings(norm=norm).lp == float(norm)
 
 
-def test_a_fraction_is_a_number_for_every_option_that_is_one():
+def test_numbers_may_be_fractions():
     plain = {
         "eps": "8/255",
         "step_size": "2/255",

@@ -85,7 +85,7 @@ def test_radii_are_kept_per_image():
 @pytest.mark.parametrize(
     ("mode", "passes"), [("evaluation", 1), ("training", 1), ("published", 1 + 12 + 3)]
 )
-def test_statistics_are_updated_by_the_attack_only_as_published(mode, passes):
+def test_only_the_published_attack_updates_running_statistics(mode, passes):
     network = conv_network()
     x, y = images_and_labels(network, 16, 1, 8, 8)
     before = int(network[1].num_batches_tracked)

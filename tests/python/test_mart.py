@@ -12,15 +12,15 @@ from sense.methods.mart import mart_losses
 def test_known_losses():
     """p(x) = (.7, .2, .1), p(x') = (.5, .4, .1), y = 0."""
     p, q = [0.7, 0.2, 0.1], [0.5, 0.4, 0.1]
-    boosted, unsure = mart_losses(
+    boosted, weighted = mart_losses(
         torch.tensor([p]).double().log(), torch.tensor([q]).double().log(), torch.tensor([0])
     )
     assert boosted.item() == pytest.approx(-math.log(0.5) - math.log(1.0001 - 0.4), rel=1e-6)
     kl = sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
-    assert unsure.item() == pytest.approx(kl * 0.3, rel=1e-5)
+    assert weighted.item() == pytest.approx(kl * 0.3, rel=1e-5)
 
 
-def test_the_runner_up_is_never_the_class_itself():
+def test_the_runner_up_is_not_the_true_class():
     logits = torch.tensor([[5.0, 1.0, 0.0], [0.0, 5.0, 1.0]]).double()
     boosted, _ = mart_losses(logits, logits, torch.tensor([0, 0]))
     q = logits.softmax(1)
@@ -32,17 +32,17 @@ def test_the_runner_up_is_never_the_class_itself():
 
 
 @pytest.mark.parametrize("size", [1e2, 1e4, 1e8])
-def test_no_nan_in_float32_however_sure_the_network(size):
+def test_large_logits_give_no_nan_in_float32(size):
     natural = torch.tensor([[size, 0.0, -size], [0.0, size, 0.0]], requires_grad=True)
     adversarial = torch.tensor([[-size, size, 0.0], [0.0, size, 0.0]], requires_grad=True)
-    boosted, unsure = mart_losses(natural, adversarial, torch.tensor([0, 1]))
-    gradients = torch.autograd.grad((boosted + unsure).sum(), [natural, adversarial])
+    boosted, weighted = mart_losses(natural, adversarial, torch.tensor([0, 1]))
+    gradients = torch.autograd.grad((boosted + weighted).sum(), [natural, adversarial])
     assert torch.isfinite(boosted).all()
-    assert torch.isfinite(unsure).all()
+    assert torch.isfinite(weighted).all()
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
 
 
-def test_statistics_see_the_two_passes_of_the_loss_alone():
+def test_only_the_two_passes_of_the_loss_update_running_statistics():
     network = conv_network()
     x, y = images_and_labels(network, 16, 1, 8, 8)
     before = int(network[1].num_batches_tracked)

@@ -82,7 +82,7 @@ def test_the_radius_of_the_attack_is_the_last_margin(monkeypatch):
 @pytest.mark.parametrize(
     ("mode", "passes"), [("evaluation", 2), ("training", 2), ("published", 2 + 11)]
 )
-def test_statistics_are_updated_by_the_search_only_as_published(mode, passes):
+def test_only_the_published_search_updates_running_statistics(mode, passes):
     network = conv_network()
     x, y = images_and_labels(network, 16, 1, 8, 8)
     before = int(network[1].num_batches_tracked)

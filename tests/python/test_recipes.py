@@ -1,4 +1,4 @@
-"""What the recipes claim, trained in full."""
+"""The accuracies of recipes, trained in full."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from sense.train import fit
 
 
 @pytest.mark.slow
-def test_the_demo_shows_what_sensible_training_is_for(tmp_path):
+def test_the_demo_has_higher_natural_accuracy_with_sense_than_with_r_at(tmp_path):
     accuracies = {}
     for method in ("nt", "r-at", "sense"):
         fit(replace(recipe("mnist-demo"), method=method, seed=2), tmp_path / method)

@@ -29,7 +29,7 @@ def batch(network):
 
 
 @pytest.mark.parametrize("boundary", ["revert", "noise", "bisect"])
-def test_the_divergence_of_no_moved_image_passes_log_1_over_c(network, batch, boundary):
+def test_the_divergence_of_moved_images_is_at_most_log_1_over_c(network, batch, boundary):
     network.eval()
     reference = network(batch.x)
     x_adv, stages, gaps = sensible_with_stages(
@@ -45,25 +45,25 @@ def test_the_divergence_of_no_moved_image_passes_log_1_over_c(network, batch, bo
     )
     moved = divergence(reference, network(x_adv))[stages != Stage.A].detach()
     assert (moved <= math.log(1 / 0.6) + 1e-9).all()
-    turned = stages == Stage.B
-    assert turned.any()
-    reached = divergence(reference, network(x_adv)).detach()[turned]
-    torch.testing.assert_close(gaps[turned], math.log(1 / 0.6) - reached)
+    reverted = stages == Stage.B
+    assert reverted.any()
+    reached = divergence(reference, network(x_adv)).detach()[reverted]
+    torch.testing.assert_close(gaps[reverted], math.log(1 / 0.6) - reached)
 
 
-def test_c_1_moves_nothing_so_the_loss_is_natural(network, batch):
+def test_c_of_one_is_natural_training(network, batch):
     loss = build_method(replace(CONFIG, c=1.0))(network, batch, 0).loss
     torch.testing.assert_close(loss, F.cross_entropy(network(batch.x), batch.y))
 
 
-def test_without_the_natural_part_labels_count_in_stage_a_alone(network, batch):
+def test_natural_weight_adds_the_natural_cross_entropy(network, batch):
     twin = copy.deepcopy(network)  # a step updates running statistics
     published = build_method(replace(CONFIG, natural_weight=0.0))(network, batch, 0).loss
     added = build_method(CONFIG)(twin, batch, 0).loss
     torch.testing.assert_close(added - published, F.cross_entropy(network(batch.x), batch.y))
 
 
-def test_warm_up_turns_nothing_back(network, batch):
+def test_no_step_is_reverted_in_the_warmup(network, batch):
     method = build_method(replace(CONFIG, warmup=3))
     stages = [method(network, batch, epoch).stages for epoch in (2, 3)]
     assert not (stages[0] == Stage.B).any()

@@ -15,7 +15,7 @@ def batch_for(network, n=16):
     return Batch(x, y, torch.arange(n))
 
 
-def test_no_weight_leaves_natural_training():
+def test_beta_of_zero_is_natural_training():
     network = conv_network()
     network[3].p = 0.0
     batch = batch_for(network)
@@ -23,7 +23,7 @@ def test_no_weight_leaves_natural_training():
     torch.testing.assert_close(loss, F.cross_entropy(network(batch.x), batch.y))
 
 
-def test_no_ball_leaves_no_divergence():
+def test_eps_of_zero_is_natural_training():
     network = conv_network()
     network[3].p = 0.0
     batch = batch_for(network)
@@ -33,7 +33,7 @@ def test_no_ball_leaves_no_divergence():
 
 @pytest.mark.parametrize("norm", ["inf", "2"])
 @pytest.mark.parametrize("size", [1.0, 1e3, 1e6])
-def test_no_nan_in_float32_however_sure_the_network(norm, size):
+def test_large_logits_give_no_nan_in_float32(norm, size):
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
     with torch.no_grad():
         network[1].weight.mul_(size)
@@ -46,7 +46,7 @@ def test_no_nan_in_float32_however_sure_the_network(norm, size):
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
 
 
-def test_statistics_see_the_three_passes_of_the_loss_alone():
+def test_only_the_three_passes_of_the_loss_update_running_statistics():
     network = conv_network()
     before = int(network[1].num_batches_tracked)
     build_method(CONFIG)(network, batch_for(network), 0)

@@ -19,8 +19,8 @@ def notes(config: Config, channels: int | None = None) -> list[str]:
         )
     if size is not None and size * config.steps < config.eps:
         found.append(
-            f"{config.steps} steps of size {size:g} are shorter than eps {config.eps:g} together: "
-            "the attack cannot reach the edge of the ball"
+            f"steps x step_size is {size * config.steps:g}, less than eps {config.eps:g}: the "
+            "attack cannot reach the edge of the ball"
         )
     if config.eps == 0 and config.method != "nt":
         found.append(f"eps is 0, so {config.method} trains on no adversarial images")
