@@ -1,4 +1,4 @@
-"""Networks that seem robust and are not: each hides its gradients, or itself, in another way."""
+"""Networks that seem robust and are not: each hides its gradients or its output in another way."""
 
 import math
 
@@ -13,14 +13,14 @@ class Wrapped(nn.Module):
 
 
 class Noisy(Wrapped):
-    """Another answer each time."""
+    """Other logits each time."""
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network(x + 0.05 * torch.randn_like(x))
 
 
 class Softmax(Wrapped):
-    """Probabilities where logits belong."""
+    """Probabilities instead of logits."""
 
     def forward(self, x: Tensor) -> Tensor:
         return self.network(x).softmax(1)
@@ -47,15 +47,15 @@ class Stepped(Wrapped):
 
 
 class Shuffled(Wrapped):
-    """Answers of the network, and gradients that point elsewhere."""
+    """Correct logits, and wrong gradients."""
 
     def forward(self, x: Tensor) -> Tensor:
         logits = self.network(x)
-        return _Elsewhere.apply(logits)
+        return _WrongGradient.apply(logits)
 
 
-class _Elsewhere(torch.autograd.Function):
-    """The identity, with the gradient of other classes."""
+class _WrongGradient(torch.autograd.Function):
+    """The identity, with the gradient of another class."""
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
@@ -74,8 +74,8 @@ class Saturated(Wrapped):
 
 
 class Rippled(Wrapped):
-    """Ripples of the period of a grey level: too low to matter to the network, so steep that the
-    sign of a gradient is a coin's toss, but at images of whole grey levels, where it is right."""
+    """Ripples with the period of a grey level: too small to change predictions, and so steep that
+    the sign of a gradient is random, except at images of whole grey levels."""
 
     def forward(self, x: Tensor) -> Tensor:
         turn = 2 * math.pi * 255
@@ -83,7 +83,7 @@ class Rippled(Wrapped):
 
 
 class Blocked(Wrapped):
-    """No gradients at all."""
+    """No gradients."""
 
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:

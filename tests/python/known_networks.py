@@ -139,21 +139,21 @@ def mistakes(name: str, found: set[str]) -> tuple[list[str], list[str]]:
 
 def as_table(result: dict[str, Any]) -> str:
     """The table of docs/evaluation.md from a stored result: a row per network."""
-    signs = list(next(iter(result["networks"].values()))["checks"])
+    checks = list(next(iter(result["networks"].values()))["checks"])
     lines = [
-        f"| network | fault | {' | '.join(f'`{sign}`' for sign in signs)} |",
-        "|" + "---|" * (len(signs) + 2),
+        f"| network | fault | {' | '.join(f'`{check}`' for check in checks)} |",
+        "|" + "---|" * (len(checks) + 2),
     ]
     for name, row in result["networks"].items():
-        found = {sign for sign, verdict in row["checks"].items() if verdict == "warning"}
+        found = {check for check, verdict in row["checks"].items() if verdict == "warning"}
         missed, false = mistakes(name, found)
         cells = [
             "**missed**"
-            if sign in missed
+            if check in missed
             else "**false**"
-            if sign in false
+            if check in false
             else {"ok": "", "warning": "warns"}.get(verdict, "-")
-            for sign, verdict in row["checks"].items()
+            for check, verdict in row["checks"].items()
         ]
         lines.append(f"| {name} | {KNOWN[name].fault or 'none'} | {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -163,16 +163,16 @@ def count_mistakes(result: dict[str, Any]) -> dict[str, int]:
     """The numbers of warnings, of checks without a reason to warn and how many of them warn, and of
     checks that must warn and how many of them do not."""
     rows = {
-        name: {sign for sign, verdict in row["checks"].items() if verdict == "warning"}
+        name: {check for check, verdict in row["checks"].items() if verdict == "warning"}
         for name, row in result["networks"].items()
     }
     reasons = {name: {*KNOWN[name].must, *KNOWN[name].may} for name in rows}
     return {
         "warnings": sum(map(len, rows.values())),
         "groundless": sum(
-            verdict in ("ok", "warning") and sign not in reasons[name]
+            verdict in ("ok", "warning") and check not in reasons[name]
             for name in rows
-            for sign, verdict in result["networks"][name]["checks"].items()
+            for check, verdict in result["networks"][name]["checks"].items()
         ),
         "false": sum(len(mistakes(name, found)[1]) for name, found in rows.items()),
         "expected": sum(len(KNOWN[name].must) for name in rows),

@@ -99,7 +99,7 @@ def test_pairs_are_counted_by_image_and_adjusted_together(stored):
     assert found["seeds"] == []
 
 
-def test_three_make_three_pairs(stored):
+def test_three_networks_make_three_pairs(stored):
     folders = {
         name: stored(name, right, c=c)
         for name, right, c in (("a", FIRST, 0.1), ("b", SECOND, 0.2), ("c", FIRST, 0.3))
@@ -110,7 +110,7 @@ def test_three_make_three_pairs(stored):
     assert all(row["p"] == 1 for row in found if (row["first"], row["second"]) == ("a", "c"))
 
 
-def test_only_attacks_of_both_and_no_worst_of_others(stored):
+def test_only_attacks_of_both_networks_are_compared(stored):
     two = {name: SECOND[name] for name in ("natural", "pgd")}
     found = compare({"one": stored("one", FIRST), "two": stored("two", two)})["pairs"]
     assert [row["attack"] for row in found] == ["natural", "pgd"]
@@ -125,7 +125,7 @@ def test_only_attacks_of_both_and_no_worst_of_others(stored):
         ({"finished": False}, "is not finished"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(stored, change, message):
+def test_evaluations_that_do_not_match_are_refused(stored, change, message):
     folders = {"one": stored("one", FIRST), "two": stored("two", SECOND, **change)}
     with pytest.raises(ValueError, match=message):
         compare(folders)
@@ -203,7 +203,7 @@ NEEDED = {
 
 
 @pytest.mark.parametrize("option", OTHERS)
-def test_each_option_parts_seeds_or_not_as_it_is_marked(stored, option):
+def test_options_that_change_the_result_separate_seeds(stored, option):
     both = NEEDED.get(option, {})
     folders = {
         "one": stored("one", FIRST, **both),
@@ -216,12 +216,12 @@ def test_each_option_parts_seeds_or_not_as_it_is_marked(stored, option):
         return
     (row,) = found["apart"]
     assert (row["first"], row["second"], list(row["options"])) == (["one"], ["two"], [option])
-    told = "\n".join(comparison_lines(found))
-    assert f"two is not another seed of one: {option} (" in told
+    text = "\n".join(comparison_lines(found))
+    assert f"two is not another seed of one: {option} (" in text
 
 
 @pytest.mark.parametrize("names", [3, [["eps"]], ["eps"], {"eps": 1}])
-def test_what_a_file_says_of_runtime_options_is_checked(stored, names):
+def test_stored_runtime_options_are_checked(stored, names):
     folder = stored("one", FIRST)
     content = json.loads((folder / EVALUATION).read_text())
     content["target"]["runtime_options"] = names
@@ -249,7 +249,7 @@ def test_other_precisions_are_other_trainings(stored):
     assert found["apart"][0]["options"] == {"precision": ["float16", "bfloat16"]}
 
 
-def test_removed_and_newer_runtime_options_do_not_part_seeds(stored):
+def test_removed_and_newer_runtime_options_do_not_separate_seeds(stored):
     old = stored("old", FIRST, compile="default", cudnn_benchmark=True)
     content = json.loads((old / EVALUATION).read_text())
     content["target"]["runtime_options"] = ["threads", "compile", "cudnn_benchmark"]

@@ -70,7 +70,7 @@ def test_no_image_is_correct_only_under_attack(run, tmp_path):
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_more_restarts_only_lower_the_accuracy(trained, seed):
-    """In no batch: there are three."""
+    """In each of the three batches."""
     folder, data = trained
     model = load_model(folder)
     attack = replace(QUICK, eps=0.08, steps=1, step_size=0.01, seed=seed)
@@ -102,7 +102,7 @@ def test_the_random_stream_of_the_caller_is_unchanged(run):
 
 
 def test_a_linear_network_has_the_computed_robustness():
-    """PGD in l-infinity finds all there is: w'x changes by eps |w|_1 and no more."""
+    """In l-infinity w'x changes by at most eps |w|_1, and PGD reaches that."""
     torch.manual_seed(7)
     w = torch.randn(16)
     w = w - w.mean()
@@ -222,8 +222,8 @@ def test_stopped_after_each_batch_the_result_is_the_same(run, tmp_path, cascade)
     costs = ("seconds", "provenance", "target")
     for part in set(whole) - {"attacks", *costs}:
         assert content[part] == whole[part]
-    for name, told in whole["attacks"].items():
-        assert {k: v for k, v in told.items() if k not in costs} == {
+    for name, entry in whole["attacks"].items():
+        assert {k: v for k, v in entry.items() if k not in costs} == {
             k: v for k, v in content["attacks"][name].items() if k not in costs
         }
 
@@ -246,14 +246,14 @@ def test_killed_at_any_change_to_the_disk_the_result_is_the_same(run, tmp_path, 
     assert again > 50
 
 
-def test_a_finished_one_is_not_repeated_and_can_be_extended(run, tmp_path):
+def test_a_finished_evaluation_is_not_repeated_and_can_be_extended(run, tmp_path):
     first = run(replace(QUICK, n=60))
     lines = []
     again = run(replace(QUICK, n=60), on_line=lines.append, stop=lambda: 2)
     assert again["attacks"] == first["attacks"]
     assert [line.split()[0] for line in lines] == ["run", "natural", "PGD-5", "worst"]
     more = run(replace(QUICK, n=60, attacks=("fgsm",), curve=(0.1,)))
-    # The curve's radius is beyond the ball, so that it says nothing of it.
+    # The curve's radius is outside the ball, so it does not count for the worst.
     assert list(more["accuracy"]) == ["natural", "pgd", "fgsm", "worst"]
     assert more["curve"]["eps"] == [0.1]
     assert len(read_outcomes(tmp_path / "out")) == 180
@@ -279,8 +279,8 @@ def test_diagnostics_warn_of_hidden_gradients_and_not_of_an_honest_network(train
     warned = {c["check"] for c in content["diagnostics"]["checks"] if c["verdict"] == "warning"}
     assert {"zero-gradients", "large-eps"} <= warned
     n = content["diagnostics"]["images"]
-    said = f"WARNING zero-gradients: the gradient is exactly zero on {n} of {n} images"
-    assert said in lines[-1]
+    warning = f"WARNING zero-gradients: the gradient is exactly zero on {n} of {n} images"
+    assert warning in lines[-1]
 
 
 def test_images_passed_in_memory_must_be_passed_again(trained):
@@ -289,14 +289,14 @@ def test_images_passed_in_memory_must_be_passed_again(trained):
 
 
 @pytest.mark.parametrize("n", [601, 6000])
-def test_n_out_of_range(run, n, tmp_path):
+def test_n_out_of_range_is_refused(run, n, tmp_path):
     with pytest.raises(ValueError, match=f"from 1 to 600, the number of test images, got {n}"):
         run(replace(QUICK, n=n))
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("images", "labels"), [(0, 0), (3, 2), (0, 5)])
-def test_no_images_or_other_labels_than_images_are_refused(trained, images, labels):
+def test_other_numbers_of_labels_than_images_are_refused(trained, images, labels):
     folder, data = trained
     with pytest.raises(ValueError, match=f"needed: got {images} images and {labels} labels"):
         evaluate(
@@ -305,20 +305,20 @@ def test_no_images_or_other_labels_than_images_are_refused(trained, images, labe
 
 
 @pytest.mark.parametrize("attacks", [("pgd",), ("fgsm", "pgd", "deepfool")])
-@pytest.mark.parametrize("right", [True, False])
-def test_one_image_is_evaluated_without_warnings(trained, tmp_path, attacks, right):
+@pytest.mark.parametrize("correct", [True, False])
+def test_one_image_is_evaluated_without_warnings(trained, tmp_path, attacks, correct):
     folder, data = trained
     model = load_model(folder)
     guess = model(data.test_x[:1].float() / 255).argmax(1)
-    labels = guess if right else (guess + 1) % 10
+    labels = guess if correct else (guess + 1) % 10
     one = replace(data, test_x=data.test_x[:1], test_y=labels)
     target = replace(open_run(folder, data=data, out=tmp_path / "one"), data=one)
     settings = replace(
         QUICK, attacks=attacks, diagnostics=True, queries=5, curve=(0.01,), convergence=3
     )
     content = evaluate_target(target, settings)
-    assert content["accuracy"]["natural"]["k"] == int(right)
+    assert content["accuracy"]["natural"]["k"] == int(correct)
     assert {
         c["check"] for c in content["diagnostics"]["checks"] if c["verdict"] == "warning"
     } == set()
-    assert content["diagnostics"]["images"] == int(right)
+    assert content["diagnostics"]["images"] == int(correct)

@@ -1,4 +1,4 @@
-"""Adversarial images to be looked at: what is written is what the network sees."""
+"""Adversarial examples to look at: the stored pixels are those of the network."""
 
 import json
 
@@ -43,7 +43,7 @@ def options(**changes):
     )
 
 
-def test_a_linear_network_is_fooled_by_the_closed_form(target):
+def test_the_examples_of_a_linear_network_are_the_closed_form(target):
     found = make_examples(target, options(), n=3)
     x, x_adv = torch.tensor(found["x"]), torch.tensor(found["x_adv"])
     assert torch.equal(x, target.data.test_x.flatten(1))
@@ -74,7 +74,7 @@ def test_the_predictions_are_those_of_the_images(target):
     assert predictions.tolist() == [0, 1, 0]
 
 
-def test_it_is_plain_json_and_the_same_each_time(target, locked, tmp_path):
+def test_the_content_is_plain_json_and_reproducible(target, locked, tmp_path):
     found = make_examples(target, options(), n=2)
     torch.manual_seed(99)
     before = torch.random.get_rng_state()
@@ -102,14 +102,14 @@ def test_it_is_plain_json_and_the_same_each_time(target, locked, tmp_path):
         (Settings(attacks=("pgd",)), 1, "the target has no eps"),
     ],
 )
-def test_what_cannot_be_is_refused(target, settings, n, message):
+def test_options_that_do_not_fit_are_refused(target, settings, n, message):
     with pytest.raises(ValueError, match=message):
         make_examples(target, settings, n=n)
 
 
 def test_the_attack_is_that_of_the_evaluation():
-    told = {"steps": 7, "restarts": 3, "step_size": 0.02, "eps": 0.2, "norm": "2", "label": "x"}
-    content = {"options": {"eps": 0.2, "norm": "2", "seed": 4}, "attacks": {"pgd": told}}
+    entry = {"steps": 7, "restarts": 3, "step_size": 0.02, "eps": 0.2, "norm": "2", "label": "x"}
+    content = {"options": {"eps": 0.2, "norm": "2", "seed": 4}, "attacks": {"pgd": entry}}
     settings = settings_of(content)
     assert (settings.steps, settings.restarts, settings.step_size) == (7, 3, 0.02)
     assert (settings.eps, settings.norm, settings.seed) == (0.2, "2", 4)

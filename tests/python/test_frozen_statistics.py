@@ -1,5 +1,5 @@
-"""The statistics that stand in both languages give what is frozen, which R's own functions made
-(tools/freeze_statistics.R) and which R's tests are held to as well."""
+"""The statistics agree with stored results of R's own functions (tools/freeze_statistics.R), with
+which the R package is tested too."""
 
 import json
 
@@ -32,7 +32,7 @@ def test_the_adjustment_is_that_of_r(one):
     assert holm(one["p"]) == pytest.approx(one["adjusted"], rel=1e-12)
 
 
-def test_the_worst_of_each_image_is_counted_alike():
+def test_the_worst_is_that_of_r():
     rows = [
         Outcome(i, 3, attack, 3 if right else 0, right)
         for attack, rights in FROZEN["worst"]["right"].items()

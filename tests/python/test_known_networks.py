@@ -30,7 +30,7 @@ def read(path):
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
-def test_the_documentation_shows_what_was_stored(path):
+def test_the_documentation_has_the_stored_tables(path):
     text, result = (ROOT / "docs/evaluation.md").read_text(), read(path)
     assert as_table(result) in text
     assert as_counts(result) in " ".join(text.split())
@@ -50,7 +50,7 @@ def test_every_network_has_every_check(path):
     assert found["warnings"] >= found["expected"] - found["missed"] + found["false"]
 
 
-def test_there_are_two_draws_of_images():
+def test_there_are_two_sets_of_images():
     assert [read(path)["data"]["draw"] for path in STORED] == [1, None]
 
 

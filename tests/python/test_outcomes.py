@@ -1,4 +1,4 @@
-"""The record of outcomes: found again whole, whatever moment the process before it died at."""
+"""The record of outcomes, which survives the death of its process at any moment."""
 
 import pytest
 
@@ -34,8 +34,8 @@ def test_rows_are_on_the_disk_as_soon_as_they_are_added(locked, tmp_path):
     )
 
 
-def test_cut_at_any_byte_it_goes_on_to_the_same_file(locked, tmp_path):
-    """Where it was sealed so; a file that is cut without that is refused (test_run_folder)."""
+def test_cut_at_any_byte_the_file_can_be_completed(locked, tmp_path):
+    """If the checksum is that of the cut file; otherwise it is refused (test_run_folder)."""
     path = tmp_path / OUTCOMES
     filled(locked)
     whole = path.read_bytes()
@@ -68,8 +68,8 @@ def test_the_matrix_of_stored_rows_is_that_of_the_record(locked, tmp_path):
     assert stored.tensor().equal(correct.tensor())
 
 
-def test_another_writer_is_noticed(locked, tmp_path):
-    """One that knows no locks."""
+def test_a_change_by_another_process_is_detected(locked, tmp_path):
+    """One that does not use locks."""
     rows = filled(locked)
     rows.check_file()
     with (tmp_path / OUTCOMES).open("a") as file:
@@ -79,7 +79,7 @@ def test_another_writer_is_noticed(locked, tmp_path):
     record().check_file()
 
 
-def test_without_a_path_all_stays_in_memory():
+def test_without_a_folder_everything_stays_in_memory():
     rows = record()
     rows.add("natural", [1, 0])
     assert rows.done("natural") == 2
@@ -107,7 +107,7 @@ def test_another_key_has_its_own_column(locked, tmp_path):
         "rubbish",
     ],
 )
-def test_other_images_and_damage_are_refused(locked, line):
+def test_rows_of_other_images_and_damaged_rows_are_refused(locked, line):
     locked.write({OUTCOMES: f"image,label,attack,prediction,correct\n{line}\n"})
     with pytest.raises(ValueError, match=r"other images than these, or is damaged.*--overwrite"):
         record(locked)
@@ -147,7 +147,7 @@ HEAD = "image,label,attack,prediction,correct\n"
         HEAD + "2,1,\u2028,1,1\n",
     ],
 )
-def test_rows_that_were_never_written_are_refused_with_the_file(locked, tmp_path, text):
+def test_rows_that_cannot_have_been_written_are_refused(locked, tmp_path, text):
     locked.write({OUTCOMES: text})
     with pytest.raises(ValueError, match=OUTCOMES):
         read_outcomes(tmp_path)

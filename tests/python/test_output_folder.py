@@ -1,4 +1,4 @@
-"""A second evaluation of a run, with other options, simply works: beside the first."""
+"""A second evaluation of a run with other options goes to a folder of its own."""
 
 from dataclasses import replace
 
@@ -36,12 +36,12 @@ OTHER = {
     "draw": {"draw": 0},
     "an attack": {"steps": 2},
     "the curve": {"curve": (0.03,)},
-    "the course": {"convergence": 3},
+    "the convergence": {"convergence": 3},
 }
 
 
 @pytest.mark.parametrize("which", OTHER)
-def test_with_another_option_it_goes_to_the_next_folder(run, which):
+def test_another_option_needs_the_next_folder(run, which):
     folder, data = run
     target = open_run(folder, data=data)
     assert with_free_folder(target, FIRST).folder == folder
@@ -52,12 +52,12 @@ def test_with_another_option_it_goes_to_the_next_folder(run, which):
 @pytest.mark.parametrize(
     "more", [{"attacks": ("fgsm",)}, {"curve": ()}, {"convergence": None}, {"diagnostics": True}]
 )
-def test_what_can_be_added_or_left_out_stays_where_it_is(run, more):
+def test_additions_and_omissions_keep_the_folder(run, more):
     target = open_run(run[0], data=run[1])
     assert with_free_folder(target, replace(FIRST, **more)).folder == run[0]
 
 
-def test_each_goes_on_where_it_lies_and_the_first_is_untouched(run):
+def test_each_evaluation_resumes_in_its_folder_and_the_first_is_unchanged(run):
     folder, data = run
     before = read_outcomes(folder)
     second = replace(FIRST, eps=0.2, curve=(), convergence=None)
@@ -74,7 +74,7 @@ def test_each_goes_on_where_it_lies_and_the_first_is_untouched(run):
     assert read_evaluation(folder)["options"]["eps"] == pytest.approx(0.08)
 
 
-def test_a_folder_that_is_given_and_another_network_are_refused(run, trained, tmp_path):
+def test_a_named_folder_and_another_network_are_not_redirected(run, trained, tmp_path):
     folder, data = run
     with pytest.raises(ValueError, match=r"with other options: eps \(0.08, not 0.2\)"):
         evaluate_run(folder, replace(FIRST, eps=0.2), data=data, out=folder)
@@ -83,6 +83,6 @@ def test_a_folder_that_is_given_and_another_network_are_refused(run, trained, tm
     assert with_free_folder(target, replace(FIRST, eps=0.2)).folder == folder
 
 
-def test_without_an_evaluation_it_is_the_targets_own_folder(trained, tmp_path):
+def test_without_an_evaluation_the_targets_own_folder_is_used(trained, tmp_path):
     target = open_run(trained[0], data=trained[1], out=tmp_path / "none")
     assert with_free_folder(target, FIRST) is target

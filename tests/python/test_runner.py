@@ -166,7 +166,7 @@ def test_a_missing_package_is_named(monkeypatch):
         build_attack("autoattack", SETTINGS)
 
 
-def test_deepfool_has_no_l1():
+def test_deepfool_refuses_the_norm_1():
     with pytest.raises(ValueError, match="deepfool supports the norms inf and 2, got 1"):
         build_attack("deepfool", Settings(eps=1.0, norm="1"))
 

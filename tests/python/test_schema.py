@@ -1,4 +1,4 @@
-"""evaluation.json is what sense.evaluate writes, or refused with the name of what is wrong."""
+"""A wrong evaluation.json is refused, with the names of the wrong fields."""
 
 import copy
 import json
@@ -29,7 +29,7 @@ def test_a_stored_judgement_is_read_as_diagnostics(content):
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: str(path.parent.relative_to(ROOT)))
-def test_what_was_stored_is_of_the_form(path):
+def test_stored_evaluations_fit_the_schema(path):
     check_schema(with_current_names(json.loads(path.read_text())), path)
 
 
@@ -41,7 +41,7 @@ def places(form, content, above=()):
             yield from places(expected, content[name], (*above, name))
 
 
-def test_each_place_is_missed_and_of_one_kind(content):
+def test_each_field_is_required_and_its_type_checked(content):
     """Every place that is used: without it, and with a value that it cannot have."""
     found = list(places(SCHEMA, content))
     assert len(found) > 50
@@ -85,7 +85,7 @@ def test_each_place_is_missed_and_of_one_kind(content):
         (lambda c: c.update(diagnostics=[]), "diagnostics.checks"),
     ],
 )
-def test_the_place_is_named(content, change, place):
+def test_the_wrong_field_is_named(content, change, place):
     change(content)
     with pytest.raises(ValueError, match=rf"see its {place}\. Evaluate again"):
         check_schema(content, WHERE)
@@ -119,7 +119,7 @@ def rows(*attacks, images=(0, 1, 2)):
     ],
 )
 def test_rows_are_those_of_the_evaluation(outcomes):
-    told = {"attacks": {"natural": {}, "pgd": {}}, "data": {"n": 3}}
-    check_rows(rows("natural", "pgd"), told, Path("run"))
+    content = {"attacks": {"natural": {}, "pgd": {}}, "data": {"n": 3}}
+    check_rows(rows("natural", "pgd"), content, Path("run"))
     with pytest.raises(ValueError, match=r"run has other rows than its evaluation\.json"):
-        check_rows(outcomes, told, Path("run"))
+        check_rows(outcomes, content, Path("run"))

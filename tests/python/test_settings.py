@@ -6,7 +6,7 @@ import pytest
 from sense.evaluation.settings import ATTACKS, Settings, settings_from_plain
 
 
-def test_natural_comes_first_and_is_always_there():
+def test_natural_comes_first_and_is_always_included():
     for attacks in (("pgd",), ("pgd", "natural")):
         assert Settings(attacks=attacks, eps=0.1).complete(None, None).attacks == ("natural", "pgd")
 
@@ -31,7 +31,7 @@ def test_eps_and_norm_are_the_targets_by_default():
         (0.0, "inf", 100, 0.01),
     ],
 )
-def test_step_sizes(eps, norm, steps, size):
+def test_default_step_sizes(eps, norm, steps, size):
     settings = Settings(eps=eps, norm=norm, steps=steps)
     assert settings.step(eps) == pytest.approx(size)
     assert replace(settings, step_size=0.5).step(eps) == 0.5
@@ -58,12 +58,12 @@ def test_step_sizes(eps, norm, steps, size):
         ({"attacks": ("transfer",)}, "--source RUN"),
     ],
 )
-def test_bad_settings_say_what_came(change, message):
+def test_bad_settings_are_named_in_the_error(change, message):
     with pytest.raises(ValueError, match=message):
         Settings(**change)
 
 
-def test_settings_that_do_not_go_together():
+def test_contradictory_settings_are_refused():
     with pytest.raises(ValueError, match=r"eps must be at most 1 .* 8/255 = 0.0314"):
         Settings(eps=8.0).complete(None, None)
     with pytest.raises(ValueError, match="at most 1"):
@@ -73,11 +73,11 @@ def test_settings_that_do_not_go_together():
     assert Settings(eps=2.0, norm="2", attacks=("deepfool-l2",)).complete(None, None).radius == 2
 
 
-def test_the_curve_rises():
+def test_radii_of_the_curve_are_sorted():
     assert Settings(eps=0.1, curve=(0.2, 0.0, 0.1, 0.2)).complete(None, None).curve == (0, 0.1, 0.2)
 
 
-def test_plain_types_of_r_and_json():
+def test_settings_from_the_plain_types_of_r_and_json():
     plain = {
         "attacks": "fgsm",
         "steps": 7.0,
@@ -106,6 +106,6 @@ def test_plain_types_of_r_and_json():
         settings_from_plain({"stepz": 2})
 
 
-def test_every_option_explains_itself():
+def test_every_option_has_a_help_text():
     assert all(len(option.type.__metadata__[0].help) > 10 for option in fields(Settings))
     assert set(Settings().attacks) < set(ATTACKS)

@@ -1,5 +1,5 @@
-"""Real processes, real signals: an evaluation that was stopped or killed ends as if never begun
-before. `tests/torture/kills.py` strikes at any moment and any write."""
+"""Evaluations in real processes, stopped by real signals, end with the same results.
+`tests/torture/kills.py` stops them at any moment and any write."""
 
 import json
 import random
@@ -82,7 +82,7 @@ def wait_for_rows(path, rows, process):
         time.sleep(0.005)
 
 
-def test_stopped_and_killed_it_ends_as_if_never_stopped(begin, tmp_path, whole):
+def test_stopped_and_killed_the_result_is_the_same(begin, tmp_path, whole):
     out = tmp_path / "pieces"
     process = begin(out)
     wait_for_rows(out / OUTCOMES, 450, process)
@@ -100,7 +100,7 @@ def test_stopped_and_killed_it_ends_as_if_never_stopped(begin, tmp_path, whole):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
-def test_killed_at_random_moments(begin, tmp_path, seed, whole):
+def test_killed_at_random_moments_the_result_is_the_same(begin, tmp_path, seed, whole):
     draw, out = random.Random(seed), tmp_path / "pieces"
     for _ in range(4):
         process = begin(out)

@@ -20,7 +20,7 @@ def score_root(k, n, z, low, high):
 
 @pytest.mark.parametrize(("k", "n"), [(1, 10), (7, 10), (50, 100), (1993, 2000), (1, 2000)])
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
-def test_ends_solve_the_score_equation(k, n, level):
+def test_wilsons_ends_solve_the_score_equation(k, n, level):
     z = NormalDist().inv_cdf((1 + level) / 2)
     interval = wilson(k, n, level)
     assert interval.lower == pytest.approx(score_root(k, n, z, 0, k / n), abs=1e-12)
@@ -28,12 +28,12 @@ def test_ends_solve_the_score_equation(k, n, level):
     assert interval.estimate == k / n
 
 
-def test_known_interval():
+def test_wilsons_interval_is_that_of_r():
     """R: prop.test(90, 100, correct = FALSE)$conf.int"""
     assert wilson(90, 100)[2:] == pytest.approx((0.8256343, 0.9447708), abs=1e-7)
 
 
-def test_none_and_all_have_an_exact_end():
+def test_wilsons_interval_reaches_0_and_1():
     assert wilson(0, 20).lower == 0
     assert wilson(20, 20).upper == 1
     assert (
@@ -41,7 +41,7 @@ def test_none_and_all_have_an_exact_end():
     )
 
 
-def test_reads_as_people_write_it():
+def test_a_proportion_is_printed_in_percent_with_its_counts():
     assert str(wilson(90, 100)) == "90.0 % [82.6, 94.5] (90 / 100)"
 
 
@@ -99,7 +99,7 @@ def test_paired_tests_are_those_of_r(first, second, p):
     assert mcnemar(second, first) == mcnemar(first, second)
 
 
-def test_a_paired_test_needs_images_that_differ():
+def test_a_paired_test_without_differences_has_p_1():
     assert mcnemar(0, 0) == 1
     assert mcnemar(3, 3) == 1
     with pytest.raises(ValueError, match="counts must be >= 0, got -1 and 2"):
@@ -115,7 +115,7 @@ def test_holm_is_that_of_r():
         holm([0.5, 1.5])
 
 
-def test_seeds_have_a_mean_and_a_deviation_of_their_own():
+def test_seeds_have_a_mean_and_a_standard_deviation():
     """sd with n - 1: sqrt((0.01^2 + 0 + 0.01^2) / 2)"""
     spread = over_seeds([0.51, 0.52, 0.53])
     assert spread == (pytest.approx(0.52), pytest.approx(0.01), 3)
@@ -124,7 +124,7 @@ def test_seeds_have_a_mean_and_a_deviation_of_their_own():
         over_seeds([0.5])
 
 
-def test_a_tail_of_the_binomial_is_the_sum_of_its_terms():
+def test_the_p_value_is_the_sum_of_binomial_terms():
     """R: binom.test(17, 100, 0.1, "greater")$p.value is 0.02059881."""
     assert binomial_p_value(17, 100, 0.1) == pytest.approx(0.02059881, abs=1e-8)
     for k in range(13):
@@ -138,5 +138,5 @@ def test_a_tail_of_the_binomial_is_the_sum_of_its_terms():
 
 
 @pytest.mark.parametrize(("k", "n", "p"), [(3, 64, 0.01), (4, 64, 0.01), (60, 1000, 0.05)])
-def test_a_tail_is_rare_where_the_exact_interval_lies_above(k, n, p):
+def test_the_p_value_is_small_if_the_exact_interval_lies_above(k, n, p):
     assert (binomial_p_value(k, n, p) < 0.025) == (clopper_pearson(k, n).lower > p)

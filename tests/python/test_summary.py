@@ -29,7 +29,7 @@ def matrix(**rows):
     return CorrectMatrix.from_outcomes(outcomes)
 
 
-def test_the_worst_is_of_each_image_not_of_the_means():
+def test_the_worst_is_taken_per_image():
     correct = matrix(natural=[1, 1, 1, 0], pgd=[1, 0, 1, 0], square=[0, 1, 1, 0])
     assert accuracies(correct) == {
         "natural": wilson(3, 4),
@@ -51,10 +51,10 @@ def test_an_attack_on_some_images_counts_for_the_worst_alone():
 
 
 def test_both_intervals_are_stored():
-    told = plain_accuracy(wilson(7, 9))
-    assert (told["k"], told["n"], told["level"]) == (7, 9, 0.95)
-    assert (told["lower"], told["upper"]) == wilson(7, 9)[2:]
-    assert (told["exact_lower"], told["exact_upper"]) == clopper_pearson(7, 9)[2:]
+    entry = plain_accuracy(wilson(7, 9))
+    assert (entry["k"], entry["n"], entry["level"]) == (7, 9, 0.95)
+    assert (entry["lower"], entry["upper"]) == wilson(7, 9)[2:]
+    assert (entry["exact_lower"], entry["exact_upper"]) == clopper_pearson(7, 9)[2:]
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def start_in(trained, tmp_path):
     opened[-1].close()
 
 
-def test_what_is_written_before_anything_is_known(start_in, trained):
+def test_evaluation_json_is_written_before_the_first_attack(start_in, trained):
     content, record, _, folder = start_in()
     assert json.loads((folder.path / EVALUATION).read_text()) == content == read_evaluation(folder)
     assert content["target"]["model"] == "capacity-1"
@@ -110,7 +110,7 @@ def fill(record, *names):
             record.add(name, record.labels[record.done(name) :][:3])
 
 
-def test_attacks_may_be_added_and_what_they_cost_before_is_kept(start_in):
+def test_attacks_can_be_added_and_earlier_results_are_kept(start_in):
     content, record, settings, folder = start_in()
     fill(record, "natural", "pgd")
     content["attacks"]["pgd"]["seconds"] = 5.5
@@ -151,7 +151,7 @@ def test_seconds_that_were_not_recorded_stay_unknown(start_in):
         ({"cascade": True}, r"cascade \(False, not True\)"),
     ],
 )
-def test_other_options_are_refused_or_overwrite(start_in, change, message):
+def test_other_options_need_overwrite(start_in, change, message):
     _, record, _, folder = start_in()
     fill(record, "natural")
     with pytest.raises(ValueError, match=f"with other options: .*{message}.*--overwrite"):
@@ -170,7 +170,7 @@ def test_other_weights_are_refused(start_in, trained):
         start_in(target=replace(target, folder=start_in()[3]))
 
 
-def test_an_attack_that_was_left_has_to_be_finished(start_in):
+def test_an_unfinished_attack_must_be_finished(start_in):
     _, record, _, _ = start_in(attacks=("fgsm", "pgd"))
     fill(record, "natural", "fgsm")
     record.add("pgd", [1, 1, 1])
@@ -179,7 +179,7 @@ def test_an_attack_that_was_left_has_to_be_finished(start_in):
     assert start_in(attacks=("pgd",))[1].done("pgd") == 3
 
 
-def test_a_cascade_counts_on_how_many_images_each_attack_was_tried(start_in):
+def test_a_cascade_counts_the_images_of_each_attack(start_in):
     content, record, settings, _ = start_in(cascade=True, attacks=("fgsm", "pgd"))
     labels = record.labels
     for name, broken in (("natural", {0}), ("fgsm", {0, 1, 2}), ("pgd", {0, 1, 2, 3})):
@@ -195,7 +195,7 @@ def test_a_cascade_counts_on_how_many_images_each_attack_was_tried(start_in):
     assert content["accuracy"]["worst"]["k"] == 2
 
 
-def test_outcomes_without_their_options_are_refused(start_in):
+def test_outcomes_without_evaluation_json_are_refused(start_in):
     folder = start_in()[3]
     folder.remove([EVALUATION])
     with pytest.raises(ValueError, match=r"outcomes.csv without evaluation.json"):

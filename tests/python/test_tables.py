@@ -37,7 +37,7 @@ def content():
     }
 
 
-def test_the_head_says_what_is_evaluated_on_what(content):
+def test_the_header_has_target_images_and_ball(content):
     assert header(content).splitlines()[0] == (
         "sense (capacity-3) on mnist-sample, the first 100 of 2000 test images; l-infinity ball of "
         "radius 0.3"
@@ -54,7 +54,7 @@ def test_a_row_has_counts_and_both_intervals(content):
     assert attack_row("pgd", content).endswith("[39.8, 60.2]")
 
 
-def test_a_cascade_and_another_ball_are_told(content):
+def test_a_row_states_a_cascade_and_another_ball(content):
     content["options"]["cascade"] = True
     assert "PGD-100 x 5, on 97 left" in attack_row("pgd", content)
     assert "all above it (--cascade)" in footer(content)
@@ -63,7 +63,7 @@ def test_a_cascade_and_another_ball_are_told(content):
     assert attack_row("pgd", content).startswith("PGD-100 x 5, eps 1.5 ")
 
 
-def test_the_tail_warns_and_says_that_stronger_attacks_exist(content):
+def test_the_footer_has_warnings_and_names_stronger_attacks(content):
     lines = footer(content).splitlines()
     assert lines[0].startswith("worst of all attacks")
     assert lines[1] == (
@@ -81,7 +81,7 @@ def test_a_missing_diagnostic_report_is_stated():
     assert diagnostics_lines(None) == ["There are no diagnostics (--no-diagnostics)."]
 
 
-def test_a_comparison_in_lines():
+def test_a_comparison_has_a_line_per_pair_and_per_group_of_seeds():
     pair = {
         "attack": "pgd",
         "first": "nt",

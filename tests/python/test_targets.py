@@ -1,4 +1,4 @@
-"""Networks from all the places they may come from, and what is missing said."""
+"""Targets: runs, files of weights and factories; missing information is named."""
 
 import shutil
 from dataclasses import replace
@@ -41,7 +41,7 @@ def linear():
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
 
 
-def test_a_run_is_itself_and_keeps_its_results(trained):
+def test_a_run_is_a_target_with_its_own_folder(trained):
     folder, data = trained
     target = open_target(str(folder), data=data)
     assert (target.kind, target.name, target.folder) == ("run", "run", folder)
@@ -52,7 +52,7 @@ def test_a_run_is_itself_and_keeps_its_results(trained):
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, "checkpoint.pt", "checkpoint-previous.pt"])
-def test_a_file_in_a_run_has_the_runs_options(trained, name):
+def test_a_file_of_weights_in_a_run_has_the_options_of_the_run(trained, name):
     folder, data = trained
     target = open_target(str(folder / name), data=data)
     assert (target.kind, target.eps) == ("weights", 0.08)
@@ -91,7 +91,7 @@ def test_a_factory_with_weights(own, few, tmp_path, suffix):
     assert not target.model.training
 
 
-def test_a_factory_may_give_a_trained_network(own, few):
+def test_a_factory_may_return_a_trained_network(own, few):
     target = open_target(f"{own}:ready", data=few)
     torch.manual_seed(11)
     assert target.name == f"{own}-ready"
@@ -101,14 +101,14 @@ def test_a_factory_may_give_a_trained_network(own, few):
         open_target(f"{own}:ready")
 
 
-def test_a_name_of_ours_needs_weights(few, tmp_path):
+def test_a_builtin_network_needs_weights(few, tmp_path):
     with pytest.raises(FileNotFoundError, match="is not the folder of a run, a file"):
         open_target("capacity-1", data=few)
     with pytest.raises(FileNotFoundError, match="is not the folder of a run"):
         open_target("/nowhere", data=few)
 
 
-def test_opening_leaves_the_random_stream_alone(trained, own, few):
+def test_opening_does_not_change_the_random_stream(trained, own, few):
     folder, data = trained
     before = torch.get_rng_state()
     open_target(str(folder / WEIGHTS), data=data)
@@ -116,13 +116,13 @@ def test_opening_leaves_the_random_stream_alone(trained, own, few):
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_the_source_of_transfer(trained):
+def test_the_source_of_transfer_is_the_network_of_a_run(trained):
     assert open_source(Settings(), torch.device("cpu")) is None
     source = open_source(Settings(source=trained[0]), torch.device("cpu"))
     assert weights_sha256(source) == weights_sha256(load_model(trained[0]))
 
 
-def test_names_that_are_alike_get_the_folder_above(few, tmp_path):
+def test_equal_names_get_the_name_of_the_parent_folder(few, tmp_path):
     def target(*parts):
         model = build_model("capacity-1", (1, 28, 28), 10)
         return Target(parts[-1], "run", "capacity-1", model, few, tmp_path.joinpath(*parts))

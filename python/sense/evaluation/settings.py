@@ -64,7 +64,7 @@ class Settings:
         float | None, Help(help="radius of the l2 ball of deepfool-l2 if norm is not 2")
     ] = None
     source: Annotated[
-        Path | None, Help(help="folder of the run whose network transfer attacks")
+        Path | None, Help(help="folder of the run with the source network of transfer")
     ] = None
     source_model: Annotated[
         str | None, Help(help="MODULE:FACTORY of that network if it is your own")
@@ -119,7 +119,7 @@ class Settings:
         check("step_size", size, size is None or 0 < size < math.inf, "more than 0")
         check("curve", self.curve, all(0 <= eps < math.inf for eps in self.curve), "radii >= 0")
         if "transfer" in self.attacks and self.source is None:
-            raise InputError("transfer needs the run whose network it attacks: --source RUN")
+            raise InputError("transfer needs a source network: --source RUN")
 
     def complete(self, eps: float | None, norm: NormName | None) -> "Settings":
         """Return the settings with the target's eps and norm as defaults. Raises ValueError if eps
