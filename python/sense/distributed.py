@@ -29,7 +29,13 @@ from .batch_norm import whole_batch_statistics
 from .devices import check_threads, choose_device
 from .errors import InputError, LostProcessError
 from .methods import Batch, Method, Step
-from .random_numbers import Share, Streams, global_state, set_global_state, sharing
+from .random_numbers import (
+    BatchShare,
+    SharedGenerators,
+    global_state,
+    set_global_state,
+    shared_batch,
+)
 
 # For a process that hangs or a machine that is cut off. A process that ends is noticed at once.
 TIMEOUT = timedelta(minutes=10)
@@ -167,7 +173,7 @@ class SeveralProcesses(OneProcess):
 
     local_rank: int = 0
     local_size: int = 1
-    _streams: Streams | None = None
+    _streams: SharedGenerators | None = None
     _buffers: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
     def on_first_process(self, make: Callable[[], T]) -> T:
@@ -236,7 +242,7 @@ class SeveralProcesses(OneProcess):
         """The random numbers of the first become the shared streams, which batches are drawn from.
         For all else each process has its own stream."""
         model.load_state_dict(self._broadcast(model.state_dict(), 0))
-        self._streams = Streams(device)
+        self._streams = SharedGenerators(device)
         self._streams.load_state(self._broadcast(self._streams.state(), 0))
         torch.manual_seed((seed + 1_000_003 * (self.rank + 1)) % 2**32)
 
@@ -259,8 +265,8 @@ class SeveralProcesses(OneProcess):
         own = own if len(own) else index[:1]
         shard = Shard(own, [len(images) for images in shards], self.rank)
         self._buffers = [(b, b.clone()) for b in model.buffers() if b.is_floating_point()]
-        share = Share(shard.first, len(own), len(index), self._streams)
-        with sharing(share), whole_batch_statistics(model, shard.counts, self.rank):
+        share = BatchShare(shard.first, len(own), len(index), self._streams)
+        with shared_batch(share), whole_batch_statistics(model, shard.counts, self.rank):
             yield shard
 
     def backward(self, loss: Tensor, shard: Shard) -> None:

@@ -1,9 +1,9 @@
-"""Random numbers for a batch of images, of which this process may hold a part.
+"""Random numbers for a batch of images that several processes may share.
 
-Where several processes share a batch each draws for all of it, from a stream that is alike in all,
-and keeps the rows of its own images: so the draws do not depend on the number of processes. What
-is drawn for images that the data select, and dropout's masks, come from torch's global random
-state, which is each process's own.
+Each process draws the numbers of the whole batch, from generators that are in the same state in all
+processes, and keeps the rows of its own images. The numbers then do not depend on the number of
+processes. Numbers for images that are selected by a result, and the masks of dropout, are drawn
+from torch's global generator, which differs between processes.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,47 +16,49 @@ from torch import Tensor
 
 from .errors import InputError
 
-Fill = Callable[[Tensor, torch.Generator | None], object]  # fill this from that stream
+Fill = Callable[[Tensor, torch.Generator | None], object]  # fills a tensor with random numbers
 
 
-class Streams:
-    """A stream of the processor and, on an accelerator, one of its own, that all processes have
-    alike. They go on from torch's global ones."""
+class SharedGenerators:
+    """Generators of the CPU and of an accelerator, with the same state in all processes. They begin
+    in the state of torch's global generators."""
 
     def __init__(self, device: torch.device) -> None:
-        self.generators = {"cpu": torch.Generator()}
+        self.by_device = {"cpu": torch.Generator()}
         if device.type != "cpu":
-            self.generators[device.type] = torch.Generator(device)
+            self.by_device[device.type] = torch.Generator(device)
         self.load_state(global_state())
 
     def state(self) -> dict[str, Any]:
-        """As `global_state`, with one accelerator at most."""
-        states = [generator.get_state() for generator in self.generators.values()]
+        """Return the state in the form of `global_state`, with at most one accelerator."""
+        states = [generator.get_state() for generator in self.by_device.values()]
         return {"random": states[0], "random_accelerator": states[1:]}
 
     def load_state(self, state: dict[str, Any]) -> None:
+        """Set the state to one from `state` or `global_state`."""
         states = [state["random"], *state["random_accelerator"]]
-        for generator, value in zip(self.generators.values(), states, strict=False):
+        for generator, value in zip(self.by_device.values(), states, strict=False):
             generator.set_state(value)
 
 
 @dataclass(frozen=True)
-class Share:
-    """Images `first` to `first + images` of a batch of `whole`, and the streams to draw from."""
+class BatchShare:
+    """The part of a batch that this process computes: `size` images from image `first` on, of a
+    batch of `batch_size`; and the generators that all processes draw from."""
 
     first: int
-    images: int
-    whole: int
-    streams: Streams
+    size: int
+    batch_size: int
+    generators: SharedGenerators
 
 
-_share: Share | None = None
+_share: BatchShare | None = None
 
 
 @contextmanager
-def sharing(share: Share | None) -> Iterator[None]:
-    """Inside, what is drawn for images is drawn for this share of a batch; with None, for the
-    images as they are, from the process's own stream."""
+def shared_batch(share: BatchShare | None) -> Iterator[None]:
+    """Inside, draw numbers for this share of a batch. With None, draw them for the images as they
+    are, from torch's global generator."""
     global _share
     before, _share = _share, share
     try:
@@ -66,59 +68,58 @@ def sharing(share: Share | None) -> Iterator[None]:
 
 
 def uniform(like: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
-    """Uniform numbers of the shape, type and device of `like`, images first."""
-    return _drawn(like, lambda x, generator: x.uniform_(low, high, generator=generator))
+    """Return uniform numbers. Shape (images first), type and device of `like`."""
+    return _draw(like, lambda x, generator: x.uniform_(low, high, generator=generator))
 
 
 def normal(like: Tensor) -> Tensor:
-    """Standard normal numbers, otherwise as `uniform`."""
-    return _drawn(like, lambda x, generator: x.normal_(generator=generator))
+    """Return standard normal numbers. Shape (images first), type and device of `like`."""
+    return _draw(like, lambda x, generator: x.normal_(generator=generator))
 
 
 def exponential(like: Tensor) -> Tensor:
-    """Standard exponential numbers, otherwise as `uniform`."""
-    return _drawn(like, lambda x, generator: x.exponential_(generator=generator))
+    """Return standard exponential numbers. Shape (images first), type and device of `like`."""
+    return _draw(like, lambda x, generator: x.exponential_(generator=generator))
 
 
-def integers(like: Tensor, end: int, images: int = 0) -> Tensor:
-    """Whole numbers from 0 to less than `end`; the images are the dimension `images` of `like`."""
-    return _drawn(like, lambda x, generator: x.random_(0, end, generator=generator), images)
+def integers(like: Tensor, end: int, image_dim: int = 0) -> Tensor:
+    """Return integers from 0 to `end` - 1. Shape, type and device of `like`, whose dimension
+    `image_dim` is that of the images."""
+    return _draw(like, lambda x, generator: x.random_(0, end, generator=generator), image_dim)
 
 
-def _drawn(like: Tensor, fill: Fill, images: int = 0) -> Tensor:
-    # By shape alone: in memory of another layout the same numbers would come in another order.
-    if _share is None:
-        numbers = torch.empty(like.shape, dtype=like.dtype, device=like.device)
-        fill(numbers, None)
-        return numbers
-    if like.shape[images] != _share.images:
-        raise InputError(
-            f"numbers are drawn for all {_share.images} images of a process or, inside "
-            f"sharing(None), for some: got {like.shape[images]}"
-        )
-    shape = [*like.shape]
-    shape[images] = _share.whole
+def _draw(like: Tensor, fill: Fill, image_dim: int = 0) -> Tensor:
+    # A contiguous tensor is filled, so that the numbers do not depend on the layout of `like`.
+    shape, generator = [*like.shape], None
+    if _share is not None:
+        if shape[image_dim] != _share.size:
+            raise InputError(
+                f"numbers must be drawn for all {_share.size} images of this process, got "
+                f"{shape[image_dim]} images: draw for some of them inside shared_batch(None)"
+            )
+        shape[image_dim] = _share.batch_size
+        generator = _share.generators.by_device[like.device.type]
     numbers = torch.empty(shape, dtype=like.dtype, device=like.device)
-    fill(numbers, _share.streams.generators[like.device.type])
-    return numbers.narrow(images, _share.first, _share.images)
+    fill(numbers, generator)
+    return numbers if _share is None else numbers.narrow(image_dim, _share.first, _share.size)
 
 
-def whole_batch(images: int) -> int:
-    """The size of the batch of which this process holds so many images."""
-    return images if _share is None else _share.whole
+def full_batch_size(images: int) -> int:
+    """Return the size of the whole batch, if this process computes this number of its images."""
+    return images if _share is None else _share.batch_size
 
 
 @contextmanager
 def preserved_random_state() -> Iterator[None]:
-    """Inside, torch's random numbers may be seeded and drawn; outside they go on as if nothing had
-    been. All devices are named, since a seed is one for all, and torch warns where none is."""
+    """Restore torch's global random state afterwards. All devices are listed, since a seed sets all
+    of them, and torch warns if they are not listed."""
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices):
         yield
 
 
 def global_state() -> dict[str, Any]:
-    """Torch's global random state: the processor's, and a list of the accelerators'."""
+    """Return torch's global random state: that of the CPU, and a list of those of accelerators."""
     return {
         "random": torch.get_rng_state(),
         "random_accelerator": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
@@ -126,7 +127,7 @@ def global_state() -> dict[str, Any]:
 
 
 def set_global_state(state: dict[str, Any]) -> None:
-    """Go on from a `global_state`."""
+    """Set torch's global random state to one from `global_state`."""
     torch.set_rng_state(state["random"])
     if torch.cuda.is_available() and state["random_accelerator"]:
         torch.cuda.set_rng_state_all(state["random_accelerator"])

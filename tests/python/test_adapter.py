@@ -20,7 +20,7 @@ BOUNDS = (-1.5, 2.0)
 
 
 @pytest.mark.parametrize("attack", [autoattack, square])
-def test_without_the_package_one_line_says_what_to_install(attack, monkeypatch):
+def test_a_missing_package_is_named_with_what_to_install(attack, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyautoattack", None)
     monkeypatch.delitem(sys.modules, "pyautoattack.square", raising=False)
     network = conv_network(classes=5)
@@ -30,7 +30,7 @@ def test_without_the_package_one_line_says_what_to_install(attack, monkeypatch):
     assert "\n" not in str(e.value)
 
 
-def test_an_error_inside_the_package_is_not_called_its_absence(monkeypatch):
+def test_an_import_error_inside_the_package_is_not_hidden(monkeypatch):
     real = builtins.__import__
 
     def broken(name, *rest):
@@ -46,7 +46,7 @@ def test_an_error_inside_the_package_is_not_called_its_absence(monkeypatch):
         import_pyautoattack()
 
 
-def test_images_go_to_the_unit_interval_and_back():
+def test_images_are_scaled_to_the_unit_interval_and_back():
     x = torch.tensor([[[[-1.5, 2.0, 0.25]]]], dtype=torch.float64)
     u = to_unit_range(x, BOUNDS)
     assert u.dtype == torch.float32
@@ -54,7 +54,7 @@ def test_images_go_to_the_unit_interval_and_back():
     assert torch.equal(from_unit_range(u.double(), BOUNDS), x)
 
 
-def test_the_model_is_the_same_function_of_the_unit_interval_with_contiguous_gradients():
+def test_the_model_of_scaled_images_has_the_same_logits_and_contiguous_gradients():
     network = conv_network(classes=5, channels=3).eval()
     network = network.to(memory_format=torch.channels_last)
     x = (BOUNDS[0] + 3.5 * torch.rand(4, 3, 8, 8)).double()
@@ -70,14 +70,14 @@ def test_the_model_is_the_same_function_of_the_unit_interval_with_contiguous_gra
     torch.testing.assert_close(gradient.double(), 3.5 * expected, rtol=1e-3, atol=1e-3)
 
 
-def test_rounded_images_are_put_into_the_ball_and_others_left_to_the_bit():
+def test_rounded_images_are_projected_and_others_are_unchanged():
     x = torch.full((1, 1, 2, 2), 0.3, dtype=torch.float64)
     u = (x + 0.1 + 1e-8).float()
     assert (to_image_range(u, x, 0.1, 2.0, (0, 1)) - x).norm() <= 0.1 + 1e-15
     assert to_image_range(u, x.float(), 0.1, 2.0, (0, 1)) is u
 
 
-def test_a_guest_leaves_generators_log_tracer_and_gradients():
+def test_generators_log_tracer_and_gradients_are_restored():
     network = conv_network()
     log = logging.getLogger("auto-attack")
     network[0].weight.requires_grad_(False)
@@ -85,7 +85,7 @@ def test_a_guest_leaves_generators_log_tracer_and_gradients():
     handlers = list(log.handlers)
 
     def stop():
-        with preserved_state(network) as flags:
+        with preserved_state(network) as warnings:
             assert not network.training
             assert not any(p.requires_grad for p in network.parameters())
             torch.manual_seed(99)
@@ -93,7 +93,7 @@ def test_a_guest_leaves_generators_log_tracer_and_gradients():
             for text in ("twice", "twice", "once"):
                 log.warning(text)
             log.debug("nothing")
-            assert flags == ["twice", "once"]
+            assert warnings == ["twice", "once"]
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

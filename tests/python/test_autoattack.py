@@ -19,7 +19,7 @@ def right(network: nn.Module, n: int) -> tuple[torch.Tensor, torch.Tensor]:
     return x, network.eval()(x).argmax(1)
 
 
-def test_is_the_package_s_own_to_the_bit():
+def test_equals_pyautoattack_to_the_bit():
     network = conv_network(classes=4).float()
     x, y = right(network, 6)
     y[0] = (y[0] + 1) % 4
@@ -32,7 +32,7 @@ def test_is_the_package_s_own_to_the_bit():
     assert {None, "apgd-ce"} <= set(ours.broken_by)
 
 
-def test_says_what_broke_each_image():
+def test_returns_the_part_that_broke_each_image():
     network = conv_network(classes=5).float()
     x, y = right(network, 20)
     y[3] = (y[3] + 1) % 5
@@ -48,15 +48,15 @@ def test_says_what_broke_each_image():
     assert [name == "apgd-ce" for name in alone.broken_by] == [
         name == "apgd-ce" for name in found.broken_by
     ]
-    assert found.flags == []
+    assert found.warnings == []
 
 
-def test_square_breaks_what_has_no_gradient_and_the_package_s_warning_comes_through():
+def test_square_breaks_a_network_without_gradients_and_the_warning_is_returned():
     network = nn.Sequential(Rounded(), conv_network(classes=4)).float()
     x, y = right(network, 10)
     found = autoattack_with_verdicts(network, x, y, eps=0.3, parts=["apgd-t", "square"])
     assert "square" in found.broken_by
-    assert any("zero gradient" in flag for flag in found.flags)
+    assert any("zero gradient" in flag for flag in found.warnings)
 
 
 class Noisy(nn.Module):
@@ -70,7 +70,7 @@ class Noisy(nn.Module):
     ("defence", "flag"),
     [(Noisy(), "randomized defense"), (nn.Softmax(1), "probability distribution")],
 )
-def test_flags_of_the_package_are_given_not_printed(defence, flag, capfd):
+def test_warnings_of_the_package_are_returned_and_not_printed(defence, flag, capfd):
     network = conv_network(classes=4)
     where = [defence, network] if isinstance(defence, Noisy) else [network, defence]
     network = nn.Sequential(*where).float()
@@ -78,7 +78,7 @@ def test_flags_of_the_package_are_given_not_printed(defence, flag, capfd):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = autoattack_with_verdicts(network, x, y, eps=0.01, parts=["apgd-ce", "apgd-t"])
-    assert sum(flag in text for text in found.flags) == 1
+    assert sum(flag in text for text in found.warnings) == 1
     assert capfd.readouterr() == ("", "")
 
 
@@ -92,11 +92,11 @@ class Dynamic(nn.Module):
         return x - 0.01 * step
 
 
-def test_a_dynamic_model_is_flagged_and_not_the_next_one():
+def test_a_dynamic_model_has_a_warning_and_the_next_model_has_none():
     network = conv_network(classes=4).float()
     x, y = right(network, 3)
     flags = [
-        autoattack_with_verdicts(model, x, y, eps=0.3, parts=["apgd-ce"]).flags
+        autoattack_with_verdicts(model, x, y, eps=0.3, parts=["apgd-ce"]).warnings
         for model in (nn.Sequential(Dynamic(), network), network)
     ]
     assert len(flags[0]) == 1
@@ -105,7 +105,7 @@ def test_a_dynamic_model_is_flagged_and_not_the_next_one():
 
 
 @pytest.mark.parametrize("classes", [2, 3, 4, 6])
-def test_knows_how_many_classes_there_are(classes):
+def test_works_with_any_number_of_classes(classes):
     network = conv_network(classes=classes).float()
     x, y = right(network, 4)
     if classes < 4:
@@ -119,10 +119,10 @@ def test_knows_how_many_classes_there_are(classes):
     parts = ["apgd-ce", "fab-t"] if classes < 4 else ["apgd-t", "fab-t"]
     found = autoattack_with_verdicts(network, x, y, eps=0.3, parts=parts)
     assert None not in found.broken_by
-    assert found.flags == []
+    assert found.warnings == []
 
 
-def test_images_that_are_broken_cost_the_later_parts_nothing():
+def test_later_parts_do_not_attack_broken_images():
     network = CountRows(conv_network(classes=4)).float()
     x, y = right(network, 4)
     network.rows = 0

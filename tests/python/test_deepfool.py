@@ -44,18 +44,18 @@ def test_goes_to_the_nearest_of_several_boundaries(norm):
     torch.testing.assert_close(distances, torch.full((2,), 1.02 * 1.0001).double())
 
 
-def test_fewer_candidates_see_fewer_boundaries():
+def test_fewer_candidates_find_fewer_boundaries():
     network = hyperplanes([0.0, 0.0], [1.0, 0.0], [0.0, 0.2])
     x, y = torch.tensor([[-1.0, -2.0]]).double(), torch.tensor([0])
     both = deepfool_points(network, x, y, norm=2, bounds=(-9, 9))
-    # The third class has the higher logit at x, -0.4, but its boundary is the farther.
+    # Class 2 has the higher logit at x, -0.4, but its boundary is farther.
     likelier = deepfool_points(network, x, y, norm=2, candidates=2, bounds=(-9, 9))
     assert both.distances.item() == pytest.approx(1.02 * 1.0001)
     assert likelier.distances.item() == pytest.approx(1.02 * 2.0001)
 
 
 @NORMS
-def test_an_image_counts_as_broken_only_within_eps(norm):
+def test_points_farther_than_eps_are_not_returned(norm):
     w = torch.tensor([3.0, -4.0], dtype=torch.float64)
     x = torch.tensor([[-0.1, 0.0], [-1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
     y = torch.zeros(3, dtype=torch.int64)
@@ -70,7 +70,7 @@ def test_an_image_counts_as_broken_only_within_eps(norm):
 
 
 @NORMS
-def test_where_no_boundary_is_the_image_stays(norm):
+def test_an_image_without_a_boundary_is_unchanged(norm):
     network = hyperplanes([0.0, 0.0], [0.0, 0.0])  # a tie: class 0 everywhere, no gradient
     x, y = torch.rand(3, 2, dtype=torch.float64), torch.tensor([0, 0, 1])
     points, distances = deepfool_points(network, x, y, norm=norm)
@@ -79,7 +79,7 @@ def test_where_no_boundary_is_the_image_stays(norm):
 
 
 @NORMS
-def test_points_are_as_far_as_it_says_and_of_another_class(norm):
+def test_points_have_the_returned_distances_and_another_class(norm):
     network = conv_network(classes=5)
     x, y = images_and_labels(network, 30, 1, 8, 8)
     points, distances = deepfool_points(network, x, y, norm=norm)

@@ -27,12 +27,12 @@ def test_known_answer_in_l2():
     x = torch.full((1, 2), 0.5, dtype=torch.float64)
     x_adv = divergence_pgd(
         linear_network(w), x, eps=0.2, step_size=9.0, steps=5, norm=2, start=x + 0.001 * w
-    )  # the step is 2 eps / K, whatever step_size says
+    )  # the step is 2 eps / K, not step_size
     torch.testing.assert_close(x_adv, x + 0.2 * w / 5)
 
 
 @pytest.mark.parametrize("norm", [math.inf, 2])
-def test_images_stay_in_the_ball_and_differ_more(norm):
+def test_images_in_the_ball_have_a_higher_divergence_than_noise(norm):
     network, x = conv_network(), torch.rand(20, 1, 8, 8, dtype=torch.float64)
     x_adv = divergence_pgd(network, x, eps=0.1, step_size=0.03, steps=5, norm=norm)
     check_ball_and_bounds(x_adv, x, eps=0.1, norm=norm)
@@ -43,8 +43,8 @@ def test_images_stay_in_the_ball_and_differ_more(norm):
         assert not x_adv.requires_grad
 
 
-def test_no_gradient_in_l2_is_a_random_step():
-    """A network that says the same of all images, as SmallCNN does at first."""
+def test_a_zero_gradient_in_l2_gives_a_random_step():
+    """A network with the same logits for all images, as SmallCNN has before training."""
     network = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
     nn.init.zeros_(network[1].weight)
     x = torch.full((4, 1, 4, 4), 0.5)

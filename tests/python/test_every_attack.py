@@ -1,77 +1,91 @@
-"""What every attack has to do: one parametrised test per demand."""
+"""Demands that every attack meets."""
 
+import inspect
 import math
 
 import pytest
 import torch
+from torch import nn
 
 import sense.attacks as attacks
 from networks import conv_network, images_and_labels
 from sense.attacks.checks import check_ball_and_bounds
 from sense.attacks.divergence import divergence_pgd
+from sense.attacks.margins import boundary_points
+from sense.attacks.output_checks import skip_value_checks
+from sense.errors import InputError, NotFiniteError
 
 STEPS = {"step_size": 0.02, "steps": 3}
-SENSIBLE = {**STEPS, "c": 0.2}
-
-
-def divergence(model, x, y, **options):
-    return divergence_pgd(model, x, **options)
-
-
-CALLS = {
+SENSIBLE = {**STEPS, "c": 0.3}
+ATTACKS = {
     "pgd": (attacks.pgd, STEPS),
-    "sensible": (attacks.sensible, SENSIBLE),
-    "sensible, random start": (attacks.sensible, {**SENSIBLE, "random_start": True}),
-    "sensible, bisect": (attacks.sensible, {**SENSIBLE, "boundary": "bisect"}),
-    "sensible, noise": (attacks.sensible, {**SENSIBLE, "boundary": "noise"}),
-    "divergence_pgd": (divergence, STEPS),
     "fgsm": (attacks.fgsm, {}),
     "deepfool": (attacks.deepfool, {}),
+    "deepfool_points": (attacks.deepfool_points, {}),
     "margin_pgd": (attacks.margin_pgd, STEPS),
     "margin_pgd, dlr": (attacks.margin_pgd, {**STEPS, "loss": "dlr"}),
     "targeted_pgd": (attacks.targeted_pgd, STEPS),
     "targeted_pgd, dlr": (attacks.targeted_pgd, {**STEPS, "loss": "dlr"}),
     "transfer": (attacks.transfer, STEPS),
+    "sensible": (attacks.sensible, SENSIBLE),
+    "sensible, random start": (attacks.sensible, {**SENSIBLE, "random_start": True}),
+    "sensible, noise": (attacks.sensible_with_stages, {**SENSIBLE, "boundary": "noise"}),
+    "sensible, bisect": (attacks.sensible_with_stages, {**SENSIBLE, "boundary": "bisect"}),
+    "divergence_pgd": (divergence_pgd, STEPS),
+    "boundary_points": (boundary_points, {"farthest": 0.3, "steps": 3}),
     "square": (attacks.square, {"queries": 20}),
     "autoattack": (attacks.autoattack, {"parts": ["apgd-ce"]}),
-    "autoattack, fab": (attacks.autoattack, {"parts": ["fab-t"]}),
+    "autoattack, fab": (attacks.autoattack_with_verdicts, {"parts": ["fab-t"]}),
 }
-EVERY = pytest.mark.parametrize("name", CALLS)
-QUICK = pytest.mark.parametrize("name", [name for name in CALLS if name != "autoattack, fab"])
+OF_PYAUTOATTACK = ("square", "autoattack", "autoattack, fab")
+ANY_DISTANCE = ("deepfool_points", "boundary_points")  # their images may be farther than eps
+WITHOUT_L1 = ("deepfool", "deepfool_points", "divergence_pgd", "boundary_points")
 RADII = {math.inf: 0.1, 2: 0.8, 1: 4.0}
 
+EVERY = pytest.mark.parametrize("name", ATTACKS)
+FAST = pytest.mark.parametrize("name", [name for name in ATTACKS if name != "autoattack, fab"])
+IN_THE_BALL = pytest.mark.parametrize("name", [n for n in ATTACKS if n not in ANY_DISTANCE])
+NORMS = pytest.mark.parametrize("norm", RADII)
 
-def attack(name, network, x, y, **options):
-    function, own = CALLS[name]
-    if function in (attacks.square, attacks.autoattack):
+
+def attack(name, network, x, y, *, eps=0.05, **changes):
+    """Return the images of the attack. `changes` are other arguments than those of `ATTACKS`."""
+    function, options = ATTACKS[name]
+    if name in OF_PYAUTOATTACK:
         pytest.importorskip("pyautoattack", reason="needs pyautoattack: pip install '.[attacks]'")
-    if function is attacks.transfer:
-        own = {**own, "source": network}
-    return function(network, x, y, **own, **options)
+    if name in WITHOUT_L1 and changes.get("norm") == 1:
+        pytest.skip("for the norms inf and 2")
+    if name == "boundary_points":
+        eps = torch.full((len(x),), eps, dtype=x.dtype)
+    arguments = {"y": y, "eps": eps, "source": network}
+    parameters = inspect.signature(function).parameters
+    arguments = {key: value for key, value in arguments.items() if key in parameters}
+    found = function(network, x, **arguments, **{**options, **changes})
+    return found[0] if isinstance(found, tuple) else found
 
 
-def test_every_public_attack_is_in_the_table():
-    functions = {value for value in vars(attacks).values() if callable(value)}
-    tested = {function for function, _ in CALLS.values()} - {divergence}
-    results = {attacks.Stage, attacks.Verdicts}
-    variants = {attacks.sensible_with_stages, attacks.autoattack_with_verdicts}
-    assert functions == tested | results | variants | {attacks.deepfool_points}
+def problem(n=6, channels=1):
+    network = conv_network(classes=5, channels=channels)
+    return network, *images_and_labels(network, n, channels, 8, 8)
+
+
+def test_every_attack_is_in_the_list():
+    public = {getattr(attacks, name) for name in attacks.__all__}
+    tested = {function for function, _ in ATTACKS.values()}
+    assert public - tested == {attacks.Stage, attacks.Verdicts}
 
 
 @EVERY
-def test_model_images_and_settings_of_the_caller_are_unchanged(name):
-    network = conv_network(classes=5)
+def test_leaves_the_model_and_the_images_unchanged(name):
+    network, x, y = problem(8)
     network[1].eval()  # a frozen batch norm in a network that trains
     network[0].weight.requires_grad_(False)
     network[5].weight.grad = torch.ones_like(network[5].weight)
-    x, y = images_and_labels(network, 8, 1, 8, 8)
     modes = [module.training for module in network.modules()]
     state = {key: value.clone() for key, value in network.state_dict().items()}
     images = x.clone().requires_grad_()
 
-    with torch.no_grad():
-        x_adv = attack(name, network, images, y, eps=0.05)
-        assert not torch.is_grad_enabled()
+    x_adv = attack(name, network, images, y)
 
     assert (x_adv != x).any()
     assert not x_adv.requires_grad
@@ -84,34 +98,51 @@ def test_model_images_and_settings_of_the_caller_are_unchanged(name):
     assert [key for key, p in network.named_parameters() if not p.requires_grad] == ["0.weight"]
 
 
-@QUICK
-def test_the_network_is_in_evaluation_mode_and_the_seed_decides_the_draws(name):
-    network = conv_network(classes=5)
-    x, y = images_and_labels(network, 8, 1, 8, 8)
-    made = []
-    for mode in (True, False):
+@EVERY
+def test_modes_are_restored_after_an_error(name):
+    network, _, y = problem(2)
+    with pytest.raises(RuntimeError, match="channels"):
+        attack(name, network, torch.rand(2, 5, 8, 8, dtype=torch.float64), y)
+    assert all(module.training for module in network.modules())
+
+
+@FAST
+def test_uses_evaluation_mode_and_depends_on_the_seed_alone(name):
+    network, x, y = problem(8)
+    found = []
+    for training in (True, False):
         torch.manual_seed(1)
-        made.append(attack(name, network.train(mode), x, y, eps=0.05))
-    assert torch.equal(*made)
+        found.append(attack(name, network.train(training), x, y))
+    assert torch.equal(*found)
 
 
 @pytest.mark.parametrize(
-    "name", ["sensible", "sensible, bisect", "fgsm", "deepfool", "square", "autoattack"]
+    "name", ["fgsm", "deepfool", "sensible", "sensible, bisect", "square", "autoattack"]
 )
-def test_the_global_generator_is_not_used(name):
-    network = conv_network(classes=5)
-    x, y = images_and_labels(network, 4, 1, 8, 8)
+def test_does_not_use_the_global_generator(name):
+    network, x, y = problem(4)
     before = torch.get_rng_state()
-    attack(name, network, x, y, eps=0.05)
+    attack(name, network, x, y)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@EVERY
-@pytest.mark.parametrize("norm", RADII)
+@pytest.mark.parametrize("name", ["pgd", "margin_pgd", "divergence_pgd", "boundary_points"])
+def test_starts_from_the_given_images_or_at_random_by_the_seed(name):
+    network, x, y = problem()
+    start = (x + 0.03).clamp(0, 1)
+    assert torch.equal(*[attack(name, network, x, y, start=start) for _ in range(2)])
+    found = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(seed)
+        found.append(attack(name, network, x, y))
+    assert torch.equal(found[0], found[1])
+    assert not torch.equal(found[0], found[2])
+
+
+@IN_THE_BALL
+@NORMS
 @pytest.mark.parametrize("bounds", [(0, 1), (-1.5, 2.0)])
-def test_images_are_in_the_ball_and_in_the_bounds(name, norm, bounds):
-    if name in ("deepfool", "divergence_pgd") and norm == 1:
-        pytest.skip("supports inf and 2")
+def test_stays_in_the_ball_and_the_bounds(name, norm, bounds):
     network, eps = conv_network(classes=5).float(), RADII[norm]
     low, high = bounds
     x = low + (high - low) * torch.rand(6, 1, 8, 8).round(decimals=1)  # some at the bounds
@@ -123,33 +154,163 @@ def test_images_are_in_the_ball_and_in_the_bounds(name, norm, bounds):
 
 @EVERY
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_shape_and_type_are_kept_for_five_images_one_and_none(name, dtype):
+def test_keeps_shape_and_type_of_several_images_one_and_none(name, dtype):
     network = conv_network(classes=5, channels=3).to(dtype)
     x, y = torch.rand(5, 3, 8, 8, dtype=dtype), torch.tensor([0, 1, 2, 3, 4])
     for n in (5, 1, 0):
-        x_adv = attack(name, network, x[:n], y[:n], eps=0.05)
+        x_adv = attack(name, network, x[:n], y[:n])
         assert (x_adv.dtype, x_adv.shape) == (dtype, (n, 3, 8, 8))
-        check_ball_and_bounds(x_adv, x[:n], eps=0.05, norm=math.inf)
 
 
-@QUICK
-def test_weights_and_images_may_be_in_channels_last_order(name):
-    network = conv_network(classes=5, channels=3).float().eval()
-    x = torch.rand(6, 3, 8, 8)
-    y = network(x).argmax(1)
+@IN_THE_BALL
+@NORMS
+def test_radius_zero_returns_the_images(name, norm):
+    network, x, y = problem()
+    assert torch.equal(attack(name, network, x, y, eps=0.0, norm=norm), x)
+
+
+@pytest.mark.parametrize("name", ["pgd", "fgsm", "deepfool", "margin_pgd", "transfer"])
+@NORMS
+def test_each_image_may_have_its_own_radius(name, norm):
+    network, x, y = problem(3)
+    fixed = {} if name in ("fgsm", "deepfool") else {"random_start": False}
+    eps = torch.tensor([0.0, 0.1, 0.2], dtype=torch.float64)
+    together = attack(name, network, x, y, eps=eps, norm=norm, **fixed)
+    for i in range(3):
+        one = slice(i, i + 1)
+        alone = attack(name, network, x[one], y[one], eps=float(eps[i]), norm=norm, **fixed)
+        torch.testing.assert_close(together[one], alone, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", WITHOUT_L1)
+def test_a_norm_that_is_not_supported_is_refused(name):
+    network, x, y = problem()
+    with pytest.raises(InputError, match="norm must be inf or 2, got '1'"):
+        attack(name, network, x, y, norm="1")
+
+
+@EVERY
+def test_another_device_is_named(name):
+    network, x, y = problem(2)
+    if name != "divergence_pgd":  # it takes no labels
+        with pytest.raises(InputError, match=r"x is on cpu, y on meta: move one"):
+            attack(name, network, x, y.to("meta"))
+    with pytest.raises(InputError, match=r"x is on cpu, model on meta: move one"):
+        attack(name, network.to("meta"), x, y)
+
+
+@EVERY
+def test_images_may_have_no_bounds(name):
+    network, x, y = problem()
+    bounds = (-math.inf, math.inf)
+    if name in OF_PYAUTOATTACK:
+        with pytest.raises(InputError, match="AutoAttack and Square need finite bounds, got"):
+            attack(name, network, x, y, bounds=bounds)
+    else:
+        assert torch.isfinite(attack(name, network, x, y, bounds=bounds)).all()
+
+
+@FAST
+@pytest.mark.parametrize("context", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_the_callers_gradient_mode_changes_nothing(name, context):
+    network, x, y = problem()
     torch.manual_seed(1)
-    expected = attack(name, network, x, y, eps=0.05)
-    network = network.to(memory_format=torch.channels_last)
+    expected = attack(name, network, x, y)
     torch.manual_seed(1)
-    x_adv = attack(name, network, x, y, eps=0.05)
-    # Sums are in another order: a pixel or two may have another sign.
-    assert ((x_adv - expected).abs() < 1e-5).float().mean() > 0.9
-    x = x.to(memory_format=torch.channels_last)
-    check_ball_and_bounds(attack(name, network, x, y, eps=0.05), x, eps=0.05, norm=math.inf)
+    with context():
+        enabled = torch.is_grad_enabled()
+        found = attack(name, network, x.clone(), y.clone())
+        assert torch.is_grad_enabled() == enabled
+    assert torch.equal(found, expected)
 
 
-@QUICK
-def test_eps_zero_changes_no_image(name):
-    network = conv_network(classes=5)
-    x, y = images_and_labels(network, 6, 1, 8, 8)
-    assert torch.equal(attack(name, network, x, y, eps=0.0), x)
+@FAST
+def test_the_default_type_of_the_process_changes_nothing(name):
+    network, x, y = problem()
+    network, x = network.float(), x.float()
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        torch.set_default_dtype(dtype)
+        try:
+            torch.manual_seed(1)
+            found.append(attack(name, network, x, y))
+        finally:
+            torch.set_default_dtype(torch.float32)
+    assert torch.equal(*found)
+
+
+@FAST
+@NORMS
+def test_the_layout_of_the_images_in_memory_changes_nothing(name, norm):
+    if norm != math.inf and name == "autoattack":
+        pytest.skip("slow, and it uses its own seed")
+    network, x, y = problem(channels=3)
+    network, x = network.float(), x.float()
+    layouts = {
+        "contiguous": x,
+        "channels last": x.to(memory_format=torch.channels_last),
+        "transposed": x.transpose(2, 3).contiguous().transpose(2, 3),
+        "images last": x.permute(3, 2, 1, 0).contiguous().permute(3, 2, 1, 0),
+        "a slice": torch.cat([x, x], 3)[..., :8],
+    }
+    found = {}
+    for layout, images in layouts.items():
+        torch.manual_seed(1)
+        found[layout] = attack(name, network, images, y, norm=norm)
+    for layout, images in found.items():
+        assert torch.equal(images, found["contiguous"]), layout
+
+
+@FAST
+def test_weights_may_be_in_channels_last_order(name):
+    network, x, y = problem(channels=3)
+    network, x = network.float(), x.float()
+    found = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(1)
+        found.append(attack(name, network.to(memory_format=layout), x, y))
+    # Sums are in another order: a few pixels may have another sign.
+    assert ((found[0] - found[1]).abs() < 1e-5).float().mean() > 0.9
+
+
+class NotFinite(nn.Module):
+    """A network with a logit, or the gradient of an image, that is not finite."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.network, self.kind = conv_network(classes=5), kind
+
+    def forward(self, x):
+        logits = self.network(x)
+        if self.kind == "gradient":  # the slope of the square root at 0 is infinite; times 0, NaN
+            return logits * (1 + (x[:, 0, 0, :1] * 0).sqrt())
+        bad = torch.full_like(logits, float(self.kind))
+        return torch.where(torch.arange(len(x))[:, None] == len(x) // 2, bad, logits)
+
+
+@FAST
+@NORMS
+@pytest.mark.parametrize("kind", ["nan", "inf", "-inf", "gradient"])
+def test_logits_and_gradients_that_are_not_finite_are_named(name, norm, kind):
+    if kind == "gradient" and name == "square":
+        pytest.skip("it uses no gradient")
+    _, x, y = problem()
+    message = "gradient with respect to image" if kind == "gradient" else "gives a logit of"
+    with pytest.raises(NotFiniteError, match=message):
+        attack(name, NotFinite(kind), x, y, norm=norm)
+
+
+@pytest.mark.parametrize("name", ["pgd", "sensible", "fgsm", "margin_pgd", "divergence_pgd"])
+@NORMS
+def test_without_value_checks_a_nan_propagates_to_the_images(name, norm):
+    _, x, y = problem()
+    with skip_value_checks():
+        assert attack(name, NotFinite("gradient"), x, y, norm=norm).isnan().any()
+
+
+@FAST
+def test_a_saturated_network_has_gradients_of_zero_and_no_error(name):
+    network, x, y = problem()
+    with torch.no_grad():
+        network[5].weight.mul_(1e6)
+    assert torch.isfinite(attack(name, network, x, y)).all()

@@ -30,7 +30,7 @@ def test_known_margins_of_a_linear_network(norm, dual, near):
     torch.testing.assert_close(points @ W, torch.zeros(2).double(), rtol=0, atol=1e-4)
 
 
-def test_ten_searches_narrow_it_to_a_thousandth():
+def test_ten_searches_find_the_distance_up_to_a_thousandth():
     _, distance = boundary_points(
         linear_network(W),
         X,
@@ -42,7 +42,7 @@ def test_ten_searches_narrow_it_to_a_thousandth():
     assert (distance - -(X @ W) / W.abs().sum()).abs().max() < 2**-9
 
 
-def test_a_boundary_out_of_reach_gives_the_farthest_distance():
+def test_a_boundary_beyond_the_farthest_distance_gives_that_distance():
     _, distance = boundary_points(
         linear_network(W),
         X,

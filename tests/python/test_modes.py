@@ -26,7 +26,7 @@ def test_only_updating_changes_running_statistics(mode):
     assert inside.requires_grad
 
 
-def test_training_mode_is_the_batchs_statistics_and_dropout():
+def test_training_mode_uses_dropout_and_the_statistics_of_the_batch():
     network, x = conv_network(), torch.rand(8, 1, 8, 8, dtype=torch.float64)
     torch.manual_seed(1)
     expected = network(x)
@@ -35,7 +35,7 @@ def test_training_mode_is_the_batchs_statistics_and_dropout():
         assert torch.equal(network(x), expected)
 
 
-def test_training_mode_leaves_alone_what_the_caller_froze():
+def test_training_mode_keeps_frozen_modules_frozen():
     network = conv_network()
     network[1].eval()
     with attack_mode(network, "training"):
@@ -44,7 +44,7 @@ def test_training_mode_leaves_alone_what_the_caller_froze():
 
 
 @pytest.mark.parametrize("mode", ["evaluation", "training"])
-def test_an_error_inside_puts_all_back(mode):
+def test_modes_and_buffers_are_restored_after_an_error(mode):
     network, x = conv_network(), torch.rand(8, 1, 8, 8, dtype=torch.float64)
     before = buffers(network)
     with pytest.raises(RuntimeError, match="conv2d"), attack_mode(network, mode):
@@ -54,7 +54,7 @@ def test_an_error_inside_puts_all_back(mode):
 
 
 @pytest.mark.parametrize("mode", ["evaluation", "training", "updating"])
-def test_pgd_passes_the_mode_on(mode):
+def test_pgd_uses_the_mode(mode):
     network, x = conv_network(), torch.rand(8, 1, 8, 8, dtype=torch.float64)
     before = buffers(network)
     pgd(network, x, torch.zeros(8).long(), eps=0.1, step_size=0.1, steps=3, mode=mode)

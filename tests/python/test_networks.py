@@ -264,7 +264,7 @@ REJECTED = {
     "a tuple": (lambda: Transformed(lambda out: (out, out)), "gave a tuple: wrap it in a module"),
     "an image": (nn.Identity, r"logits of shape \(2, classes\).* gave \(2, 1, 6, 6\)"),
     "too few classes": (lambda: layers(last=2), "the network gives 2 logits"),
-    "one output": (lambda: layers(last=1), "2 classes or more, gives 1 logit"),
+    "one output": (lambda: layers(last=1), "at least 2 classes, gives 1 logit"),
     "whole numbers": (lambda: Transformed(lambda out: out.long()), "floating point logits, gave"),
     "nan": (
         with_nan,

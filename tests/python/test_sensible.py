@@ -74,7 +74,7 @@ def test_images_of_each_stage_are_where_definition_3_says(norm, random_start):
     x_adv, stages, _ = sensible_with_stages(network, x, y, c=c, random_start=random_start, **ball)
     before, after = confidence(network, x, y), confidence(network, x_adv, y)
     stay = stages == Stage.A
-    assert set(stages.tolist()) == {0, 1, 2}  # or this test would say little
+    assert set(stages.tolist()) == {0, 1, 2}
     assert stages.dtype == torch.uint8
     assert torch.equal(x_adv[stay], x[stay])
     assert torch.equal(stay, (before <= c) | (network.eval()(x).argmax(1) != y))
@@ -94,9 +94,9 @@ def test_a_reverted_image_is_the_last_iterate_of_pgd_before_log_1_over_c():
         pgd(network, x, y, random_start=False, **{**ball, "steps": k}) for k in range(1, STEPS + 1)
     ]
     certain = torch.stack([confidence(network, z, y) for z in path])
-    turned = (stages == Stage.B).nonzero().squeeze(1).tolist()
-    assert turned
-    for i in turned:
+    reverted = (stages == Stage.B).nonzero().squeeze(1).tolist()
+    assert reverted
+    for i in reverted:
         k = int((certain[:, i] < c).nonzero()[0])
         assert torch.equal(reached[i], path[k - 1][i])
 
@@ -135,14 +135,14 @@ def test_without_reversion_images_with_p_y_above_c_take_every_step():
     expected = pgd(network, x, y, random_start=False, **ball)
     torch.testing.assert_close(x_adv[moves], expected[moves], rtol=0, atol=1e-12)
     assert torch.equal(stages == Stage.C, moves)
-    assert (confidence(network, x_adv, y)[moves] < 0.6).any()  # reversion would have had work
+    assert (confidence(network, x_adv, y)[moves] < 0.6).any()  # steps that revert would undo
 
 
 @pytest.mark.parametrize(("c", "revert"), [(0.6, True), (0.6, False), (0.0, True), (1.0, True)])
 def test_forward_passes_compute_only_images_that_still_move(c, revert):
     network, x, y, ball = problem()
     slow = reference.sensible(network, x, y, c=c, revert=revert, **ball)
-    # A pass for each iterate; the last one's is not needed where nothing is turned back.
+    # A forward pass per iterate; the last is not needed if no step is reverted.
     tested = c > 0 and revert
     needed = [
         len(path) - (stage == reference.C and not tested)

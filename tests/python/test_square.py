@@ -25,7 +25,7 @@ def test_breaks_a_network_whose_gradients_are_masked():
     assert broken(network, square(network, x, y, eps=0.1, queries=200), y).float().mean() > 0.5
 
 
-def test_is_the_package_s_own_to_the_bit():
+def test_equals_pyautoattack_to_the_bit():
     network = conv_network().float().eval()
     x = torch.rand(10, 1, 8, 8)
     y = network(x).argmax(1)
@@ -40,14 +40,14 @@ def test_is_the_package_s_own_to_the_bit():
 
 
 @pytest.mark.parametrize("queries", [1, 30])
-def test_asks_for_no_more_than_the_queries(queries):
+def test_uses_at_most_the_queries(queries):
     network = CountRows(conv_network())
     x, _ = images_and_labels(network, 1, 1, 8, 8)
     y = network.eval()(x).argmax(1)
     network.rows = 0
     unchanged = square(network, x, y, eps=1e-6, queries=queries)
     assert torch.equal(unchanged, x)
-    # The first points are one query, and the package asks for the image and the result besides.
+    # The first points are one query; the package also computes the image and the result.
     assert network.rows == queries + 1 + 2
 
 

@@ -14,15 +14,15 @@ OPTIONS = {"eps": 0.1, "step_size": 0.05, "steps": 3}
 
 
 class HiddenWay(nn.Module):
-    """Three classes on the line. At 0.5 class 1 is the runner-up, and never wins; class 2 wins
-    below 0.35, but its logit falls where the runner-up's rises."""
+    """Three classes on the line. At 0.5 class 1 has the second logit and is never predicted;
+    class 2 is predicted below 0.35, but its logit falls where that of class 1 rises."""
 
     def forward(self, x):
         u = x[:, 0]
         return torch.stack([torch.ones_like(u), 0.5 + (u - 0.5), 20 * (0.4 - u)], dim=1)
 
 
-def test_finds_the_class_that_the_margin_hides():
+def test_breaks_an_image_that_the_margin_attack_does_not():
     x, y = torch.tensor([[0.5]]), torch.tensor([0])
     options = {"eps": 0.3, "step_size": 0.1, "steps": 10, "random_start": False}
     assert not broken(HiddenWay(), margin_pgd(HiddenWay(), x, y, **options), y).any()
@@ -34,7 +34,7 @@ def test_finds_the_class_that_the_margin_hides():
 
 @NORMS
 @pytest.mark.parametrize("loss", ["margin", "dlr"])
-def test_more_targets_break_no_less_and_leave_no_lower_margin(norm, loss):
+def test_more_targets_never_lower_the_margin(norm, loss):
     network = conv_network(classes=5)
     x, y = images_and_labels(network, 40, 1, 8, 8)
     worst = []
@@ -45,14 +45,14 @@ def test_more_targets_break_no_less_and_leave_no_lower_margin(norm, loss):
         network.eval()
         worst.append(margin(network(x_adv), y))
     assert (worst[0] >= margin(network(x), y)).all()
-    standing = worst[0] <= 0
-    assert (worst[1] >= worst[0])[standing].all()
+    correct = worst[0] <= 0
+    assert (worst[1] >= worst[0])[correct].all()
     assert (worst[2] >= worst[1])[worst[1] <= 0].all()
-    assert torch.equal(worst[1][~standing], worst[0][~standing])
+    assert torch.equal(worst[1][~correct], worst[0][~correct])
     assert (worst[2] > 0).sum() >= (worst[0] > 0).sum() > 10
 
 
-def test_an_image_that_is_broken_costs_no_more_passes():
+def test_a_misclassified_image_has_no_further_forward_passes():
     network = CountRows(conv_network(classes=4))
     x, y = images_and_labels(network, 8, 1, 8, 8)
     y = network.eval()(x).argmax(1)

@@ -8,7 +8,7 @@ from sense.attacks import pgd, transfer
 OPTIONS = {"eps": 0.1, "step_size": 0.02, "steps": 10}
 
 
-def test_is_pgd_on_the_source_and_leaves_the_victim_alone():
+def test_equals_pgd_on_the_source_and_does_not_call_the_victim():
     victim, source = conv_network(seed=0), conv_network(seed=1)
     x, y = images_and_labels(source, 8, 1, 8, 8)
     victim.forward = None  # a call would fail
@@ -19,7 +19,7 @@ def test_is_pgd_on_the_source_and_leaves_the_victim_alone():
 
 
 @pytest.mark.parametrize(("source", "victim"), [("nt", "sense"), ("r-at", "nt")])
-def test_hurts_another_network_less_than_its_own(sample, source, victim):
+def test_breaks_fewer_images_of_another_network_than_pgd_on_it(sample, source, victim):
     source, victim = oracles.trained(source), oracles.trained(victim)
     x, y = sample.test_x[:100].float() / 255, sample.test_y[:100]
     made = transfer(victim, x, y, source=source, **OPTIONS)

@@ -18,14 +18,14 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from .geometry import Bounds
-from .output_checks import CheckedNetwork, values_are_trusted
+from .output_checks import CheckedNetwork, value_checks_are_skipped
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 NORMS = (math.inf, 2.0, 1.0)
-# Whole numbers, with the smallest value of each.
-WHOLE = {
+# Arguments that are integers, with their smallest values.
+INTEGERS = {
     "steps": 1,
     "targets": 1,
     "queries": 1,
@@ -35,12 +35,10 @@ WHOLE = {
     "candidates": 2,
     "seed": 0,
 }
-FLAGS = ("random_start", "revert")
-RADIUS_TOLERANCE = (
-    1e-6  # than the corners of the box, relative: a radius that was computed in floats
-)
+BOOLEANS = ("random_start", "revert")
+RADIUS_TOLERANCE = 1e-6  # relative, since the largest radius is computed in floating point
 
-_inside: ContextVar[bool] = ContextVar("inside an attack", default=False)
+_in_attack: ContextVar[bool] = ContextVar("inside an attack", default=False)
 
 
 def checked_attack(norms: Sequence[float] = NORMS) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -56,18 +54,18 @@ def checked_attack(norms: Sequence[float] = NORMS) -> Callable[[Callable[P, R]],
 
         @functools.wraps(attack)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            if _inside.get():  # called by another attack, which has checked the arguments
+            if _in_attack.get():  # called by another attack, which has checked the arguments
                 return attack(*args, **kwargs)
             bound = signature.bind(*args, **kwargs)
             bound.apply_defaults()
             # In inference mode there are no gradients, even with torch.enable_grad.
             with torch.inference_mode(False):
                 check_arguments(bound.arguments, norms, choices)
-                token = _inside.set(True)
+                token = _in_attack.set(True)
                 try:
                     return attack(*bound.args, **bound.kwargs)
                 finally:
-                    _inside.reset(token)
+                    _in_attack.reset(token)
 
         return checked
 
@@ -81,9 +79,9 @@ def check_arguments(
 ) -> None:
     """Raise InputError for arguments that cannot be used, with what was wrong, what was received
     and what to pass. Arguments that are allowed in several forms are converted to one."""
-    x = given["x"] = _images(given["x"])
+    x = given["x"] = _as_images(given["x"])
     if "y" in given:
-        given["y"] = _labels(given["y"], x)
+        given["y"] = _as_labels(given["y"], x)
     if "bounds" in given:
         check_bounds(given["bounds"])
     if "norm" in given:
@@ -91,10 +89,10 @@ def check_arguments(
     for name, value in given.items():
         if name in choices:
             check_choice(name, value, choices[name])
-        elif name in WHOLE and value is not None:
-            check_whole(name, value, WHOLE[name])
+        elif name in INTEGERS and value is not None:
+            check_integer(name, value, INTEGERS[name])
             given[name] = int(value)
-        elif name in FLAGS and not isinstance(value, bool):
+        elif name in BOOLEANS and not isinstance(value, bool):
             raise InputError(f"{name} must be True or False, got {value!r}")
         elif name in ("eps", "step_size"):
             _check_radius(name, value, x, least=0 if name == "eps" else None)
@@ -106,15 +104,15 @@ def check_arguments(
             if value > 1:
                 raise InputError(f"c is a probability, from 0 to 1, got {value}")
         elif name in ("start", "reference") and value is not None:
-            _check_like(name, value, x)
+            _check_tensor(name, value, x)
     for name in ("model", "source"):
         if name in given:
             check_model(name, given[name], x)
-    if values_are_trusted():
+    if value_checks_are_skipped():
         return
     bounds = given.get("bounds", (0, 1))
     if "eps" in given:
-        check_reach(given["eps"], x, given.get("norm", math.inf), bounds)
+        check_eps_fits_bounds(given["eps"], x, given.get("norm", math.inf), bounds)
     _check_pixels(x, bounds)
     classes = 0
     if "y" in given and len(x):
@@ -128,7 +126,9 @@ def check_arguments(
 def check_model(name: str, model: Any, x: Tensor) -> None:
     """Raise InputError unless the model is a module on the device of the images."""
     if not isinstance(model, nn.Module):
-        raise InputError(f"{name} must be a torch.nn.Module that gives logits, got {_kind(model)}")
+        raise InputError(
+            f"{name} must be a torch.nn.Module that gives logits, got {_type_name(model)}"
+        )
     parameter = next(model.parameters(), None)
     if parameter is not None and parameter.device != x.device:
         raise InputError(
@@ -157,7 +157,7 @@ def as_norm(norm: Any, norms: Sequence[float] = NORMS) -> float:
     return number
 
 
-def check_whole(name: str, value: Any, least: int) -> None:
+def check_integer(name: str, value: Any, least: int) -> None:
     """Raise InputError unless the value is a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
         raise InputError(f"{name} must be a whole number >= {least}, got {value!r}")
@@ -175,7 +175,7 @@ def check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
         raise InputError(f"{name} must be {one_of(choices)}, got {value!r}")
 
 
-def check_reach(eps: Any, x: Tensor, norm: float, bounds: Bounds) -> None:
+def check_eps_fits_bounds(eps: Any, x: Tensor, norm: float, bounds: Bounds) -> None:
     """Raise InputError for a radius larger than the distance between any two images."""
     largest = float(eps.max()) if isinstance(eps, Tensor) and len(eps) else 0.0
     largest = largest if isinstance(eps, Tensor) else float(eps)
@@ -196,10 +196,10 @@ def one_of(values: Sequence[object]) -> str:
     return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
-def _images(x: Any) -> Tensor:
+def _as_images(x: Any) -> Tensor:
     """Return the images detached, contiguous, and in a form that gradients can be computed for."""
     if not isinstance(x, Tensor):
-        raise InputError(f"x must be a torch tensor, got {_kind(x)}: torch.as_tensor(x)")
+        raise InputError(f"x must be a torch tensor, got {_type_name(x)}: torch.as_tensor(x)")
     if not x.is_floating_point():
         raise InputError(
             f"x must be a floating point tensor, such as x.float() / 255, got {x.dtype}"
@@ -210,9 +210,11 @@ def _images(x: Any) -> Tensor:
     return (x.clone() if x.is_inference() else x.detach()).contiguous()
 
 
-def _labels(y: Any, x: Tensor) -> Tensor:
+def _as_labels(y: Any, x: Tensor) -> Tensor:
     if not isinstance(y, Tensor):
-        raise InputError(f"y must be a torch tensor of labels, got {_kind(y)}: torch.as_tensor(y)")
+        raise InputError(
+            f"y must be a torch tensor of labels, got {_type_name(y)}: torch.as_tensor(y)"
+        )
     if y.dtype != torch.int64 or y.shape != x.shape[:1]:
         raise InputError(
             f"y must hold one int64 label per image, shape ({len(x)},), "
@@ -226,7 +228,7 @@ def _labels(y: Any, x: Tensor) -> Tensor:
 def _check_labels(y: Tensor) -> None:
     if int(y.min()) < 0:
         bad = int((y < 0).nonzero()[0])
-        raise InputError(f"y must hold labels from 0 on, got {int(y[bad])} for image {bad}")
+        raise InputError(f"y must hold labels of at least 0, got {int(y[bad])} for image {bad}")
 
 
 def _check_pixels(x: Tensor, bounds: Bounds) -> None:
@@ -248,10 +250,11 @@ def _check_pixels(x: Tensor, bounds: Bounds) -> None:
 
 
 def _check_radius(name: str, value: Any, x: Tensor, least: float | None) -> None:
-    """Check for a finite number of at least `least` (more than 0 if None), or one per image."""
+    """Check that the value is a finite number of at least `least` (more than 0 if None), or a
+    tensor of one such number per image."""
     allowed = "> 0" if least is None else ">= 0, such as 8/255"
 
-    def holds(number: float) -> bool:
+    def is_allowed(number: float) -> bool:
         return math.isfinite(number) and (number > 0 if least is None else number >= least)
 
     if isinstance(value, Tensor) and value.ndim:
@@ -260,28 +263,28 @@ def _check_radius(name: str, value: Any, x: Tensor, least: float | None) -> None
                 f"{name} must be a number or one per image, shape ({len(x)},), "
                 f"got {value.dtype} of shape {tuple(value.shape)}"
             )
-        if values_are_trusted():
+        if value_checks_are_skipped():
             return
-        bad = next((number for number in value.tolist() if not holds(number)), None)
+        bad = next((number for number in value.tolist() if not is_allowed(number)), None)
         if bad is not None:
             raise InputError(f"{name} must be finite numbers {allowed}, got {bad} among them")
-    elif isinstance(value, Tensor) or not _is_number(value) or not holds(value):
+    elif isinstance(value, Tensor) or not _is_number(value) or not is_allowed(value):
         raise InputError(f"{name} must be a finite number {allowed}, got {value!r}")
 
 
-def _check_like(name: str, value: Any, x: Tensor) -> None:
-    """Check that `start` has the shape of x, and `reference` a row per image."""
-    whole = isinstance(value, Tensor) and value.is_floating_point() and value.device == x.device
-    fits = whole and (value.shape == x.shape if name == "start" else len(value) == len(x))
+def _check_tensor(name: str, value: Any, x: Tensor) -> None:
+    """Check that `start` has the shape of x, or `reference` one row per image."""
+    usable = isinstance(value, Tensor) and value.is_floating_point() and value.device == x.device
+    fits = usable and (value.shape == x.shape if name == "start" else len(value) == len(x))
     if not fits:
         got = (
             f"{value.dtype} of shape {tuple(value.shape)} on {value.device}"
             if isinstance(value, Tensor)
-            else _kind(value)
+            else _type_name(value)
         )
         shape = tuple(x.shape) if name == "start" else f"({len(x)}, classes)"
         raise InputError(f"{name} must be floating point of shape {shape} on {x.device}, got {got}")
-    if not values_are_trusted() and not torch.isfinite(value).all():
+    if not value_checks_are_skipped() and not torch.isfinite(value).all():
         raise InputError(f"{name} holds NaN or infinite values")
 
 
@@ -289,5 +292,5 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _kind(value: Any) -> str:
+def _type_name(value: Any) -> str:
     return f"a {type(value).__name__}"

@@ -28,7 +28,7 @@ from .modes import attack_mode
 Part = Literal["apgd-ce", "apgd-t", "fab-t", "square", "apgd-dlr", "fab"]
 STANDARD: tuple[Part, ...] = ("apgd-ce", "apgd-t", "fab-t", "square")
 MIN_CLASSES = {"apgd-t": 4, "apgd-dlr": 3}  # their losses need the fourth, the third logit
-BATCH = 250
+BATCH_SIZE = 250
 
 
 class Verdicts(NamedTuple):
@@ -38,7 +38,7 @@ class Verdicts(NamedTuple):
 
     x_adv: Tensor
     broken_by: list[str | None]
-    flags: list[str]
+    warnings: list[str]
 
 
 @checked_attack()
@@ -50,7 +50,7 @@ def autoattack(
     eps: float,
     norm: float = math.inf,
     parts: Sequence[Part] = STANDARD,
-    batch_size: int = BATCH,
+    batch_size: int = BATCH_SIZE,
     seed: int = 0,
     bounds: Bounds = (0, 1),
 ) -> Tensor:
@@ -98,7 +98,7 @@ def autoattack_with_verdicts(
     eps: float,
     norm: float = math.inf,
     parts: Sequence[Part] = STANDARD,
-    batch_size: int = BATCH,
+    batch_size: int = BATCH_SIZE,
     seed: int = 0,
     bounds: Bounds = (0, 1),
 ) -> Verdicts:
@@ -113,7 +113,7 @@ def autoattack_with_verdicts(
     classes = number_of_classes(model, x)
     check_classes(parts, classes)
     adapted = UnitRangeModel(model, x, bounds)
-    with preserved_state(model) as flags, torch.no_grad():
+    with preserved_state(model) as warnings, torch.no_grad():
         attack = runner(
             adapted,
             norm=NAMES[norm],
@@ -123,7 +123,7 @@ def autoattack_with_verdicts(
             device=x.device,
         )
         limit_targets(attack, classes)
-        verdicts = Verdicts(x_adv, list(broken_by), flags)
+        verdicts = Verdicts(x_adv, list(broken_by), warnings)
         record_misclassified(
             verdicts, model, y, torch.arange(len(x), device=x.device), "natural", batch_size
         )
@@ -180,10 +180,10 @@ def check_parts(parts: Sequence[str]) -> None:
 
 def check_classes(parts: Sequence[str], classes: int) -> None:
     """Raise InputError if the loss of a part needs more logits than the model has."""
-    short = [part for part in parts if MIN_CLASSES.get(part, 2) > classes]
-    if short:
-        left = [part for part in STANDARD if MIN_CLASSES.get(part, 2) <= classes]
+    unusable = [part for part in parts if MIN_CLASSES.get(part, 2) > classes]
+    if unusable:
+        usable = [part for part in STANDARD if MIN_CLASSES.get(part, 2) <= classes]
         raise InputError(
-            f"AutoAttack's {short[0]} needs at least {MIN_CLASSES[short[0]]} classes, the model "
-            f"has {classes}: pass parts={left}; the result is then not the standard version"
+            f"AutoAttack's {unusable[0]} needs at least {MIN_CLASSES[unusable[0]]} classes, the "
+            f"model has {classes}: pass parts={usable}; the result is then not the standard version"
         )

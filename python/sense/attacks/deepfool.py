@@ -115,8 +115,12 @@ def deepfool_points(
             if step == steps or crossed.all():
                 break
             move = step_to_nearest_boundary(logits, z, y[moving], rivals, norm)
-            on = ~crossed
-            moving, rivals, total = moving[on], rivals[on], (total + move)[on]
+            still_moves = ~crossed
+            moving, rivals, total = (
+                moving[still_moves],
+                rivals[still_moves],
+                (total + move)[still_moves],
+            )
             z = (x[moving] + (1 + overshoot) * total).clamp(*bounds)
     return BoundaryPoints(points, distances)
 
@@ -130,10 +134,10 @@ def step_to_nearest_boundary(
     nearest = torch.full_like(logits[:, 0], math.inf)
     best = torch.zeros_like(z)
     for rival in rivals.unbind(1):
-        behind = pick(logits, y) - pick(logits, rival)
-        (slope,) = torch.autograd.grad(-behind.sum(), z, retain_graph=True)
+        difference = pick(logits, y) - pick(logits, rival)
+        (slope,) = torch.autograd.grad(-difference.sum(), z, retain_graph=True)
         check_gradient(slope)
-        distance = behind.detach().abs() / per_image_norm(slope, dual).clamp_min(MIN_SLOPE)
+        distance = difference.detach().abs() / per_image_norm(slope, dual).clamp_min(MIN_SLOPE)
         nearer = distance < nearest
         nearest = torch.where(nearer, distance, nearest)
         best = torch.where(broadcast(nearer, z), slope, best)

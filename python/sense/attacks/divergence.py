@@ -71,6 +71,6 @@ def _unit(gradient: Tensor) -> Tensor:
     length = per_image_norm(gradient, 2)
     unit, flat = gradient / broadcast(length, gradient), length == 0
     if flat.any():
-        with random_numbers.sharing(None):
+        with random_numbers.shared_batch(None):
             unit[flat] = random_numbers.normal(unit[flat])
     return unit

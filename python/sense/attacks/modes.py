@@ -14,12 +14,12 @@ Mode = Literal["evaluation", "training", "updating"]
 #     the statistics of the batch; the running statistics are restored afterwards.
 # updating: as training, but each forward pass updates the running statistics.
 
-_attacks = 0
+_running_attacks = 0
 
 
 def in_attack() -> bool:
     """Return whether an attack is running."""
-    return _attacks > 0
+    return _running_attacks > 0
 
 
 @contextmanager
@@ -27,26 +27,26 @@ def attack_mode(model: nn.Module, mode: Mode) -> Iterator[Callable[[Tensor], Any
     """Set the mode inside, and restore that of each module afterwards. Gradients are enabled
     inside; those of parameters are never written. Yields the model as attacks have to call it, see
     `_without_single_images`."""
-    global _attacks
+    global _running_attacks
     modes = [(module, module.training) for module in model.modules()]
-    kept: list[tuple[Tensor, Tensor]] = []
+    saved_buffers: list[tuple[Tensor, Tensor]] = []
     if mode == "evaluation":
         model.eval()
     elif mode == "training":
-        kept = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    _attacks += 1
+        saved_buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    _running_attacks += 1
     # Buffers are restored without a new version for autograd, so that a forward pass before the
     # attack can still be followed by its backward pass.
-    with _unsafe_preserve_version_counter(tuple(buffer for buffer, _ in kept)):
+    with _unsafe_preserve_version_counter(tuple(buffer for buffer, _ in saved_buffers)):
         try:
             with torch.enable_grad():
                 yield model if mode == "evaluation" else _without_single_images(model)
         finally:
-            _attacks -= 1
+            _running_attacks -= 1
             for module, training in modes:
                 module.training = training
             with torch.no_grad():
-                for buffer, value in kept:
+                for buffer, value in saved_buffers:
                     buffer.copy_(value)
 
 

@@ -1,8 +1,8 @@
 """Checks of a network's logits and gradients in each forward and backward pass of an attack.
 
-Training checks its images and labels once, when they are loaded, and the loss of each step. Inside
-`trusted_values` an attack does not check values again, because Python would have to wait for an
-accelerator. A NaN then propagates to the loss.
+Training checks its images and labels once, when they are loaded, and the loss of each step. Its
+attacks skip the checks of values, see `skip_value_checks`, because Python would have to wait for
+an accelerator in each of them. A NaN then propagates to the loss.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,22 +15,22 @@ from torch import Tensor, nn
 
 from ..errors import InputError, NotFiniteError
 
-_trusted: ContextVar[bool] = ContextVar("values are trusted", default=False)
+_skipped: ContextVar[bool] = ContextVar("value checks are skipped", default=False)
 
 
 @contextmanager
-def trusted_values() -> Iterator[None]:
+def skip_value_checks() -> Iterator[None]:
     """Inside, attacks do not check the values of images, labels, logits and gradients."""
-    token = _trusted.set(True)
+    token = _skipped.set(True)
     try:
         yield
     finally:
-        _trusted.reset(token)
+        _skipped.reset(token)
 
 
-def values_are_trusted() -> bool:
-    """Return whether this is inside `trusted_values`."""
-    return _trusted.get()
+def value_checks_are_skipped() -> bool:
+    """Return whether this is inside `skip_value_checks`."""
+    return _skipped.get()
 
 
 class CheckedNetwork(nn.Module):
@@ -67,11 +67,11 @@ def check_logits(logits: Any, n: int, classes: int) -> None:
             f"gave {got}: wrap it in a module that gives the logits alone"
         )
     if logits.shape[1] < 2:
-        raise InputError(f"the network must know 2 classes or more, gives {logits.shape[1]} logit")
+        raise InputError(f"the network must have at least 2 classes, gives {logits.shape[1]} logit")
     if logits.shape[1] < classes:
         raise InputError(
             f"y has labels up to {classes - 1}, the network gives {logits.shape[1]} logits: labels "
-            f"go from 0 to {logits.shape[1] - 1}"
+            f"must be from 0 to {logits.shape[1] - 1}"
         )
     if not logits.is_floating_point():
         raise InputError(f"the network must give floating point logits, gave {logits.dtype}")
@@ -81,13 +81,13 @@ def check_logits(logits: Any, n: int, classes: int) -> None:
         value = float(logits[bad][~finite[bad]][0].detach())
         raise NotFiniteError(
             f"the network gives a logit of {value}, first for image {bad} of {n}: an attack on it "
-            "means nothing. Look at its weights"
+            "has no meaning. Check its weights for NaN and infinite values"
         )
 
 
 def check_gradient(gradient: Tensor) -> None:
-    """Raise NotFiniteError if a gradient is NaN or infinite, unless values are trusted."""
-    if values_are_trusted() or torch.isfinite(gradient).all():
+    """Raise NotFiniteError if a gradient is NaN or infinite, unless value checks are skipped."""
+    if value_checks_are_skipped() or torch.isfinite(gradient).all():
         return
     bad = int((~torch.isfinite(gradient.flatten(1)).all(1)).nonzero()[0])
     raise NotFiniteError(

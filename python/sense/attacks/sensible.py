@@ -148,7 +148,10 @@ def sensible_with_stages(
     """
     threshold = -math.log(c) if c > 0 else math.inf  # log(1/c)
     limit = threshold if revert else math.inf
-    published, batch_size = l2_form == "published" and norm == 2, random_numbers.whole_batch(len(x))
+    published, batch_size = (
+        l2_form == "published" and norm == 2,
+        random_numbers.full_batch_size(len(x)),
+    )
 
     def cross_entropy(z: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         logits = network(z)
@@ -210,14 +213,14 @@ def sensible_with_stages(
                 stopped = moving[stops]
                 stage[stopped], steps_left[stopped] = Stage.B, steps - step
                 past[stopped] = z.detach()[stops]
-            goes_on = ~stops
-            moving, reached = moving[goes_on], z.detach()[goes_on]
+            still_moves = ~stops
+            moving, reached = moving[still_moves], z.detach()[still_moves]
             x_adv[moving], stage[moving] = reached, Stage.C
-            loss_at[moving] = loss.detach()[goes_on].to(x.dtype)
+            loss_at[moving] = loss.detach()[still_moves].to(x.dtype)
             if last or not len(moving):
                 break
-            (gradient,) = torch.autograd.grad(loss[goes_on].sum(), z)
-            z = step_from(reached, gradient[goes_on], moving)
+            (gradient,) = torch.autograd.grad(loss[still_moves].sum(), z)
+            z = step_from(reached, gradient[still_moves], moving)
 
         stage_b = (stage == Stage.B).nonzero().squeeze(1)
         if len(stage_b) and boundary != "revert":
@@ -229,7 +232,7 @@ def sensible_with_stages(
                 return attack_loss(z, stage_b)
 
             def add_noise(z: Tensor) -> Tensor:
-                with random_numbers.sharing(None):
+                with random_numbers.shared_batch(None):
                     noisy = random_point(z, step_size, norm, (-math.inf, math.inf))
                 return project(noisy, x[stage_b], eps, norm, bounds)
 

@@ -30,7 +30,9 @@ def augment(x: Tensor, how: Augment) -> Tensor:
         return x
     n, channels, height, width = x.shape
     pad = _PADS[how]
-    corners = random_numbers.integers(torch.empty(2, n, dtype=torch.int64), 2 * pad + 1, images=1)
+    corners = random_numbers.integers(
+        torch.empty(2, n, dtype=torch.int64), 2 * pad + 1, image_dim=1
+    )
     chance = (
         torch.ones(n)
         if how == "shift"
