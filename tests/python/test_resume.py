@@ -330,6 +330,6 @@ def test_only_runtime_options_may_change_when_a_run_is_resumed(tmp_path, few, ti
         assert description["config"][option] == now.to_plain()[option]
         assert description["resumed"][0]["options"].keys() == {option}
         return
-    with pytest.raises(InputError, match=f"--{option} can only be more|other options: {option} "):
+    with pytest.raises(InputError, match=f"--{option} can only be|other options: {option} "):
         fit(now, run, data=few, resume=True)
     assert "resumed" not in json.loads((run / "config.json").read_text())
