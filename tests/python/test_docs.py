@@ -146,6 +146,19 @@ def test_pgd_overestimates_sense_at_more_than_r_at_for_every_seed():
         assert gaps["sense"] > gaps["r-at"]
 
 
+def test_what_the_readme_says_about_the_demo_over_seeds():
+    seeds = demo_seeds().values()
+    robust = [found["sense", "autoattack"] for found in seeds]
+    low, high = (
+        f"{100 * pick(one['k'] / one['n'] for one in robust):.1f} %" for pick in (min, max)
+    )
+    assert f"ranges from {low} to {high}" in " ".join(README.split())
+    for found in seeds:
+        assert found["sense", "natural"]["k"] > found["r-at", "natural"]["k"]
+        collapsed = found["r-at", "natural"]["k"] == found["r-at", "autoattack"]["k"]
+        assert collapsed or found["r-at", "autoattack"]["k"] > found["sense", "autoattack"]["k"]
+
+
 def test_the_intervals_of_the_demo_over_seeds_are_as_narrow_as_the_readme_says():
     rows = seed_rows()
     for row in rows:
