@@ -75,7 +75,8 @@ def test_the_page_of_a_run(in_r, runs, capsys):
 
 def test_several_runs_side_by_side(in_r, runs, tmp_path):
     page = report(runs, tmp_path / "both.html", examples=0).read_text()
-    assert "R-AT - SENSE-AT (c = 0.7)" in page
+    assert "r-at - sense" in page
+    assert "SENSE-AT (c = 0.7)" in page
     assert "p (Holm)" in page
     assert not (runs[0] / EXAMPLES).exists()
 

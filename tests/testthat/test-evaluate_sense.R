@@ -124,7 +124,7 @@ test_that("an interrupted evaluation says how to resume it", {
   before <- cache$module
   on.exit(cache$module <- before)
   passed <- NULL
-  cache$module <- list(answer = function(task, arguments) {
+  cache$module <- list(call = function(task, arguments) {
     passed <<- arguments
     list(value = list(stopped = TRUE, folder = passed$out))
   })
