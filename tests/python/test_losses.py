@@ -8,7 +8,7 @@ from sense.attacks.losses import (
     divergence,
     dlr,
     margin,
-    others,
+    other_classes,
     soft_margin,
     targeted_dlr,
     targeted_margin,
@@ -80,5 +80,5 @@ def test_a_ratio_is_blind_to_the_scale_of_the_logits_and_finite_for_equal_ones(l
 
 def test_others_are_the_rivals_with_the_highest_logits():
     logits, y = torch.tensor([[3.0, 9.0, 1.0, 2.0], [4.0, 5.0, 6.0, 7.0]]), torch.tensor([1, 0])
-    assert others(logits, y, 2).tolist() == [[0, 3], [3, 2]]
-    assert others(logits, y, 99).tolist() == [[0, 3, 2], [3, 2, 1]]
+    assert other_classes(logits, y, 2).tolist() == [[0, 3], [3, 2]]
+    assert other_classes(logits, y, 99).tolist() == [[0, 3, 2], [3, 2, 1]]

@@ -32,7 +32,7 @@ def batch(network):
 def test_the_divergence_of_moved_images_is_at_most_log_1_over_c(network, batch, boundary):
     network.eval()
     reference = network(batch.x)
-    x_adv, stages, gaps = sensible_with_stages(
+    x_adv, stages, stage_b_gap = sensible_with_stages(
         network,
         batch.x,
         batch.y,
@@ -48,7 +48,7 @@ def test_the_divergence_of_moved_images_is_at_most_log_1_over_c(network, batch, 
     reverted = stages == Stage.B
     assert reverted.any()
     reached = divergence(reference, network(x_adv)).detach()[reverted]
-    torch.testing.assert_close(gaps[reverted], math.log(1 / 0.6) - reached)
+    torch.testing.assert_close(stage_b_gap[reverted], math.log(1 / 0.6) - reached)
 
 
 def test_c_of_one_is_natural_training(network, batch):

@@ -71,9 +71,9 @@ def to_image_range(u: Tensor, x: Tensor, eps: float, norm: float, bounds: Bounds
     """
     if x.dtype == torch.float32 and tuple(bounds) == (0, 1):
         return u
-    moved = (u != to_unit_range(x, bounds)).flatten(1).any(1)
-    put = project(from_unit_range(u.to(x.dtype), bounds), x, eps, norm, bounds)
-    return torch.where(broadcast(moved, x), put, x)
+    changed = (u != to_unit_range(x, bounds)).flatten(1).any(1)
+    projected = project(from_unit_range(u.to(x.dtype), bounds), x, eps, norm, bounds)
+    return torch.where(broadcast(changed, x), projected, x)
 
 
 @contextmanager

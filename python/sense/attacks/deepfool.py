@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .arguments import checked_attack
 from .geometry import Bounds, Radius, ascent_direction, broadcast, per_image_norm
-from .losses import others, pick
+from .losses import logit_of, other_classes
 from .modes import attack_mode
 from .output_checks import check_gradient
 
@@ -107,7 +107,7 @@ def deepfool_points(
             z = z.detach().requires_grad_()
             logits = model(z)
             if step == 0:
-                rivals = others(logits, y, candidates - 1)
+                rivals = other_classes(logits, y, candidates - 1)
             crossed = logits.argmax(1) != y[moving]
             done = moving[crossed]
             points[done] = z.detach()[crossed]
@@ -134,7 +134,7 @@ def step_to_nearest_boundary(
     nearest = torch.full_like(logits[:, 0], math.inf)
     best = torch.zeros_like(z)
     for rival in rivals.unbind(1):
-        difference = pick(logits, y) - pick(logits, rival)
+        difference = logit_of(logits, y) - logit_of(logits, rival)
         (slope,) = torch.autograd.grad(-difference.sum(), z, retain_graph=True)
         check_gradient(slope)
         distance = difference.detach().abs() / per_image_norm(slope, dual).clamp_min(MIN_SLOPE)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from .arguments import checked_attack
 from .geometry import Bounds, random_point
-from .losses import MarginLoss, margin, others, targeted_dlr, targeted_margin
+from .losses import MarginLoss, margin, other_classes, targeted_dlr, targeted_margin
 from .modes import attack_mode
 from .pgd import ascend
 
@@ -54,7 +54,7 @@ def targeted_pgd(
     with attack_mode(model, "evaluation"):
         with torch.no_grad():
             logits = model(x)
-        best, ranked = margin(logits, y), others(logits, y, targets or logits.shape[1])
+        best, ranked = margin(logits, y), other_classes(logits, y, targets or logits.shape[1])
         for target in ranked.unbind(1):
             remaining = (best <= 0).nonzero().squeeze(1)
             if not len(remaining):

@@ -17,11 +17,11 @@ class SensibleAdversarialTraining(Method):
     """
 
     def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
-        x_adv, stages, gaps = self.attack(model, batch, epoch)
+        x_adv, stages, stage_b_gap = self.attack(model, batch, epoch)
         loss = F.cross_entropy(model(x_adv), batch.y)
         if self.config.natural_weight:
             loss = loss + self.config.natural_weight * F.cross_entropy(model(batch.x), batch.y)
-        return Step(loss, stages, {"stage_b_gap": gaps})
+        return Step(loss, stages, {"stage_b_gap": stage_b_gap})
 
     def attack(
         self, model: nn.Module, batch: Batch, epoch: float, reference: Tensor | None = None

@@ -21,8 +21,8 @@ class SenseTRADES(SensibleAdversarialTraining):
 
     def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
         logits = model(batch.x)
-        x_adv, stages, gaps = self.attack(model, batch, epoch, reference=logits)
+        x_adv, stages, stage_b_gap = self.attack(model, batch, epoch, reference=logits)
         loss = divergence(logits, model(x_adv)).mean()
         if self.config.natural_weight:
             loss = loss + self.config.natural_weight * F.cross_entropy(logits, batch.y)
-        return Step(loss, stages, {"stage_b_gap": gaps})
+        return Step(loss, stages, {"stage_b_gap": stage_b_gap})
