@@ -62,7 +62,7 @@ test_that("an interrupt is not an error", {
   expect_match(said, "^interrupt", all = FALSE)
   expect_false(any(grepl("went on|^error", said)))
   # A signal while Python computes.
-  signal <- "reticulate::py_run_string('import os, signal, threading; threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()')"
-  said <- with_task("[time.sleep(0.05) for i in range(400)]", c(signal, tell[1:2]))
+  signal <- "import os, signal, threading; threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()"
+  said <- with_task(paste0(signal, "; [time.sleep(0.05) for i in range(400)]"), tell[1:2])
   expect_match(said, "^interrupt", all = FALSE)
 })
