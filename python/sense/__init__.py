@@ -14,7 +14,7 @@ Train a network, load it, attack it and evaluate it:
 
     model = sense.load_model("runs/sense")
     x_adv = sense.pgd(model, x, y, eps=0.3, step_size=0.01, steps=40)
-    print((model(x_adv).argmax(1) == y).float().mean())
+    print(sense.evaluate(model, x, y, eps=0.3, attacks=["pgd", "fgsm"], steps=40))
 
 In a training loop of your own:
 

@@ -1,4 +1,4 @@
-"""Processes that are started together into one folder: one has it, the others are refused."""
+"""Several processes are started in one folder: one works, the others are rejected."""
 
 import multiprocessing
 import os
@@ -105,9 +105,9 @@ def together():
         found = dict(answers.get(timeout=PATIENCE) for _ in started)
         for one in started:
             one.join()
-        won = {seed: told for seed, told in found.items() if isinstance(told, str)}
-        refused = [told for told in found.values() if not isinstance(told, str)]
-        return won, [str(told) for told in refused]
+        won = {seed: run for seed, run in found.items() if isinstance(run, str)}
+        refused = [error for error in found.values() if not isinstance(error, str)]
+        return won, [str(message) for message in refused]
 
     return together
 
@@ -118,18 +118,20 @@ def alone(tmp_path, seed):
     return folder
 
 
-def test_of_eight_runs_begun_in_one_folder_one_is_made_and_seven_are_refused(together, tmp_path):
+def test_one_of_eight_runs_in_one_folder_is_trained(together, tmp_path):
     won, refused = together(train, tmp_path / "run", 8)
     ((seed, folder),) = won.items()
     assert len(refused) == 7
-    assert all("is in use by process" in told or "holds a run already" in told for told in refused)
+    assert all(
+        "is in use by process" in message or "holds a run already" in message for message in refused
+    )
     assert read_run(tmp_path / "run")[0].seed == seed
     assert outcome(tmp_path / "run") == outcome(alone(tmp_path, seed))
     assert not list((tmp_path / "run").glob(".*"))
     assert folder == str(tmp_path / "run")
 
 
-def test_without_a_name_of_their_own_eight_runs_get_eight_folders(together, tmp_path):
+def test_eight_runs_without_a_folder_name_get_eight_folders(together, tmp_path):
     won, refused = together(train, tmp_path / "numbered", 8)
     assert refused == []
     assert {os.path.basename(folder) for folder in won.values()} == {
@@ -145,7 +147,7 @@ def test_without_a_name_of_their_own_eight_runs_get_eight_folders(together, tmp_
 
 
 @pytest.mark.parametrize("work", [resume, evaluate_and_resume])
-def test_a_folder_is_resumed_and_evaluated_by_one_process(together, tmp_path, work):
+def test_one_process_resumes_or_evaluates_a_folder(together, tmp_path, work):
     folder = tmp_path / "run"
     whole = alone(tmp_path, TINY.seed)
     evaluate_run(whole, QUICK, data=images())
@@ -154,7 +156,7 @@ def test_a_folder_is_resumed_and_evaluated_by_one_process(together, tmp_path, wo
     won, refused = together(work, folder, 4)
     assert len(won) == 1
     assert len(refused) == 3
-    assert all("is in use by process" in told for told in refused)
+    assert all("is in use by process" in message for message in refused)
     fit(TINY, folder, data=images(), resume=True)
     evaluate_run(folder, QUICK, data=images(), overwrite=True)
     assert (folder / OUTCOMES).read_bytes() == (whole / OUTCOMES).read_bytes()
@@ -162,7 +164,7 @@ def test_a_folder_is_resumed_and_evaluated_by_one_process(together, tmp_path, wo
     RunFolder(folder).check()
 
 
-def test_a_run_in_use_is_neither_sealed_nor_begun_again(tmp_path):
+def test_a_run_in_use_is_neither_sealed_nor_replaced(tmp_path):
     def while_it_runs(line):
         for act in (
             lambda: seal_folder(tmp_path),

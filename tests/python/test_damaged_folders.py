@@ -1,5 +1,4 @@
-"""A folder of which one file is not as it was written: refused by every reader that uses the file,
-with its name, and without waiting for anything."""
+"""A damaged file in a folder is rejected, with its name, by every function that reads it."""
 
 import os
 import shutil
@@ -42,7 +41,7 @@ QUICK = Settings(
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A run, evaluated in every way."""
+    """A run with every kind of evaluation."""
     folder = tmp_path_factory.mktemp("whole") / "run"
     fit(TINY, folder, data=images())
     evaluate_run(folder, QUICK, data=images())
@@ -55,7 +54,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def whole(made, tmp_path):
-    """The run, and a copy to compare it with, and to put back files from."""
+    """The run and an intact copy."""
     shutil.copytree(made, tmp_path / "other")
     return shutil.copytree(made, tmp_path / "run")
 
@@ -151,7 +150,7 @@ def restored(folder, name):
     (folder / "kept").unlink(missing_ok=True)
 
 
-def test_the_whole_folder_is_read_by_all(whole):
+def test_every_reader_reads_an_intact_folder(whole):
     for read in READERS.values():
         read(whole)
     assert {path.name for path in whole.iterdir()} == {
@@ -164,7 +163,7 @@ def test_the_whole_folder_is_read_by_all(whole):
 
 
 @pytest.mark.parametrize("name", LISTED)
-def test_every_reader_refuses_a_file_that_is_not_as_it_was_written(whole, name):
+def test_every_reader_rejects_a_changed_file(whole, name):
     for what, change in CHANGES.items():
         for reader in LISTED[name]:
             if reader == "evaluate" and what.startswith(("bit", "cut")) and "0.5" not in what:
@@ -182,7 +181,7 @@ def test_every_reader_refuses_a_file_that_is_not_as_it_was_written(whole, name):
         READERS[reader](whole)
 
 
-def test_a_manifest_that_is_not_as_it_was_written_is_refused(whole):
+def test_a_changed_manifest_is_rejected(whole):
     """White space apart, and of single bits the test below."""
     for what, change in CHANGES.items():
         if what.startswith(("a byte more", "bit")):
@@ -198,7 +197,7 @@ def test_a_manifest_that_is_not_as_it_was_written_is_refused(whole):
 
 @pytest.mark.parametrize("digit", [0, 17, 63])
 @pytest.mark.parametrize("name", LISTED)
-def test_a_sum_that_was_changed_is_a_file_that_does_not_fit(whole, name, digit):
+def test_a_changed_checksum_is_rejected(whole, name, digit):
     path = whole / MANIFEST
     text = path.read_text()
     place = text.index('"sha256": "', text.index(f'"{name}"')) + len('"sha256": "') + digit
@@ -211,7 +210,7 @@ def test_a_sum_that_was_changed_is_a_file_that_does_not_fit(whole, name, digit):
         restored(whole, MANIFEST)
 
 
-def test_a_checkpoint_that_is_damaged_is_told_and_the_one_before_it_used(whole):
+def test_a_damaged_checkpoint_is_reported_and_the_previous_one_is_used(whole):
     for what, change in CHANGES.items():
         change(whole / CHECKPOINT)
         with warnings.catch_warnings(record=True) as told:
@@ -227,7 +226,7 @@ def test_a_checkpoint_that_is_damaged_is_told_and_the_one_before_it_used(whole):
             restored(whole, name)
 
 
-def test_two_damaged_checkpoints_are_refused(whole):
+def test_two_damaged_checkpoints_are_rejected(whole):
     for what, change in CHANGES.items():
         if what == "gone":
             continue
@@ -241,7 +240,7 @@ def test_two_damaged_checkpoints_are_refused(whole):
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("victim")])
-def test_links_and_fifos_where_something_is_written_lead_nowhere(whole, tmp_path, make):
+def test_links_and_fifos_are_not_written_to(whole, tmp_path, make):
     folder = shutil.copytree(whole, tmp_path / "third")
     (folder / "victim").write_text("mine")
     for name in (LOCK, f".{EVALUATION}.part", f".{MANIFEST}.part", f".{CHECKPOINT}.part"):
@@ -281,7 +280,7 @@ SEALED = {
 
 
 @pytest.mark.parametrize("name", SEALED)
-def test_sealed_rubbish_is_refused_with_the_name_of_its_file(whole, name):
+def test_invalid_content_with_a_correct_checksum_is_rejected_with_the_name_of_its_file(whole, name):
     for content in SEALED[name]:
         for reader in set(LISTED[name]) - {"report"}:
             (whole / name).write_bytes(content.encode() if isinstance(content, str) else content)

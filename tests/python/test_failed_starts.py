@@ -1,4 +1,4 @@
-"""A start that fails leaves nothing behind; one that began leaves what goes on."""
+"""A start that fails leaves no files; a run that has begun can be resumed."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ from test_concurrent_folders import TINY, images
 
 
 class Broken(nn.Module):
-    """A network that is told to be none in one of many ways."""
+    """A network that fails in one of several ways."""
 
     def __init__(self, how="parameters"):
         super().__init__()
@@ -57,9 +57,7 @@ def test_a_run_that_cannot_start_leaves_no_folder(tmp_path, given):
     fit(replace(TINY, epochs=1), place, data=images())  # the place is free
 
 
-def test_an_error_in_the_first_epoch_leaves_no_folder_and_one_after_it_the_run(
-    tmp_path, monkeypatch
-):
+def test_only_an_error_after_the_first_epoch_leaves_the_run(tmp_path, monkeypatch):
     for last, left in ((3, False), (6, True)):  # four steps an epoch
         factors = iter([1.0] * (last - 1) + [torch.nan])
 
@@ -74,7 +72,7 @@ def test_an_error_in_the_first_epoch_leaves_no_folder_and_one_after_it_the_run(
         assert (tmp_path / "run").exists() == left
 
 
-def test_a_folder_that_was_there_stays_with_what_else_it_holds(tmp_path):
+def test_other_files_in_an_existing_folder_are_kept(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RuntimeError):
         fit(TINY, tmp_path, data=images(), model=Broken("raises"))
@@ -111,7 +109,7 @@ def test_an_evaluation_that_cannot_start_leaves_no_folder(tmp_path, how):
     assert os.listdir(tmp_path) == []
 
 
-def test_an_evaluation_of_nothing_leaves_no_folder(tmp_path, monkeypatch):
+def test_an_evaluation_without_images_leaves_no_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for arguments in (
         ["nowhere"],
@@ -153,8 +151,8 @@ SLOW = [
 ]
 
 
-def test_a_second_ctrl_c_ends_at_once_with_a_line_and_leaves_the_run(start, tmp_path):
-    """In the middle of a step of many minutes, which the first one would wait for."""
+def test_a_second_ctrl_c_exits_at_once_and_keeps_the_run(start, tmp_path):
+    """During a step of many minutes, for whose end the first Ctrl-C waits."""
     process = start("sense.train", *SLOW)
     while not (tmp_path / "run" / CONFIG).exists():
         assert process.poll() is None, process.communicate()

@@ -1,4 +1,4 @@
-"""Somebody else's folder is data: to read it runs nothing of theirs."""
+"""Reading the folder of somebody else runs no code of theirs."""
 
 import json
 import os
@@ -130,7 +130,7 @@ READERS = {
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_a_factory_that_a_folder_names_is_not_even_imported(theirs, reader, tmp_path):
+def test_a_factory_that_a_folder_names_is_not_imported(theirs, reader, tmp_path):
     run, data, name = theirs
     message = "(names the network|weights in)" if reader == "transfer" else "names the network"
     with pytest.raises(InputError, match=message) as refused:
@@ -177,7 +177,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("given", COMMANDS)
-def test_a_command_says_how_to_name_it_again(theirs, tmp_path, capsys, given):
+def test_the_message_of_a_command_says_how_to_name_the_factory(theirs, tmp_path, capsys, given):
     _, data, name = theirs
     main, arguments, option = COMMANDS[given]
     if given == "transfer":
@@ -194,7 +194,7 @@ def test_a_command_says_how_to_name_it_again(theirs, tmp_path, capsys, given):
     assert (tmp_path / MARK).exists()
 
 
-def test_a_page_without_the_name_has_no_adversarial_images(theirs, tmp_path, capsys, monkeypatch):
+def test_a_report_without_the_name_has_no_adversarial_images(theirs, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(report_module, "run_r", lambda *arguments: None)
     monkeypatch.setattr(report_module, "find_rscript", lambda: "Rscript")
     run, _, name = theirs
@@ -208,7 +208,7 @@ def test_a_page_without_the_name_has_no_adversarial_images(theirs, tmp_path, cap
     assert (run / "examples.json").exists()
 
 
-def test_any_other_network_may_be_named_instead(theirs, tmp_path):
+def test_another_network_can_be_named_instead(theirs, tmp_path):
     run, _, _ = theirs
     mine = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     assert load_model(run, mine) is mine
@@ -218,8 +218,8 @@ def test_any_other_network_may_be_named_instead(theirs, tmp_path):
 
 
 @pytest.mark.parametrize("shape", [["touch", MARK], "touch", [1, 28, "28"], [0, 1, 1]])
-def test_a_command_as_shape_is_refused_whatever_is_named(theirs, tmp_path, shape):
-    """The attack as it was found: "model": "subprocess:Popen", with the command as data.shape."""
+def test_a_command_as_shape_is_rejected(theirs, tmp_path, shape):
+    """A known attack: "model": "subprocess:Popen", with the command as data.shape."""
     run, data, _ = theirs
     told = json.loads((run / CONFIG).read_text())
     told["config"]["model"], told["data"]["shape"] = "subprocess:Popen", shape
@@ -236,8 +236,8 @@ COMMAND_MODULES = ("evaluate", "report")
 
 
 @pytest.mark.parametrize("module", COMMAND_MODULES)
-def test_a_command_imports_nothing_from_the_folder_it_is_started_in(tmp_path, module):
-    """Started in somebody's folder, in which lie modules with the names of those that it needs."""
+def test_a_command_imports_nothing_from_the_working_directory(tmp_path, module):
+    """The working directory has modules with the names of those that a command imports."""
     for name in ("numpy", "torch", "safetensors", "tyro", "tqdm", "json", "pooch"):
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / MARK)!r}, 'w')\n")
     done = subprocess.run(
@@ -251,7 +251,7 @@ def test_a_command_imports_nothing_from_the_folder_it_is_started_in(tmp_path, mo
     assert not (tmp_path / MARK).exists()
 
 
-def test_predictions_of_a_fit_are_of_its_network(theirs):
+def test_predictions_of_a_fit_are_those_of_its_network(theirs):
     run, data, name = theirs
     found = bridge.predict(*kept(run), pixels(data)["x_test"], model=name)
     expected = load_model(run, name)(data.test_x.float() / 255).softmax(1).detach().numpy()

@@ -1,4 +1,4 @@
-"""A little of each part of `make torture`, always the same seeds; and that a part can fail."""
+"""A few trials of each part of `make torture` with fixed seeds, and that a trial can fail."""
 
 import os
 import random
@@ -30,7 +30,7 @@ PARTS = {
 
 @pytest.fixture(scope="module")
 def table():
-    """The rows of the table at the end: trials and failures by part."""
+    """The table of trials and failures by part."""
     command = [sys.executable, "-m", "tests.torture", "--short"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "python")}
     done = subprocess.run(
@@ -43,14 +43,14 @@ def table():
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_nothing_breaks_in_a_short_torture(table, part):
+def test_a_short_torture_has_no_failures(table, part):
     rows, printed = table
     assert rows[part] == (PARTS[part], 0), printed
 
 
 @pytest.mark.parametrize("way", [*dict.fromkeys(EVERY), change_json])
-def test_each_damage_is_one(tmp_path, way):
-    """In most trials the file is another afterwards: a digit may be drawn again."""
+def test_every_kind_of_damage_changes_the_file(tmp_path, way):
+    """In most trials: a digit may be replaced by itself."""
     changed = 0
     for seed in range(10):
         folder = tmp_path / f"{way.__name__}-{seed}" / "run"
@@ -65,13 +65,13 @@ def test_each_damage_is_one(tmp_path, way):
     assert changed >= 7
 
 
-def test_a_trial_that_fails_is_kept_with_its_command(tmp_path, monkeypatch, capsys):
+def test_a_failed_trial_is_kept_with_its_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(frame, "KEPT", tmp_path / "kept")
 
     def trial(draw, room, folder):
         write_atomically(folder / "drawn", str(draw.random()))
         if draw.random() < 0.5:
-            raise Failure("a promise was broken")
+            raise Failure("a file was lost")
 
     tally = frame.run_part("kills", trial, frame.Room(tmp_path), 0, 5, 20)
     expected = [
@@ -83,15 +83,15 @@ def test_a_trial_that_fails_is_kept_with_its_command(tmp_path, monkeypatch, caps
     kept = tmp_path / "kept" / f"kills-{expected[0]}"
     told = (kept / "found.txt").read_text()
     assert f"--parts kills --seed {expected[0]} --trials 1" in told
-    assert "a promise was broken" in told
+    assert "a file was lost" in told
     assert (kept / "drawn").read_text() == str(random.Random(expected[0]).random())
     assert f"--seed {expected[0]}" in capsys.readouterr().out
 
 
-def test_another_result_and_a_message_without_a_file_are_failures(tmp_path):
+def test_another_result_and_a_message_without_a_file_name_are_failures(tmp_path):
     compare_reading({"a": 1}, [{"a": 1}], tmp_path)
     compare_reading({"a": Refusal(f"{tmp_path}/x is damaged")}, [{"a": 1}], tmp_path)
-    with pytest.raises(Failure, match="finds something else without a word"):
+    with pytest.raises(Failure, match="returned another result without an error"):
         compare_reading({"a": 2}, [{"a": 1}], tmp_path)
-    with pytest.raises(Failure, match="names no file"):
+    with pytest.raises(Failure, match="does not name the folder"):
         names_a_file("it is damaged", tmp_path)
