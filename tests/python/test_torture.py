@@ -12,9 +12,9 @@ from conftest import ROOT
 from sense.files import write_atomically
 from tests.torture import frame
 from tests.torture.children import Failure
-from tests.torture.damage import EVERY, change_json
-from tests.torture.guided import present
-from tests.torture.mutations import compare_reading, names_a_file
+from tests.torture.damage import KINDS, change_json
+from tests.torture.guided import is_installed
+from tests.torture.mutations import check_names_folder, compare_reading
 from tests.torture.readers import Refusal
 
 PARTS = {
@@ -24,7 +24,7 @@ PARTS = {
     "together": 2,
     "disks": 3,
     "fuzz": 3,
-    "guided": int(present()),
+    "guided": int(is_installed()),
 }
 
 
@@ -48,7 +48,7 @@ def test_a_short_torture_has_no_failures(table, part):
     assert rows[part] == (PARTS[part], 0), printed
 
 
-@pytest.mark.parametrize("way", [*dict.fromkeys(EVERY), change_json])
+@pytest.mark.parametrize("way", [*dict.fromkeys(KINDS), change_json])
 def test_every_kind_of_damage_changes_the_file(tmp_path, way):
     """In most trials: a digit may be replaced by itself."""
     changed = 0
@@ -68,12 +68,12 @@ def test_every_kind_of_damage_changes_the_file(tmp_path, way):
 def test_a_failed_trial_is_kept_with_its_command(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(frame, "KEPT", tmp_path / "kept")
 
-    def trial(draw, room, folder):
+    def trial(draw, shared, folder):
         write_atomically(folder / "drawn", str(draw.random()))
         if draw.random() < 0.5:
             raise Failure("a file was lost")
 
-    tally = frame.run_part("kills", trial, frame.Room(tmp_path), 0, 5, 20)
+    tally = frame.run_part("kills", trial, frame.Shared(tmp_path), 0, 5, 20)
     expected = [
         seed
         for seed in range(5, 25)
@@ -94,4 +94,4 @@ def test_another_result_and_a_message_without_a_file_name_are_failures(tmp_path)
     with pytest.raises(Failure, match="returned another result without an error"):
         compare_reading({"a": 2}, [{"a": 1}], tmp_path)
     with pytest.raises(Failure, match="does not name the folder"):
-        names_a_file("it is damaged", tmp_path)
+        check_names_folder("it is damaged", tmp_path)

@@ -1,10 +1,9 @@
-"""Break what a run's folder promises, at random and for as long as there is time.
+"""Random tests of the folder of a run, for as long as there is time.
 
     make torture MINUTES=10
-    python -m tests.torture --parts kills --seed 17 --trials 1      one trial again
+    python -m tests.torture --parts kills --seed 17 --trials 1      repeat one trial
 
-Each part makes trials, each from a number, its seed: the same number makes the same trial, but for
-what the clock decides. A trial that fails is kept in `torture/`, with its command, what it found
-and its files. Only errors of the user's input (`sense.errors.InputError`) may come of damage, and
-no other result than the one that an undisturbed run has.
+Each trial is determined by its seed, except for timing. A failed trial is kept in `torture/`, with
+its command, its error and its files. A trial fails if damage leads to an error other than
+`sense.errors.InputError`, or to a result other than that of an undisturbed run.
 """

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 
 from .disks import fill
-from .frame import HEAD, KEPT, Room, Tally, Trial, run_part
+from .frame import HEAD, KEPT, Shared, Tally, Trial, run_part
 from .fuzz import fuzz
-from .guided import ABSENT, guide, guide_shortly, present
+from .guided import NOT_INSTALLED, guide, guide_briefly, is_installed
 from .kills import kill_evaluation, kill_training
 from .mutations import mutate
 from .together import together
@@ -39,29 +39,31 @@ SHORT = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.torture")
-    parser.add_argument("--minutes", type=float, default=10, help="of all parts together")
+    parser.add_argument("--minutes", type=float, default=10, help="duration of all parts together")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--seed", type=int, default=0, help="of the first trial")
-    parser.add_argument("--trials", type=int, help="of each part, instead of --minutes")
-    parser.add_argument("--short", action="store_true", help="what make test runs")
-    asked = parser.parse_args()
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first trial")
+    parser.add_argument(
+        "--trials", type=int, help="number of trials per part, instead of --minutes"
+    )
+    parser.add_argument("--short", action="store_true", help="run the few trials of make test")
+    arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     torch.set_num_threads(1)
-    seconds = 60 * asked.minutes / len(asked.parts)
+    seconds = 60 * arguments.minutes / len(arguments.parts)
     tallies = []
     with tempfile.TemporaryDirectory(prefix="torture-") as place:
-        room = Room(Path(place))
-        for name in asked.parts:
-            trials = SHORT[name] if asked.short else asked.trials
-            trial = guide_shortly if asked.short and name == "guided" else PARTS[name]
-            if name == "guided" and not present():
-                tallies.append(Tally(name, skipped=ABSENT))
+        shared = Shared(Path(place))
+        for name in arguments.parts:
+            trials = SHORT[name] if arguments.short else arguments.trials
+            trial = guide_briefly if arguments.short and name == "guided" else PARTS[name]
+            if name == "guided" and not is_installed():
+                tallies.append(Tally(name, skipped=NOT_INSTALLED))
             else:
-                tallies.append(run_part(name, trial, room, seconds, asked.seed, trials))
+                tallies.append(run_part(name, trial, shared, seconds, arguments.seed, trials))
     print("\n".join([HEAD, *(tally.row() for tally in tallies)]))
     failed = any(tally.failed for tally in tallies)
     if failed:
-        print(f"what failed is in {KEPT}/, with the command that makes it again")
+        print(f"failed trials are in {KEPT}/, with the commands that repeat them")
     return int(failed)
 
 

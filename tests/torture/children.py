@@ -1,4 +1,4 @@
-"""Processes that may be killed: copies of this one, which has imported torch but not used it."""
+"""Processes that may be killed: forks of this one, which has imported torch but not used it."""
 
 import os
 import re
@@ -11,20 +11,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-TIMEOUT = 120  # seconds, after which a process hangs
-# What a process may have, so that one which follows a damaged file does not take all there is.
-MEMORY = 6 * 2**30  # bytes of addresses, of which those of torch's libraries are a part
-LARGEST = 2**26  # bytes of a file that is written
+TIMEOUT = 120  # seconds
+# Limits of a process, in case a damaged file makes it allocate too much.
+MEMORY = 6 * 2**30  # bytes of address space, including that of torch's libraries
+MAX_FILE_BYTES = 2**26  # bytes of a file that is written
 
 
-class Failure(Exception):  # noqa: N818  what a trial found
-    """A promise that was broken."""
+class Failure(Exception):  # noqa: N818  the result of a trial
+    """A trial failed."""
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a process ended: its exit status, or the negative number of the signal that killed it,
-    and what it printed."""
+class Result:
+    """The exit status of a process (the negative number of the signal that killed it) and what it
+    printed."""
 
     code: int
     out: str
@@ -35,15 +35,14 @@ class Ended:
         return self.code < 0
 
     def error(self) -> str:
-        """The last error of a traceback, without the way to it; all that was printed is in the
-        log."""
+        """Return the last error of the traceback. The log has everything that was printed."""
         pattern = r"^[ |]*((?:[\w.]+\.)?\w*(?:Error|Failure|Hang|Exception)\b.*)$"
         errors = re.findall(pattern, self.err, re.MULTILINE)
         return errors[-1][:500] if errors else self.err[-500:]
 
     def line(self) -> str:
-        """The one line of a command that refuses bad input, which warnings may stand before.
-        Raises `Failure` for anything else."""
+        """Return the one-line error message of a command, which may follow warnings. Raises
+        `Failure` for any other output."""
         warnings = len(re.findall(r"Warning: ", self.err))
         lines = self.err.splitlines()
         if (
@@ -57,7 +56,7 @@ class Ended:
 
 
 class Child:
-    """A process that calls `work()`, begun at once, with what it prints in files of `scratch`."""
+    """Start a process that calls `work()`, with its output in files of `scratch`."""
 
     def __init__(self, work: Callable[[], object], scratch: Path) -> None:
         scratch.mkdir(parents=True, exist_ok=True)
@@ -70,18 +69,18 @@ class Child:
         self.began = time.monotonic()
         self.pid = os.fork()
         if self.pid == 0:
-            _work_in_the_copy(work, self.out, self.err)
+            _work_in_the_fork(work, self.out, self.err)
 
     def send(self, number: int) -> None:
         os.kill(self.pid, number)
 
-    def end(self, timeout: float = TIMEOUT) -> Ended:
-        """Wait until it has ended. Raises `Failure` where it hangs."""
+    def end(self, timeout: float = TIMEOUT) -> Result:
+        """Wait until the process has ended. Raises `Failure` if that takes too long."""
         while True:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 out, err = (path.read_text(errors="replace") for path in (self.out, self.err))
-                return Ended(os.waitstatus_to_exitcode(status), out, err)
+                return Result(os.waitstatus_to_exitcode(status), out, err)
             if time.monotonic() > self.began + timeout:
                 os.kill(self.pid, signal.SIGKILL)
                 os.waitpid(self.pid, 0)
@@ -89,18 +88,18 @@ class Child:
             time.sleep(0.005)
 
 
-def run(work: Callable[[], object], scratch: Path) -> Ended:
-    """Call `work()` in a process of its own, to the end."""
+def run(work: Callable[[], object], scratch: Path) -> Result:
+    """Call `work()` in a process of its own and wait for it."""
     return Child(work, scratch).end()
 
 
-def _work_in_the_copy(work: Callable[[], object], out: Path, err: Path) -> None:
-    """As Python itself ends: 0, the status of SystemExit, or 1 with a traceback."""
+def _work_in_the_fork(work: Callable[[], object], out: Path, err: Path) -> None:
+    """Exit as Python does: with 0, the status of SystemExit, or 1 and a traceback."""
     code = 1
     try:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES))
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)

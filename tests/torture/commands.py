@@ -1,4 +1,4 @@
-"""The commands that are tortured, on data so small that a run takes a second."""
+"""The tested commands, on data so small that a run takes a second."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ BASE = {
     "threads": 1,
     "device": "cpu",
 }
-# Methods that keep something of each image, that draw, or that have two phases.
+# Methods with a state per image, with random numbers, or with two phases.
 RUNS: dict[str, dict[str, object]] = {
     "sense": {"method": "sense", "random-start": True},
     "warm-up": {"method": "sense", "boundary": "noise", "pretrain": 1, "warmup": 1},
@@ -64,7 +64,7 @@ CLOCKS = {"seconds", "images_per_second"}
 
 
 def write_data(folder: Path) -> Path:
-    """The first images of the sample as four IDX files."""
+    """Write the first images of the sample as four IDX files."""
     sample = load_sample()
     folder.mkdir(parents=True, exist_ok=True)
     for part, name in FILES.items():
@@ -77,7 +77,7 @@ def write_data(folder: Path) -> Path:
 
 
 def train(kind: str, data: Path, out: Path | None, seed: int = 0) -> Callable[[], None]:
-    """`python -m sense.train` with the options of that name."""
+    """`python -m sense.train` with the options of that kind."""
     options = BASE | {"data-dir": data, "seed": seed} | RUNS[kind]
     arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
     return lambda: train_main([*arguments, *(["--out", str(out)] if out else [])])
@@ -88,25 +88,25 @@ def resume(run: Path) -> Callable[[], None]:
     return lambda: train_main(["--resume", str(run)])
 
 
-def go_on(kind: str, data: Path, out: Path) -> Callable[[], None]:
-    """What a user types after a failure: --resume where there is a run, else the same again."""
+def resume_or_train(kind: str, data: Path, out: Path) -> Callable[[], None]:
+    """The command after a failure: --resume if there is a run, else the first command again."""
     return resume(out) if (out / "config.json").exists() else train(kind, data, out)
 
 
 def evaluate(run: Path) -> Callable[[], None]:
-    """`python -m sense.evaluate` with all that it can do in a second."""
+    """`python -m sense.evaluate` with most of its options."""
     return lambda: evaluate_main([str(run), *EVALUATION])
 
 
-def undisturbed(work: Callable[[], None], log: Path) -> None:
-    """Call `work()` in a process that nothing happens to."""
+def run_undisturbed(work: Callable[[], None], log: Path) -> None:
+    """Call `work()` in an undisturbed process."""
     ended = run(work, log)
     if ended.code:
         raise Failure(f"the undisturbed process failed:\n{ended.err}")
 
 
 def trained(run: Path) -> dict[str, Any]:
-    """All that two trainings must have alike: weights as bytes, metrics but for the time taken."""
+    """Return what must be equal in two trainings: weights as bytes, metrics without times."""
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return {
         "weights": (run / "model.safetensors").read_bytes(),
@@ -116,7 +116,7 @@ def trained(run: Path) -> dict[str, Any]:
 
 
 def evaluated(folder: Path) -> dict[str, Any]:
-    """The part of an evaluation that must be reproducible: tables as bytes, diagnostics, counts."""
+    """Return what must be equal in two evaluations: tables as bytes, diagnostics and counts."""
     content = json.loads((folder / "evaluation.json").read_text())
     content = {name: value for name, value in content.items() if name != "provenance"}
     tables = {path.name: path.read_bytes() for path in sorted(folder.glob("*.csv"))}
@@ -124,21 +124,23 @@ def evaluated(folder: Path) -> dict[str, Any]:
 
 
 def make_runs(shared: Path) -> bool:
-    """The data, the undisturbed run of each seed, and the evaluations of two of them."""
+    """Create the data, an undisturbed run of each seed, and the evaluations of two of them."""
     data = write_data(shared / "data")
     for seed in SEEDS:
-        undisturbed(train("sense", data, shared / "trained" / str(seed), seed), shared / "log")
+        run_undisturbed(train("sense", data, shared / "trained" / str(seed), seed), shared / "log")
     for seed in SEEDS[:2]:
         shutil.copytree(shared / "trained" / str(seed), shared / "evaluated" / str(seed))
-        undisturbed(evaluate(shared / "evaluated" / str(seed)), shared / "log")
+        run_undisturbed(evaluate(shared / "evaluated" / str(seed)), shared / "log")
     return True
 
 
-def same(found: dict[str, Any], whole: dict[str, Any]) -> None:
-    """Raise `Failure` where these are not what an undisturbed process left."""
+def check_equal(found: dict[str, Any], whole: dict[str, Any]) -> None:
+    """Raise `Failure` if the results differ from those of an undisturbed process."""
     other = [name for name in whole.keys() | found.keys() if found.get(name) != whole.get(name)]
     if other:
-        raise Failure(f"{', '.join(sorted(other))} differ from what an undisturbed process leaves")
+        raise Failure(
+            f"{', '.join(sorted(other))} differ from the results of an undisturbed process"
+        )
 
 
 def _without_clocks(content: Any) -> Any:

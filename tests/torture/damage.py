@@ -1,4 +1,4 @@
-"""What can happen to a file: bits, digits, lines, JSON values, links, other kinds of files."""
+"""Damage to a file: changed bits, digits, lines or JSON values, links, other types of files."""
 
 import copy
 import json
@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-# damage(draw, path, others): others are files whose content may stand in for this one's.
+# damage(draw, path, others): others are files whose content may replace that of the path.
 Damage = Callable[[random.Random, Path, list[Path]], None]
-HUGE = 2**36  # bytes of a file that has no more than holes
-ODD: list[Any] = [
+HUGE = 2**36  # bytes of a sparse file
+UNUSUAL_VALUES: list[Any] = [
     None,
     True,
     -1,
@@ -60,16 +60,16 @@ def change_bytes(draw: random.Random, path: Path, others: list[Path]) -> None:
     path.write_bytes(content)
 
 
-def cut(draw: random.Random, path: Path, others: list[Path]) -> None:
+def truncate(draw: random.Random, path: Path, others: list[Path]) -> None:
     content = path.read_bytes()
     path.write_bytes(content[: draw.choice([0, 1, len(content) - 1, draw.randrange(len(content))])])
 
 
-def behead(draw: random.Random, path: Path, others: list[Path]) -> None:
+def cut_start(draw: random.Random, path: Path, others: list[Path]) -> None:
     path.write_bytes(path.read_bytes()[draw.choice([1, 3, 100]) :])
 
 
-def lengthen(draw: random.Random, path: Path, others: list[Path]) -> None:
+def append_bytes(draw: random.Random, path: Path, others: list[Path]) -> None:
     content = path.read_bytes()
     more = draw.choice([b"\n", b"\0" * 100, content, content[-100:], draw.randbytes(50), b"{}"])
     path.write_bytes(content + more)
@@ -78,17 +78,17 @@ def lengthen(draw: random.Random, path: Path, others: list[Path]) -> None:
 def change_lines(draw: random.Random, path: Path, others: list[Path]) -> None:
     lines = path.read_bytes().splitlines(keepends=True)
     i, j = draw.randrange(len(lines)), draw.randrange(len(lines))
-    way = draw.choice(["twice", "gone", "swapped"])
+    way = draw.choice(["twice", "removed", "swapped"])
     if way == "twice":
         lines.insert(j, lines[i])
-    elif way == "gone":
+    elif way == "removed":
         del lines[i]
     else:
         lines[i], lines[j] = lines[j], lines[i]
     path.write_bytes(b"".join(lines))
 
 
-def encode_otherwise(draw: random.Random, path: Path, others: list[Path]) -> None:
+def change_encoding(draw: random.Random, path: Path, others: list[Path]) -> None:
     content = path.read_bytes()
     ways = [
         b"\xef\xbb\xbf" + content,
@@ -102,7 +102,7 @@ def encode_otherwise(draw: random.Random, path: Path, others: list[Path]) -> Non
 
 
 def change_json(draw: random.Random, path: Path, others: list[Path]) -> None:
-    """Values replaced, removed or added in one document, or in one of the lines."""
+    """Replace, remove or move a value in a document or in one of its lines."""
     lines = (
         path.read_text(errors="replace").splitlines()
         if path.suffix == ".jsonl"
@@ -113,21 +113,21 @@ def change_json(draw: random.Random, path: Path, others: list[Path]) -> None:
         content = json.loads(lines[i])
     except ValueError:
         return change_bytes(draw, path, others)
-    lines[i] = json.dumps(operated(draw, content))
+    lines[i] = json.dumps(with_changed_value(draw, content))
     path.write_text("\n".join(lines) + "\n")
 
 
-def operated(draw: random.Random, content: Any) -> Any:
-    """JSON, or what is like it, with one value replaced, removed or moved."""
+def with_changed_value(draw: random.Random, content: Any) -> Any:
+    """Return nested dictionaries and lists with one value replaced, removed or moved."""
     places = list(_places(content, ()))
     if not places:
-        return draw.choice(ODD)
-    way = draw.choice(["odd", "odd", "gone", "moved", "near"])
+        return draw.choice(UNUSUAL_VALUES)
+    way = draw.choice(["unusual", "unusual", "removed", "moved", "near"])
     *above, last = draw.choice(places)
     parent = content
     for key in above:
         parent = parent[key]
-    if way == "gone":
+    if way == "removed":
         del parent[last]
     elif way == "moved":
         other = content
@@ -137,7 +137,7 @@ def operated(draw: random.Random, content: Any) -> Any:
     elif way == "near" and isinstance(parent[last], int | float):
         parent[last] = draw.choice([-1, 2, 0.5, 1e9]) * parent[last] + draw.choice([0, 1])
     else:
-        parent[last] = draw.choice(ODD)
+        parent[last] = draw.choice(UNUSUAL_VALUES)
     return content
 
 
@@ -196,16 +196,16 @@ def make_huge(draw: random.Random, path: Path, others: list[Path]) -> None:
     os.truncate(path, HUGE)
 
 
-EVERY: list[Damage] = [
+KINDS: list[Damage] = [
     flip_a_bit,
     change_a_digit,
     change_a_digit,
     change_bytes,
-    cut,
-    behead,
-    lengthen,
+    truncate,
+    cut_start,
+    append_bytes,
     change_lines,
-    encode_otherwise,
+    change_encoding,
     remove,
     take_from_another,
     swap,
@@ -217,8 +217,8 @@ EVERY: list[Damage] = [
 
 
 def damage(draw: random.Random, path: Path, others: list[Path]) -> str:
-    """Damage the file in one of the ways that suit it, and say how."""
-    ways = [*EVERY, *[change_json] * 5] if path.suffix in (".json", ".jsonl") else EVERY
+    """Damage the file in a random way and return a description."""
+    ways = [*KINDS, *[change_json] * 5] if path.suffix in (".json", ".jsonl") else KINDS
     way = draw.choice(ways)
     way(draw, path, others)
     return f"{path.name}: {way.__name__}"

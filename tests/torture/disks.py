@@ -1,4 +1,4 @@
-"""Full disks: one line says so, what was whole stays whole, and with more room it goes on."""
+"""Full disks: the error is one line, intact files stay intact, and with more space work resumes."""
 
 import os
 import random
@@ -10,30 +10,30 @@ from pathlib import Path
 
 from sense.checkpoint import has_checkpoint, load_checkpoint
 
-from .children import Child, Ended, Failure, run
-from .commands import evaluate, evaluated, go_on, make_runs, same, trained
-from .frame import Room
+from .children import Child, Failure, Result, run
+from .commands import check_equal, evaluate, evaluated, make_runs, resume_or_train, trained
+from .frame import Shared
 
 PAGE = 4096
-ROOM = 2**26  # bytes: enough
+ENOUGH = 2**26  # bytes
 
 
-def fill(draw: random.Random, room: Room, folder: Path) -> None:
-    """Training or evaluation on a disk, or under a limit of a file's size, that is too small."""
-    room.once("runs", lambda: make_runs(room.folder))
-    mounted = room.once(
-        "mounted", lambda: _mount(room.folder / "try", PAGE) and _unmount(room.folder / "try")
+def fill(draw: random.Random, shared: Shared, folder: Path) -> None:
+    """Train or evaluate on a disk that is too small, or with a limit of the file size."""
+    shared.once("runs", lambda: make_runs(shared.folder))
+    mounted = shared.once(
+        "mounted", lambda: _mount(shared.folder / "try", PAGE) and _unmount(shared.folder / "try")
     )
     disk = folder / "disk"
     if mounted and draw.random() < 0.7:
-        _mount(disk, ROOM)
+        _mount(disk, ENOUGH)
         try:
-            _fill(draw, room.folder, folder, disk, lambda size: _resize(disk, size))
+            _fill(draw, shared.folder, folder, disk, lambda size: _resize(disk, size))
         finally:
             _unmount(disk)
     else:
         disk.mkdir()
-        _fill(draw, room.folder, folder, disk, None)
+        _fill(draw, shared.folder, folder, disk, None)
 
 
 def _fill(
@@ -51,52 +51,52 @@ def _fill(
         shutil.copytree(shared / "trained" / "0", out)
 
     def command() -> Callable[[], None]:
-        return go_on("sense", shared / "data", out) if trains else evaluate(out)
+        return resume_or_train("sense", shared / "data", out) if trains else evaluate(out)
 
     need = sum(path.stat().st_size + PAGE for path in whole.iterdir())
     for _ in range(draw.randint(1, 3)):
         size = int(draw.uniform(0, 1.3) * need)
-        ended = _in_little_room(command(), size, folder / "log", resize)
+        ended = _run_with_little_space(command(), size, folder / "log", resize)
         if ended.code == 0:
             break
         if str(disk) not in ended.line():
             raise Failure(f"the message does not name a file: {ended.err}")
-        _is_whole(out)
+        _check_checkpoint(out)
     if resize is not None:
-        resize(ROOM)
+        resize(ENOUGH)
     ended = run(command(), folder / "log")
     if ended.code:
-        raise Failure(f"with room it does not go on: {ended.err}")
-    same(found(out), found(whole))
+        raise Failure(f"with enough space the command fails: {ended.err}")
+    check_equal(found(out), found(whole))
     left = {path.name for path in out.iterdir()} - {path.name for path in whole.iterdir()}
     if left:
         raise Failure(f"these were left behind: {' '.join(sorted(left))}")
 
 
-def _in_little_room(
+def _run_with_little_space(
     command: Callable[[], None], size: int, log: Path, resize: Callable[[int], object] | None
-) -> Ended:
-    """The disk has `size` bytes, or no file may have more than a part of it."""
+) -> Result:
+    """Run a command on a disk of `size` bytes, or with a limit of the file size."""
     if resize is not None:
         resize(size)
         return run(command, log)
 
     def limited() -> None:
-        limit = max(600, size // 4)  # what is printed is in a file too
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, ROOM))
+        limit = max(600, size // 4)  # the output is written to a file too
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, ENOUGH))
         command()
 
     return Child(limited, log).end()
 
 
-def _is_whole(out: Path) -> None:
-    """The checkpoints that are there can be read."""
+def _check_checkpoint(out: Path) -> None:
+    """Check that an existing checkpoint can be read."""
     if out.is_dir() and has_checkpoint(out):
         load_checkpoint(out)
 
 
 def _mount(place: Path, size: int) -> bool:
-    """Whether a small disk in memory could be made, which needs root."""
+    """Mount a small disk in memory. Returns whether that was possible; it needs root."""
     place.mkdir()
     if os.geteuid() != 0 or shutil.which("mount") is None:
         return False
@@ -105,7 +105,7 @@ def _mount(place: Path, size: int) -> bool:
 
 
 def _resize(place: Path, size: int) -> None:
-    """The disk has room for what it holds and, of `size` bytes, for what is left of them."""
+    """Set the size of the disk, at least to what it holds."""
     used = os.statvfs(place)
     held = (used.f_blocks - used.f_bfree) * used.f_frsize
     bytes_ = max(size, held, PAGE)

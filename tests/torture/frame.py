@@ -1,4 +1,4 @@
-"""Trials, their time, and what is kept of those that fail."""
+"""Run trials for some time, and keep those that fail."""
 
 import random
 import shutil
@@ -15,26 +15,26 @@ from types import FrameType
 from .children import Failure
 
 KEPT = Path("torture")
-KEPT_BYTES = 2**20  # of a file; larger ones are the torture's own, with holes
+KEPT_BYTES = 2**20  # of a file; larger ones are sparse files of a trial
 
 
 @dataclass
-class Room:
-    """What all trials share: a folder, and what was made there once."""
+class Shared:
+    """A folder that all trials share, and what was created there."""
 
     folder: Path
     made: dict[str, object] = field(default_factory=dict)
 
     def once(self, name: str, make: Callable[[], object]) -> object:
-        """What `make` gave when it was called first."""
+        """Return the result of the first call of `make`."""
         if name not in self.made:
             self.made[name] = make()
         return self.made[name]
 
 
-# trial(draw, room, folder): raises Failure. The folder is empty, and kept where the trial fails.
-# It may give the number of inputs that it tried.
-Trial = Callable[[random.Random, Room, Path], int | None]
+# trial(draw, shared, folder): raises Failure. The folder is empty, and kept if the trial fails. It
+# may return the number of inputs that it tried.
+Trial = Callable[[random.Random, Shared, Path], int | None]
 
 
 @dataclass
@@ -51,9 +51,9 @@ class Tally:
     def row(self) -> str:
         inputs = f"{self.inputs} inputs" if self.inputs else ""
         failed = f"seeds {' '.join(map(str, self.failed))}" if self.failed else ""
-        told = "; ".join(filter(None, (self.skipped, inputs, failed)))
+        notes = "; ".join(filter(None, (self.skipped, inputs, failed)))
         return (
-            f"{self.part:<12}{self.trials:>8}{len(self.failed):>10}{self.seconds:>9.0f} s  {told}"
+            f"{self.part:<12}{self.trials:>8}{len(self.failed):>10}{self.seconds:>9.0f} s  {notes}"
         ).rstrip()
 
 
@@ -61,9 +61,9 @@ HEAD = f"{'part':<12}{'trials':>8}{'failures':>10}{'time':>11}"
 
 
 def run_part(
-    name: str, trial: Trial, room: Room, seconds: float, seed: int, trials: int | None
+    name: str, trial: Trial, shared: Shared, seconds: float, seed: int, trials: int | None
 ) -> Tally:
-    """Trials of the seeds from `seed` on, until there are so many, or the time has passed."""
+    """Run trials with the seeds `seed`, `seed` + 1 ..., `trials` of them or for some seconds."""
     tally, began = Tally(name), time.monotonic()
     with tempfile.TemporaryDirectory(prefix=f"torture-{name}-") as place:
         while tally.trials < (1e9 if trials is None else trials) and (
@@ -72,7 +72,7 @@ def run_part(
             folder = Path(place) / f"trial-{seed + tally.trials}"
             folder.mkdir()
             try:
-                tally.inputs += trial(random.Random(seed + tally.trials), room, folder) or 0
+                tally.inputs += trial(random.Random(seed + tally.trials), shared, folder) or 0
             except Exception as error:
                 tally.failed.append(seed + tally.trials)
                 keep(name, seed + tally.trials, folder, error)
@@ -83,13 +83,13 @@ def run_part(
 
 
 def keep(part: str, seed: int, folder: Path, error: Exception) -> None:
-    """Store what a trial found, its files, and the command that makes it again."""
+    """Store the error of a trial, its files and the command that repeats it."""
     place = KEPT / f"{part}-{seed}"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    told = "".join(traceback.format_exception(error))
+    text = "".join(traceback.format_exception(error))
     command = f"python -m tests.torture --parts {part} --seed {seed} --trials 1"
-    (place / "found.txt").write_text(f"{command}\n\n{told}")
+    (place / "found.txt").write_text(f"{command}\n\n{text}")
     for path in sorted(folder.rglob("*")):
         copy = place / path.relative_to(folder)
         if path.is_dir() and not path.is_symlink():
@@ -105,8 +105,8 @@ class Hang(Failure):
 
 
 @contextmanager
-def within(seconds: int) -> Iterator[None]:
-    """Raise `Hang` where what is inside takes longer, waiting for a FIFO included."""
+def time_limit(seconds: int) -> Iterator[None]:
+    """Raise `Hang` if the block takes longer, even if it waits for a FIFO."""
 
     def late(number: int, frame: FrameType | None) -> None:
         raise Hang(f"took more than {seconds} seconds")

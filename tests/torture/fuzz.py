@@ -1,4 +1,4 @@
-"""Files of strangers, made by hypothesis: each is read, or refused in words. No other error."""
+"""Files made by hypothesis: each is read or rejected with an InputError."""
 
 import io
 import json
@@ -14,22 +14,23 @@ from hypothesis import strategies as st
 
 from .children import Failure, run
 from .commands import make_runs
-from .damage import operated
-from .frame import Room, within
+from .damage import with_changed_value
+from .frame import Shared, time_limit
 from .inputs import INPUTS
 
-EXAMPLES = 60  # of a trial
-SECONDS = 20  # that one may take
+EXAMPLES = 60  # per trial
+TIME_LIMIT = 20  # seconds per example
 TEXT = (".json", ".csv", ".jsonl")
 
 
-def fuzz(draw: random.Random, room: Room, folder: Path) -> int:
-    """Some tens of inputs of one kind. A failure tells the smallest that fails."""
-    room.once("runs", lambda: make_runs(room.folder))
+def fuzz(draw: random.Random, shared: Shared, folder: Path) -> int:
+    """Try inputs of one kind. A failure reports the smallest input that fails."""
+    shared.once("runs", lambda: make_runs(shared.folder))
     name = draw.choice(list(INPUTS))
     (folder / "place").mkdir()
     ended = run(
-        lambda: _search(name, draw.randrange(2**32), folder / "place", room.folder), folder / "log"
+        lambda: _search(name, draw.randrange(2**32), folder / "place", shared.folder),
+        folder / "log",
     )
     if ended.code:
         raise Failure(f"{name}: {ended.error()}")
@@ -51,18 +52,18 @@ def _search(name: str, number: int, place: Path, runs: Path) -> None:
     @given(contents(name, example))
     def check(content: bytes) -> None:
         (place / "input").write_bytes(content)
-        with within(SECONDS), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that the checkpoint before stands in
+        with time_limit(TIME_LIMIT), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the previous checkpoint is used
             reading(content, place, runs)
 
     check()
 
 
 def contents(name: str, example: bytes) -> st.SearchStrategy[bytes]:
-    """Anything, the example with a part replaced, and what suits the kind of file."""
+    """Arbitrary bytes, the example with a part replaced, and content of the kind of file."""
     kinds = [st.binary(max_size=200), spliced(example)]
     if name.endswith(".json"):
-        kinds += [st.randoms(use_true_random=False).map(_surgeon(example))] * 4
+        kinds += [st.randoms(use_true_random=False).map(_changed_json(example))] * 4
         kinds += [nested()]
     if name.endswith(".csv"):
         kinds += [lines(example)] * 3
@@ -78,7 +79,7 @@ def contents(name: str, example: bytes) -> st.SearchStrategy[bytes]:
 
 
 def spliced(example: bytes) -> st.SearchStrategy[bytes]:
-    """The example with some bytes in place of others."""
+    """The example with some bytes replaced."""
     places = st.integers(0, len(example))
     return st.builds(
         lambda begin, n, new: example[:begin] + new + example[begin + n :],
@@ -89,7 +90,7 @@ def spliced(example: bytes) -> st.SearchStrategy[bytes]:
 
 
 def lines(example: bytes) -> st.SearchStrategy[bytes]:
-    """Lines of the example, and others."""
+    """Lines of the example and other lines."""
     known = example.splitlines()
     other = st.one_of(
         st.sampled_from(known),
@@ -102,7 +103,7 @@ def lines(example: bytes) -> st.SearchStrategy[bytes]:
 
 
 def nested() -> st.SearchStrategy[bytes]:
-    """JSON of any form; numbers that are none; objects within objects without end."""
+    """JSON of any form, with NaN and infinity, or deeply nested."""
     values = st.recursive(
         st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
         lambda inside: st.one_of(st.lists(inside), st.dictionaries(st.text(max_size=5), inside)),
@@ -127,7 +128,7 @@ def headers() -> st.SearchStrategy[bytes]:
 
 
 def tensors() -> st.SearchStrategy[bytes]:
-    """What torch can save, under the names that weights are looked for, and others."""
+    """Content that torch can save, under common and other names."""
     names = st.one_of(
         st.sampled_from(
             [
@@ -177,13 +178,13 @@ def _saved(content: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _surgeon(example: bytes) -> Callable[[random.Random], bytes]:
-    """JSON with a few values replaced, removed, added or moved."""
+def _changed_json(example: bytes) -> Callable[[random.Random], bytes]:
+    """JSON with a few values replaced, removed or moved."""
 
     def operate(draw: random.Random) -> bytes:
         content = json.loads(example)
         for _ in range(draw.choice([1, 1, 1, 2, 3])):
-            content = operated(draw, content)
+            content = with_changed_value(draw, content)
             if not isinstance(content, dict):
                 break
         return json.dumps(content).encode()
@@ -197,18 +198,18 @@ def _changed_checkpoint(example: bytes) -> Callable[[random.Random], bytes]:
     def operate(draw: random.Random) -> bytes:
         content = torch.load(io.BytesIO(example), weights_only=True)
         for _ in range(draw.choice([1, 1, 2, 3])):
-            content = operated(draw, content)
+            content = with_changed_value(draw, content)
         return _saved(content)
 
     return operate
 
 
 def _other_header(example: bytes) -> Callable[[random.Random], bytes]:
-    """A safetensors file whose header says something else."""
+    """A safetensors file with a changed header."""
     size = int.from_bytes(example[:8], "little")
 
     def operate(draw: random.Random) -> bytes:
-        header = json.dumps(operated(draw, json.loads(example[8 : 8 + size]))).encode()
+        header = json.dumps(with_changed_value(draw, json.loads(example[8 : 8 + size]))).encode()
         return len(header).to_bytes(8, "little") + header + example[8 + size :]
 
     return operate

@@ -1,7 +1,6 @@
-"""Files of strangers, made by a fuzzer that looks which lines of the package each input reaches
-(atheris, which is libFuzzer for Python).
+"""Files made by a coverage-guided fuzzer (atheris, which is libFuzzer for Python).
 
-    python -m tests.torture.guided NAME RUNS PLACE [libFuzzer's options]    one kind of file
+python -m tests.torture.guided NAME RUNS PLACE [libFuzzer's options]    one kind of file
 """
 
 import importlib.util
@@ -15,41 +14,41 @@ from pathlib import Path
 
 from .children import MEMORY, Failure
 from .commands import make_runs
-from .frame import Room
+from .frame import Shared
 
-SESSION = 20  # seconds of a trial
-LONGEST = 1 << 16  # bytes of an input
-ABSENT = "left out: atheris is not installed; hypothesis alone makes inputs"
+SESSION = 20  # seconds per trial
+MAX_INPUT_BYTES = 1 << 16  # bytes of an input
+NOT_INSTALLED = "skipped: atheris is not installed"
 
 
-def present() -> bool:
-    """Whether atheris is installed, of which there is none for some versions of Python."""
+def is_installed() -> bool:
+    """Return whether atheris is installed, which does not support all versions of Python."""
     return importlib.util.find_spec("atheris") is not None
 
 
-def guide(draw: random.Random, room: Room, folder: Path, session: int = SESSION) -> int:
-    """A session of the fuzzer on one kind of file. A failure leaves the input that failed."""
+def guide(draw: random.Random, shared: Shared, folder: Path, session: int = SESSION) -> int:
+    """Fuzz one kind of file for some seconds. A failed input is kept."""
     from .inputs import INPUTS
 
-    room.once("runs", lambda: make_runs(room.folder))
+    shared.once("runs", lambda: make_runs(shared.folder))
     name = draw.choice(list(INPUTS))
     place, corpus = folder / "place", folder / "corpus"
     place.mkdir()
     corpus.mkdir()
-    (corpus / "example").write_bytes(INPUTS[name].example(room.folder))
+    (corpus / "example").write_bytes(INPUTS[name].example(shared.folder))
     done = subprocess.run(
         [
             sys.executable,
             "-m",
             "tests.torture.guided",
             name,
-            room.folder,
+            shared.folder,
             place,
             corpus,
             f"-seed={draw.randrange(1, 2**31)}",
             f"-max_total_time={session}",
             "-timeout=20",
-            f"-max_len={LONGEST}",
+            f"-max_len={MAX_INPUT_BYTES}",
             f"-artifact_prefix={folder}/",
             "-print_final_stats=1",
             "-rss_limit_mb=0",
@@ -62,21 +61,21 @@ def guide(draw: random.Random, room: Room, folder: Path, session: int = SESSION)
     (folder / "printed.txt").write_text(done.stdout + done.stderr)
     if done.returncode:
         printed = done.stdout + done.stderr
-        told = re.search(r"Uncaught Python exception.*?\n(?===|\Z)", printed, re.S)
-        raise Failure(f"{name}: {(told[0] if told else printed)[-3000:]}")
+        found = re.search(r"Uncaught Python exception.*?\n(?===|\Z)", printed, re.S)
+        raise Failure(f"{name}: {(found[0] if found else printed)[-3000:]}")
     tried = re.search(r"stat::number_of_executed_units: (\d+)", done.stderr)
     return int(tried[1]) if tried else 0
 
 
-def guide_shortly(draw: random.Random, room: Room, folder: Path) -> int:
-    """A session of two seconds."""
-    return guide(draw, room, folder, 2)
+def guide_briefly(draw: random.Random, shared: Shared, folder: Path) -> int:
+    """Fuzz one kind of file for two seconds."""
+    return guide(draw, shared, folder, 2)
 
 
 def main() -> None:
-    """Fuzz one kind of file in this process, which libFuzzer ends."""
+    """Fuzz one kind of file in this process, which libFuzzer exits."""
     import atheris
-    import torch  # noqa: F401  not to be looked into
+    import torch  # noqa: F401  imported before, so that it is not instrumented
 
     with atheris.instrument_imports(include=["sense"]):
         from .inputs import INPUTS

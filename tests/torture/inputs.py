@@ -1,4 +1,4 @@
-"""Files of strangers, as bytes: what reads each, and an example that can be read."""
+"""Kinds of files as bytes, each with its reader and a valid example."""
 
 import gzip
 import io
@@ -34,21 +34,21 @@ class Input:
     ----------
     read
         Called with the content, a folder to write to, and the folder of `commands.make_runs`. It
-        may raise `InputError` alone.
+        may only raise `InputError`.
     example
-        The content of one that can be read, from the latter folder.
+        The content of a valid file, given the folder of `commands.make_runs`.
     """
 
     read: Callable[[bytes, Path, Path], object]
     example: Callable[[Path], bytes]
 
     def __call__(self, content: bytes, folder: Path, runs: Path) -> bool:
-        """Whether it could be read. Raises what must not be raised."""
+        """Return whether the content could be read. Raises any error but InputError."""
         try:
             self.read(content, folder, runs)
         except InputError as error:
             if not str(error).strip():
-                raise AssertionError("a refusal without words") from error
+                raise AssertionError("an InputError without a message") from error
             return False
         return True
 
@@ -101,7 +101,7 @@ def _a_pt(runs: Path) -> bytes:
 
 
 def _of_a_run(name: str, *reads: Callable[[Path, Path], object], sealed: bool = True) -> Input:
-    """A file of a run's folder whose sums are right: the stranger sealed it."""
+    """A file in the folder of a run, with its checksum in the manifest if `sealed`."""
 
     def read(content: bytes, folder: Path, runs: Path) -> None:
         run = folder / "0"
@@ -127,7 +127,7 @@ def _resume(run: Path, other: Path) -> None:
 
 
 def _checkpoint(content: bytes, folder: Path, runs: Path) -> None:
-    """The sum of a checkpoint, which is in itself, is right; so is the zip file's end."""
+    """Write a checkpoint with a correct checksum and resume from it."""
     run = folder / "0"
     if not run.exists():
         shutil.copytree(runs / "evaluated" / "0", run)

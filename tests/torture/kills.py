@@ -1,5 +1,4 @@
-"""Training and evaluation are killed at any moment and at any write; what goes on is what would
-have been."""
+"""Training and evaluation are killed at any moment or write, and resumed to the same result."""
 
 import os
 import random
@@ -13,62 +12,61 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from .children import Child, Ended, Failure, run
+from .children import Child, Failure, Result, run
 from .commands import (
     RUNS,
+    check_equal,
     evaluate,
     evaluated,
-    go_on,
     make_runs,
-    same,
+    resume_or_train,
+    run_undisturbed,
     train,
     trained,
-    undisturbed,
 )
-from .frame import Room
+from .frame import Shared
 
 GRACEFUL = {signal.SIGINT: "stopped", signal.SIGTERM: "stopped", signal.SIGHUP: "stopped"}
 WRITES = ("os.rename", "os.remove", "os.link", "os.mkdir", "os.truncate", "os.chmod")
-MOST = 4  # times that a process is killed before it may end
+MAX_KILLS = 4
 
 
-def kill_training(draw: random.Random, room: Room, folder: Path) -> None:
-    """Killed and resumed until it ends: weights and metrics of the run that was left alone."""
+def kill_training(draw: random.Random, shared: Shared, folder: Path) -> None:
+    """Kill and resume training. It ends with the weights and metrics of an undisturbed run."""
     name = draw.choice(list(RUNS))
-    room.once("runs", lambda: make_runs(room.folder))
-    data = room.folder / "data"
-    whole, writes, seconds = reference(room, name, lambda out: train(name, data, out), trained)
+    shared.once("runs", lambda: make_runs(shared.folder))
+    data = shared.folder / "data"
+    whole, writes, seconds = reference(shared, name, lambda out: train(name, data, out), trained)
     out, log = folder / "run", folder / "log"
 
-    _kill_and_go_on(draw, lambda: go_on(name, data, out), log, writes, seconds)
-    same(trained(out), whole)
+    _kill_and_resume(draw, lambda: resume_or_train(name, data, out), log, writes, seconds)
+    check_equal(trained(out), whole)
 
 
-def kill_evaluation(draw: random.Random, room: Room, folder: Path) -> None:
-    """The same of an evaluation, which the same command goes on with."""
-    room.once("runs", lambda: make_runs(room.folder))
+def kill_evaluation(draw: random.Random, shared: Shared, folder: Path) -> None:
+    """Kill an evaluation and resume it with the same command."""
+    shared.once("runs", lambda: make_runs(shared.folder))
 
     def begin(out: Path) -> Callable[[], None]:
-        shutil.copytree(room.folder / "trained" / "0", out)
+        shutil.copytree(shared.folder / "trained" / "0", out)
         return evaluate(out)
 
-    _, writes, seconds = reference(room, "an evaluation", begin, evaluated)
+    _, writes, seconds = reference(shared, "an evaluation", begin, evaluated)
     command = begin(folder / "0")
-    _kill_and_go_on(draw, lambda: command, folder / "log", writes, seconds)
-    same(evaluated(folder / "0"), evaluated(room.folder / "evaluated" / "0"))
+    _kill_and_resume(draw, lambda: command, folder / "log", writes, seconds)
+    check_equal(evaluated(folder / "0"), evaluated(shared.folder / "evaluated" / "0"))
 
 
 def reference(
-    room: Room,
+    shared: Shared,
     name: str,
     begin: Callable[[Path], Callable[[], None]],
     found: Callable[[Path], dict[str, Any]],
 ) -> tuple[dict[str, Any], int, float]:
-    """What an undisturbed process leaves in room/NAME, how often it writes, and how long it
-    takes."""
+    """Return the result of an undisturbed process, its number of writes and its duration."""
 
     def make() -> tuple[dict[str, Any], int, float]:
-        out, counted = room.folder / name, room.folder / f"{name}.writes"
+        out, counted = shared.folder / name, shared.folder / f"{name}.writes"
         work = begin(out)
 
         def counting() -> None:
@@ -77,15 +75,15 @@ def reference(
             counted.write_text(str(next(seen)))
 
         began = time.monotonic()
-        undisturbed(counting, room.folder / "log")
+        run_undisturbed(counting, shared.folder / "log")
         return found(out), int(counted.read_text()), time.monotonic() - began
 
-    return room.once(name, make)  # type: ignore[return-value]
+    return shared.once(name, make)  # type: ignore[return-value]
 
 
 def at_each_write(act: Callable[[int], object]) -> "count[int]":
-    """From now on call `act(n)` before this process's n-th step of writing: a file is opened to be
-    written, renamed, removed, linked or flushed to the disk, or a folder made."""
+    """Call `act(n)` before the n-th write of this process: when it opens a file for writing,
+    renames, removes, links or flushes a file, or creates a folder."""
     seen, flush = count(1), os.fsync
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
@@ -106,27 +104,29 @@ def at_each_write(act: Callable[[int], object]) -> "count[int]":
     return seen
 
 
-def _kill_and_go_on(
+def _kill_and_resume(
     draw: random.Random,
     command: Callable[[], Callable[[], None]],
     log: Path,
     writes: int,
     seconds: float,
 ) -> None:
-    for _ in range(draw.randint(1, MOST)):
+    for _ in range(draw.randint(1, MAX_KILLS)):
         if _interrupted(draw, command(), log, writes, seconds).code == 0:
             break
     ended = run(command(), log)
     if ended.code:
-        raise Failure(f"what was killed does not go on, but ends with {ended.code}:\n{ended.err}")
+        raise Failure(
+            f"a killed command cannot be resumed and ends with {ended.code}:\n{ended.err}"
+        )
 
 
 def _interrupted(
     draw: random.Random, work: Callable[[], None], log: Path, writes: int, seconds: float
-) -> Ended:
-    """A process that is struck once. Raises `Failure` where it ends in a way of its own."""
+) -> Result:
+    """Run a process and send it one signal. Raises `Failure` if it does not end as expected."""
     number = draw.choice([signal.SIGKILL, signal.SIGKILL, *GRACEFUL])
-    way = draw.choice(["moment", "write", "midst"])
+    way = draw.choice(["moment", "write", "within a write"])
     if way == "moment":
         child = Child(work, log)
         time.sleep(draw.uniform(0, 1.1 * seconds))
@@ -135,24 +135,24 @@ def _interrupted(
     else:
         at, limit = draw.randint(1, writes + 1), draw.choice([0, 1, 30, 300, 3000, 30000])
 
-        def strike(n: int) -> None:
+        def send_signal(n: int) -> None:
             if n == at and way == "write":
                 os.kill(os.getpid(), number)
-            elif n == at:  # the system kills it in the midst of a write past so many bytes
+            elif n == at:  # the system kills it within a write that exceeds the limit
                 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
                 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-        def struck() -> None:
-            at_each_write(strike)
+        def work_with_signal() -> None:
+            at_each_write(send_signal)
             work()
 
-        child = Child(struck, log)
+        child = Child(work_with_signal, log)
     ended = child.end()
-    words = {0: "", 128 + number: "stopped", -number: "", -signal.SIGXFSZ: ""}
-    told = words.get(ended.code)
+    messages = {0: "", 128 + number: "stopped", -number: "", -signal.SIGXFSZ: ""}
+    expected = messages.get(ended.code)
     if number == signal.SIGINT and ended.code in (1, 130) and "stopped" not in ended.err:
-        # Before or after the command's own work nothing can be resumed.
-        told = "KeyboardInterrupt" if ended.code == 1 else "interrupted"
-    if told is None or told not in ended.err:
-        raise Failure(f"struck by {number!r} ({way}), it ends with {ended.code}:\n{ended.err}")
+        # Before and after the work of the command there is nothing to resume.
+        expected = "KeyboardInterrupt" if ended.code == 1 else "interrupted"
+    if expected is None or expected not in ended.err:
+        raise Failure(f"after {number!r} ({way}) it ends with {ended.code}:\n{ended.err}")
     return ended

@@ -1,5 +1,5 @@
-"""Every file of a run's folder is damaged: each reader refuses it, naming the file, or finds what
-it found before; training and evaluation go on to the same result, or refuse."""
+"""Files of a run are damaged: each reader rejects them, naming the folder, or reads what it read
+before; training and evaluation are resumed to the same result or rejected."""
 
 import random
 import shutil
@@ -8,28 +8,28 @@ from pathlib import Path
 from .children import Failure, run
 from .commands import evaluate, evaluated, make_runs, resume, trained
 from .damage import damage
-from .frame import Room, within
+from .frame import Shared, time_limit
 from .readers import Refusal, read_all
 
-SECONDS = 20  # that all readers together may take
+TIME_LIMIT = 20  # seconds, for all readers together
 
 
-def mutate(draw: random.Random, room: Room, folder: Path) -> None:
-    """One to three files are damaged; then all read, and one command goes on."""
-    room.once("runs", lambda: make_runs(room.folder))
-    whole, other = (room.folder / "evaluated" / seed for seed in "01")
-    older = room.folder / "older" / "0"
-    room.once("older", lambda: copy_as_of_before(whole, older))
+def mutate(draw: random.Random, shared: Shared, folder: Path) -> None:
+    """Damage one to three files, call all readers and run one command."""
+    shared.once("runs", lambda: make_runs(shared.folder))
+    whole, other = (shared.folder / "evaluated" / seed for seed in "01")
+    older = shared.folder / "older" / "0"
+    shared.once("older", lambda: copy_with_previous_checkpoint(whole, older))
     run_folder = folder / "0"
     shutil.copytree(whole, run_folder)
     damaged = []
     for _ in range(draw.choice([1, 1, 1, 2, 3])):
-        path = draw.choice(sorted(path for path in run_folder.iterdir() if _plain(path)))
+        path = draw.choice(sorted(path for path in run_folder.iterdir() if _is_regular_file(path)))
         damaged.append(damage(draw, path, sorted(other.iterdir())))
     (folder / "damage.txt").write_text("\n".join(damaged))
 
     def check() -> None:
-        with within(SECONDS):
+        with time_limit(TIME_LIMIT):
             compare_reading(
                 read_all(run_folder, other),
                 [read_all(whole, other), read_all(older, other)],
@@ -42,34 +42,36 @@ def mutate(draw: random.Random, room: Room, folder: Path) -> None:
     command, found = draw.choice([(resume, trained), (evaluate, evaluated)])
     ended = run(command(run_folder), folder / "log")
     if ended.code:
-        names_a_file(ended.line(), run_folder)
+        check_names_folder(ended.line(), run_folder)
     elif found(run_folder) != found(whole):
-        raise Failure(f"{damaged}: {command.__name__} goes on to another result")
+        raise Failure(f"{damaged}: {command.__name__} leads to another result")
 
 
 def compare_reading(
     found: dict[str, object], wholes: list[dict[str, object]], run_folder: Path
 ) -> None:
-    """Raise `Failure` where a reader neither refuses nor finds what it does in a whole folder."""
+    """Raise `Failure` if a reader neither fails nor returns the result for an intact folder."""
     for name, now in found.items():
         before = [whole[name] for whole in wholes]
         if isinstance(now, Refusal):
-            names_a_file(now, run_folder)
+            check_names_folder(now, run_folder)
         elif now not in before:
-            raise Failure(f"{name} finds something else without a word: {now!r}, not {before[0]!r}")
+            raise Failure(
+                f"{name} returned another result without an error: {now!r}, not {before[0]!r}"
+            )
 
 
-def copy_as_of_before(whole: Path, older: Path) -> bool:
-    """The folder with the checkpoint before the last, which leads to the same end."""
+def copy_with_previous_checkpoint(whole: Path, older: Path) -> bool:
+    """Copy the folder with its previous checkpoint, which leads to the same result."""
     shutil.copytree(whole, older)
     shutil.copy(older / "checkpoint-previous.pt", older / "checkpoint.pt")
     return True
 
 
-def names_a_file(message: str, run_folder: Path) -> None:
+def check_names_folder(message: str, run_folder: Path) -> None:
     if str(run_folder) not in message:
-        raise Failure(f"the message names no file: {message}")
+        raise Failure(f"the message does not name the folder: {message}")
 
 
-def _plain(path: Path) -> bool:
+def _is_regular_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink() and 0 < path.stat().st_size < 2**20

@@ -1,4 +1,4 @@
-"""All that reads a folder of a finished run, and what each finds there."""
+"""All functions that read the folder of a finished run."""
 
 import hashlib
 import warnings
@@ -59,13 +59,13 @@ READERS: dict[str, Callable[[Path, Path], Any]] = {
 
 
 def read_all(folder: Path, other: Path) -> dict[str, Any]:
-    """What each reader finds, or the message with which it refuses. Raises `Failure` for any other
-    error."""
+    """Return the result of each reader or the message of its InputError. Raises `Failure` for any
+    other error."""
     found = {}
     for name, reader in READERS.items():
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that the checkpoint before stands in
+                warnings.simplefilter("ignore")  # that the previous checkpoint is used
                 found[name] = reader(folder, other)
         except InputError as error:
             found[name] = Refusal(str(error))
@@ -75,4 +75,4 @@ def read_all(folder: Path, other: Path) -> dict[str, Any]:
 
 
 class Refusal(str):
-    """The words with which a reader refuses."""
+    """The message of an InputError."""

@@ -1,4 +1,4 @@
-"""Several processes at once in one folder: one wins, the others say so, and nothing is mixed."""
+"""Several processes in one folder: one works, the others report it, and no results are mixed."""
 
 import os
 import random
@@ -8,31 +8,39 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from .children import Child, Ended, Failure, run
-from .commands import SEEDS, evaluate, evaluated, make_runs, resume, same, train, trained
-from .frame import Room
+from .children import Child, Failure, Result, run
+from .commands import SEEDS, check_equal, evaluate, evaluated, make_runs, resume, train, trained
+from .frame import Shared
 
 
-def together(draw: random.Random, room: Room, folder: Path) -> None:
-    """One of the ways in which processes can meet."""
-    room.once("runs", lambda: make_runs(room.folder))
-    draw.choice([begin, go_on, evaluate_together, without_a_name, train_and_evaluate])(
-        draw, room.folder, folder
-    )
+def together(draw: random.Random, shared: Shared, folder: Path) -> None:
+    """Start several processes in one of several ways."""
+    shared.once("runs", lambda: make_runs(shared.folder))
+    draw.choice(
+        [
+            begin_together,
+            resume_together,
+            evaluate_together,
+            begin_without_a_name,
+            train_and_evaluate,
+        ]
+    )(draw, shared.folder, folder)
 
 
-def begin(draw: random.Random, shared: Path, folder: Path) -> None:
-    """Runs of other seeds are begun in one new folder: one is made."""
+def begin_together(draw: random.Random, shared: Path, folder: Path) -> None:
+    """Start runs with different seeds in one new folder: one of them is trained."""
     out, seeds = folder / "run", draw.sample(SEEDS, draw.randint(2, len(SEEDS)))
-    ended = meet(draw, [train("sense", shared / "data", out, seed) for seed in seeds], folder)
-    winners = [seed for seed, end in zip(seeds, ended, strict=True) if won(end, out)]
+    ended = run_at_once(
+        draw, [train("sense", shared / "data", out, seed) for seed in seeds], folder
+    )
+    winners = [seed for seed, end in zip(seeds, ended, strict=True) if succeeded(end, out)]
     if len(winners) != 1:
         raise Failure(f"{len(winners)} of {len(seeds)} runs were made in one folder")
-    same(trained(out), trained(shared / "trained" / str(winners[0])))
+    check_equal(trained(out), trained(shared / "trained" / str(winners[0])))
 
 
-def go_on(draw: random.Random, shared: Path, folder: Path) -> None:
-    """A run that was killed is resumed by several, of which one may be killed again."""
+def resume_together(draw: random.Random, shared: Path, folder: Path) -> None:
+    """Resume a killed run in several processes, one of which may be killed."""
     out = folder / "run"
     child = Child(train("sense", shared / "data", out), folder / "log")
     _wait_for(out / "checkpoint.pt", child)
@@ -40,31 +48,31 @@ def go_on(draw: random.Random, shared: Path, folder: Path) -> None:
     child.end()
     several = draw.randint(2, 4)
     killed = draw.choice([None, 0])
-    ended = meet(draw, [resume(out)] * several, folder, killed)
-    if not any([won(end, out) for end in ended if not end.killed]) and killed is None:
-        raise Failure(f"none of {several} went on: {ended[0].err}")
+    ended = run_at_once(draw, [resume(out)] * several, folder, killed)
+    if not any([succeeded(end, out) for end in ended if not end.killed]) and killed is None:
+        raise Failure(f"none of {several} resumed it: {ended[0].err}")
     last = run(resume(out), folder / "log")
     if last.code:
-        raise Failure(f"it does not go on: {last.err}")
-    same(trained(out), trained(shared / "trained" / "0"))
+        raise Failure(f"it cannot be resumed: {last.err}")
+    check_equal(trained(out), trained(shared / "trained" / "0"))
 
 
 def evaluate_together(draw: random.Random, shared: Path, folder: Path) -> None:
-    """One run is evaluated by several, of which one may be killed."""
+    """Evaluate a run in several processes, one of which may be killed."""
     out = folder / "0"
     shutil.copytree(shared / "trained" / "0", out)
     several, killed = draw.randint(2, 4), draw.choice([None, 0])
-    ended = meet(draw, [evaluate(out)] * several, folder, killed)
-    if not any([won(end, out) for end in ended if not end.killed]) and killed is None:
+    ended = run_at_once(draw, [evaluate(out)] * several, folder, killed)
+    if not any([succeeded(end, out) for end in ended if not end.killed]) and killed is None:
         raise Failure(f"none of {several} evaluated: {ended[0].err}")
     last = run(evaluate(out), folder / "log")
     if last.code:
-        raise Failure(f"it does not go on: {last.err}")
-    same(evaluated(out), evaluated(shared / "evaluated" / "0"))
+        raise Failure(f"it cannot be resumed: {last.err}")
+    check_equal(evaluated(out), evaluated(shared / "evaluated" / "0"))
 
 
-def without_a_name(draw: random.Random, shared: Path, folder: Path) -> None:
-    """Runs without --out are begun in one moment: each has a folder of its own."""
+def begin_without_a_name(draw: random.Random, shared: Path, folder: Path) -> None:
+    """Start runs without --out at the same time: each has a folder of its own."""
 
     def begin(seed: int) -> Callable[[], None]:
         def work() -> None:
@@ -74,31 +82,33 @@ def without_a_name(draw: random.Random, shared: Path, folder: Path) -> None:
         return work
 
     seeds = draw.sample(SEEDS, draw.randint(2, len(SEEDS)))
-    for seed, end in zip(seeds, meet(draw, [begin(seed) for seed in seeds], folder), strict=True):
+    for seed, end in zip(
+        seeds, run_at_once(draw, [begin(seed) for seed in seeds], folder), strict=True
+    ):
         if end.code:
             raise Failure(f"a run without a name ends with {end.code}: {end.err}")
         out = folder / end.out.splitlines()[-1].removeprefix("run: ")
-        same(trained(out), trained(shared / "trained" / str(seed)))
+        check_equal(trained(out), trained(shared / "trained" / str(seed)))
 
 
 def train_and_evaluate(draw: random.Random, shared: Path, folder: Path) -> None:
-    """A run is evaluated while it is trained: the training is what it would have been."""
+    """Evaluate a run while it is trained: the result of the training is unchanged."""
     out = folder / "run"
     child = Child(train("sense", shared / "data", out), folder / "log")
     _wait_for(out / "model.safetensors", child)
-    meet(draw, [evaluate(out)] * draw.randint(1, 2), folder)
+    run_at_once(draw, [evaluate(out)] * draw.randint(1, 2), folder)
     child.end()
     last = run(resume(out), folder / "log")
     if last.code:
-        raise Failure(f"it does not go on: {last.err}")
-    same(trained(out), trained(shared / "trained" / "0"))
+        raise Failure(f"it cannot be resumed: {last.err}")
+    check_equal(trained(out), trained(shared / "trained" / "0"))
 
 
-def meet(
+def run_at_once(
     draw: random.Random, works: list[Callable[[], None]], folder: Path, killed: int | None = None
-) -> list[Ended]:
-    """Processes begun at one moment, or at moments near each other; the one of number `killed` dies
-    on the way. Raises `Failure` where one neither works nor refuses in one line."""
+) -> list[Result]:
+    """Start processes at the same time or shortly after each other; kill the one of the number
+    `killed`. Raises `Failure` if one neither works nor ends with a one-line error."""
     apart = draw.choice([0.0, 0.0, 0.3])
     start = time.monotonic() + 0.2
 
@@ -124,8 +134,8 @@ def meet(
     return ended
 
 
-def won(end: Ended, out: Path) -> bool:
-    """Whether it did its work, else it has to name the folder."""
+def succeeded(end: Result, out: Path) -> bool:
+    """Return whether a process did its work. If not, its message must name the folder."""
     if end.code and str(out) not in end.err:
         raise Failure(f"the message does not name {out}: {end.err}")
     return end.code == 0
