@@ -27,7 +27,7 @@ OPTIONS = {
     "steps": 2,
     "pretrain": 0,
     "epochs": 4,
-    "monitored": 32,
+    "monitor-size": 32,
     "batch-size": 20,
     "threads": 1,
     "device": "cpu",
