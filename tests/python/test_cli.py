@@ -123,7 +123,7 @@ def test_bad_input_to_evaluate_ends_in_one_line(capsys, arguments, message):
         (train_main, ["--epslion", "0.1"], "--epslion"),
         (evaluate_main, ["x", "--restarts", "0"], "restarts must be a whole number >= 1, got 0"),
         (evaluate_main, ["x", "--attacks", "magic"], "'magic'"),
-        (evaluate_main, ["x", "--attacks", "transfer"], "transfer needs the run"),
+        (evaluate_main, ["x", "--attacks", "transfer"], "transfer needs a source network"),
     ],
 )
 def test_options_that_do_not_parse_are_named(capsys, main, arguments, message):
