@@ -24,7 +24,7 @@ def assert_uniform(u):
 
 
 @NORMS
-def test_projection_is_in_the_ball_and_the_bounds_and_stays_there(norm):
+def test_projection_is_in_the_ball_and_the_bounds_and_is_idempotent(norm):
     x, z = points()
     once = project(z, x, 0.3, norm, (0, 1))
     assert (per_image_norm(once - x, norm) <= 0.3 + 1e-12).all()
@@ -34,7 +34,7 @@ def test_projection_is_in_the_ball_and_the_bounds_and_stays_there(norm):
 
 
 @NORMS
-def test_projection_leaves_a_point_inside_where_it_is(norm):
+def test_projection_does_not_change_a_point_inside(norm):
     x, z = points()
     inside = x + 0.3 * (z - x) / per_image_norm(z - x, norm)[:, None] * torch.rand(len(x), 1)
     torch.testing.assert_close(project(inside, x, 0.3, norm, WIDE), inside, rtol=0, atol=1e-12)

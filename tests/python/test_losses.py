@@ -23,7 +23,7 @@ def test_divergence_of_known_distributions():
 
 
 @pytest.mark.parametrize("size", [10.0, 1e2, 1e3, 1e6, 1e30])
-def test_divergence_of_sure_predictions_has_no_nan_in_float32(size):
+def test_divergence_of_probabilities_of_zero_is_finite_in_float32(size):
     """The known failure of TRADES: the gradient of p log p at p = 0."""
     reference = torch.tensor([[size, 0.0, -size], [-size, size, 0.0]], requires_grad=True)
     logits = torch.tensor([[0.0, size, 0.0], [-size, size, 0.0]], requires_grad=True)
@@ -33,7 +33,7 @@ def test_divergence_of_sure_predictions_has_no_nan_in_float32(size):
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
 
 
-def test_the_usual_form_has_that_nan():
+def test_p_log_p_over_q_is_nan_for_probabilities_of_zero():
     """What `divergence` avoids is still there in torch's kl_div."""
     reference = torch.tensor([[200.0, 0.0, -200.0]], requires_grad=True)
     q = torch.zeros(1, 3).log_softmax(1)
@@ -72,13 +72,13 @@ def test_targeted_losses_equal_the_reference():
 
 
 @pytest.mark.parametrize("loss", [dlr, lambda z, y: targeted_dlr(z, y, 1 - y)])
-def test_a_ratio_is_blind_to_the_scale_of_the_logits_and_finite_for_equal_ones(loss):
+def test_ratios_do_not_depend_on_the_scale_and_are_finite_for_equal_logits(loss):
     logits, y = torch.randn(50, 5, dtype=torch.float64), torch.randint(2, (50,))
     torch.testing.assert_close(loss(1000 * logits - 7, y), loss(logits, y))
     assert torch.equal(loss(torch.zeros(2, 5), torch.tensor([0, 1])), torch.zeros(2))
 
 
-def test_others_are_the_rivals_with_the_highest_logits():
+def test_other_classes_are_those_with_the_highest_logits():
     logits, y = torch.tensor([[3.0, 9.0, 1.0, 2.0], [4.0, 5.0, 6.0, 7.0]]), torch.tensor([1, 0])
     assert other_classes(logits, y, 2).tolist() == [[0, 3], [3, 2]]
     assert other_classes(logits, y, 99).tolist() == [[0, 3, 2], [3, 2, 1]]
