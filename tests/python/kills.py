@@ -15,7 +15,7 @@ class Killed(BaseException):
 
 
 class Kill:
-    """Let so many changes to the disk pass; at the next one, and all after it, the process is gone.
+    """Allow this number of changes to the disk; the next one kills the process.
     A write is left half done."""
 
     CHANGES = ("replace", "write", "unlink", "rmdir", "ftruncate", "mkdir")

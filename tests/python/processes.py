@@ -9,7 +9,8 @@ import torch.multiprocessing as mp
 
 
 def together(function, size, folder, *arguments):
-    """Call function(rank, folder, *arguments) in so many processes that can exchange tensors.
+    """Call function(rank, folder, *arguments) in `size` processes that can exchange
+    tensors.
 
     An error of one is raised here. The processes are copies of one that has imported torch, and
     what its optimizers import, which is what takes long.

@@ -171,8 +171,8 @@ def test_a_closed_pipe_is_not_an_error(start, tmp_path):
     process.stdout.readline()
     process.stdout.close()
     process.stdout = None
-    _, told = process.communicate(timeout=120)
-    assert (process.returncode, told) == (128 + signal.SIGPIPE, "")
+    _, output = process.communicate(timeout=120)
+    assert (process.returncode, output) == (128 + signal.SIGPIPE, "")
 
 
 def test_a_run_is_trained_and_evaluated_from_the_shell(start, tmp_path):
@@ -205,10 +205,10 @@ def test_a_run_is_trained_and_evaluated_from_the_shell(start, tmp_path):
     )
     assert "Stronger attacks exist" in output
     assert f"outcomes: {run / 'outcomes.csv'}" in lines
-    told = json.loads((run / "evaluation.json").read_text())
-    assert told["accuracy"]["natural"]["n"] == 50
-    assert f"({told['accuracy']['pgd']['k']} / 50)" in lines[3]
-    assert "-m sense.evaluate" in told["provenance"]["command"]
+    output = json.loads((run / "evaluation.json").read_text())
+    assert output["accuracy"]["natural"]["n"] == 50
+    assert f"({output['accuracy']['pgd']['k']} / 50)" in lines[3]
+    assert "-m sense.evaluate" in output["provenance"]["command"]
     assert (run / "outcomes.csv").read_text().count("\n") == 101
 
 
@@ -236,9 +236,9 @@ def test_two_files_of_weights_are_compared(capsys, tmp_path, trained, monkeypatc
     evaluate_main(["mine.safetensors", "yours.safetensors", *common])
     printed = capsys.readouterr().out
     assert re.search(r"mine - yours +pgd +\d+ +0 +0 +\d+ +1, 1\n", printed)
-    told = json.loads((tmp_path / "evaluations/comparison.json").read_text())
-    assert [row["attack"] for row in told["pairs"]] == ["natural", "pgd"]
-    assert all(row["p"] == 1 for row in told["pairs"])
+    output = json.loads((tmp_path / "evaluations/comparison.json").read_text())
+    assert [row["attack"] for row in output["pairs"]] == ["natural", "pgd"]
+    assert all(row["p"] == 1 for row in output["pairs"])
     evaluate_main(["mine.safetensors", "yours.safetensors", *common, "--out", "other"])
     assert "other/comparison.json" in capsys.readouterr().out
     assert sorted(path.name for path in (tmp_path / "other").iterdir()) == [
@@ -355,30 +355,30 @@ def test_a_run_is_resumed_with_moved_data_and_for_more_epochs(tmp_path, capsys):
     assert "epoch   2/2" in capsys.readouterr().out
     assert read_run(run)[0].data_dir == moved
     assert read_run(run)[0].epochs == 2
-    told = fails(capsys, train_main, "--resume", run, "--c", "0.9")
-    assert "started with other options: c (0.7, not 0.9). Resume it with its own" in told
+    output = fails(capsys, train_main, "--resume", run, "--c", "0.9")
+    assert "started with other options: c (0.7, not 0.9). Resume it with its own" in output
     for file in ("train_x", "train_y"):
         (moved / f"{FILES[file]}.gz").unlink()  # an evaluation needs the tests alone
     evaluate_main([str(run), "--attacks", "fgsm", "--n", "8", "--no-diagnostics"])
     assert "FGSM" in capsys.readouterr().out
     write_idx(moved / f"{FILES['test_y']}.gz", np.zeros(40, np.uint8))
-    told = fails(capsys, evaluate_main, run, "--attacks", "fgsm", "--n", "8", "--overwrite")
-    assert "the SHA-256 of its test images is" in told
+    output = fails(capsys, evaluate_main, run, "--attacks", "fgsm", "--n", "8", "--overwrite")
+    assert "the SHA-256 of its test images is" in output
 
 
 @pytest.mark.parametrize(
     "module", ["sense", "sense.train", "sense.evaluate", "sense.report", "sense.seal"]
 )
 def test_every_command_has_its_version(start, module):
-    told, _ = start(module, "--version").communicate(timeout=60)
-    assert told == f"sense {__version__}\n"
+    output, _ = start(module, "--version").communicate(timeout=60)
+    assert output == f"sense {__version__}\n"
 
 
 def test_python_m_sense_lists_the_commands(start):
     process = start("sense")
-    told, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     for command in ("train", "evaluate", "report", "seal"):
-        assert f"python -m sense.{command} " in told
+        assert f"python -m sense.{command} " in output
     process = start("sense", "trian")
     assert process.wait(timeout=60) == 2

@@ -151,11 +151,11 @@ def test_another_network_is_rejected(few, tmp_path):
 def test_a_resumed_custom_network_has_the_same_weights(few, tmp_path):
     from sense.train import TrainingStopped
 
-    asked = []
+    calls = []
 
     def stop():
-        asked.append(1)
-        return 2 if len(asked) == 4 else None
+        calls.append(1)
+        return 2 if len(calls) == 4 else None
 
     torch.manual_seed(1)
     whole = fit(QUICK, tmp_path / "whole", data=few, model=Mine())

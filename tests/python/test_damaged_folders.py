@@ -213,7 +213,7 @@ def test_a_changed_checksum_is_rejected(whole, name, digit):
 def test_a_damaged_checkpoint_is_reported_and_the_previous_one_is_used(whole):
     for what, change in CHANGES.items():
         change(whole / CHECKPOINT)
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             if what == "a folder":
                 with pytest.raises(InputError, match=rf"{CHECKPOINT}: a folder .* in the way"):
@@ -221,7 +221,7 @@ def test_a_damaged_checkpoint_is_reported_and_the_previous_one_is_used(whole):
             else:
                 fit(TINY, whole, data=images(), resume=True)
         if what != "gone":
-            assert any(f"{CHECKPOINT} is damaged" in str(one.message) for one in told), what
+            assert any(f"{CHECKPOINT} is damaged" in str(one.message) for one in caught), what
         for name in (CHECKPOINT, PREVIOUS, METRICS, WEIGHTS, MANIFEST):
             restored(whole, name)
 

@@ -109,11 +109,11 @@ def mirror(monkeypatch):
     servers = []
 
     def mirror(files):
-        asked = []
+        requests = []
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
-                asked.append(self.path)
+                requests.append(self.path)
                 content = files.get(self.path.strip("/"))
                 self.send_response(404 if content is None else 200)
                 self.send_header("Content-Length", str(len(content or b"")))
@@ -126,7 +126,7 @@ def mirror(monkeypatch):
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}/", asked
+        return f"http://127.0.0.1:{server.server_port}/", requests
 
     yield mirror
     for server in servers:
@@ -194,10 +194,10 @@ def test_without_a_network_the_error_names_the_files_and_their_folder(tmp_path, 
 def test_a_damaged_file_in_the_cache_is_downloaded_again_or_reported(tmp_path, mirror, content):
     path = tmp_path / "one-ubyte.gz"
     path.write_bytes(content)
-    full, asked = mirror(ZIPPED)
+    full, requests = mirror(ZIPPED)
     download(tmp_path, (full,), SHA256)
     assert have(tmp_path) == ZIPPED
-    assert len(asked) == 2
+    assert len(requests) == 2
     path.write_bytes(content)
     empty, _ = mirror({})
     with pytest.raises(FileNotFoundError, match=f"{path} in the cache was damaged .*was removed"):

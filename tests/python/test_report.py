@@ -56,8 +56,8 @@ def test_the_page_of_a_run(in_r, runs, capsys):
     report_main([str(runs[1]), "--examples", "3"])
     page = (runs[1] / "report.html").read_text()
     assert capsys.readouterr().out == f"report: {runs[1] / 'report.html'}\n"
-    told = json.loads((runs[1] / "evaluation.json").read_text())["accuracy"]["pgd"]
-    assert f"({told['k']} / 20)" in page
+    output = json.loads((runs[1] / "evaluation.json").read_text())["accuracy"]["pgd"]
+    assert f"({output['k']} / 20)" in page
     assert page.count("data:image/png;base64,") == 2  # accuracies, and the images
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
     assert len(json.loads((runs[1] / EXAMPLES).read_text())["x"]) == 3
@@ -89,10 +89,10 @@ def test_an_error_of_r_is_one_line(in_r, runs, capsys):
     with pytest.raises(SystemExit) as stopped:
         report_main([str(runs[0]), "--examples", "0"])
     assert stopped.value.code == 2
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 1
-    assert told[0].startswith("sense.report:")
-    assert "is damaged" in told[0]
+    output = capsys.readouterr().err.splitlines()
+    assert len(output) == 1
+    assert output[0].startswith("sense.report:")
+    assert "is damaged" in output[0]
     assert not (runs[0] / "report.html").exists()
 
 

@@ -186,9 +186,9 @@ def test_the_message_of_a_command_says_how_to_name_the_factory(theirs, tmp_path,
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert f"{option} {name}" in told
+    output = capsys.readouterr().err
+    assert output.count("\n") == 1
+    assert f"{option} {name}" in output
     assert not (tmp_path / MARK).exists()
     main([*arguments, option, name])
     assert (tmp_path / MARK).exists()
@@ -221,9 +221,9 @@ def test_another_network_can_be_named_instead(theirs, tmp_path):
 def test_a_command_as_shape_is_rejected(theirs, tmp_path, shape):
     """A known attack: "model": "subprocess:Popen", with the command as data.shape."""
     run, data, _ = theirs
-    told = json.loads((run / CONFIG).read_text())
-    told["config"]["model"], told["data"]["shape"] = "subprocess:Popen", shape
-    (run / CONFIG).write_text(json.dumps(told))
+    content = json.loads((run / CONFIG).read_text())
+    content["config"]["model"], content["data"]["shape"] = "subprocess:Popen", shape
+    (run / CONFIG).write_text(json.dumps(content))
     seal_folder(run)
     for reader, read in READERS.items():
         for model in (None, "subprocess:Popen"):

@@ -81,9 +81,9 @@ def test_a_failed_trial_is_kept_with_its_command(tmp_path, monkeypatch, capsys):
     ]
     assert (tally.trials, tally.failed) == (20, expected)
     kept = tmp_path / "kept" / f"kills-{expected[0]}"
-    told = (kept / "found.txt").read_text()
-    assert f"--parts kills --seed {expected[0]} --trials 1" in told
-    assert "a file was lost" in told
+    output = (kept / "found.txt").read_text()
+    assert f"--parts kills --seed {expected[0]} --trials 1" in output
+    assert "a file was lost" in output
     assert (kept / "drawn").read_text() == str(random.Random(expected[0]).random())
     assert f"--seed {expected[0]}" in capsys.readouterr().out
 
