@@ -54,10 +54,10 @@ errata_of_framework <- function() {
       "text after (11), twice", "the constant loss is -log(1/c)", "log(1/c) = -log c",
       "cross-entropy at stage-B examples, c = 0.9", check_sign_of_constant),
     empty_set = erratum(
-      "text before (12)", "S is empty on A_f", "S may hold neighbours of x; x has the larger loss",
+      "text before (12)", "S is empty on A_f", "S may contain neighbours of x; x has the larger loss",
       "share of stage-A points just below c whose ball holds p_y > c", check_empty_set),
     c_zero = erratum(
-      "section 4.1", "c = 0 is identical to PGD training", "identical but for misclassified points, which line 3 leaves",
+      "section 4.1", "c = 0 is identical to PGD training", "identical except for misclassified points, which line 3 does not move",
       "share of misclassified points that Algorithm 2 moves at c = 0", check_c_zero),
     one_step = erratum(
       "section 5.1 with Algorithm 2", "with K = 1, stage B is adapted until p_y = c",
@@ -80,20 +80,20 @@ errata_of_clusters <- function() {
       "at sigma = 0.2, gamma = 8, against simulation", check_robust_risk),
     gamma_bound = erratum(
       "section 5.1", "gamma >= 2 z + sqrt(4 + m^2)/sigma (36 and more; gamma = 8 is then used)",
-      "for a robust Bayes rule gamma <= sqrt(4 + m^2)/(2 sigma) - z; the printed bound belongs to the collapse at the end",
+      "for a robust Bayes rule gamma <= sqrt(4 + m^2)/(2 sigma) - z; the printed bound is for the collapse at the end of the section",
       "gamma at which the Bayes rule's robust risk reaches 0.0015, z = z_0.001", check_gamma_bound),
     figure_4_caption = erratum(
-      "caption of figure 4", "Example 1; R_rob(f^B) = 0.998 in (b)", "Three Clusters; that is R_rob(sign x1)",
+      "caption of figure 4", "Example 1; R_rob(f^B) = 0.998 in (b)", "Three Clusters; 0.998 is R_rob(sign x1)",
       "robust risk of the Bayes rule, against simulation", check_figure_4_caption),
     best_linear = erratum(
       "section 5.1", "sign(x1) is the unique minimiser of R_std among linear classifiers",
       "only for p = 1/2; otherwise the best line tilts",
       "least standard risk at p = 0.95, sigma = 0.5, against simulation", check_best_linear),
     bound_of_gain = erratum(
-      "section 5.1", "ignoring the bottom cluster gains robustness of at most p/2", "at most (1 + p)/2: class -1 gains too",
+      "section 5.1", "ignoring the bottom cluster gains robustness of at most p/2", "at most (1 + p)/2: class -1 becomes more robust too",
       "fall of the robust risk at p = 0.95, against simulation", check_bound_of_gain),
     cost_of_robustness = erratum(
-      "section 5.1", "robust models lose 1 - p of standard accuracy", "(1 - p)/2, as the section says before",
+      "section 5.1", "robust models lose 1 - p of standard accuracy", "(1 - p)/2, as stated earlier in the section",
       "standard risk of the most robust line at p = 0.55, against simulation", check_cost_of_robustness)
   )
 }
@@ -105,10 +105,10 @@ errata_of_examples <- function() {
       "eps = 1/24, p = 0.7, against simulation", check_strip_of_robust),
     cancelled_gain = erratum(
       "Example 2", "the gain on B(X~, eps) is cancelled out by the error on A_eps",
-      "A_eps takes back less than a tenth of it",
+      "the error on A_eps cancels less than a tenth of the gain",
       "gain of the robust optimum over the natural one, eps = 1/24, p = 0.7", check_cancelled_gain),
     norm_of_example = erratum(
-      "Example 2", "3/4 - 9 (4 eps^2 + 2 eps/3) for any lp ball", "for the largest-coordinate norm; pi for 4 in the Euclidean",
+      "Example 2", "3/4 - 9 (4 eps^2 + 2 eps/3) for any lp ball", "holds for l-infinity; in l2 with pi in place of 4",
       "Euclidean balls of eps = 1/24, against simulation", check_norm_of_example)
   )
 }
