@@ -173,7 +173,7 @@ class SeveralProcesses(OneProcess):
 
     local_rank: int = 0
     local_size: int = 1
-    _streams: SharedGenerators | None = None
+    _generators: SharedGenerators | None = None
     _buffers: list[tuple[Tensor, Tensor]] = field(default_factory=list)
 
     def on_first_process(self, make: Callable[[], T]) -> T:
@@ -239,11 +239,11 @@ class SeveralProcesses(OneProcess):
         super().set_threads(max(1, _cores() // self.local_size) if threads is None else threads)
 
     def synchronize(self, model: nn.Module, seed: int, device: torch.device) -> None:
-        """The random numbers of the first become the shared streams, which batches are drawn from.
+        """The random numbers of the first become the shared generators, which batches are drawn with.
         For all else each process has its own stream."""
         model.load_state_dict(self._broadcast(model.state_dict(), 0))
-        self._streams = SharedGenerators(device)
-        self._streams.load_state(self._broadcast(self._streams.state(), 0))
+        self._generators = SharedGenerators(device)
+        self._generators.load_state(self._broadcast(self._generators.state(), 0))
         torch.manual_seed((seed + 1_000_003 * (self.rank + 1)) % 2**32)
 
     def attach(self, network: nn.Module) -> ComputeStep:
@@ -259,13 +259,13 @@ class SeveralProcesses(OneProcess):
 
     @contextmanager
     def whole_batch(self, index: Tensor, model: nn.Module) -> Iterator[Shard]:
-        assert self._streams is not None
+        assert self._generators is not None
         shards = index.tensor_split(self.size)
         own = shards[self.rank]
         own = own if len(own) else index[:1]
         shard = Shard(own, [len(images) for images in shards], self.rank)
         self._buffers = [(b, b.clone()) for b in model.buffers() if b.is_floating_point()]
-        share = BatchShare(shard.first, len(own), len(index), self._streams)
+        share = BatchShare(shard.first, len(own), len(index), self._generators)
         with shared_batch(share), whole_batch_statistics(model, shard.counts, self.rank):
             yield shard
 
@@ -303,14 +303,14 @@ class SeveralProcesses(OneProcess):
 
     def random_state(self) -> dict[str, Any]:
         """All that the same number of processes needs to draw the same numbers again."""
-        assert self._streams is not None
-        return {**self._streams.state(), "random_of_each": self.gather(global_state())}
+        assert self._generators is not None
+        return {**self._generators.state(), "random_of_each": self.gather(global_state())}
 
     def set_random_state(self, state: dict[str, Any]) -> None:
-        """With another number of processes the shared streams are restored and the processes' own
-        streams start again."""
-        assert self._streams is not None
-        self._streams.load_state(state)
+        """With another number of processes the shared generators are restored and the processes' own
+        generators start again."""
+        assert self._generators is not None
+        self._generators.load_state(state)
         own = state.get("random_of_each", [])
         if len(own) == self.size:
             set_global_state(own[self.rank])

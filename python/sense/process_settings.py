@@ -16,7 +16,7 @@ from .random_numbers import preserved_random_state
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of glibc's <malloc.h>
 GLIBC_DEFAULT = 128 * 1024  # bytes, for both
 KEPT = {MMAP_THRESHOLD: 2**25, TRIM_THRESHOLD: 2**30}
-RECOMPILE_LIMIT = 8  # torch's default
+TORCH_RECOMPILE_LIMIT = 8  # torch's default
 
 _users = 0  # of freed_memory_kept, which may be nested
 
@@ -69,7 +69,7 @@ def _recompile_limit() -> int:
     """Return the recompile limit of torch.compile, without the import of its settings, which takes
     a second."""
     settings = sys.modules.get("torch.compiler.config")
-    return RECOMPILE_LIMIT if settings is None else settings.recompile_limit
+    return TORCH_RECOMPILE_LIMIT if settings is None else settings.recompile_limit
 
 
 def _glibc() -> Any:

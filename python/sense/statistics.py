@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 from .errors import InputError
 
+LEVEL = 0.95  # of confidence intervals
+
 
 class Proportion(NamedTuple):
     """k of n, with a confidence interval."""
@@ -29,7 +31,7 @@ class Proportion(NamedTuple):
         return f"{100 * self.estimate:.1f} % {interval} ({self.k} / {self.n})"
 
 
-def wilson(k: int, n: int, level: float = 0.95) -> Proportion:
+def wilson(k: int, n: int, level: float = LEVEL) -> Proportion:
     """Wilson's score interval (1927), the same as R's `prop.test(k, n, correct = FALSE)`.
 
     Raises ValueError unless 0 <= k <= n, n >= 1 and 0 < level < 1.
@@ -40,7 +42,7 @@ def wilson(k: int, n: int, level: float = 0.95) -> Proportion:
     return Proportion(k, n, float(interval.low), float(interval.high))
 
 
-def clopper_pearson(k: int, n: int, level: float = 0.95) -> Proportion:
+def clopper_pearson(k: int, n: int, level: float = LEVEL) -> Proportion:
     """The exact interval of Clopper and Pearson (1934), the same as R's `binom.test(k, n)`.
 
     Its ends are quantiles of beta distributions, as in R. (scipy's `proportion_ci` finds them by a

@@ -203,7 +203,7 @@ def test_the_documentation_has_the_thresholds():
         "large-eps": diagnostics.LARGE_EPS,
         "one-step": attack_diagnostics.ONE_STEP,
         "gradient-free": attack_diagnostics.GRADIENT_FREE,
-        "convergence": attack_diagnostics.CONVERGENCE,
+        "convergence": attack_diagnostics.CONVERGENCE_SHARE,
         "stronger-attack": attack_diagnostics.STRONGER_ATTACK,
     }
     words = " ".join(text.split())

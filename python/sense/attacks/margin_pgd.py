@@ -11,7 +11,7 @@ from .losses import MarginLoss, dlr, margin
 from .modes import attack_mode
 from .pgd import ascend
 
-LOSSES = {"margin": margin, "dlr": dlr}
+MARGIN_LOSSES = {"margin": margin, "dlr": dlr}
 
 
 @checked_attack()
@@ -47,7 +47,7 @@ def margin_pgd(
         start = random_point(x, eps, norm, bounds) if random_start else x
     with attack_mode(model, "evaluation"):
         return ascend(
-            lambda z: LOSSES[loss](model(z), y).sum(),
+            lambda z: MARGIN_LOSSES[loss](model(z), y).sum(),
             start,
             x,
             eps=eps,

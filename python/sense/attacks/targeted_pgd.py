@@ -12,7 +12,7 @@ from .losses import MarginLoss, margin, other_classes, targeted_dlr, targeted_ma
 from .modes import attack_mode
 from .pgd import ascend
 
-LOSSES = {"margin": targeted_margin, "dlr": targeted_dlr}
+TARGETED_LOSSES = {"margin": targeted_margin, "dlr": targeted_dlr}
 
 
 @checked_attack()
@@ -81,4 +81,4 @@ def targeted_objective(
     target: Tensor, model: nn.Module, y: Tensor, loss: MarginLoss
 ) -> Callable[[Tensor], Tensor]:
     """Return the objective of PGD: the targeted loss, summed over the images."""
-    return lambda z: LOSSES[loss](model(z), y, target).sum()
+    return lambda z: TARGETED_LOSSES[loss](model(z), y, target).sum()

@@ -32,7 +32,7 @@ MAX_FOR_AUTOATTACK = 32  # images that only Square breaks, on which gradient att
 ONE_STEP = 0.01
 GRADIENT_FREE = 0.002  # (AutoAttack)
 STRONGER_ATTACK = 0.01
-CONVERGENCE = 0.1  # of the images that are correctly classified under PGD
+CONVERGENCE_SHARE = 0.1  # of the images that are correctly classified under PGD
 LOSS_INCREASE = 0.05  # that counts for convergence; a loss of log 2 or more is a misclassification
 
 MANY_STEPS = ("pgd", "margin-pgd", "targeted-pgd")
@@ -120,7 +120,11 @@ def convergence(evidence: Evidence) -> Diagnostic:
     x, y = evidence.x[correct], evidence.y[correct]
     if len(correct) >= MINIMUM and not len(x):
         return Diagnostic(
-            "convergence", "ok", 0.0, CONVERGENCE, "no image is correctly classified under PGD"
+            "convergence",
+            "ok",
+            0.0,
+            CONVERGENCE_SHARE,
+            "no image is correctly classified under PGD",
         )
     if len(x) < MINIMUM:
         return too_few("convergence", len(x), "images that are correctly classified under PGD")
@@ -144,7 +148,7 @@ def convergence(evidence: Evidence) -> Diagnostic:
         "convergence",
         increases,
         Sample(len(x), 1.0),
-        CONVERGENCE,
+        CONVERGENCE_SHARE,
         f"PGD has not converged: {counts}. Use more steps",
         counts,
     )

@@ -20,7 +20,7 @@ from ..run_folder import RunFolder
 from ..statistics import wilson
 from .outcomes import Record
 from .runner import (
-    Batch,
+    EvaluationBatch,
     attack_images,
     batch_seed,
     build_attack,
@@ -40,7 +40,7 @@ INTERVAL = ("k", "n", "estimate", "lower", "upper")
 
 def run_curve(
     model: nn.Module,
-    batches: list[Batch],
+    batches: list[EvaluationBatch],
     settings: Settings,
     record: Record,
     after_batch: Callable[[int], None] = lambda n: None,
@@ -120,7 +120,7 @@ def trace_pgd(model: nn.Module, x: Tensor, y: Tensor, settings: Settings) -> PGD
 
 def trace_batches(
     model: nn.Module,
-    batches: list[Batch],
+    batches: list[EvaluationBatch],
     settings: Settings,
     after_batch: Callable[[int], None] = lambda n: None,
 ) -> PGDTrace:

@@ -44,7 +44,7 @@ from .outcomes import OUTCOMES, CorrectMatrix, Outcome, Record
 from .runner import (
     NO_ATTACK,
     Attack,
-    Batch,
+    EvaluationBatch,
     build_attacks,
     check_attackable,
     choose_images,
@@ -289,7 +289,7 @@ class _StoredEvaluation:
     folder: RunFolder
     settings: Settings
     model: nn.Module
-    batches: list[Batch]
+    batches: list[EvaluationBatch]
     content: dict[str, Any]
     record: Record
     on_line: Callable[[str], object]

@@ -11,14 +11,13 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..statistics import clopper_pearson
+from ..statistics import LEVEL, clopper_pearson
 from .outcomes import CorrectMatrix, Record
-from .runner import Batch, attack_images, build_attack
+from .runner import EvaluationBatch, attack_images, build_attack
 from .settings import Settings
 
 SUBSET = 128  # maximum number of images for extra passes
 MINIMUM = 30  # number of images; with 0 of 30, a share of up to 11.6 % is possible
-LEVEL = 0.95
 
 Verdict = Literal["ok", "warning", "skipped"]
 
@@ -88,7 +87,11 @@ class Evidence:
 
     @classmethod
     def of(
-        cls, model: nn.Module, batches: Sequence[Batch], settings: Settings, record: Record
+        cls,
+        model: nn.Module,
+        batches: Sequence[EvaluationBatch],
+        settings: Settings,
+        record: Record,
     ) -> "Evidence":
         """The evidence of a completed evaluation."""
         images, labels = torch.cat([b.x for b in batches]), torch.cat([b.y for b in batches])

@@ -169,7 +169,7 @@ def check_attackable(
     return check_network(model, x, y, gradients_for=need_gradients[0] if need_gradients else None)
 
 
-class Batch(NamedTuple):
+class EvaluationBatch(NamedTuple):
     """Test images that are attacked and stored together: positions, float32 pixels, labels."""
 
     images: list[int]
@@ -196,14 +196,20 @@ def choose_images(total: int, n: int | None, draw: int | None) -> list[int]:
 
 def make_batches(
     images: Sequence[int], x: Tensor, y: Tensor, size: int, device: torch.device
-) -> list[Batch]:
+) -> list[EvaluationBatch]:
     """Return batches of the images at these positions of x and y, on the device."""
     parts = [list(images[i : i + size]) for i in range(0, len(images), size)]
-    return [Batch(part, to_float(x[part].to(device)), y[part].to(device)) for part in parts]
+    return [
+        EvaluationBatch(part, to_float(x[part].to(device)), y[part].to(device)) for part in parts
+    ]
 
 
 def run_attack(
-    attack: Attack, model: nn.Module, batches: list[Batch], settings: Settings, record: Record
+    attack: Attack,
+    model: nn.Module,
+    batches: list[EvaluationBatch],
+    settings: Settings,
+    record: Record,
 ) -> Iterator[tuple[int, float]]:
     """Attack the batches that the record does not have yet and add their predictions to it.
     Yields the number of images and the seconds of each batch."""
@@ -223,14 +229,14 @@ def run_attack(
         yield len(batch.x), time.perf_counter() - began
 
 
-def batch_seed(seed: int, batch: Batch) -> int:
+def batch_seed(seed: int, batch: EvaluationBatch) -> int:
     """Return a seed for the batch, so that a restart more in one batch does not change the random
     starts of the next."""
     return seed * 1_000_003 + batch.images[0]
 
 
 def first_misclassification(
-    record: Record, attacks: Sequence[str], begin: int, batch: Batch
+    record: Record, attacks: Sequence[str], begin: int, batch: EvaluationBatch
 ) -> Tensor:
     """Return, for each image of the batch (which begins at row `begin`), the wrong prediction under
     the first of the attacks that succeeded, or else the label: int64, shape (n,)."""

@@ -66,7 +66,7 @@ SCHEMA: dict[str, Any] = {
     "convergence": _or_none(lambda value: isinstance(value, dict)),
     "finished": _truth,
 }
-CONFIG: dict[str, Any] = {"method": _text, "model": _text, "seed": _count}
+CONFIG_SCHEMA: dict[str, Any] = {"method": _text, "model": _text, "seed": _count}
 CHECK: dict[str, Any] = {"check": _text, "verdict": _text, "text": _text}
 
 
@@ -91,7 +91,7 @@ def check_schema(content: dict[str, Any], path: Path) -> None:
         balls = {name: BALL for name in content["attacks"] if name != "natural"}
         wrong = _wrong(content["attacks"], balls, "attacks.")
         wrong += (
-            _wrong(content["target"], {"config": CONFIG}, "target.")
+            _wrong(content["target"], {"config": CONFIG_SCHEMA}, "target.")
             if (content["target"]["config"] is not None)
             else []
         )

@@ -11,7 +11,7 @@ import torch
 from ..errors import InputError, MissingFileError
 from ..run_folder import RunFolder
 from ..runs import json_text, provenance
-from ..statistics import Proportion, clopper_pearson, wilson
+from ..statistics import LEVEL, Proportion, clopper_pearson, wilson
 from .curves import (
     CONVERGENCE,
     CONVERGENCE_ACCURACY,
@@ -28,7 +28,6 @@ from .targets import Target, open_source
 
 EVALUATION = "evaluation.json"
 NUMBERED_FOLDER = "evaluation-{}"
-LEVEL = 0.95
 WORST = "worst"
 FILES = (OUTCOMES, CURVE_OUTCOMES, CURVE, CONVERGENCE, CONVERGENCE_ACCURACY, EVALUATION)
 # What must be equal when an evaluation is resumed, or compared with another.
