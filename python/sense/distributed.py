@@ -239,8 +239,8 @@ class SeveralProcesses(OneProcess):
         super().set_threads(max(1, _cores() // self.local_size) if threads is None else threads)
 
     def synchronize(self, model: nn.Module, seed: int, device: torch.device) -> None:
-        """The random numbers of the first become the shared generators, which batches are drawn with.
-        For all else each process has its own stream."""
+        """The random numbers of the first become the shared generators, which batches are drawn
+        with. For all else each process has its own stream."""
         model.load_state_dict(self._broadcast(model.state_dict(), 0))
         self._generators = SharedGenerators(device)
         self._generators.load_state(self._broadcast(self._generators.state(), 0))
@@ -307,8 +307,8 @@ class SeveralProcesses(OneProcess):
         return {**self._generators.state(), "random_of_each": self.gather(global_state())}
 
     def set_random_state(self, state: dict[str, Any]) -> None:
-        """With another number of processes the shared generators are restored and the processes' own
-        generators start again."""
+        """With another number of processes the shared generators are restored and the processes'
+        own generators start again."""
         assert self._generators is not None
         self._generators.load_state(state)
         own = state.get("random_of_each", [])
