@@ -25,7 +25,8 @@ In a training loop of your own:
 With your own images and your own network:
 
     data = sense.ImageData("mine", train_x, train_y, test_x, test_y, classes)
-    sense.fit(sense.Config(dataset="arrays", eps=8 / 255), "runs/mine", data=data, model=network)
+    config = replace(sense.recipe("cifar10-demo"), dataset="arrays", train_size=None)
+    sense.fit(config, "runs/mine", data=data, model=network)
 
 Functions and classes, each with its own help():
 
@@ -33,9 +34,11 @@ Functions and classes, each with its own help():
     load_model   the trained network of a run
     evaluate     natural and robust accuracy of a network on images
     pgd          adversarial examples by projected gradient descent
-    sensible     sensible adversarial examples, which stop where the confidence falls to c
+    sensible     sensible adversarial examples: PGD stops before the probability of the true
+                 class falls below c
     recipe       the options of a named recipe, such as "mnist-demo" or "cifar10-resnet"
-    Config       the options of a training run
+    Config       the options of a training run, described by `python -m sense.train --help`; its
+                 defaults are those of the recipe "mnist", with 500 epochs
     ImageData    training and test images with their labels
 
 More attacks are in `sense.attacks`, networks in `sense.models`, data sets in `sense.data`.

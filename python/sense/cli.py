@@ -17,7 +17,7 @@ import tyro
 from . import __version__
 from .config import DEFAULT_RECIPE, RECIPES, Config, default_recipe, from_plain, recipe
 from .config.checks import float_options, parse_fraction
-from .config.options import option_types
+from .config.options import Help, option_types
 from .devices import check_threads
 from .distributed import ErrorElsewhere, join_group
 from .errors import InputError, NotFiniteError
@@ -88,15 +88,14 @@ def _exit_on_broken_pipe() -> NoReturn:
 @dataclass(frozen=True)
 class TrainArguments:
     config: tyro.conf.OmitArgPrefixes[Config]
-    out: Annotated[
-        Path | None, tyro.conf.arg(help="folder of the new run (default: runs/METHOD-TIME)")
-    ] = None
+    out: Annotated[Path | None, Help("folder of the new run", default="runs/METHOD-TIME")] = None
     resume: Annotated[
         Path | None,
-        tyro.conf.arg(
-            help="resume the run in this folder with its own options. Options that do not "
-            "change the result (--data-dir, --device, --threads ...) may be changed, and "
-            "--epochs may be increased"
+        Help(
+            "resume the run in this folder with its own options. Only --data-dir, --device, "
+            "--threads, --cuda-graphs and --monitor-size may be changed, and --epochs may be "
+            "increased (with --schedule constant and a new --lr if the schedule was cosine or "
+            "one-cycle)"
         ),
     ] = None
 
@@ -139,7 +138,7 @@ def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool, bool, str
         prog="python -m sense.train [RECIPE]",
         description=(
             "Train a network by sensible adversarial training (sense) or another method. RECIPE is "
-            f"one of {recipes}. The defaults below are those of {origin}."
+            f"a named set of options: one of {recipes}. The defaults below are those of {origin}."
         ),
         default=TrainArguments(base),
     )
@@ -186,39 +185,43 @@ class EvaluateArguments:
     targets: Annotated[
         tyro.conf.Positional[tuple[str, ...]],
         tyro.conf.arg(
-            metavar="TARGET ...", help="folder of a run, file of weights, or MODULE:FACTORY"
+            metavar="TARGET ...",
+            help="folder of a run, file of weights, or MODULE:FACTORY",
+            help_behavior_hint="(required)",
         ),
     ]
     settings: tyro.conf.OmitArgPrefixes[Settings]
     weights: Annotated[
-        Path | None, tyro.conf.arg(help="weights of MODULE:FACTORY, .safetensors or .pt")
+        Path | None, Help("file of the weights of MODULE:FACTORY, .safetensors or .pt")
     ] = None
     model: Annotated[
         str | None,
-        tyro.conf.arg(
-            help="network of a file of weights, by name or MODULE:FACTORY. Required for a run "
-            "whose network is a MODULE:FACTORY or was passed in memory"
+        Help(
+            "network of a file of weights: a name of --model in sense.train, or MODULE:FACTORY. "
+            "Also required for a run whose network is a MODULE:FACTORY or was passed in memory"
         ),
     ] = None
     dataset: Annotated[
-        str | None, tyro.conf.arg(help="data set of a target that is not a run: mnist, cifar10 ...")
+        str | None, Help("data set of a target that is not a run: mnist, cifar10 ...")
     ] = None
     data_dir: Annotated[
-        Path | None, tyro.conf.arg(help="folder of the data, if it is not downloaded or was moved")
+        Path | None,
+        Help(
+            "folder with the data, as in sense.train",
+            default="that of the run, or downloaded into the cache directory",
+        ),
     ] = None
     out: Annotated[
         Path | None,
-        tyro.conf.arg(
-            help="folder for the results, with a subfolder per target if there are several "
-            "(default: the folder of the run, or evaluations/NAME; if that holds an evaluation "
-            "with other options, its subfolder evaluation-2 ...)"
+        Help(
+            "folder for the results, with a subfolder per target if there are several",
+            default="the folder of the run, or evaluations/NAME; if it holds an evaluation with "
+            "other options, its subfolder evaluation-2 ...",
         ),
     ] = None
-    overwrite: Annotated[bool, tyro.conf.arg(help="replace an evaluation in the folder")] = False
-    device: Annotated[str, tyro.conf.arg(help="device to run on: auto, cpu, cuda ...")] = "auto"
-    threads: Annotated[
-        int | None, tyro.conf.arg(help="number of CPU threads (default: all cores)")
-    ] = None
+    overwrite: Annotated[bool, Help("delete the evaluation in the folder and start again")] = False
+    device: Annotated[str, Help("device: cpu, cuda ...; auto uses a GPU if there is one")] = "auto"
+    threads: Annotated[int | None, Help("number of CPU threads", default="all cores")] = None
 
 
 @command("sense.evaluate")
@@ -231,8 +234,8 @@ def evaluate_main(argv: list[str]) -> None:
         description=(
             "Natural and robust accuracy of trained networks, with 95 % intervals and diagnostics "
             "of the evaluation. A target is the folder of a run, a file of weights, or "
-            "MODULE:FACTORY. If interrupted, run the same command to resume. Several targets are "
-            "compared in pairs."
+            "MODULE:FACTORY, a function that returns a network. Several targets are compared in "
+            "pairs. If the command is interrupted, run it again to resume."
         ),
     )
     if arguments.threads is not None:

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import tyro
 
 from .cli import command
+from .config.options import Help
 from .errors import InputError, MissingFileError
 from .evaluation.examples import DEFAULT_N, make_examples, settings_of, write_examples
 from .evaluation.summary import read_evaluation
@@ -55,18 +56,25 @@ tryCatch(
 
 @dataclass(frozen=True)
 class ReportArguments:
-    runs: tyro.conf.Positional[tuple[Path, ...]]
+    runs: Annotated[
+        tyro.conf.Positional[tuple[Path, ...]],
+        tyro.conf.arg(
+            metavar="RUN ...",
+            help="folders of evaluated runs, or of evaluations",
+            help_behavior_hint="(required)",
+        ),
+    ]
     out: Annotated[
-        Path | None, tyro.conf.arg(help=f"the page (default: {PAGE} in the folder of the run)")
+        Path | None,
+        Help(
+            "path of the page, required for several runs",
+            default=f"{PAGE} in the folder of the run",
+        ),
     ] = None
-    examples: Annotated[int, tyro.conf.arg(help="number of adversarial images per run")] = DEFAULT_N
-    model: Annotated[
-        str | None, tyro.conf.arg(help="network of the runs, required if it is a MODULE:FACTORY")
-    ] = None
-    data_dir: Annotated[
-        Path | None, tyro.conf.arg(help="folder of the runs' data, if it was moved")
-    ] = None
-    device: Annotated[str, tyro.conf.arg(help="device to run on: auto, cpu, cuda ...")] = "auto"
+    examples: Annotated[int, Help("number of adversarial images per run")] = DEFAULT_N
+    model: Annotated[str | None, Help("network of the runs, if it is a MODULE:FACTORY")] = None
+    data_dir: Annotated[Path | None, Help("folder of the data of the runs, if it was moved")] = None
+    device: Annotated[str, Help("device: cpu, cuda ...; auto uses a GPU if there is one")] = "auto"
 
 
 def report(
@@ -161,8 +169,8 @@ def report_main(argv: list[str]) -> None:
         args=argv,
         prog="python -m sense.report",
         description=(
-            "Make one HTML page of evaluated runs with R: accuracies with intervals, diagnostics, "
-            "figures and, for several runs, paired comparisons."
+            "Make one HTML page about evaluated runs: accuracies with intervals, diagnostics, "
+            "figures and, for several runs, paired comparisons. Needs R and the R package sense."
         ),
     )
     page = report(

@@ -23,7 +23,14 @@ OLD_CHECKSUM = "model.safetensors.sha256"  # written before there were manifests
 
 @dataclass(frozen=True)
 class SealArguments:
-    folders: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="FOLDER ...")]
+    folders: Annotated[
+        tyro.conf.Positional[tuple[Path, ...]],
+        tyro.conf.arg(
+            metavar="FOLDER ...",
+            help="folders of runs or of evaluations",
+            help_behavior_hint="(required)",
+        ),
+    ]
 
 
 def seal_folder(folder: Path) -> list[str]:
@@ -81,8 +88,9 @@ def seal_main(argv: list[str]) -> None:
         args=argv,
         prog="python -m sense.seal",
         description=(
-            "Record the checksums of a run folder's files as they are now: after an intended "
-            "change, or for a folder that is older than manifests."
+            "Record the present checksums of the files in the folder of a run. Use it after you "
+            "changed a file on purpose, or for a folder that was written before manifests were "
+            "introduced."
         ),
     )
     if not arguments.folders:

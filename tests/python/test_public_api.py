@@ -89,5 +89,5 @@ def test_the_example_of_the_help_page_runs(tmp_path, monkeypatch):
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 2))
     names |= {"train_x": x, "train_y": y, "test_x": x, "test_y": y, "network": network}
     names["classes"] = ("cat", "dog")
-    exec(own.replace("eps=8 / 255", "eps=8 / 255, epochs=1, pretrain=0, monitor_size=8"), names)
+    exec(own.replace("size=None", "size=None, epochs=1, pretrain=0, monitor_size=8"), names)
     assert (tmp_path / "runs" / "mine" / "model.safetensors").is_file()

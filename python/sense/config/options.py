@@ -26,10 +26,12 @@ Schedule = Literal["constant", "step", "cosine", "one-cycle"]
 
 
 def Help(text: str, default: str | None = None) -> Any:  # noqa: N802  it reads like a type
-    """Return the help of an option. `default` describes a default that is None or empty."""
+    """Return the help of an option. `default` describes a default that is None or empty; without
+    it, such an option is shown without a default."""
 
     def hint(value: str) -> str:
-        return f"(default: {default if default and value in ('None', '') else value})"
+        shown = default if value in ("None", "") else value
+        return "" if shown is None else f"(default: {shown})"
 
     return tyro.conf.arg(help=text, help_behavior_hint=hint)
 
@@ -74,7 +76,7 @@ class Config:
     ] = None
     train_size: Annotated[
         int | None,
-        Help("number of training images, the first of the data set", default="all"),
+        Help("number of training images; the first ones of the data set are used", default="all"),
     ] = None
     augment: Annotated[
         Augment,
@@ -90,21 +92,30 @@ class Config:
         MethodName,
         Help(
             "training method. nt: natural training; r-at: regular adversarial training; sense: "
-            "sensible adversarial training; trades, mart, mma, iaat: the methods of these names; "
-            "sense-trades: the variant with the loss of TRADES in the original code of SENSE-AT"
+            "sensible adversarial training; trades, mart, mma, iaat: the published methods of "
+            "these names; sense-trades: sensible adversarial training with a loss like that of "
+            "TRADES, a variant in the original code of SENSE-AT"
         ),
     ] = "sense"
 
     # Attack of training
     eps: Annotated[float, Help("radius of the ball; pixel values are from 0 to 1")] = 0.3
-    step_size: Annotated[float, Help("step size of the attack; not used by mma")] = 0.05
+    step_size: Annotated[
+        float,
+        Help(
+            "step size of the attack, and of the PGD whose accuracy is reported after each epoch. "
+            "iaat: minimum step size of the attack; mma, and trades with --norm 2, have their own "
+            "step size"
+        ),
+    ] = 0.05
     steps: Annotated[int, Help("number of attack steps, K")] = 10
     norm: Annotated[NormName, Help("norm of the ball")] = "inf"
     eps_ramp: Annotated[
         float,
         Help(
-            "number of epochs in which eps and the step size grow linearly to their full values; "
-            "not with mma and iaat, which have a radius per image"
+            "number of epochs, from the first epoch of the method, in which eps and the step size "
+            "grow linearly to their full values; not used by mma and iaat, which have a radius per "
+            "image"
         ),
         RAMP,
     ] = 0.0
@@ -114,8 +125,8 @@ class Config:
     random_start: Annotated[
         bool | None,
         Help(
-            "r-at, sense, sense-trades: start the attack at a random point of the ball instead of "
-            "the image",
+            "r-at, sense, sense-trades: start the attack at a random point of the ball, not at the "
+            "image",
             default="True for r-at, False for sense and sense-trades",
         ),
         UsedBy("r-at", "sense", "sense-trades"),
@@ -123,10 +134,10 @@ class Config:
     attack_mode: Annotated[
         AttackMode,
         Help(
-            "mode of the network (batch norm, dropout) in the attack. training: running statistics "
-            "are not updated; published: as in the authors' code, that is training mode with "
-            "updated running statistics for r-at, iaat and the margin search of mma, evaluation "
-            "mode for the other methods"
+            "mode of the network (batch norm, dropout) in the attack. training: training mode, "
+            "but running statistics are not updated; published: the mode of the authors' code, "
+            "that is training mode with updated running statistics for r-at, iaat and the margin "
+            "search of mma, and evaluation mode for the other methods"
         ),
         UsedBy("r-at", "sense", "sense-trades", "trades", "mart", "mma", "iaat"),
     ] = "evaluation"
@@ -135,16 +146,17 @@ class Config:
     c: Annotated[
         float,
         Help(
-            "sense, sense-trades: smallest probability of the true class that the attack may "
-            "reach, from 0 to 1"
+            "sense, sense-trades: minimum probability of the true class, p_y, of an attacked "
+            "image, from 0 to 1"
         ),
         SENSE,
     ] = 0.7
     stage_test: Annotated[
         StageTest,
         Help(
-            "sense, sense-trades: point at which an image is tested for stage A, in which it is "
-            "not attacked. natural: the image; start: the random start, as in the original code"
+            "sense, sense-trades: point at which stage A is tested. An image is in stage A, and "
+            "is not attacked, if it is misclassified or p_y is at most c. natural: the image; "
+            "start: the random start, as in the original code"
         ),
         SENSE,
     ] = "natural"
@@ -152,26 +164,28 @@ class Config:
         Boundary,
         Help(
             "sense, sense-trades: rule for a step that takes p_y below c. revert: revert the step "
-            "(Algorithm 1); noise: revert it, then continue with random noise (end of section "
-            "4.1); bisect: bisect the step to end at p_y = c (eq. 13)"
+            "and end the attack on this image (Algorithm 1); noise: revert the step, then continue "
+            "with a step of random noise (end of section 4.1); bisect: bisect the step to end at "
+            "p_y = c (eq. 13)"
         ),
         SENSE,
     ] = "revert"
     l2_form: Annotated[
         L2Form,
         Help(
-            "sense, sense-trades with --norm 2. paper: steps of full length, uniform random start "
-            "in the ball; published: as in the original code, shorter steps where the gradient is "
-            "small, random start at an image of uniform pixels projected into the ball"
+            "sense, sense-trades with --norm 2: form of the steps and of the random start. paper: "
+            "every step has the length --step-size, and the start is uniform in the ball; "
+            "published: as in the original code, steps are shorter where the gradient is small, "
+            "and the start is an image of uniform pixels projected into the ball"
         ),
         SENSE,
     ] = "paper"
-    bisections: Annotated[int, Help("number of forward passes of --boundary bisect"), SENSE] = 8
+    bisections: Annotated[int, Help("number of bisections of --boundary bisect"), SENSE] = 8
     warmup: Annotated[
         int | None,
         Help(
-            "number of warm-up epochs. sense, sense-trades: no step is reverted; iaat: each "
-            "radius is eps",
+            "number of warm-up epochs, the first ones of the method. sense, sense-trades: no step "
+            "is reverted in them; iaat: each radius is eps, or 0 for a misclassified image",
             default="10 for iaat, 0 for sense and sense-trades",
         ),
         UsedBy("sense", "sense-trades", "iaat"),
@@ -179,8 +193,8 @@ class Config:
     natural_weight: Annotated[
         float | None,
         Help(
-            "weight of the natural cross-entropy that is added to the loss of r-at, sense and "
-            "sense-trades; mma: its share of the loss, from 0 to 1",
+            "r-at, sense, sense-trades: weight of the natural cross-entropy, which is added to the "
+            "loss; mma: share of the natural cross-entropy in the loss, from 0 to 1",
             default="1 for sense-trades, 1/3 for mma, 0 for r-at and sense",
         ),
         UsedBy("r-at", "sense", "sense-trades", "mma"),
@@ -188,24 +202,33 @@ class Config:
 
     # The other methods
     beta: Annotated[
-        float, Help("trades, mart: weight of the divergence"), UsedBy("trades", "mart")
+        float, Help("trades, mart: weight of the divergence in the loss"), UsedBy("trades", "mart")
     ] = 6.0
     d_max: Annotated[
-        float | None, Help("mma: maximum margin", default="1.5 eps"), UsedBy("mma")
+        float | None,
+        Help(
+            "mma: maximum margin; images with a larger margin are left out of the margin loss",
+            default="1.5 eps",
+        ),
+        UsedBy("mma"),
     ] = None
     eps_min: Annotated[
         float | None,
-        Help("mma: minimum radius of the search for a margin", default="eps / 3"),
+        Help("mma: minimum radius of the PGD that searches for a margin", default="eps / 3"),
         UsedBy("mma"),
     ] = None
     gamma: Annotated[
         float | None,
-        Help("iaat: change of a radius that is tried in each step", default="1.9/8 eps"),
+        Help(
+            "iaat: amount by which the radius of an image is increased or decreased, before "
+            "averaging with --radius-rate",
+            default="1.9/8 eps",
+        ),
         UsedBy("iaat"),
     ] = None
     radius_rate: Annotated[
         float,
-        Help("iaat: weight of the new value in the moving average of a radius, from 0 to 1"),
+        Help("iaat: weight of the new radius in the moving average of radii, from 0 to 1"),
         UsedBy("iaat"),
     ] = 0.1
     radius_max: Annotated[
@@ -217,7 +240,9 @@ class Config:
     epochs: Annotated[int, Help("number of epochs of the method")] = 500
     batch_size: Annotated[int, Help("batch size")] = 128
     optimizer: Annotated[Optimizer, Help("optimizer: SGD with momentum, or Adam")] = "sgd"
-    lr: Annotated[float, Help("initial learning rate; for one-cycle the maximum")] = 0.01
+    lr: Annotated[float, Help("initial learning rate; with --schedule one-cycle, the maximum")] = (
+        0.01
+    )
     momentum: Annotated[float, Help("momentum of SGD")] = 0.9
     nesterov: Annotated[bool, Help("use Nesterov momentum in SGD")] = False
     weight_decay: Annotated[float, Help("weight decay (L2 penalty)")] = 0.0
@@ -225,24 +250,27 @@ class Config:
     milestones: Annotated[
         tuple[int, ...],
         Help(
-            "epochs of the method at which --schedule step changes the learning rate",
+            "epochs of the method, without --pretrain, after which --schedule step changes the "
+            "learning rate",
             default="none",
         ),
     ] = ()
     lr_decay: Annotated[
-        float, Help("factor of the learning rate at each milestone of --schedule step")
+        float,
+        Help("factor of the learning rate at each milestone of --schedule step"),
     ] = 0.1
     milestone_lrs: Annotated[
         tuple[float, ...],
-        Help("learning rate from each milestone on, instead of --lr-decay", default="none"),
+        Help("learning rate after each milestone, instead of --lr-decay", default="none"),
     ] = ()
 
     # Where and how it runs
     seed: Annotated[
-        int, Help("random seed of the initial weights, the order of the images and random starts")
+        int,
+        Help("random seed of the initial weights, the order of the images and the random starts"),
     ] = 1
     device: Annotated[
-        str, Help("device: cpu, cuda, cuda:1, mps ...; auto: a GPU if there is one"), RUNTIME
+        str, Help("device: cpu, cuda, cuda:1, mps ...; auto uses a GPU if there is one"), RUNTIME
     ] = "auto"
     threads: Annotated[int | None, Help("number of CPU threads", default="all cores"), RUNTIME] = (
         None
@@ -250,39 +278,41 @@ class Config:
     precision: Annotated[
         Precision | None,
         Help(
-            "floating-point format of the forward and backward passes in training; weights, "
-            "losses and evaluation are always in float32. tf32 needs a CUDA device",
+            "floating-point format of the forward and backward passes in training. tf32 needs a "
+            "CUDA device. Weights, losses and evaluation are always in float32",
             default="tf32 on a CUDA device, float32 elsewhere",
         ),
     ] = None
     cuda_graphs: Annotated[
         bool,
         Help(
-            "compile the network into CUDA graphs (about a minute for each mode and batch size); "
-            "needs a CUDA device; not with sense and sense-trades, whose batch size changes within "
-            "an attack"
+            "compile the network into CUDA graphs, which takes about a minute for each mode and "
+            "batch size. Needs a CUDA device; not possible with sense and sense-trades, whose "
+            "batch size changes within an attack"
         ),
         RUNTIME,
     ] = False
     validation_size: Annotated[
         int,
         Help(
-            "number of training images held out for validation, drawn with --seed, with the same "
-            "share of each class; natural and PGD accuracy on them are reported after each epoch"
+            "number of images that are held out of the training set for validation, drawn with "
+            "--seed, with the same share of each class. Natural accuracy and accuracy under PGD on "
+            "them are reported after each epoch"
         ),
     ] = 0
     keep: Annotated[
         Keep,
         Help(
-            "weights to keep: those of the last epoch, as in the paper, or of the epoch with the "
-            "best PGD accuracy (nt: natural accuracy) on the validation images"
+            "weights to keep. last: those of the last epoch, as in the paper; best: those of the "
+            "epoch with the highest accuracy under PGD (nt: natural accuracy) on the validation "
+            "images, which needs --validation-size"
         ),
     ] = "last"
     monitor_size: Annotated[
         int,
         Help(
-            "number of training images on which accuracy is reported after each epoch if none are "
-            "held out"
+            "number of training images on which accuracy is reported after each epoch if "
+            "--validation-size is 0"
         ),
         RUNTIME,
     ] = 256

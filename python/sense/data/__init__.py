@@ -8,7 +8,7 @@ from .images import ImageData, to_float
 from .mnist import load_mnist, load_mnist_test_data, load_sample
 
 DATASETS = {
-    "mnist-sample": "10,000 + 2,000 images of MNIST, included in the package",
+    "mnist-sample": "10,000 training and 2,000 test images of MNIST, part of the package",
     "mnist": "all of MNIST, downloaded or from --data-dir",
     "cifar10": "CIFAR10, downloaded or from --data-dir (binary version)",
     "arrays": "images passed in memory, from R or Python",

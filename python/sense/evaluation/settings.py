@@ -5,10 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-import tyro
-
 from ..config.checks import check, check_type, eps_hint, option_from_plain
-from ..config.options import NormName
+from ..config.options import Help, NormName
 from ..errors import InputError
 
 AttackName = Literal[
@@ -24,7 +22,6 @@ AttackName = Literal[
     "transfer",
 ]
 ATTACKS = get_args(AttackName)
-Help = tyro.conf.arg
 
 
 @dataclass(frozen=True)
@@ -34,69 +31,76 @@ class Settings:
 
     attacks: Annotated[
         tuple[AttackName, ...],
-        Help(help="attacks to run, in this order; natural (no attack) is always included"),
+        Help("attacks, in the order in which they are run; natural (no attack) is always included"),
     ] = ("natural", "pgd")
     eps: Annotated[
-        float | None, Help(help="radius of the ball, in pixels of 0 to 1; default: the run's")
+        float | None,
+        Help("radius of the ball; pixel values are from 0 to 1", default="that of the run"),
     ] = None
     norm: Annotated[
-        NormName | None, Help(help="norm of the ball; default: the run's, or inf without a run")
+        NormName | None,
+        Help("norm of the ball", default="that of the run, or inf for other targets"),
     ] = None
 
     # Attacks
-    steps: Annotated[int, Help(help="number of steps of each restart of PGD and its variants")] = (
-        100
-    )
+    steps: Annotated[int, Help("number of steps of each restart of PGD and its variants")] = 100
     restarts: Annotated[
-        int, Help(help="number of random restarts of PGD and its variants; the worst one counts")
+        int,
+        Help(
+            "number of random restarts of PGD and its variants; an image is correct only if it is "
+            "correct in every restart"
+        ),
     ] = 5
     step_size: Annotated[
         float | None,
         Help(
-            help="step size of PGD and its variants; default: for norm inf, the smaller of 0.01 "
-            "and eps / 4, but at least 2.5 eps / steps; for other norms, 2.5 eps / steps"
+            "step size of PGD and its variants",
+            default="for norm inf, the smaller of 0.01 and eps / 4, but at least 2.5 eps / steps; "
+            "for other norms, 2.5 eps / steps",
         ),
     ] = None
-    queries: Annotated[int, Help(help="maximum number of forward passes per image of square")] = (
-        5000
-    )
+    queries: Annotated[int, Help("maximum number of forward passes per image in square")] = 5000
     l2_eps: Annotated[
-        float | None, Help(help="radius of the l2 ball of deepfool-l2 if norm is not 2")
+        float | None, Help("radius of the l2 ball of deepfool-l2, required if --norm is not 2")
     ] = None
     source: Annotated[
-        Path | None, Help(help="folder of the run with the source network of transfer")
+        Path | None, Help("folder of the run whose network is the source network of transfer")
     ] = None
     source_model: Annotated[
-        str | None, Help(help="MODULE:FACTORY of that network if it is your own")
+        str | None, Help("MODULE:FACTORY of the source network, if it is not a network of sense")
     ] = None
-    seed: Annotated[int, Help(help="random seed of the attacks")] = 0
+    seed: Annotated[int, Help("random seed of the attacks")] = 0
     cascade: Annotated[
         bool,
         Help(
-            help="run each attack only on images that are correctly classified under all attacks "
+            "run each attack only on images that are correctly classified under all attacks "
             "before it"
         ),
     ] = False
 
     # Images
-    n: Annotated[int | None, Help(help="number of test images; default: all")] = None
+    n: Annotated[int | None, Help("number of test images to evaluate", default="all")] = None
     draw: Annotated[
         int | None,
-        Help(help="random seed to draw the n images with; default: take the first n"),
+        Help("random seed for drawing the n images", default="the first n are used"),
     ] = None
-    batch: Annotated[int, Help(help="batch size; results are saved after each batch")] = 250
+    batch: Annotated[int, Help("batch size; results are saved after each batch")] = 250
 
     # Further results
     diagnostics: Annotated[
         bool,
-        Help(help="check the evaluation by extra forward and backward passes on up to 128 images"),
+        Help(
+            "check for signs that an attack failed, by extra forward and backward passes on up to "
+            "128 images"
+        ),
     ] = True
     curve: Annotated[
-        tuple[float, ...], Help(help="radii at which to measure the accuracy under PGD")
+        tuple[float, ...],
+        Help("further radii for the accuracy under PGD", default="none"),
     ] = ()
     convergence: Annotated[
         int | None,
-        Help(help="number of images, such as 100, on which to record PGD step by step"),
+        Help("number of images, such as 100, whose loss is recorded after each step of PGD"),
     ] = None
 
     def __post_init__(self) -> None:
