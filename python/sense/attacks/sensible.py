@@ -85,8 +85,9 @@ def sensible(
         Where stage A is tested: at the natural image, as in the paper, or with "start" at the
         random start, as in the authors' code. With "start", images in stage A stay at their start.
     boundary
-        Where an image in stage B ends: "revert", at the point before the reverted step, as in
-        Algorithm 1; "noise", see `_continue_with_noise`; "bisect", see `_bisect`.
+        Where an image in stage B ends. "revert": at the point before the reverted step, as in
+        Algorithm 1. "noise": it uses the remaining steps, beginning with random noise (end of
+        section 4.1). "bisect": on the reverted step, where the loss is log(1/c), eq. (13).
     l2_form
         For norm 2. "paper": a step is the gradient divided by its norm, and the random start is
         uniform in the ball. "published": both as in the authors' code, see `published_direction`
@@ -148,10 +149,8 @@ def sensible_with_stages(
     """
     threshold = -math.log(c) if c > 0 else math.inf  # log(1/c)
     limit = threshold if revert else math.inf
-    published, batch_size = (
-        l2_form == "published" and norm == 2,
-        random_numbers.full_batch_size(len(x)),
-    )
+    published = l2_form == "published" and norm == 2
+    batch_size = random_numbers.full_batch_size(len(x))
 
     def cross_entropy(z: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
         logits = network(z)
@@ -166,11 +165,10 @@ def sensible_with_stages(
         return (logits.argmax(1) != y[images]) | (loss >= threshold)
 
     def step_from(z: Tensor, gradient: Tensor, images: Tensor) -> Tensor:
-        unit = (
-            published_direction(gradient, batch_size)
-            if published
-            else ascent_direction(gradient, norm)
-        )
+        if published:
+            unit = published_direction(gradient, batch_size)
+        else:
+            unit = ascent_direction(gradient, norm)
         return project(unit.mul_(step_size).add_(z), x[images], eps, norm, bounds)
 
     x_adv, moving = x.clone(), torch.arange(len(x), device=x.device)
@@ -180,11 +178,10 @@ def sensible_with_stages(
     with attack_mode(model, mode) as network:
         z = x
         if random_start:
-            z = (
-                projected_uniform_image(x, eps, bounds)
-                if published
-                else random_point(x, eps, norm, bounds)
-            )
+            if published:
+                z = projected_uniform_image(x, eps, bounds)
+            else:
+                z = random_point(x, eps, norm, bounds)
             if stage_test == "start":
                 x_adv = z.clone()
             else:
