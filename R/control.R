@@ -1,12 +1,12 @@
 #' Where and how a run is computed
 #'
-#' Options of [train_sense()] that do not belong to the method: the folder of the run, the device, the
-#' seed and the output. Options that are not given have the defaults of `python -m sense.train`.
+#' Options of [train_sense()] that do not belong to the method: the folder of the run, device, threads,
+#' seed, monitoring and output. The defaults are those of `python -m sense.train`, except for `out`.
 #'
 #' @param out New folder for the run. It receives the options, the metrics of each epoch, a checkpoint
 #'   and the weights, which `python -m sense.evaluate` reads too. Default: a temporary folder.
-#' @param resume Folder of a run to resume, with the options that it has. Images that were given as
-#'   arrays must be given again.
+#' @param resume Folder of a run to resume with its own options. Images that were passed as arrays must
+#'   be passed again.
 #' @param device `"auto"` (default: a GPU if there is one), `"cpu"`, `"cuda"` and others of torch.
 #' @param threads Number of CPU threads. Default: all cores.
 #' @param seed Seed of the initial weights, the order of the images and random starts: a whole number

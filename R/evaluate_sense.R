@@ -1,14 +1,13 @@
 #' Evaluate a trained network under attack
 #'
-#' Attacks the test images of a trained network, counts those that are still classified
-#' correctly, and checks whether the attacks worked as they should. The evaluation is that of
-#' `python -m sense.evaluate`, with the same options and the same defaults.
+#' Attacks test images, counts those that the network still classifies correctly, and checks for signs
+#' that an attack failed. Options, defaults and results are those of `python -m sense.evaluate`.
 #'
-#' By default PGD with 100 steps and 5 restarts attacks all test images, in the ball that the
-#' network was trained for. The results are saved in the folder of the fit, if it still holds this
-#' network, otherwise in a temporary folder. If an evaluation is interrupted, the same call resumes
-#' it. Attacks can be added to a finished evaluation. An evaluation with other options, such as
-#' another `eps`, is saved in a subfolder, `evaluation-2` and so on, which
+#' By default, PGD with 100 steps and 5 restarts attacks all test images, with the eps and norm of the
+#' training. The results are saved in the folder of the fit if it still contains the weights of the fit,
+#' otherwise in a temporary folder. If an evaluation is interrupted, repeat the call to resume it. To add
+#' attacks to a finished evaluation, call the function with these attacks. An evaluation with other
+#' options, such as another `eps`, is saved in a subfolder (`evaluation-2` and so on), which
 #' [read_sense_evaluation()] reads too.
 #'
 #' @param fit A [sense_fit], or the folder of a run.
@@ -27,10 +26,10 @@
 #' @param x,y Test images and their classes, as in [train_sense()]. Default: those of the data set
 #'   of the fit. A fit that was trained on arrays needs them.
 #' @param data_dir Folder of the data of the fit, if it was moved.
-#' @param out Folder for the results. Default: that of the fit.
-#' @param overwrite `TRUE` starts again if the folder holds an evaluation with other options.
-#' @param model `"module:factory"` again, if the network of the fit comes from such a Python
-#'   function. Its code runs with your rights: give it only if you trust it.
+#' @param out Folder for the results. Default: the folder of the fit, see Details.
+#' @param overwrite `TRUE` deletes the evaluation in the folder and starts again.
+#' @param model `"module:factory"`, needed if the network of the fit comes from such a Python function.
+#'   This runs the code of the module, so pass it only if you trust the module.
 #' @param device,threads Device and number of CPU threads, as in [sense_control()].
 #' @param quiet `TRUE` prints no progress. Default: one line per attack.
 #' @return A [sense_evaluation], plain R data.

@@ -2,40 +2,41 @@
 #'
 #' Trains image classifiers that are robust to small perturbations of their input, and measures how
 #' robust they are. The method is sensible adversarial training (SENSE-AT) of Kim and Wang (2023): the
-#' attack on a training image stops when the probability of the true class falls to `c`. Natural
+#' attack on a training image stops before the probability of the true class falls below `c`. Natural
 #' training, regular adversarial training (R-AT), TRADES, MART, MMA and IAAT are included for
-#' comparison. All results are plain R data, which [saveRDS()] keeps.
+#' comparison. All results are plain R data, which can be saved by [saveRDS()].
 #'
 #' @section Installation:
-#' Install the package from its source: `R CMD build . && R CMD INSTALL sense_*.tar.gz`. Networks are
-#' trained, attacked and used for prediction by the Python package of the same source, which is part of
-#' the R package. It needs Python 3.10 or newer with torch. [install_sense()] makes an environment for
-#' it; run it once, then restart R. [sense_available()] says whether Python is ready. Reading stored
-#' results, statistics, figures and the Three Clusters need no Python.
+#' Install the package from its source: `R CMD build . && R CMD INSTALL sense_*.tar.gz`. Training,
+#' attacks and predictions of networks run in Python, by a Python package that is part of the R package.
+#' It needs Python 3.10 or newer with torch. [install_sense()] creates an environment with these: run it
+#' once, then restart R. [sense_available()] returns whether Python is ready. Reading stored results,
+#' statistics, figures and the Three Clusters do not need Python.
 #'
 #' @section Functions:
 #' Train
-#' * [train_sense()] trains a network, [sense_control()] says where and how the run is computed.
+#' * [train_sense()] trains a network. [sense_control()] sets its folder, device, threads and seed.
 #' * [sense_fit] is a trained network: `print()`, `summary()`, `predict()`, `autoplot()`.
 #' * [install_sense()] and [sense_available()] prepare Python.
 #'
 #' Evaluate and attack
 #' * [evaluate_sense()] attacks the test images of a trained network and checks its own result.
 #' * [sense_evaluation] is its result: `print()`, `summary()`, `as.data.frame()`, `autoplot()`.
-#' * [compare_sense()] tests networks on the same images in pairs; [accuracies()] puts them side by
-#'   side.
-#' * [adversarial_examples()] makes attacked images.
-#' * [wilson_interval()], [exact_interval()] and [paired_interval()] are the intervals in use.
+#' * [compare_sense()] compares networks in pairs on the same images; [accuracies()] tabulates the
+#'   accuracies of several networks.
+#' * [adversarial_examples()] returns attacked images.
+#' * [wilson_interval()], [exact_interval()] and [paired_interval()] compute the
+#'   confidence intervals that are used.
 #'
 #' Load
 #' * [read_sense_fit()] and [read_sense_evaluation()] read the folder of a run, of R or of Python.
-#' * [seal_run()] records the checksums of a folder that you changed on purpose.
+#' * [seal_run()] records the checksums of a folder again after you changed a file on purpose.
 #'
 #' Simulate the Three Clusters (section 5.1 of the paper)
-#' * [three_clusters()] simulates the data. [bayes_rule()] with [bayes_boundary()],
+#' * [three_clusters()] simulates the data. [bayes_rule()] (with [bayes_boundary()]),
 #'   [linear_classifier()], [vertical_line()], [two_cluster_line()] and [best_line()] are classifiers.
 #' * [linear_risk()] gives standard and robust risk in closed form, [simulate_risk()] by simulation;
-#'   [boundary_distance()] is the distance to a decision boundary.
+#'   [boundary_distance()] gives the distance to a decision boundary.
 #' * [fit_linear_at()] trains a linear classifier adversarially, in the settings of
 #'   [linear_at_settings()]; [tidy.linear_at()] and [glance.linear_at()] describe it.
 #'   [boundary_type()], [boundary_motion()] and [collapse_radius()] describe how training moves the
@@ -47,7 +48,7 @@
 #'   [truncated_adversarial_loss()] are the training loss of section 4.2.
 #' * [example1_risks()], [simulate_example1()], [example2_classifier()], [example2_risk()] and
 #'   [simulate_example2()] are the paper's Examples 1 and 2.
-#' * [paper_errata()] lists errors of the paper, each with the check that shows it.
+#' * [paper_errata()] lists errors of the paper, with a check of each.
 #'
 #' Report
 #' * [sense_report()] writes a page about evaluated networks.

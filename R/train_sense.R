@@ -1,20 +1,22 @@
 #' Train a robust image classifier
 #'
 #' Trains a network by sensible adversarial training (SENSE-AT, Algorithms 1 and 2 of Kim and Wang),
-#' by natural training (NT), or by one of the adversarial methods that their paper compares. The
-#' training is that of `python -m sense.train`, with the same options and the same defaults.
+#' by natural training (NT), or by another adversarial method. Options, defaults and results are those
+#' of `python -m sense.train`.
 #'
-#' Without arguments it trains SENSE-AT on a sample of MNIST that is part of the package, which takes
-#' some minutes on two cores. Ctrl-C stops the training after the present step and saves a checkpoint.
-#' `train_sense(control = sense_control(resume = folder))` resumes it; only `data_dir`, `device`,
-#' `threads`, `monitor_size` and a larger number of `epochs` may be given then.
+#' `train_sense()` without arguments trains a network by SENSE-AT on a sample of MNIST that is part of
+#' the package. This takes some minutes on two cores. Ctrl-C stops the training after the present step
+#' and saves a checkpoint. `train_sense(control = sense_control(resume = folder))` resumes the run with
+#' its own options. Then only `data_dir`, `device`, `threads`, `cuda_graphs` and `monitor_size` may be
+#' changed, and `epochs` may be increased (with `schedule = "constant"` and a new `lr` if the schedule was
+#' cosine or one-cycle).
 #'
-#' Some options belong to [sense_control()]: `out`, `resume`, `device`, `threads`, `seed`, `monitor_size` and
-#' `quiet`, which say where and how a run is computed. All others are arguments of `train_sense()`.
+#' `out`, `resume`, `device`, `threads`, `seed`, `monitor_size` and `quiet` are arguments of
+#' [sense_control()]. All other options are arguments of `train_sense()`.
 #'
 #' @section Defaults:
-#' An option that is not given has the value of the recipe. Without `recipe` that is `"mnist-demo"`;
-#' for CIFAR10 and other colour images it is `"cifar10-demo"`, with all training images.
+#' An option that is not given has its value in the recipe. The default recipe is `"mnist-demo"`; for
+#' CIFAR10 and other colour images it is `"cifar10-demo"`, but with all training images.
 #'
 #' | option | `"mnist-demo"` | `"cifar10-demo"` | `"mnist"` (the paper) |
 #' |---|---|---|---|
@@ -43,14 +45,15 @@
 #' @param data `"mnist-sample"` (10,000 training and 2,000 test images of MNIST, part of the package),
 #'   `"mnist"` (all of it) or `"cifar10"` (its binary version). The last two are downloaded once into
 #'   the cache directory [tools::R_user_dir()], or read from the folder `data_dir`. Default:
-#'   `"mnist-sample"`. Leave it out if you give images as `x`.
-#' @param method `"sense"` (default); `"nt"`; `"r-at"` (Madry et al.), `"trades"`, `"mart"`, `"mma"` or
-#'   `"iaat"`, as in their authors' code; or `"sense-trades"`, the variant with the loss of TRADES.
-#' @param model Network: `"small-cnn"`, that of the paper's section 5.2.1, or `"capacity-1"`,
-#'   `"capacity-2"`, ..., its sequence of growing networks; for colour images `"cifar-cnn-1"`,
+#'   `"mnist-sample"`. Leave it out if you pass images as `x`.
+#' @param method Training method: `"sense"` (default); `"nt"` (natural training); `"r-at"` (regular
+#'   adversarial training, Madry et al.); the published methods `"trades"`, `"mart"`, `"mma"` and `"iaat"`;
+#'   or `"sense-trades"`, sensible adversarial training with a loss like that of TRADES.
+#' @param model Network: `"small-cnn"`, the network of the paper's section 5.2.1; `"capacity-1"`,
+#'   `"capacity-2"`, ..., the paper's CNNs of increasing capacity; for colour images `"cifar-cnn-1"`,
 #'   `"cifar-cnn-2"`, `"resnet20"` (32, 44, 56) and `"wrn-34-10"`. Or `"module:factory"`, a function
-#'   that returns a network, in a module that Python can import. A run of such a network is resumed
-#'   only if `model` is given again, since its code runs with your rights.
+#'   that returns a network, in a module that Python can import. To resume a run of such a network, pass
+#'   `model` again, because this runs the code of the module.
 #' @param c Lowest probability of the true class that an attacked image may have, from 0 to 1. The
 #'   paper recommends 0.5 or more.
 #' @param eps Radius of the ball of perturbations, with pixels from 0 to 1. A number such as `8 / 255`,
@@ -64,14 +67,14 @@
 #'   to 255.
 #' @param y Classes of the training images: a factor, or a vector that [factor()] accepts.
 #' @param x_test,y_test Test images and their classes, in the same form. Training does not use them.
-#'   Without them one sixth of `x` is held out for validation: drawn with the seed, the same share of
-#'   each class. `validation_size` sets another number, and `fit$validation` has the positions of these
-#'   images. Evaluate the network on images that it has not seen.
+#'   Without them one sixth of `x` is held out for validation. These images are drawn with the seed, with
+#'   the same share of each class. `validation_size` sets another number, and `fit$validation` has the
+#'   positions of these images. Evaluate the network only on images that it was not trained on.
 #' @param recipe Named set of options to start from: `"mnist-demo"`, `"mnist-fast"` and
 #'   `"cifar10-demo"`; the paper's `"mnist"` (500 epochs), `"cifar10-cnn"`, `"cifar10-resnet"` and
 #'   `"cifar10-wrn-34-10"`; or that of another method's authors, such as `"trades-cifar10"`.
 #' @param control [sense_control()]: folder, device and seed of the run.
-#' @return A [sense_fit], plain R data that [saveRDS()] keeps.
+#' @return A [sense_fit]: plain R data, which can be saved by [saveRDS()].
 #' @seealso [install_sense()] makes the Python environment, [evaluate_sense()] attacks the network.
 #' @examples
 #' if (sense_available()) {
