@@ -54,9 +54,9 @@ example_points <- function(n, p) {
 
 #' Example 2: classifiers outside the support of the data
 #'
-#' The law of Example 1, with data on nine squares of side 1/6 only. Three classifiers are optimal on
-#' the squares, for the natural, the robust and the sensible risk, and as wrong as possible elsewhere
-#' (figure 2).
+#' The distribution of Example 1, with data in nine squares of side 1/6 only. Three classifiers are
+#' optimal on the squares, for the natural, the robust and the sensible risk, and have the largest
+#' possible risk elsewhere (figure 2).
 #'
 #' @param x Points of the unit square: an n x 2 matrix, or a data frame with `x1`, `x2`.
 #' @param kind Risk for which the classifier is optimal: `"natural"` (figure 2b), `"robust"` (2c) or
