@@ -13,7 +13,7 @@
 #' @return A data frame of class `sense_accuracies` with one row per run and attack. Columns:
 #'   `run`, `method`, `seed` of the training (`NA` if unknown), `training` (runs that differ only
 #'   in their seed have the same number), `model`, `data`, `attack` (`"natural"`: no attack; with
-#'   two or more attacks also the worst attack of each image), `k` correct of `n` images,
+#'   two or more attacks also the worst attack per image), `k` correct of `n` images,
 #'   `estimate`, `lower`, `upper`.
 #'
 #'   `autoplot()`: a ggplot of the accuracies and their intervals. If some runs differ only in
@@ -145,7 +145,7 @@ method_names <- c(
   trades = "TRADES", mart = "MART", mma = "MMA", iaat = "IAAT"
 )
 
-attack_names <- c(pgd = "PGD", autoattack = "AutoAttack", worst = "worst attack of each image")
+attack_names <- c(pgd = "PGD", autoattack = "AutoAttack", worst = "worst attack per image")
 
 # The names of what is known by a code; anything else as it is.
 named <- function(codes, names) {

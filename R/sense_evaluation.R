@@ -115,7 +115,7 @@ attack_label <- function(name, attacks, options) {
     return("natural")
   }
   if (name == "worst") {
-    return("worst attack of each image")
+    return("worst attack per image")
   }
   attack <- attacks[[name]]
   label <- attack$label %||% name

@@ -199,7 +199,7 @@ def test_a_run_is_trained_and_evaluated_from_the_shell(start, tmp_path):
     both = r" +\d+\.\d % \[\d+\.\d, \d+\.\d\] \(\d+ / 50\) +\[\d+\.\d, \d+\.\d\]"
     assert re.fullmatch(rf"natural{both} +\d+\.\d", lines[2])
     assert re.fullmatch(rf"PGD-5 x 2{both} +\d+\.\d", lines[3])
-    assert re.fullmatch(rf"worst of all attacks{both}", lines[4])
+    assert re.fullmatch(rf"worst attack per image{both}", lines[4])
     assert re.match(
         r"Diagnostics used extra forward passes on \d+ images .*: \d+ warning", lines[5]
     )

@@ -166,7 +166,7 @@ def test_the_result_has_accuracies_outcomes_and_the_matrix_and_prints(small, few
         "FGSM",
         "PGD-2 x 1",
         "DeepFool, l2",
-        "worst of all attacks",
+        "worst attack per image",
     ]
     assert lines[4].endswith(str(found.accuracy["pgd"]))
 

@@ -49,7 +49,7 @@ def test_the_header_has_target_images_and_ball(content):
 def test_a_row_has_counts_and_both_intervals(content):
     row = re.sub(" +", " ", attack_row("pgd", content))
     assert row == "PGD-100 x 5 50.0 % [40.4, 59.6] (50 / 100) [39.8, 60.2] 12.0"
-    assert attack_row("worst", content).split()[:4] == ["worst", "of", "all", "attacks"]
+    assert attack_row("worst", content).split()[:4] == ["worst", "attack", "per", "image"]
     content["attacks"]["pgd"]["seconds"] = None  # of results stored before it was measured
     assert attack_row("pgd", content).endswith("[39.8, 60.2]")
 
@@ -65,7 +65,7 @@ def test_a_row_states_a_cascade_and_another_ball(content):
 
 def test_the_footer_has_warnings_and_names_stronger_attacks(content):
     lines = footer(content).splitlines()
-    assert lines[0].startswith("worst of all attacks")
+    assert lines[0].startswith("worst attack per image")
     assert lines[1] == (
         "Diagnostics used extra forward passes on 64 images (1.2 s): 1 warning, 1 check passed, "
         "1 skipped."

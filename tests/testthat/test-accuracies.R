@@ -76,7 +76,7 @@ test_that("a data frame of counts gives the same table", {
   table <- accuracies(fake_seeds())
   expect_s3_class(table, "sense_accuracies")
   expect_equal(unique(table$method), c("R-AT", "SENSE-AT"))
-  expect_equal(unique(table$attack), c("natural", "worst attack of each image"))
+  expect_equal(unique(table$attack), c("natural", "worst attack per image"))
   expect_equal(table$lower, wilson_interval(table$k, 40)$lower)
   expect_equal(unique(as.character(table$run[table$seed == 2])), c("R-AT, seed 2", "SENSE-AT, seed 2"))
   expect_output(print(table), "SENSE-AT +3 +natural")

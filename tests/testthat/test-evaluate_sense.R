@@ -23,7 +23,7 @@ test_that("R and the shell write the same files", {
   expect_equal(ours$target$weights_sha256, theirs$target$weights_sha256)
   expect_match(ours$provenance$command, "evaluate_sense\\(fit")
   expect_equal(ours$accuracy$label, c(
-    "natural", "FGSM", "PGD-2 x 1", "PGD-2 x 1, radii to 0.1", "worst attack of each image"
+    "natural", "FGSM", "PGD-2 x 1", "PGD-2 x 1, radii to 0.1", "worst attack per image"
   ))
 })
 

@@ -39,7 +39,7 @@ test_that("print shows the network, the accuracies and the warnings", {
   said <- paste(capture.output(print(evaluation)), collapse = "\n")
   expect_match(said, "toy: SENSE-AT \\(c = 0.7\\), capacity-1\nl-infinity eps = 0.3 on the first 5 of the 10 test images of toy")
   expect_match(said, "PGD +40.0 % \\[11.8, 76.9\\] \\(2 / 5\\) +\\[5.3, 85.3\\]")
-  expect_match(said, "worst attack of each image +20.0 %")
+  expect_match(said, "worst attack per image +20.0 %")
   expect_match(said, "1 of 2 checks warn:\n! At eps = 1 PGD leaves 25 % right")
   expect_match(said, "Skipped: stronger-attack")
   expect_no_match <- function(x, pattern) expect_false(grepl(pattern, x))
@@ -78,7 +78,7 @@ test_that("stored evaluations can be read", {
   runs <- system.file("extdata", "mnist-demo", package = "sense")
   evaluation <- read_sense_evaluation(file.path(runs, "sense"))
   expect_equal(
-    evaluation$accuracy$label, c("natural", "PGD-100 x 5", "AutoAttack", "worst attack of each image")
+    evaluation$accuracy$label, c("natural", "PGD-100 x 5", "AutoAttack", "worst attack per image")
   )
   expect_equal(evaluation$accuracy$n, rep(2000, 4))
   expect_output(print(evaluation), "all 2000 test images of mnist-sample")

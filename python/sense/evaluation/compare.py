@@ -63,8 +63,8 @@ def write_comparison(folder: Path, comparison: dict[str, Any]) -> Path:
 
 
 def _read_correct(folder: Path, content: dict[str, Any]) -> CorrectMatrix:
-    """The matrix of an evaluation, with a column for the worst of all attacks in its ball if there
-    are at least two attacks: with one, the worst is that attack."""
+    """The matrix of an evaluation, with a column for the worst attack per image in its ball if
+    there are at least two attacks: with one, the worst is that attack."""
     outcomes = read_outcomes(folder)
     check_rows(outcomes, content, folder)
     correct = CorrectMatrix.from_outcomes(outcomes)

@@ -1,7 +1,7 @@
 """Accuracy under PGD by radius (--curve) and by step (--convergence; figures 8 and 9 of the paper).
 
 An image that PGD breaks at a smaller radius, or at any step, is broken in the ball. So both also
-add a row per image to outcomes.csv, like an attack, and count for the worst of all attacks.
+add a row per image to outcomes.csv, like an attack, and count in the worst attack per image.
 """
 
 import csv

@@ -5,7 +5,7 @@ from typing import Any
 from ..statistics import Proportion, Spread
 
 WIDTH = 28  # of the first column
-WORST_LABEL = "worst of all attacks"
+WORST_LABEL = "worst attack per image"
 BALLS = {"inf": "l-infinity", "2": "l2", "1": "l1"}
 NOTE = "Accuracy under an attack is an upper bound of robust accuracy."
 
@@ -44,7 +44,7 @@ def attack_row(name: str, content: dict[str, Any]) -> str:
 
 
 def footer(content: dict[str, Any]) -> str:
-    """The worst of all attacks, the diagnostics, and a note."""
+    """The worst attack per image, the diagnostics, and a note."""
     lines = [attack_row("worst", content)] if "worst" in content["accuracy"] else []
     if content["options"]["cascade"]:
         lines.append(
