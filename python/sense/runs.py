@@ -184,11 +184,11 @@ def load_model(
     folder
         The folder of the run.
     model
-        The network to load the weights into, or its name, such as "module:factory". Required if the
-        run's network was passed in memory or is a factory, whose code is only run if it is named
-        here. Default: the network that the run names.
+        The network to load the weights into, or its name, such as "module:factory". Default: the
+        network that the run names. Required if the network of the run was passed in memory, or is a
+        factory: the code of a factory runs only if it is named here.
     option
-        What error messages call the argument `model`.
+        The name of the argument `model` in error messages.
     """
     folder = Path(folder)
     config, description = read_run(folder)

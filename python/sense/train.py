@@ -121,16 +121,17 @@ def fit(
     Parameters
     ----------
     config
-        All options.
+        The options of training.
     out
-        Folder of the run: a new one, or with `resume` that of a run with this config. It is made
-        when everything else is ready, and is locked until the function returns.
+        Folder of the run: a new folder, or with `resume` the folder of a run with this config. A
+        new folder is created after all checks. The folder is locked until the function returns.
     data
-        The images. Default: those that `config.dataset` names.
+        The images. Default: those of `config.dataset`.
     model
-        A network of your own, which is trained in place, or the name of one. Default: the one that
-        `config.model` names. config.json stores only the class of a network: to load the run,
-        pass the network again. A resumed run calls a factory only if it is named here again.
+        A network of your own, which is trained in place, or the name of a network. Default: that of
+        `config.model`. config.json stores only the name of the class of a network that is passed
+        here: to load the run, pass the network again. To resume a run with a factory, pass the name
+        of the factory again.
     resume
         Resume the run in `out`. With the same number of threads and processes the weights are,
         bit for bit, those of a run that was never interrupted.

@@ -32,7 +32,8 @@ def pgd(
     Parameters
     ----------
     model
-        Gives logits, shape (n, classes). Its mode, gradients and buffers are not changed.
+        Returns logits, shape (n, classes). Its mode, gradients and buffers are not changed (except
+        for the running statistics with mode "updating").
     x
         Images, batch first, floating point, inside `bounds`.
     y
@@ -43,14 +44,18 @@ def pgd(
     steps
         Number of gradient steps K.
     norm
-        inf, 2 or 1. A step is along the sign of the gradient for inf, else along the normalised
-        gradient.
+        inf, 2 or 1. For inf, a step is along the sign of the gradient, otherwise along the
+        normalised gradient.
     random_start
-        Start from a uniform point of the ball; otherwise from x.
+        Whether to start at a uniform random point of the ball. If not, PGD starts at x.
     start
-        Start from these images instead.
+        Images to start at; `random_start` is then ignored. Shape of x.
     mode
-        Mode of the model in the attack, see `modes`.
+        Mode of the model in the attack (dropout, batch norm). "evaluation": evaluation mode;
+        "training": the mode set by the caller, but running statistics are restored afterwards;
+        "updating": the mode set by the caller, and running statistics are updated.
+    bounds
+        Minimum and maximum of a pixel.
 
     Returns
     -------
@@ -58,7 +63,8 @@ def pgd(
 
     Notes
     -----
-    Eq. (4) of the paper prints the gradient at x. PGD takes it at the current iterate, as here.
+    In eq. (4) of the paper the gradient is at x, which is a misprint. Here, as in PGD, it is at the
+    current iterate.
     """
     with attack_mode(model, mode) as network:
         if start is None:

@@ -67,31 +67,33 @@ def sensible(
 ) -> Tensor:
     """Return sensible adversarial examples x^s.
 
+    p_y is the probability of the true class; p_y < c is the same as a cross-entropy above log(1/c).
     An image that is misclassified or has p_y(x) <= c is not changed (stage A). The other images
-    take steps of PGD. The first step that takes the loss of an image past log(1/c) is reverted,
-    and the image takes no further step (stage B). The remaining images take all steps (stage C).
+    take steps of PGD. The first step that takes p_y of an image below c is reverted, and the image
+    takes no further step (stage B). The remaining images take all steps (stage C).
 
     Parameters
     ----------
-    model, x, y, eps, step_size, steps, norm
-        As in `pgd`.
+    model, x, y, eps, step_size, steps, norm, bounds
+        As in `pgd`. The model is in evaluation mode in the attack.
     c
-        Lowest probability of the true class that a moved image may have, from 0 to 1.
-        With c = 1 no image is moved; with c = 0 no step is reverted.
+        Minimum of p_y for an image in stage B or C, from 0 to 1. With c = 1 all images are in stage
+        A; with c = 0 no step is reverted.
     random_start
-        Start from a uniform point of the ball; a start whose loss is past log(1/c) is replaced by
-        x. The paper starts from x.
+        Whether to start at a uniform random point of the ball. If the start is misclassified or p_y
+        is at most c there, x is the start. In the paper the start is x.
     stage_test
-        Where stage A is tested: at the natural image, as in the paper, or with "start" at the
-        random start, as in the authors' code. With "start", images in stage A stay at their start.
+        Point at which stage A is tested. "natural": x, as in the paper; "start": the random start,
+        as in the authors' code. With "start", the result for an image in stage A is its start.
     boundary
-        Where an image in stage B ends. "revert": at the point before the reverted step, as in
-        Algorithm 1. "noise": it uses the remaining steps, beginning with random noise (end of
-        section 4.1). "bisect": on the reverted step, where the loss is log(1/c), eq. (13).
+        Rule for the reverted step of an image in stage B. "revert": the image ends at the point
+        before the step, as in Algorithm 1. "noise": it takes the remaining steps, beginning with
+        random noise (end of section 4.1). "bisect": bisections of the step search for the point
+        where p_y is c, eq. (13).
     l2_form
-        For norm 2. "paper": a step is the gradient divided by its norm, and the random start is
-        uniform in the ball. "published": both as in the authors' code, see `published_direction`
-        and `projected_uniform_image`.
+        For norm 2. "paper": a step is the gradient divided by its norm, times `step_size`, and the
+        random start is uniform in the ball. "published": both as in the authors' code, see
+        `published_direction` and `projected_uniform_image` in `sense.attacks.geometry`.
 
     Returns
     -------

@@ -200,7 +200,7 @@ DEFAULT_RECIPE = "mnist-demo"
 
 
 def recipe(name: str = DEFAULT_RECIPE) -> Config:
-    """Return a recipe by its name."""
+    """Return the options of a recipe, such as "mnist-demo" or "cifar10-resnet"."""
     check_choice("recipe", name, tuple(RECIPES))
     return RECIPES[name]
 

@@ -22,15 +22,16 @@ class ImageData:
     name
         The name of the data set in messages and results.
     train_x, test_x
-        n x channels x height x width, or n x height x width for greyscale images; unsigned bytes 0
-        to 255, or numbers in [0, 1], which become float32. Tensors or numpy arrays.
+        Images: n x channels x height x width, or n x height x width for greyscale images; bytes
+        from 0 to 255, or floating point from 0 to 1, which becomes float32. Tensors or numpy
+        arrays.
     train_y, test_y
         Labels, whole numbers from 0, which become int64. Tensors or numpy arrays. The test set may
         be empty if nothing is evaluated.
     classes
         The names of the classes, in the order of the labels.
     sha256, test_sha256
-        Hash of all images and labels, and of the test images and labels alone.
+        SHA-256 of all images and labels, and of the test images and labels alone.
     """
 
     name: str
@@ -70,7 +71,7 @@ class ImageData:
 
     @staticmethod
     def from_test_images(name: str, x: Tensor, y: Tensor, classes: tuple[str, ...]) -> "ImageData":
-        """Return a data set with test images only, which are also its training images."""
+        """Return a data set with these test images, which are also its training images."""
         return ImageData(name, x, y, x, y, classes)
 
     def with_sha256(self, sha256: str) -> "ImageData":

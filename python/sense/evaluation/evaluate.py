@@ -121,21 +121,28 @@ def evaluate(
     Parameters
     ----------
     model
-        A module that returns logits, which is left in evaluation mode; or the folder of a run, for
-        its network, its test images, and its eps and norm as defaults.
+        A module that returns logits. It is moved to the device of x and left in evaluation mode.
+        Or the folder of a run, whose network is evaluated; its test images, eps and norm are then
+        the defaults.
     x, y
         Images (bytes of 0 to 255, or floating point of 0 to 1) and labels: tensors or numpy arrays
         in the forms of `ImageData`.
     settings, options
-        A `Settings` object, or its options as keywords. `eps` has no default without a run.
-        Diagnostics, the curve and convergence are made by `evaluate_run`.
+        A `Settings` object, or its options as keywords: those of `python -m sense.evaluate --help`,
+        with `_` in place of `-`. `eps` is required without a run. Diagnostics, the curve and
+        convergence need `sense.evaluation.evaluate.evaluate_run`, which writes files.
+
+    Returns
+    -------
+    An `Evaluation`: accuracies with their intervals, and all outcomes.
 
     Raises
     ------
     ValueError
         If options do not fit, or images or labels are missing.
     ArithmeticError
-        If an attack broke its rules, or the network returned NaN.
+        If an attack returned images outside the ball or the pixel bounds, or the network returned
+        NaN.
     """
     if settings is not None and options:
         raise InputError("pass settings, or options as keywords, not both")
@@ -258,7 +265,8 @@ def evaluate_target(
     ValueError
         If options do not fit, or differ from those of the evaluation in the folder.
     ArithmeticError
-        If an attack broke its rules, or the network returned NaN.
+        If an attack returned images outside the ball or the pixel bounds, or the network returned
+        NaN.
     """
     with RunFolder(target.folder) as folder:
         settings = settings.complete(target.eps, target.norm)
