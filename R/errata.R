@@ -49,13 +49,13 @@ errata_of_framework <- function() {
       "loss after 40 steps on a curved model, against the largest in the ball", check_pgd_gradient),
     strict_limit = erratum(
       "Definition 3, equation (7)", "p_y(z) > c", "p_y(z) >= c, as in (13); with > there is no maximum",
-      "share of stage-B examples at p_y = c that the set holds; (11) needs all", check_strict_limit),
+      "share of stage-B examples at p_y = c that the set contains; (11) needs all", check_strict_limit),
     sign_of_constant = erratum(
       "text after (11), twice", "the constant loss is -log(1/c)", "log(1/c) = -log c",
       "cross-entropy at stage-B examples, c = 0.9", check_sign_of_constant),
     empty_set = erratum(
       "text before (12)", "S is empty on A_f", "S may contain neighbours of x; x has the larger loss",
-      "share of stage-A points just below c whose ball holds p_y > c", check_empty_set),
+      "share of stage-A points just below c whose ball contains points with p_y > c", check_empty_set),
     c_zero = erratum(
       "section 4.1", "c = 0 is identical to PGD training", "identical except for misclassified points, which line 3 does not move",
       "share of misclassified points that Algorithm 2 moves at c = 0", check_c_zero),
@@ -88,10 +88,10 @@ errata_of_clusters <- function() {
     best_linear = erratum(
       "section 5.1", "sign(x1) is the unique minimiser of R_std among linear classifiers",
       "only for p = 1/2; otherwise the best line tilts",
-      "least standard risk at p = 0.95, sigma = 0.5, against simulation", check_best_linear),
+      "smallest standard risk at p = 0.95, sigma = 0.5, against simulation", check_best_linear),
     bound_of_gain = erratum(
       "section 5.1", "ignoring the bottom cluster gains robustness of at most p/2", "at most (1 + p)/2: class -1 becomes more robust too",
-      "fall of the robust risk at p = 0.95, against simulation", check_bound_of_gain),
+      "decrease of the robust risk at p = 0.95, against simulation", check_bound_of_gain),
     cost_of_robustness = erratum(
       "section 5.1", "robust models lose 1 - p of standard accuracy", "(1 - p)/2, as stated earlier in the section",
       "standard risk of the most robust line at p = 0.55, against simulation", check_cost_of_robustness)
