@@ -139,7 +139,11 @@ quietly_start_python <- function() {
 call_python <- function(task, arguments, call = parent.frame()) {
   force(arguments) # their errors come first, without Python too
   bridge <- sense_bridge(call)
-  answer <- bridge$call(task, arguments)
+  answer <- tryCatch(
+    bridge$call(task, arguments),
+    # Python was interrupted just before or after the task.
+    error = function(e) if (is_keyboard_interrupt(e)) list(interrupted = TRUE) else stop(e)
+  )
   if (!is.null(answer$input_error)) {
     text <- translate_message(answer$input_error, training = task == "train")
     cli::cli_abort("{text}", call = call, class = "sense_python_error")
@@ -147,6 +151,11 @@ call_python <- function(task, arguments, call = parent.frame()) {
   if (isTRUE(answer$interrupted)) pass_interrupt()
   if (!is.null(answer$traceback)) stop(python_fault(answer$traceback, call))
   answer$value
+}
+
+# reticulate gives the class from version 1.29 on, before that only the message.
+is_keyboard_interrupt <- function(e) {
+  inherits(e, "python.builtin.KeyboardInterrupt") || grepl("^KeyboardInterrupt", conditionMessage(e))
 }
 
 # Signal the condition to handlers first. Without a handler the signal stops all, like Ctrl-C.

@@ -55,10 +55,14 @@ test_that("an interrupt is not an error", {
   skip_if_no_sense()
   skip_on_os("windows")
   tell <- c(
-    "r <- tryCatch(sense:::call_python('predict', list(a = 1)), error = function(e) 'error', interrupt = function(i) 'interrupt')",
+    "r <- tryCatch(sense:::call_python('predict', list(a = 1)), error = function(e) paste('error', conditionMessage(e)), interrupt = function(i) 'interrupt')",
     "cat(r, '\\n')", "sense:::call_python('predict', list(a = 1))", "cat('went on\\n')"
   )
   said <- with_task("raise KeyboardInterrupt", tell)
+  expect_match(said, "^interrupt", all = FALSE)
+  expect_false(any(grepl("went on|^error", said)))
+  # Outside the task, where the bridge cannot catch it.
+  said <- with_task("pass\\nsense.bridge.call = lambda *a: (_ for _ in ()).throw(KeyboardInterrupt())", tell)
   expect_match(said, "^interrupt", all = FALSE)
   expect_false(any(grepl("went on|^error", said)))
   # A signal while Python computes.
