@@ -208,18 +208,20 @@ def sensible_with_stages(
                 else:
                     loss = attack_loss(z, moving)
                     stops = loss > limit
+            # Python waits for a GPU to count these, so each is counted once.
+            stopping, going_on = (rows.nonzero().squeeze(1) for rows in (stops, ~stops))
             if step > 0:
-                stopped = moving[stops]
+                stopped = moving[stopping]
                 stage[stopped], steps_left[stopped] = Stage.B, steps - step
-                past[stopped] = z.detach()[stops]
-            still_moves = ~stops
-            moving, reached = moving[still_moves], z.detach()[still_moves]
+                if boundary == "bisect":
+                    past[stopped] = z.detach()[stopping]
+            moving, reached = moving[going_on], z.detach()[going_on]
             x_adv[moving], stage[moving] = reached, Stage.C
-            loss_at[moving] = loss.detach()[still_moves].to(x.dtype)
+            loss_at[moving] = loss.detach()[going_on].to(x.dtype)
             if last or not len(moving):
                 break
-            (gradient,) = torch.autograd.grad(loss[still_moves].sum(), z)
-            z = step_from(reached, gradient[still_moves], moving)
+            (gradient,) = torch.autograd.grad(loss[going_on].sum(), z)
+            z = step_from(reached, gradient[going_on], moving)
 
         stage_b = (stage == Stage.B).nonzero().squeeze(1)
         if len(stage_b) and boundary != "revert":
