@@ -84,7 +84,8 @@ python_problem <- function() {
     return("no Python was found")
   }
   path <- reticulate::py_config()$python
-  for (module in c("torch", "numpy", "safetensors", "tyro", "tqdm", "pooch", "platformdirs")) {
+  # Each module has the name of its requirement. torch is loaded first, as in the shell.
+  for (module in unique(c("torch", sub("[<>=].*", "", python_requirements())))) {
     if (!with_own_symbols(reticulate::py_module_available(module))) {
       return(sprintf("%s has no %s", path, module))
     }
