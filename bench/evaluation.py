@@ -11,7 +11,7 @@ from sense.attacks import autoattack
 from sense.data import ImageData, load_data, to_float
 from sense.evaluation.evaluate import evaluate
 from sense.evaluation.settings import Settings as Evaluation
-from sense.runs import load_model
+from sense.runs import load
 
 from .networks import Network, cifar_cnn, torch_layers
 from .peers import PEERS, Ball, available, import_quietly
@@ -29,7 +29,7 @@ FEWER_STEPS = "not the same: APGD and FAB take 10 steps, not 100"
 
 def run(settings: Settings) -> Section:
     data = load_data("mnist-sample")
-    model = load_model(RUN).eval()
+    model = load(RUN).eval()
     n = settings.pick(20, 500)
     usual = Ball(EPS, STEP_SIZE, settings.pick(3, 40), restarts=2)
     comparisons = [pgd_comparison(model, data, n, usual, available(), settings.pick(1, 3))]

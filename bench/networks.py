@@ -14,7 +14,7 @@ from sense.config import Config, recipe
 from sense.data import ImageData, load_data
 from sense.devices import to_device
 from sense.models import build_model
-from sense.runs import load_model, read_run
+from sense.runs import load, read_run
 from sense.train import fit
 
 from .settings import ROOT, Settings
@@ -141,7 +141,7 @@ def is_finished(folder: Path, config: Config) -> bool:
 
 def load_network(folder: Path, data: ImageData) -> Network:
     """Return the network of a complete run."""
-    model = to_device(load_model(folder), torch.device("cpu"))
+    model = to_device(load(folder), torch.device("cpu"))
     return Network(model, data, read_run(folder)[0], metrics(folder)[-1])
 
 

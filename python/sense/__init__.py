@@ -12,7 +12,7 @@ Train a network, load it, attack it and evaluate it:
     data = load_data("mnist-sample")
     x, y = to_float(data.test_x[:500]), data.test_y[:500]
 
-    model = sense.load_model("runs/sense")
+    model = sense.load("runs/sense")
     x_adv = sense.pgd(model, x, y, eps=0.3, step_size=0.01, steps=40)
     print(sense.evaluate(model, x, y, eps=0.3, attacks=["pgd", "fgsm"], steps=40))
 
@@ -31,7 +31,7 @@ With your own images and your own network:
 Functions and classes, each with its own help():
 
     fit          train a network; the run is stored in a folder
-    load_model   the trained network of a run
+    load         the trained network of a run
     evaluate     natural and robust accuracy of a network on images
     pgd          adversarial examples by projected gradient descent
     sensible     sensible adversarial examples: PGD stops before the probability of the true
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from .config import Config, recipe
     from .data import ImageData
     from .evaluation.evaluate import evaluate
-    from .runs import load_model
+    from .runs import load
     from .train import fit
 
 # `python -m sense.evaluate` would import from the working directory before all else, which may be
@@ -70,14 +70,14 @@ if sys.argv[:1] == ["-m"] and not getattr(sys.flags, "safe_path", False):
     del sys.path[0]
 
 __version__ = "0.1.0"
-__all__ = ["Config", "ImageData", "evaluate", "fit", "load_model", "pgd", "recipe", "sensible"]
+__all__ = ["Config", "ImageData", "evaluate", "fit", "load", "pgd", "recipe", "sensible"]
 
 _MODULES = {
     "Config": "config",
     "ImageData": "data",
     "evaluate": "evaluation.evaluate",
     "fit": "train",
-    "load_model": "runs",
+    "load": "runs",
     "pgd": "attacks.pgd",
     "recipe": "config",
     "sensible": "attacks.sensible",

@@ -174,7 +174,7 @@ def load_run_test_data(
     return found.with_sha256(data["sha256"])
 
 
-def load_model(
+def load(
     folder: Path | str, model: nn.Module | str | None = None, option: str = "model"
 ) -> nn.Module:
     """Return the trained network of a run, on the CPU and in evaluation mode.

@@ -7,7 +7,7 @@ from sense.evaluation.evidence import Evidence
 from sense.evaluation.outcomes import CorrectMatrix
 from sense.evaluation.runner import attack_images, build_attack
 from sense.evaluation.settings import Settings
-from sense.runs import load_model
+from sense.runs import load
 
 N = 60
 FEW = 32
@@ -16,7 +16,7 @@ FEW = 32
 def honest_network(trained):
     """A network without a fault, and images that it classifies correctly."""
     folder, data = trained
-    model = load_model(folder)
+    model = load(folder)
     x, y = to_float(data.test_x[:120]), data.test_y[:120]
     # Pixels are whole grey levels in float32 too, and noise does not change the predictions.
     confident = model(x).softmax(1).gather(1, y.unsqueeze(1)).squeeze(1) > 0.7

@@ -16,7 +16,7 @@ from sense.evaluation.evaluate import evaluate_target
 from sense.evaluation.settings import Settings
 from sense.evaluation.targets import Target
 from sense.models import build_model
-from sense.runs import load_model
+from sense.runs import load
 from sense.train import fit
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,11 +56,11 @@ class Known:
 
 
 def stored(name: str) -> Callable[[Path], nn.Module]:
-    return lambda runs: load_model(DEMO / name)
+    return lambda runs: load(DEMO / name)
 
 
 def wrapped(defence: Callable[[nn.Module], nn.Module]) -> Callable[[Path], nn.Module]:
-    return lambda runs: defence(load_model(DEMO / "nt"))
+    return lambda runs: defence(load(DEMO / "nt"))
 
 
 def untrained(runs: Path) -> nn.Module:
@@ -69,7 +69,7 @@ def untrained(runs: Path) -> nn.Module:
 
 
 def of_run(name: str) -> Callable[[Path], nn.Module]:
-    return lambda runs: load_model(runs / name)
+    return lambda runs: load(runs / name)
 
 
 def train_known(runs: Path, names: tuple[str, ...] = tuple(TRAINED)) -> None:

@@ -16,7 +16,7 @@ from sense.errors import InputError
 from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.examples import DEFAULT_N
 from sense.evaluation.settings import settings_from_plain
-from sense.runs import CONFIG, load_model, read_run
+from sense.runs import CONFIG, load, read_run
 
 TINY = {
     "dataset": "arrays",
@@ -143,7 +143,7 @@ def test_predictions_are_the_probabilities_of_the_network(trained, arrays):
     assert p.dtype == np.float64
     assert p.shape == (100, 10)
     np.testing.assert_allclose(p.sum(1), 1, atol=1e-6)
-    logits = load_model(folder)(torch.from_numpy(x)[:, None] / 255)
+    logits = load(folder)(torch.from_numpy(x)[:, None] / 255)
     np.testing.assert_allclose(p, logits.softmax(1).detach().numpy(), atol=1e-6)
     real = bridge.predict(*kept, np.asfortranarray(x / 255))
     np.testing.assert_allclose(p, real, atol=1e-6)

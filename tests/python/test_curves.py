@@ -30,7 +30,7 @@ from sense.evaluation.outcomes import CorrectMatrix, Record, read_outcomes
 from sense.evaluation.runner import make_batches
 from sense.evaluation.settings import Settings
 from sense.evaluation.targets import open_run
-from sense.runs import load_model
+from sense.runs import load
 from sense.statistics import wilson
 
 CPU = torch.device("cpu")
@@ -109,7 +109,7 @@ def test_interrupted_after_any_batch_the_curve_is_the_same(linear, locked):
 @pytest.fixture
 def network(trained):
     folder, data = trained
-    return load_model(folder), to_float(data.test_x[:80]), data.test_y[:80]
+    return load(folder), to_float(data.test_x[:80]), data.test_y[:80]
 
 
 def test_the_traced_points_are_those_of_pgd(network):
@@ -152,7 +152,7 @@ def test_the_trace_has_the_first_wrong_prediction_of_each_image(network):
 
 def test_the_convergence_files_are_of_the_first_images(trained, locked, tmp_path):
     folder, data = trained
-    model = load_model(folder)
+    model = load(folder)
     images = list(range(10, 90))
     batches = make_batches(images, data.test_x, data.test_y, 30, CPU)
     done = []

@@ -12,7 +12,7 @@ from sense.config import Config
 from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.settings import Settings
 from sense.models import build_model
-from sense.runs import load_model
+from sense.runs import load
 from sense.train import fit
 
 MODULE = """
@@ -96,7 +96,7 @@ def test_a_factory_can_be_trained_and_evaluated(in_folder, tmp_path, capsys):
     quick = ["--steps", "2", "--restarts", "1", "--n", "50", "--no-diagnostics"]
     evaluate_main([str(run), "--model", name, *quick])
     assert "natural" in capsys.readouterr().out
-    assert isinstance(load_model(run, name)[1], nn.Linear)
+    assert isinstance(load(run, name)[1], nn.Linear)
 
 
 class Mine(nn.Sequential):
@@ -130,10 +130,10 @@ def test_a_network_passed_in_memory_is_trained_and_its_class_is_stored(few, tmp_
 def test_a_network_passed_in_memory_must_be_passed_again(few, tmp_path, in_folder, capsys):
     fit(QUICK, tmp_path / "run", data=few, model=(mine := Mine()))
     attack = Settings(steps=2, restarts=1, diagnostics=False)
-    for load in (load_model, lambda run: evaluate_run(run, attack, data=few)):
+    for opened in (load, lambda run: evaluate_run(run, attack, data=few)):
         with pytest.raises(ValueError, match="a Mine, was passed in memory: pass it again"):
-            load(tmp_path / "run")
-    again = load_model(tmp_path / "run", Mine())
+            opened(tmp_path / "run")
+    again = load(tmp_path / "run", Mine())
     assert torch.equal(again[1].weight, mine[1].weight)
     found = evaluate_run(tmp_path / "run", attack, data=few, model=Mine())
     by_name = evaluate_run(
@@ -145,7 +145,7 @@ def test_a_network_passed_in_memory_must_be_passed_again(few, tmp_path, in_folde
 def test_another_network_is_rejected(few, tmp_path):
     fit(QUICK, tmp_path, data=few, model=Mine())
     with pytest.raises(ValueError, match=r"weights in .* belong to another network"):
-        load_model(tmp_path, nn.Linear(3, 2))
+        load(tmp_path, nn.Linear(3, 2))
 
 
 def test_a_resumed_custom_network_has_the_same_weights(few, tmp_path):

@@ -22,7 +22,7 @@ from sense.evaluation.targets import open_run, open_source, open_target
 from sense.folder_lock import LOCK
 from sense.manifest import MANIFEST
 from sense.run_folder import CHECKPOINT, PREVIOUS, RunFolder
-from sense.runs import CONFIG, METRICS, load_model
+from sense.runs import CONFIG, METRICS, load
 from sense.seal import seal_folder
 from sense.train import fit
 from test_concurrent_folders import TINY, images
@@ -64,7 +64,7 @@ def report(folder):
 
 
 READERS = {
-    "load": load_model,
+    "load": load,
     "source": lambda folder: open_source(Settings(source=folder), torch.device("cpu")),
     "weights": lambda folder: open_target(str(folder / WEIGHTS), data=images()),
     "resume": lambda folder: fit(TINY, folder, data=images(), resume=True),

@@ -27,7 +27,7 @@ from sense.evaluation.outcomes import CorrectMatrix, read_outcomes
 from sense.evaluation.settings import ATTACKS
 from sense.evaluation.summary import accuracies, attacks_in_ball, plain_accuracy, read_evaluation
 from sense.report import report_main
-from sense.runs import load_model
+from sense.runs import load
 from sense.seal import seal_main
 from sense.statistics import wilson
 from sense.weights import weights_sha256
@@ -251,7 +251,7 @@ def test_the_options_stored_can_be_run_again_and_name_no_place(run):
 @pytest.mark.parametrize("run", DEMO, ids=lambda run: run.name)
 def test_the_networks_that_ship_are_those_whose_outcomes_are_stored(run):
     first = [row for row in read_outcomes(run) if row.attack == "natural"][:100]
-    model = load_model(run).eval()
+    model = load(run).eval()
     with torch.no_grad():
         guesses = model(to_float(load_data("mnist-sample", None).test_x[:100])).argmax(1)
     assert guesses.tolist() == [row.prediction for row in first]
@@ -299,7 +299,7 @@ def test_mnist_fast_reaches_the_accuracies_of_section_5_2_1():
 
 @pytest.mark.parametrize("folder", EVALUATIONS, ids=lambda folder: folder.name)
 def test_mnist_fast_was_evaluated_as_it_is_stored(folder):
-    weights = weights_sha256(load_model(MNIST_FAST))
+    weights = weights_sha256(load(MNIST_FAST))
     assert stored_evaluation(folder)["target"]["weights_sha256"] == weights
 
 
@@ -486,4 +486,4 @@ def test_every_r_function_in_the_examples_is_exported(page):
     assert mentioned - BASE_R <= exported
 
 
-BASE_R = {"state_dict", "load_model", "targeted_pgd"}
+BASE_R = {"state_dict", "targeted_pgd"}

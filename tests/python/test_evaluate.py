@@ -20,7 +20,7 @@ from sense.evaluation.settings import Settings
 from sense.evaluation.summary import EVALUATION
 from sense.evaluation.targets import open_run
 from sense.models import build_model
-from sense.runs import load_model
+from sense.runs import load
 from sense.statistics import wilson
 
 QUICK = Settings(steps=5, restarts=2, step_size=0.05, diagnostics=False)
@@ -51,7 +51,7 @@ def test_files_agree_with_each_other_and_with_the_network(run, trained, tmp_path
         assert all((row["label"] == row["prediction"]) == (row["correct"] == "1") for row in mine)
         k = sum(int(row["correct"]) for row in mine)
         assert content["accuracy"][name].items() >= wilson(k, 600)._asdict().items()
-    predictions = load_model(folder)(to_float(data.test_x)).argmax(1).tolist()
+    predictions = load(folder)(to_float(data.test_x)).argmax(1).tolist()
     assert [int(row["prediction"]) for row in rows[:600]] == predictions
     entry = content["attacks"]["pgd"]
     assert entry["seconds"] > 0
@@ -72,7 +72,7 @@ def test_no_image_is_correct_only_under_attack(run, tmp_path):
 def test_more_restarts_only_lower_the_accuracy(trained, seed):
     """In each of the three batches."""
     folder, data = trained
-    model = load_model(folder)
+    model = load(folder)
     attack = replace(QUICK, eps=0.08, steps=1, step_size=0.01, seed=seed)
     before = [1] * 600
     for restarts in (1, 2, 4, 8):
@@ -176,7 +176,7 @@ def test_the_folder_of_a_run_gives_network_images_and_ball(few, tmp_path):
     run = ROOT / "inst/extdata/mnist-demo/nt"
     found = evaluate(run, attacks=["fgsm"], n=40)
     data = load_data("mnist-sample")
-    expected = evaluate(load_model(run), data.test_x, data.test_y, eps=0.3, attacks=["fgsm"], n=40)
+    expected = evaluate(load(run), data.test_x, data.test_y, eps=0.3, attacks=["fgsm"], n=40)
     assert found.outcomes == expected.outcomes
     assert (found.settings.eps, found.settings.norm) == (0.3, "inf")
     assert not (run / OUTCOMES).exists()
@@ -299,16 +299,14 @@ def test_n_out_of_range_is_refused(run, n, tmp_path):
 def test_other_numbers_of_labels_than_images_are_refused(trained, images, labels):
     folder, data = trained
     with pytest.raises(ValueError, match=f"needed: got {images} images and {labels} labels"):
-        evaluate(
-            load_model(folder), data.test_x[:images], data.test_y[:labels], replace(QUICK, eps=0.1)
-        )
+        evaluate(load(folder), data.test_x[:images], data.test_y[:labels], replace(QUICK, eps=0.1))
 
 
 @pytest.mark.parametrize("attacks", [("pgd",), ("fgsm", "pgd", "deepfool")])
 @pytest.mark.parametrize("correct", [True, False])
 def test_one_image_is_evaluated_without_warnings(trained, tmp_path, attacks, correct):
     folder, data = trained
-    model = load_model(folder)
+    model = load(folder)
     guess = model(data.test_x[:1].float() / 255).argmax(1)
     labels = guess if correct else (guess + 1) % 10
     one = replace(data, test_x=data.test_x[:1], test_y=labels)

@@ -15,7 +15,7 @@ from sense.evaluation.evidence import (
 from sense.evaluation.outcomes import Record
 from sense.evaluation.runner import NO_ATTACK, build_attacks, make_batches, run_attack
 from sense.evaluation.settings import Settings
-from sense.runs import load_model
+from sense.runs import load
 from sense.statistics import binomial_p_value, clopper_pearson
 
 
@@ -62,7 +62,7 @@ def test_a_value_warns_only_above_its_threshold():
 
 def test_extra_passes_use_the_first_correct_images(trained):
     folder, data = trained
-    n, model = 200, load_model(folder)
+    n, model = 200, load(folder)
     settings = Settings(eps=0.05, steps=5, restarts=1, batch=80).complete(None, None)
     batches = make_batches(range(n), data.test_x, data.test_y, 80, torch.device("cpu"))
     record = Record(range(n), data.test_y[:n].tolist(), 80)

@@ -13,7 +13,7 @@ from sense.attacks import Stage, pgd, sensible_with_stages
 from sense.checkpoint import load_weights
 from sense.models import build_model
 from sense.precision import MixedPrecision, prepare
-from sense.runs import METRICS, load_model
+from sense.runs import METRICS, load
 from sense.train import fit
 
 BALL = {"eps": 0.2, "step_size": 0.05, "steps": 4}
@@ -105,7 +105,7 @@ def test_a_bfloat16_run_has_float32_weights_and_a_similar_accuracy(tmp_path, few
     assert {n: v.shape for n, v in weights.items()} == {n: v.shape for n, v in expected.items()}
     assert all(value.dtype == torch.float32 for value in weights.values())
     x = few.test_x[:5].float() / 255
-    torch.testing.assert_close(load_model(half)(x), model(x))
+    torch.testing.assert_close(load(half)(x), model(x))
     correct, of_float32 = (
         json.loads((run / METRICS).read_text().splitlines()[-1])["natural_correct"]
         for run in (half, plain)

@@ -24,7 +24,7 @@ from sense.evaluation.examples import make_examples
 from sense.evaluation.settings import Settings
 from sense.evaluation.targets import open_run
 from sense.process_settings import freed_memory_kept, restored_settings, retrieve
-from sense.runs import load_model
+from sense.runs import load
 from sense.train import fit
 
 SETTINGS = Settings(attacks=("pgd",), eps=0.05, steps=1, restarts=1, n=10, diagnostics=False)
@@ -80,7 +80,7 @@ def broken(config):
 def calls(trained, few, tiny, tmp_path):
     """By name, what is called, and whether it ends with an error."""
     folder, data = trained
-    model = load_model(folder)
+    model = load(folder)
     x, y = data.test_x[:8].float() / 255, data.test_y[:8]
     text, weights = (
         (folder / "config.json").read_text(),

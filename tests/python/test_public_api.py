@@ -12,7 +12,7 @@ import torch
 import sense
 from conftest import ROOT
 
-NAMES = ["Config", "ImageData", "evaluate", "fit", "load_model", "pgd", "recipe", "sensible"]
+NAMES = ["Config", "ImageData", "evaluate", "fit", "load", "pgd", "recipe", "sensible"]
 
 
 def run_python(code: str, *options: str) -> str:

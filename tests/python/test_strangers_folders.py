@@ -22,7 +22,7 @@ from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.settings import Settings
 from sense.evaluation.targets import open_run, open_source, open_target
 from sense.models import build_model
-from sense.runs import CONFIG, load_model, read_run
+from sense.runs import CONFIG, load, read_run
 from sense.seal import seal_folder
 from sense.train import TrainingStopped, fit
 from test_concurrent_folders import TINY, images
@@ -81,7 +81,7 @@ def command(main, *arguments):
 
 
 READERS = {
-    "load_model": lambda run, data, model: load_model(run, model),
+    "load": lambda run, data, model: load(run, model),
     "open_run": lambda run, data, model: open_run(run, data=data, model=model),
     "open_target": lambda run, data, model: open_target(str(run), data=data, model=model),
     "weights": lambda run, data, model: open_target(str(run / WEIGHTS), data=data, model=model),
@@ -211,9 +211,9 @@ def test_a_report_without_the_name_has_no_adversarial_images(theirs, tmp_path, c
 def test_another_network_can_be_named_instead(theirs, tmp_path):
     run, _, _ = theirs
     mine = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
-    assert load_model(run, mine) is mine
+    assert load(run, mine) is mine
     with pytest.raises(InputError, match="weights in"):
-        load_model(run, "capacity-1")
+        load(run, "capacity-1")
     assert not (tmp_path / MARK).exists()
 
 
@@ -254,5 +254,5 @@ def test_a_command_imports_nothing_from_the_working_directory(tmp_path, module):
 def test_predictions_of_a_fit_are_those_of_its_network(theirs):
     run, data, name = theirs
     found = bridge.predict(*kept(run), pixels(data)["x_test"], model=name)
-    expected = load_model(run, name)(data.test_x.float() / 255).softmax(1).detach().numpy()
+    expected = load(run, name)(data.test_x.float() / 255).softmax(1).detach().numpy()
     np.testing.assert_allclose(found, expected, atol=1e-6)

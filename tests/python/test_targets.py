@@ -11,7 +11,7 @@ from sense.checkpoint import WEIGHTS, load_weights
 from sense.evaluation.settings import Settings
 from sense.evaluation.targets import Target, open_run, open_source, open_target, with_distinct_names
 from sense.models import build_model
-from sense.runs import CONFIG, load_model
+from sense.runs import CONFIG, load
 from sense.weights import weights_sha256
 
 OWN = """
@@ -46,7 +46,7 @@ def test_a_run_is_a_target_with_its_own_folder(trained):
     target = open_target(str(folder), data=data)
     assert (target.kind, target.name, target.folder) == ("run", "run", folder)
     assert (target.eps, target.norm, target.model_name) == (0.08, "inf", "capacity-1")
-    assert weights_sha256(target.model) == weights_sha256(load_model(folder))
+    assert weights_sha256(target.model) == weights_sha256(load(folder))
     with pytest.raises(ValueError, match="leave out --weights"):
         open_target(str(folder), data=data, weights=folder / WEIGHTS)
 
@@ -58,7 +58,7 @@ def test_a_file_of_weights_in_a_run_has_the_options_of_the_run(trained, name):
     assert (target.kind, target.eps) == ("weights", 0.08)
     assert target.name == f"run-{name.removesuffix('.pt').removesuffix('.safetensors')}"
     assert str(target.folder) == f"evaluations/{target.name}"
-    same = weights_sha256(target.model) == weights_sha256(load_model(folder))
+    same = weights_sha256(target.model) == weights_sha256(load(folder))
     assert same == ("previous" not in name)
 
 
@@ -119,7 +119,7 @@ def test_opening_does_not_change_the_random_stream(trained, own, few):
 def test_the_source_of_transfer_is_the_network_of_a_run(trained):
     assert open_source(Settings(), torch.device("cpu")) is None
     source = open_source(Settings(source=trained[0]), torch.device("cpu"))
-    assert weights_sha256(source) == weights_sha256(load_model(trained[0]))
+    assert weights_sha256(source) == weights_sha256(load(trained[0]))
 
 
 def test_equal_names_get_the_name_of_the_parent_folder(few, tmp_path):

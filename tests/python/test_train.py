@@ -12,7 +12,7 @@ from sense.checkpoint import load_weights as weights
 from sense.config import Config
 from sense.manifest import MANIFEST
 from sense.models import build_model
-from sense.runs import CONFIG, METRICS, load_model, read_run
+from sense.runs import CONFIG, METRICS, load, read_run
 from sense.train import TrainingStopped, batches, build_optimizer, fit
 
 
@@ -95,7 +95,7 @@ def test_a_run_has_its_files_and_metrics(tmp_path, few, tiny):
     assert not model.training
     assert equal(model.state_dict(), weights(tmp_path))
     x = few.test_x[:5].float() / 255
-    torch.testing.assert_close(load_model(tmp_path)(x), model(x))
+    torch.testing.assert_close(load(tmp_path)(x), model(x))
 
 
 def test_the_loss_is_the_mean_over_images(tmp_path, few, tiny, monkeypatch):

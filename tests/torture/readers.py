@@ -14,7 +14,7 @@ from sense.evaluation.compare import compare
 from sense.evaluation.outcomes import read_outcomes
 from sense.evaluation.summary import read_evaluation
 from sense.evaluation.targets import open_run, open_target
-from sense.runs import load_model, read_run
+from sense.runs import load, read_run
 from sense.weights import weights_sha256
 
 from .children import Failure
@@ -46,7 +46,7 @@ def digest(content: Any) -> str:
 # reader(folder, other): other is the folder of an undamaged evaluation of another run.
 READERS: dict[str, Callable[[Path, Path], Any]] = {
     "read_run": lambda folder, other: read_run(folder),
-    "load_model": lambda folder, other: weights_sha256(load_model(folder)),
+    "load": lambda folder, other: weights_sha256(load(folder)),
     "load_checkpoint": lambda folder, other: digest(load_checkpoint(folder)),
     "read_weights": lambda folder, other: digest(read_weights(folder / "model.safetensors")),
     "weights of checkpoint": lambda folder, other: digest(read_weights(folder / "checkpoint.pt")),

@@ -212,7 +212,7 @@ def evaluate_run(
 ) -> dict[str, Any]:
     """Evaluate the network of a run and store the result, as `evaluate_target` does.
 
-    `model` is as in `load_model`. Default `out`: the run's folder, or a new folder inside it if it
+    `model` is as in `load`. Default `out`: the run's folder, or a new folder inside it if it
     holds an evaluation with other options.
     """
     settings = settings or Settings()

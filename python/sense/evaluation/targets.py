@@ -18,7 +18,7 @@ from ..manifest import MANIFEST
 from ..models import build_for_weights
 from ..models.custom import FACTORY, trusted_model_name
 from ..run_folder import RunFolder
-from ..runs import CONFIG, check_same_data, load_model, load_run_test_data, read_run
+from ..runs import CONFIG, check_same_data, load, load_run_test_data, read_run
 from ..weights import load_matching_weights, weights_sha256
 from .settings import Settings
 
@@ -141,7 +141,7 @@ def open_run(
         name=folder.resolve().name,
         kind="run",
         model_name=config.model,
-        model=load_model(folder, model),
+        model=load(folder, model),
         data=data,
         folder=Path(out or folder),
         config=description["config"],
@@ -236,7 +236,7 @@ def open_source(settings: Settings, device: torch.device) -> nn.Module | None:
     """Return the network that `transfer` attacks, on the device; None without `source`."""
     if settings.source is None:
         return None
-    model = load_model(settings.source, settings.source_model, option="source_model")
+    model = load(settings.source, settings.source_model, option="source_model")
     return to_device_for_evaluation(model, device)
 
 
