@@ -2,7 +2,7 @@
 
 from ..config import Config
 from ..config.options import MethodName
-from .base import Batch, Method, Step
+from .base import Batch, Examples, Method, Step, TwoPartMethod
 from .iaat import InstanceAdaptive
 from .mart import MART
 from .mma import MaxMargin
@@ -12,7 +12,16 @@ from .sense import SensibleAdversarialTraining
 from .sense_trades import SenseTRADES
 from .trades import TRADES
 
-__all__ = ["METHODS", "Batch", "Method", "NaturalTraining", "Step", "build_method"]
+__all__ = [
+    "METHODS",
+    "Batch",
+    "Examples",
+    "Method",
+    "NaturalTraining",
+    "Step",
+    "TwoPartMethod",
+    "build_method",
+]
 
 METHODS: dict[MethodName, type[Method]] = {
     "nt": NaturalTraining,

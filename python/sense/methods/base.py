@@ -22,6 +22,39 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Examples:
+    """What the loss of a batch is computed on. All but `natural_logits` are constants in its
+    gradient.
+
+    Parameters
+    ----------
+    x, y
+        The natural images and their labels.
+    x_adv
+        The images after the attack; x itself for a method without an attack.
+    natural_logits
+        The logits of x in training mode, where the attack depended on them: the loss then needs no
+        other pass of x. None: the loss computes them if it needs them.
+    counted
+        Which images count in a loss that leaves out some (boolean). None: all.
+    stages, means
+        As in `Step`.
+    """
+
+    x: Tensor
+    y: Tensor
+    x_adv: Tensor
+    natural_logits: Tensor | None = None
+    counted: Tensor | None = None
+    stages: Tensor | None = None
+    means: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def natural_logits_by(self, model: nn.Module) -> Tensor:
+        """Return the logits of x, by a forward pass if there are none."""
+        return model(self.x) if self.natural_logits is None else self.natural_logits
+
+
+@dataclass(frozen=True)
 class Step:
     """The result of a method for one batch.
 
@@ -84,3 +117,20 @@ class Method(ABC):
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:  # noqa: B027  no state
         """Restore a state. Raises InputError for the state of another number of images."""
+
+
+class TwoPartMethod(Method):
+    """A training method that first makes examples, such as adversarial images, and then computes
+    a loss on them. The loss can be computed again on the same examples at other weights."""
+
+    @abstractmethod
+    def examples(self, model: nn.Module, batch: Batch, epoch: float) -> Examples:
+        """Return the examples of a batch. Arguments as in `__call__`."""
+
+    @abstractmethod
+    def loss(self, model: nn.Module, examples: Examples) -> Tensor:
+        """Return the loss to minimise, a mean over the batch."""
+
+    def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
+        examples = self.examples(model, batch, epoch)
+        return Step(self.loss(model, examples), examples.stages, examples.means)

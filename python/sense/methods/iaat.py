@@ -12,11 +12,11 @@ from ..attacks import pgd
 from ..attacks.geometry import random_point
 from ..attacks.modes import attack_mode
 from ..config import Config
-from .base import Batch, Method, Step
+from .base import Batch, Examples, TwoPartMethod
 from .per_example_state import PerExampleState
 
 
-class InstanceAdaptive(Method):
+class InstanceAdaptive(TwoPartMethod):
     """Minimise CE(f(x'), y), where x' comes from PGD with radius eps_i.
 
     In the first `warmup` epochs eps_i is eps, or 0 if x is misclassified. Later the candidate is
@@ -36,11 +36,14 @@ class InstanceAdaptive(Method):
         super().__init__(config, n)
         self.radii = PerExampleState(n)
 
-    def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
+    def examples(self, model: nn.Module, batch: Batch, epoch: float) -> Examples:
         radii = self.new_radii(model, batch, epoch)
         self.radii.write(batch.indices, radii)
         x_adv = self.attack(model, batch.x, batch.y, radii)
-        return Step(F.cross_entropy(model(x_adv), batch.y), means={"radius": radii})
+        return Examples(batch.x, batch.y, x_adv, means={"radius": radii})
+
+    def loss(self, model: nn.Module, examples: Examples) -> Tensor:
+        return F.cross_entropy(model(examples.x_adv), examples.y)
 
     def new_radii(self, model: nn.Module, batch: Batch, epoch: float) -> Tensor:
         """Return the new eps_i of each image, shape (n,)."""

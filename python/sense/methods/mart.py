@@ -7,19 +7,22 @@ from torch import Tensor, nn
 
 from ..attacks import pgd
 from ..attacks.geometry import noisy_start
-from .base import Batch, Method, Step
+from .base import Batch, Examples, TwoPartMethod
 
 
-class MART(Method):
+class MART(TwoPartMethod):
     """Minimise BCE(p(x'), y) + beta KL(p(x) || p(x')) (1 - p_y(x)), where x' comes from PGD on the
     cross-entropy, started at x with a little noise."""
 
-    def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
+    def examples(self, model: nn.Module, batch: Batch, epoch: float) -> Examples:
         start = noisy_start(batch.x)
         x_adv = pgd(model, batch.x, batch.y, start=start, **self.attack_options(epoch))
-        natural, adversarial = model(batch.x), model(x_adv)
-        boosted, weighted = mart_losses(natural, adversarial, batch.y)
-        return Step((boosted + self.config.beta * weighted).mean())
+        return Examples(batch.x, batch.y, x_adv)
+
+    def loss(self, model: nn.Module, examples: Examples) -> Tensor:
+        natural, adversarial = model(examples.x), model(examples.x_adv)
+        boosted, weighted = mart_losses(natural, adversarial, examples.y)
+        return (boosted + self.config.beta * weighted).mean()
 
 
 def mart_losses(natural: Tensor, adversarial: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from ..attacks.losses import soft_margin
 from ..attacks.margins import boundary_points, random_start
 from ..config import Config
-from .base import Batch, Method, Step
+from .base import Batch, Examples, TwoPartMethod
 from .per_example_state import PerExampleState
 
 SEARCH_FACTOR = 1.05  # the search for a margin ends at this times d_max
 SEARCHES = 10  # number of bisections in the search
 
 
-class MaxMargin(Method):
+class MaxMargin(TwoPartMethod):
     """Minimise (1 - natural_weight) L + natural_weight CE(f(x), y).
 
     L is the mean over the batch of
@@ -36,15 +36,13 @@ class MaxMargin(Method):
         super().__init__(config, n)
         self.margins = PerExampleState(n)
 
-    def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
+    def examples(self, model: nn.Module, batch: Batch, epoch: float) -> Examples:
         x, y, indices = batch
         config = self.config
-        d_max, eps_min, natural_weight = config.d_max, config.eps_min, config.natural_weight
+        d_max, eps_min = config.d_max, config.eps_min
         assert d_max is not None
         assert eps_min is not None
-        assert natural_weight is not None
         logits = model(x)
-        natural_loss = F.cross_entropy(logits, y)
         correct = soft_margin(logits.detach(), y) < 0
 
         images, counted, margins = x.clone(), ~correct, torch.zeros_like(x[:, 0, 0, 0])
@@ -66,11 +64,16 @@ class MaxMargin(Method):
             )
             counted[correct] = distance < d_max
             margins[correct] = distance
-        losses = F.cross_entropy(model(images), y, reduction="none")
-        margin_loss = losses[counted].sum() / len(x)
         self.margins.write(indices, margins)
-        loss = (1 - natural_weight) * margin_loss + natural_weight * natural_loss
-        return Step(loss, means={"margin": margins})
+        return Examples(x, y, images, logits, counted, means={"margin": margins})
+
+    def loss(self, model: nn.Module, examples: Examples) -> Tensor:
+        natural_weight = self.config.natural_weight
+        assert natural_weight is not None
+        natural = F.cross_entropy(examples.natural_logits_by(model), examples.y)
+        losses = F.cross_entropy(model(examples.x_adv), examples.y, reduction="none")
+        margin = losses[examples.counted].sum() / len(examples.x)
+        return (1 - natural_weight) * margin + natural_weight * natural
 
     def state_dict(self) -> dict[str, Tensor]:
         return self.margins.state_dict()

@@ -1,13 +1,16 @@
 """Natural training (NT): the cross-entropy of natural images."""
 
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
-from .base import Batch, Method, Step
+from .base import Batch, Examples, TwoPartMethod
 
 
-class NaturalTraining(Method):
+class NaturalTraining(TwoPartMethod):
     """Minimise the standard risk."""
 
-    def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
-        return Step(F.cross_entropy(model(batch.x), batch.y))
+    def examples(self, model: nn.Module, batch: Batch, epoch: float) -> Examples:
+        return Examples(batch.x, batch.y, batch.x)
+
+    def loss(self, model: nn.Module, examples: Examples) -> Tensor:
+        return F.cross_entropy(model(examples.x), examples.y)

@@ -5,10 +5,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..attacks.sensible import Sensible, sensible_with_stages
-from .base import Batch, Method, Step
+from .base import Batch, Examples, TwoPartMethod
 
 
-class SensibleAdversarialTraining(Method):
+class SensibleAdversarialTraining(TwoPartMethod):
     """Minimise the training sensible robust risk of eq. (9), plus `natural_weight` times the
     natural cross-entropy, which is an option of the original code.
 
@@ -16,12 +16,17 @@ class SensibleAdversarialTraining(Method):
     p_y(x) > c are attacked by full PGD, the others are left as they are (section 5.3).
     """
 
-    def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
+    def examples(self, model: nn.Module, batch: Batch, epoch: float) -> Examples:
         x_adv, stages, stage_b_gap = self.attack(model, batch, epoch)
-        loss = F.cross_entropy(model(x_adv), batch.y)
+        means = {"stage_b_gap": stage_b_gap}
+        return Examples(batch.x, batch.y, x_adv, stages=stages, means=means)
+
+    def loss(self, model: nn.Module, examples: Examples) -> Tensor:
+        loss = F.cross_entropy(model(examples.x_adv), examples.y)
         if self.config.natural_weight:
-            loss = loss + self.config.natural_weight * F.cross_entropy(model(batch.x), batch.y)
-        return Step(loss, stages, {"stage_b_gap": stage_b_gap})
+            natural = F.cross_entropy(model(examples.x), examples.y)
+            loss = loss + self.config.natural_weight * natural
+        return loss
 
     def attack(
         self, model: nn.Module, batch: Batch, epoch: float, reference: Tensor | None = None

@@ -2,10 +2,10 @@
 the divergence from the natural prediction, and this divergence as the loss."""
 
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from ..attacks.losses import divergence
-from .base import Batch, Step
+from .base import Batch, Examples
 from .sense import SensibleAdversarialTraining
 
 
@@ -19,10 +19,15 @@ class SenseTRADES(SensibleAdversarialTraining):
     labels only decide which images are in stage A.
     """
 
-    def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
+    def examples(self, model: nn.Module, batch: Batch, epoch: float) -> Examples:
         logits = model(batch.x)
         x_adv, stages, stage_b_gap = self.attack(model, batch, epoch, reference=logits)
-        loss = divergence(logits, model(x_adv)).mean()
+        means = {"stage_b_gap": stage_b_gap}
+        return Examples(batch.x, batch.y, x_adv, logits, stages=stages, means=means)
+
+    def loss(self, model: nn.Module, examples: Examples) -> Tensor:
+        logits = examples.natural_logits_by(model)
+        loss = divergence(logits, model(examples.x_adv)).mean()
         if self.config.natural_weight:
-            loss = loss + self.config.natural_weight * F.cross_entropy(logits, batch.y)
-        return Step(loss, stages, {"stage_b_gap": stage_b_gap})
+            loss = loss + self.config.natural_weight * F.cross_entropy(logits, examples.y)
+        return loss

@@ -2,21 +2,24 @@
 predictions of the natural and the adversarial image."""
 
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from ..attacks.divergence import divergence_pgd
 from ..attacks.losses import divergence
-from .base import Batch, Method, Step
+from .base import Batch, Examples, TwoPartMethod
 
 
-class TRADES(Method):
+class TRADES(TwoPartMethod):
     """Minimise CE(f(x), y) + beta KL(p(x) || p(x')), where beta is 1 / lambda of the authors'
     paper. Gradients flow through both predictions. As in the authors' code p(x) of the second term
     has its own forward pass, which matters for dropout and for the running statistics of batch
     norm."""
 
-    def __call__(self, model: nn.Module, batch: Batch, epoch: float) -> Step:
+    def examples(self, model: nn.Module, batch: Batch, epoch: float) -> Examples:
         x_adv = divergence_pgd(model, batch.x, **self.attack_options(epoch))
-        natural = F.cross_entropy(model(batch.x), batch.y)
-        adversarial = model(x_adv)
-        return Step(natural + self.config.beta * divergence(model(batch.x), adversarial).mean())
+        return Examples(batch.x, batch.y, x_adv)
+
+    def loss(self, model: nn.Module, examples: Examples) -> Tensor:
+        natural = F.cross_entropy(model(examples.x), examples.y)
+        adversarial = model(examples.x_adv)
+        return natural + self.config.beta * divergence(model(examples.x), adversarial).mean()
