@@ -40,6 +40,7 @@ Functions and classes, each with its own help():
     Config       the options of a training run, described by `python -m sense.train --help`; its
                  defaults are those of the recipe "mnist", with 500 epochs
     ImageData    training and test images with their labels
+    Normalised   a network that takes normalised images, as one that takes pixels from 0 to 1
 
 More attacks are in `sense.attacks`, networks in `sense.models`, data sets in `sense.data`.
 
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from .config import Config, recipe
     from .data import ImageData
     from .evaluation.evaluate import evaluate
+    from .models import Normalised
     from .runs import load
     from .train import fit
 
@@ -70,11 +72,22 @@ if sys.argv[:1] == ["-m"] and not getattr(sys.flags, "safe_path", False):
     del sys.path[0]
 
 __version__ = "0.1.0"
-__all__ = ["Config", "ImageData", "evaluate", "fit", "load", "pgd", "recipe", "sensible"]
+__all__ = [
+    "Config",
+    "ImageData",
+    "Normalised",
+    "evaluate",
+    "fit",
+    "load",
+    "pgd",
+    "recipe",
+    "sensible",
+]
 
 _MODULES = {
     "Config": "config",
     "ImageData": "data",
+    "Normalised": "models",
     "evaluate": "evaluation.evaluate",
     "fit": "train",
     "load": "runs",

@@ -198,7 +198,8 @@ class EvaluateArguments:
         str | None,
         Help(
             "network of a file of weights: a name of --model in sense.train, or MODULE:FACTORY. "
-            "Also required for a run whose network is a MODULE:FACTORY or was passed in memory"
+            "Also required for a run whose network is a MODULE:FACTORY or was passed in memory. A "
+            "network of normalised images is returned as sense.Normalised(network, mean, std)"
         ),
     ] = None
     dataset: Annotated[

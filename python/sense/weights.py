@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import InputError
+from .models.normalised import Normalised
 
 MAX_DEPTH = 4  # of nested dictionaries, and number of prefixes of a name
 MAX_SHOWN = 3  # names of each kind in a message
@@ -30,6 +31,8 @@ def load_matching_weights(
     network: nn.Module, state: Mapping[str, Any], source: object
 ) -> nn.Module:
     """Load weights into a network and return it, in evaluation mode.
+
+    The weights for a `Normalised` network may be those of the network inside it.
 
     Raises InputError, which names the differences, if they belong to another network; `source` is
     what messages call their file.
@@ -57,6 +60,9 @@ def load_matching_weights(
         return network.eval()
     if not found:
         raise InputError(f"{source} holds no weights: a state dict was expected")
+    if isinstance(network, Normalised):  # weights of the network without its mean and std
+        load_matching_weights(network.model, state, source)
+        return network.eval()
     nearest = min(
         (renamed for weights in found.values() for renamed in name_variants(weights)),
         key=lambda weights: len(wanted.keys() ^ weights.keys()),

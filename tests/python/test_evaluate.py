@@ -158,7 +158,8 @@ def test_the_result_has_accuracies_outcomes_and_the_matrix_and_prints(small, few
         assert found.accuracy[name] == wilson(int(found.correct[name].sum()), 50)
     worst = found.correct.under(["natural", "fgsm", "pgd"])  # the l2 ball is another one
     assert found.accuracy["worst"] == wilson(int(worst.sum()), 50)
-    lines = str(found).splitlines()
+    *lines, note = str(found).splitlines()  # of an untrained network
+    assert note.startswith("note: the network is not better than chance")
     assert lines[0] == "50 images, l-infinity ball of radius 0.1"
     assert [line.split("  ")[0] for line in lines[1:]] == [
         "attack",

@@ -62,7 +62,7 @@ BAD = {
     "nan": ({"train_x": floats(math.nan, (2, 0, 1, 1))}, "NaN or infinite pixel, first in image 2"),
     "inf": ({"train_x": floats(math.inf, (1, 0, 0, 0))}, "NaN or infinite pixel, first in image 1"),
     "255": ({"train_x": floats(255.0, (1, 0, 0, 0))}, "from 0 to 1, got 0.5 to 255: divide by 255"),
-    "negative": ({"train_x": floats(-1.0, 0)}, r"from 0 to 1, got -1 to 0.5$"),
+    "negative": ({"train_x": floats(-1.0, 0)}, r"got -1 to 0.5\. If .* sense\.Normalised\("),
     "many labels": ({"train_y": torch.tensor([0, 1, 2])}, "must be 4 int64 numbers, one per image"),
     "label type": ({"train_y": torch.tensor([0.0, 1, 2, 0])}, "got torch.float32"),
     "counted from 1": ({"train_y": torch.tensor([1, 2, 3, 1])}, "to 2 for 3 classes, got 1 to 3"),

@@ -12,7 +12,17 @@ import torch
 import sense
 from conftest import ROOT
 
-NAMES = ["Config", "ImageData", "evaluate", "fit", "load", "pgd", "recipe", "sensible"]
+NAMES = [
+    "Config",
+    "ImageData",
+    "Normalised",
+    "evaluate",
+    "fit",
+    "load",
+    "pgd",
+    "recipe",
+    "sensible",
+]
 
 
 def run_python(code: str, *options: str) -> str:

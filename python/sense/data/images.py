@@ -146,7 +146,11 @@ def check_images(images: Tensor, what: str) -> None:
         if not finite:
             bad = int((~torch.isfinite(images.flatten(1)).all(1)).nonzero()[0])
             raise InputError(f"{what} have a NaN or infinite pixel, first in image {bad} (from 0)")
-        hint = ": divide by 255" if low >= 0 and high <= 255 else ""
+        normalised = (
+            ". If they are normalised, leave that out, and pass the network as "
+            "sense.Normalised(network, mean, std)"
+        )
+        hint = ": divide by 255" if low >= 0 and high <= 255 else normalised
         raise InputError(f"{what} must have pixels from 0 to 1, got {low:g} to {high:g}{hint}")
 
 

@@ -39,6 +39,10 @@ RELATIVE_NOISE = 1e-4  # difference of logits, relative to the largest one (Auto
 PROBABILITIES = 0.99  # share of images
 ZERO_GRADIENTS = 0.0  # share of images (AutoAttack)
 LARGE_EPS = 0.05  # share of images
+NORMALISED_HINT = (
+    "A network that was trained on normalised images must be passed as "
+    "sense.Normalised(network, mean, std)"
+)
 MOST_FREQUENT_LABEL = 0.5  # share of images with one label, above which one-class is skipped
 
 
@@ -92,7 +96,7 @@ def chance(evidence: Evidence) -> Diagnostic:
         binomial_p_value(k, n, share),
         CHANCE,
         f"the network is not better than chance: {counts}. There is no accuracy that an attack "
-        "could lower",
+        f"could lower. {NORMALISED_HINT}",
         f"the network is better than chance: {counts}",
     )
 

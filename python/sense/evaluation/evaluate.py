@@ -25,7 +25,7 @@ from ..networks import torch_defaults
 from ..process_settings import restored_settings
 from ..random_numbers import preserved_random_state
 from ..run_folder import RunFolder
-from ..statistics import Proportion
+from ..statistics import Proportion, binomial_p_value
 from .curves import (
     CONVERGENCE,
     CONVERGENCE_ACCURACY,
@@ -38,8 +38,8 @@ from .curves import (
     write_convergence,
     write_curve,
 )
-from .diagnostics import run_diagnostics
-from .evidence import Evidence
+from .diagnostics import CHANCE, NORMALISED_HINT, run_diagnostics
+from .evidence import MINIMUM, Evidence
 from .outcomes import OUTCOMES, CorrectMatrix, Outcome, Record
 from .runner import (
     NO_ATTACK,
@@ -100,9 +100,21 @@ class Evaluation:
             f"{self.labels.get(name, WORST_LABEL):<{WIDTH}} {accuracy}"
             for name, accuracy in self.accuracy.items()
         ]
-        return "\n".join([title, f"{'attack':<{WIDTH}} accuracy, 95 % Wilson, k / n", *rows])
+        heading = f"{'attack':<{WIDTH}} accuracy, 95 % Wilson, k / n"
+        return "\n".join([title, heading, *rows, *self.notes])
 
     __repr__ = __str__
+
+    @property
+    def notes(self) -> list[str]:
+        """A sentence if the network is not better than chance."""
+        labels, natural = torch.tensor(self.correct.labels), self.accuracy[NO_ATTACK.name]
+        most = int(labels.bincount().max())
+        if len(labels) < MINIMUM or most == len(labels):
+            return []
+        if binomial_p_value(natural.k, natural.n, most / natural.n) <= CHANCE:
+            return []
+        return [f"note: the network is not better than chance. {NORMALISED_HINT}"]
 
 
 @restored_settings()
@@ -121,7 +133,9 @@ def evaluate(
     Parameters
     ----------
     model
-        A module that returns logits. It is moved to the device of x and left in evaluation mode.
+        A module that takes pixels from 0 to 1 and returns logits. One that takes normalised images
+        is passed as `sense.Normalised(network, mean, std)`. It is moved to the device of x and left
+        in evaluation mode.
         Or the folder of a run, whose network is evaluated; its test images, eps and norm are then
         the defaults.
     x, y

@@ -14,6 +14,7 @@ from .capacity_cnn import CapacityCNN
 from .cifar_cnn import CifarCNN
 from .custom import CUSTOM_MODEL, FACTORY, build_from_factory, reject_custom_model
 from .iaat_wide_resnet import IaatWideResNet
+from .normalised import Normalised
 from .resnet import ResNet
 from .small_cnn import Shape, SmallCNN
 from .wide_resnet import WideResNet
@@ -43,6 +44,7 @@ __all__ = [
     "CapacityCNN",
     "CifarCNN",
     "IaatWideResNet",
+    "Normalised",
     "ResNet",
     "Shape",
     "SmallCNN",
