@@ -13,7 +13,7 @@ from sense.cli import evaluate_main
 from sense.config import Config
 from sense.data import ImageData, to_float
 from sense.errors import InputError
-from sense.runs import load_model
+from sense.runs import load
 from sense.weights import load_matching_weights, weights_sha256
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -126,7 +126,7 @@ def test_mean_and_std_come_with_the_weights_of_a_run(tmp_path):
     trained = sense.fit(
         config, tmp_path / "run", data=data, model=sense.Normalised(plain(), MEAN, STD)
     )
-    loaded = load_model(tmp_path / "run", sense.Normalised(plain(), 0.5 * torch.ones(3), STD))
+    loaded = load(tmp_path / "run", sense.Normalised(plain(), 0.5 * torch.ones(3), STD))
     assert torch.equal(loaded(x), trained(x))
     assert read_weights(tmp_path / "run/model.safetensors").keys() == trained.state_dict().keys()
 
