@@ -4,14 +4,15 @@ The network that is trained, saved and evaluated is in float32 in every case: th
 are the same in every precision.
 """
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from .attacks.modes import in_attack
+from .graphs import CudaRecorder, GraphedNetwork, Graphs, Recorder
+
 Precision = Literal["float32", "tf32", "bfloat16"]
-RECOMPILE_LIMIT = 64  # of torch.compile: one graph for each mode and batch size; its default is 8
 
 
 class MixedPrecision(nn.Module):
@@ -34,26 +35,16 @@ class MixedPrecision(nn.Module):
         return logits.float()
 
 
-class CudaGraphs(nn.Module):
-    """The network, whose kernels are launched as one CUDA graph for each mode and batch size.
-
-    Modes, parameters and buffers are those of `network`.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        torch.compiler.config.recompile_limit = RECOMPILE_LIMIT
-        self.network = network
-        compiled: Callable[[Tensor], Tensor] = torch.compile(network, mode="reduce-overhead")
-        # In a tuple, so that it is not a submodule: state_dict() would list each weight twice.
-        self._compiled = (compiled,)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self._compiled[0](x).clone()  # the next replay writes to the same memory
+def graphed(network: nn.Module, recorder: Recorder | None = None) -> GraphedNetwork:
+    """Return the network with its passes as CUDA graphs. `recorder`: what records them (default:
+    for the CUDA device of the network)."""
+    if recorder is None:
+        recorder = CudaRecorder(next(network.parameters()).device)
+    return GraphedNetwork(network, Graphs(network, recorder), images_only=in_attack)
 
 
 def prepare(network: nn.Module, precision: Precision | None, cuda_graphs: bool) -> nn.Module:
     """Return the network as the training methods call it: `network` itself in float32 and TF32."""
-    if cuda_graphs:
-        network = CudaGraphs(network)
-    return MixedPrecision(network) if precision == "bfloat16" else network
+    if precision == "bfloat16":
+        network = MixedPrecision(network)
+    return graphed(network) if cuda_graphs else network

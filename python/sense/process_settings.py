@@ -3,7 +3,6 @@ package finds them unchanged, also after an error."""
 
 import ctypes
 import logging
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,16 +15,15 @@ from .random_numbers import preserved_random_state
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of glibc's <malloc.h>
 GLIBC_DEFAULT = 128 * 1024  # bytes, for both
 KEPT = {MMAP_THRESHOLD: 2**25, TRIM_THRESHOLD: 2**30}
-TORCH_RECOMPILE_LIMIT = 8  # torch's default
 
 _users = 0  # of freed_memory_kept, which may be nested
 
 
 @contextmanager
 def restored_settings() -> Iterator[None]:
-    """Inside, the number of threads, TF32, the recompile limit of torch.compile and torch's
-    random numbers may be set; they are restored outside."""
-    threads, limit = torch.get_num_threads(), _recompile_limit()
+    """Inside, the number of threads, TF32 and torch's random numbers may be set; they are restored
+    outside."""
+    threads = torch.get_num_threads()
     matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn.conv  # type: ignore[attr-defined]
     formats = matmul.fp32_precision, convolution.fp32_precision
     try:
@@ -33,8 +31,6 @@ def restored_settings() -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(threads)
-        if _recompile_limit() != limit:
-            torch.compiler.config.recompile_limit = limit
         matmul.fp32_precision, convolution.fp32_precision = formats
 
 
@@ -63,13 +59,6 @@ def freed_memory_kept() -> Iterator[None]:
             for name in KEPT:
                 library.mallopt(name, GLIBC_DEFAULT)
             library.malloc_trim(0)
-
-
-def _recompile_limit() -> int:
-    """Return the recompile limit of torch.compile, without the import of its settings, which takes
-    a second."""
-    settings = sys.modules.get("torch.compiler.config")
-    return TORCH_RECOMPILE_LIMIT if settings is None else settings.recompile_limit
 
 
 def _glibc() -> Any:

@@ -252,7 +252,9 @@ def set_up(
         loader,
         monitor,
         network,
-        processes.attach(prepare(network, config.precision, config.cuda_graphs).train()),
+        processes.attach(
+            prepare(network, config.precision, config.cuda_graphs and processes.size == 1).train()
+        ),
     )
     if resume:
         load(training)

@@ -13,7 +13,6 @@ import pooch
 import pytest
 import scipy.stats  # noqa: F401  its first import adds filters for its own warnings
 import torch
-import torch.compiler.config
 
 from sense import bridge, cli, process_settings
 from sense.attacks import autoattack, pgd, sensible, square
@@ -39,7 +38,6 @@ def state():
         "matmul": torch.backends.cuda.matmul.fp32_precision,
         "convolution": torch.backends.cudnn.conv.fp32_precision,
         "deterministic": torch.are_deterministic_algorithms_enabled(),
-        "recompile": torch.compiler.config.recompile_limit,
         "random": torch.get_rng_state().tolist(),
         "numpy": str(np.random.get_state()),
         "path": list(sys.path),
@@ -148,7 +146,6 @@ def set_all():
     with restored_settings():
         torch.set_num_threads(2 if torch.get_num_threads() == 1 else 1)
         torch.backends.cuda.matmul.fp32_precision = "tf32"
-        torch.compiler.config.recompile_limit = 99
         torch.manual_seed(77)
         raise KeyboardInterrupt
 
