@@ -61,7 +61,8 @@
 #' @param epochs Number of epochs of the method, after the `pretrain` epochs of natural training.
 #' @param ... Further options by name, as `python -m sense.train --help` lists them, with `_` in place
 #'   of `-`: those of the table above, `random_start`, `warmup`, `beta` (TRADES, MART), `d_max` (MMA),
-#'   `gamma` (IAAT), `validation_size`, `keep`, `data_dir` and others. `norm` is `Inf`, 2 or 1.
+#'   `gamma` (IAAT), `label_smoothing`, `milestones`, `validation_size`, `keep`, `data_dir` and others.
+#'   `norm` is `Inf`, 2 or 1. `milestones` are epochs, or fractions of `epochs` such as `c(0.5, 0.75)`.
 #' @param x Training images: an array n x height x width (x channels), or a matrix with a row for each
 #'   square greyscale image, its pixels row by row. Pixels are numbers from 0 to 1, or integers from 0
 #'   to 255.

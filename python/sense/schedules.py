@@ -22,7 +22,7 @@ def learning_rate(config: Config, epoch: float) -> float:
     if config.schedule == "constant":
         return config.lr
     if config.schedule == "step":
-        passed = sum(epoch - config.pretrain >= milestone for milestone in config.milestones)
+        passed = sum(epoch - config.pretrain >= milestone for milestone in config.milestone_epochs)
         if config.milestone_lrs:
             return (config.lr, *config.milestone_lrs)[passed]
         return config.lr * config.lr_decay**passed

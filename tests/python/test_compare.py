@@ -182,6 +182,7 @@ OTHERS = {
     "momentum": 0.5,
     "nesterov": True,
     "weight_decay": 0.1,
+    "label_smoothing": 0.1,
     "schedule": "cosine",
     "milestones": [3],
     "lr_decay": 0.5,

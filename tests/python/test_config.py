@@ -44,9 +44,12 @@ BAD = [
     ("momentum", 1.0, "from 0 to less than 1"),
     ("weight_decay", -1.0, "0 or more"),
     ("schedule", "linear", "one of constant, step, cosine, one-cycle"),
-    ("milestones", (80.5,), "a tuple, each a whole number"),
-    ("milestones", ("a",), "a tuple, each a whole number"),
-    ("milestones", (-1,), "whole numbers"),
+    ("milestones", (80.5,), "whole numbers >= 0 .*fractions of the epochs between 0 and 1"),
+    ("milestones", (math.inf,), "whole numbers >= 0"),
+    ("milestones", ("a",), "a tuple, each a number"),
+    ("milestones", (-0.5,), "whole numbers"),
+    ("label_smoothing", 1.0, "from 0 to less than 1"),
+    ("label_smoothing", -0.1, "from 0 to less than 1"),
     ("lr_decay", 0.0, "more than 0, at most 1"),
     ("lr_decay", 2.0, "more than 0, at most 1"),
     ("seed", -1, "a whole number"),
@@ -122,6 +125,7 @@ def test_schedule_step_needs_milestones():
         ({"nesterov": True, "momentum": 0.0}, "nesterov needs optimizer sgd and momentum > 0"),
         ({"nesterov": True, "optimizer": "adam"}, "nesterov needs optimizer sgd"),
         ({"method": "mma", "natural_weight": 2.0}, "natural_weight must be from 0 to 1 with mma"),
+        ({"method": "mart", "label_smoothing": 0.1}, "label_smoothing must be 0 with mart, whose"),
     ],
 )
 def test_incompatible_options_are_refused(options, message):

@@ -13,7 +13,7 @@ from sense.checkpoint import CHECKPOINT, WEIGHTS, load_checkpoint, load_weights,
 from sense.data import ImageData
 from sense.errors import InputError
 from sense.run_folder import RunFolder
-from sense.runs import METRICS
+from sense.runs import METRICS, read_run
 from sense.train import TrainingStopped, fit
 
 CLOCKS = {"seconds", "images_per_second"}
@@ -276,6 +276,19 @@ def test_an_extended_run_equals_one_with_all_epochs(tmp_path, few, tiny, change)
     (note,) = description["resumed"]
     assert note["options"] == {"epochs": {"before": 1, "now": 3}}
     assert note["provenance"]["time"]
+
+
+def test_fractions_of_the_epochs_are_fixed_when_a_run_begins(tmp_path, few, tiny):
+    config = replace(tiny, method="nt", schedule="step", milestones=(0.5,), lr_decay=0.1)
+    fit(config, tmp_path / "run", data=few)
+    begun, _ = read_run(tmp_path / "run")
+    assert begun.milestones == (1,)
+    fit(config, tmp_path / "run", data=few, resume=True)
+    fit(replace(begun, epochs=4), tmp_path / "run", data=few, resume=True)
+    lines = (tmp_path / "run" / METRICS).read_text().splitlines()
+    assert [json.loads(line)["lr"] for line in lines] == pytest.approx([0.2] * 2 + [0.02] * 3)
+    with pytest.raises(InputError, match=r"other options: milestones \(\[1.*\], not \[2\]\)"):
+        fit(replace(config, epochs=4), tmp_path / "run", data=few, resume=True)
 
 
 @pytest.mark.parametrize("schedule", ["one-cycle", "cosine"])

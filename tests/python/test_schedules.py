@@ -22,6 +22,25 @@ def test_step_schedule_counts_milestones_in_epochs_of_the_method(epoch, factor):
 
 
 @pytest.mark.parametrize(
+    ("milestones", "epochs", "expected"),
+    [
+        ((0.5, 0.75), 8, (4, 6)),
+        ((0.5, 0.75), 200, (100, 150)),
+        ((0.07, 0.29), 100, (7, 29)),
+        ((0.01, 0.99), 10, (1, 10)),
+        ((1, 0.5), 8, (1, 4)),
+        ((0, 3.0), 8, (0, 3)),
+    ],
+)
+def test_milestones_between_0_and_1_are_fractions_of_the_epochs(milestones, epochs, expected):
+    config = replace(LONG, schedule="step", milestones=milestones, epochs=epochs, pretrain=2)
+    in_epochs = replace(config, milestones=expected)
+    times = [quarter / 4 for quarter in range(4 * (epochs + 2))]
+    assert [learning_rate(config, t) for t in times] == [learning_rate(in_epochs, t) for t in times]
+    assert config.resolved().to_plain()["milestones"] == list(expected)
+
+
+@pytest.mark.parametrize(
     ("epoch", "factor"), [(0, 1), (5, 0.5), (10, 0), (2.5, (1 + math.sqrt(0.5)) / 2)]
 )
 def test_cosine_schedule(epoch, factor):

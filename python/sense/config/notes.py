@@ -51,6 +51,10 @@ def _options_without_effect(config: Config) -> list[str]:
         "milestones": (config.schedule != "step", f"schedule {config.schedule}"),
         "milestone_lrs": (config.schedule != "step", f"schedule {config.schedule}"),
         "lr_decay": (config.schedule != "step", f"schedule {config.schedule}"),
+        "label_smoothing": (
+            config.method == "sense-trades" and config.natural_weight == 0,
+            "natural_weight 0",
+        ),
         "eps_start": (not config.eps_ramp, "eps_ramp 0"),
         "monitor_size": (bool(config.validation_size), "validation images"),
     }

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import tyro
 
@@ -52,6 +52,7 @@ class UsedBy:
 RUNTIME = Runtime()
 SENSE = UsedBy("sense", "sense-trades")
 RAMP = UsedBy("r-at", "sense", "sense-trades", "trades", "mart")
+SMOOTHED = UsedBy(*(method for method in get_args(MethodName) if method != "mart"))
 
 
 @dataclass(frozen=True)
@@ -246,12 +247,21 @@ class Config:
     momentum: Annotated[float, Help("momentum of SGD")] = 0.9
     nesterov: Annotated[bool, Help("use Nesterov momentum in SGD")] = False
     weight_decay: Annotated[float, Help("weight decay (L2 penalty)")] = 0.0
+    label_smoothing: Annotated[
+        float,
+        Help(
+            "label smoothing of the cross-entropies in the loss, from 0 to less than 1. The attack "
+            "uses the labels as they are"
+        ),
+        SMOOTHED,
+    ] = 0.0
     schedule: Annotated[Schedule, Help("learning rate schedule")] = "constant"
     milestones: Annotated[
-        tuple[int, ...],
+        tuple[float, ...],
         Help(
             "epochs of the method, without --pretrain, after which --schedule step changes the "
-            "learning rate",
+            "learning rate. A number between 0 and 1 is a fraction of --epochs, rounded to a whole "
+            "epoch, at least 1: --milestones 0.5 0.75",
             default="none",
         ),
     ] = ()
@@ -328,7 +338,8 @@ class Config:
         return float(self.norm)
 
     def resolved(self) -> "Config":
-        """Return these options with the defaults that depend on the method and on eps.
+        """Return these options with the defaults that depend on the method and on eps, and with
+        milestones in epochs.
 
         Options that the method does not use stay None.
         """
@@ -349,7 +360,17 @@ class Config:
             for name, value in defaults.items()
             if getattr(self, name) is None and self.method in (used_by(name) or ())
         }
+        if self.milestones != self.milestone_epochs:
+            missing["milestones"] = self.milestone_epochs
         return replace(self, **missing) if missing else self
+
+    @property
+    def milestone_epochs(self) -> tuple[int, ...]:
+        """The milestones in epochs of the method."""
+        return tuple(
+            max(1, round(milestone * self.epochs)) if 0 < milestone < 1 else int(milestone)
+            for milestone in self.milestones
+        )
 
     def to_plain(self) -> dict[str, Any]:
         """Return the options in the types of JSON; `from_plain` reads them back."""

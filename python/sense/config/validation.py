@@ -64,6 +64,13 @@ def _check_attack(config: "Config") -> None:
 
 
 def _check_method(config: "Config") -> None:
+    smoothing = config.label_smoothing
+    check("label_smoothing", smoothing, 0 <= smoothing < 1, "from 0 to less than 1")
+    if smoothing and config.method == "mart":
+        raise InputError(
+            "label_smoothing must be 0 with mart, whose boosted cross-entropy is not defined for "
+            f"smoothed labels, got {smoothing:g}"
+        )
     rate = config.radius_rate
     check("radius_rate", rate, 0 <= rate <= 1, "from 0 to 1")
     if config.method in ("mma", "iaat") and config.eps_ramp:
@@ -91,7 +98,9 @@ def _check_learning_rate(config: "Config") -> None:
             f"{config.momentum:g}"
         )
     milestones, lrs = config.milestones, config.milestone_lrs
-    check("milestones", milestones, all(epoch >= 0 for epoch in milestones), "whole numbers >= 0")
+    valid = all(0 < m < 1 or (m >= 0 and float(m).is_integer()) for m in milestones)
+    expected = "whole numbers >= 0 (epochs), or fractions of the epochs between 0 and 1"
+    check("milestones", milestones, valid, expected)
     check("milestone_lrs", lrs, all(0 < lr < math.inf for lr in lrs), "more than 0 each")
     if config.schedule == "step" and not milestones:
         raise InputError("schedule step needs milestones, such as --milestones 80 140 170")

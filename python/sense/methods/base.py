@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..attacks.modes import Mode
@@ -110,6 +111,11 @@ class Method(ABC):
             "norm": self.config.lp,
             "mode": self.attack_mode,
         }
+
+    def cross_entropy(self, logits: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
+        """Return the cross-entropy of the loss, whose labels may be smoothed."""
+        smoothing = self.config.label_smoothing
+        return F.cross_entropy(logits, y, reduction=reduction, label_smoothing=smoothing)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the state that belongs in a checkpoint."""

@@ -5,7 +5,6 @@ import math
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..attacks import pgd
@@ -43,7 +42,7 @@ class InstanceAdaptive(TwoPartMethod):
         return Examples(batch.x, batch.y, x_adv, means={"radius": radii})
 
     def loss(self, model: nn.Module, examples: Examples) -> Tensor:
-        return F.cross_entropy(model(examples.x_adv), examples.y)
+        return self.cross_entropy(model(examples.x_adv), examples.y)
 
     def new_radii(self, model: nn.Module, batch: Batch, epoch: float) -> Tensor:
         """Return the new eps_i of each image, shape (n,)."""

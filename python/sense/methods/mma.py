@@ -4,7 +4,6 @@ margin, the distance to the point where p_y = 1/2, if this is less than d_max.""
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..attacks.losses import soft_margin
@@ -70,8 +69,8 @@ class MaxMargin(TwoPartMethod):
     def loss(self, model: nn.Module, examples: Examples) -> Tensor:
         natural_weight = self.config.natural_weight
         assert natural_weight is not None
-        natural = F.cross_entropy(examples.natural_logits_by(model), examples.y)
-        losses = F.cross_entropy(model(examples.x_adv), examples.y, reduction="none")
+        natural = self.cross_entropy(examples.natural_logits_by(model), examples.y)
+        losses = self.cross_entropy(model(examples.x_adv), examples.y, reduction="none")
         margin = losses[examples.counted].sum() / len(examples.x)
         return (1 - natural_weight) * margin + natural_weight * natural
 

@@ -1,6 +1,5 @@
 """Natural training (NT): the cross-entropy of natural images."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .base import Batch, Examples, TwoPartMethod
@@ -13,4 +12,4 @@ class NaturalTraining(TwoPartMethod):
         return Examples(batch.x, batch.y, batch.x)
 
     def loss(self, model: nn.Module, examples: Examples) -> Tensor:
-        return F.cross_entropy(model(examples.x), examples.y)
+        return self.cross_entropy(model(examples.x), examples.y)

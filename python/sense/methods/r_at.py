@@ -1,6 +1,5 @@
 """Regular adversarial training, R-AT (Madry et al. 2018): the cross-entropy of PGD's images."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..attacks import pgd
@@ -21,8 +20,8 @@ class RegularAdversarialTraining(TwoPartMethod):
         return Examples(batch.x, batch.y, x_adv)
 
     def loss(self, model: nn.Module, examples: Examples) -> Tensor:
-        loss = F.cross_entropy(model(examples.x_adv), examples.y)
+        loss = self.cross_entropy(model(examples.x_adv), examples.y)
         if self.config.natural_weight:
-            natural = F.cross_entropy(model(examples.x), examples.y)
+            natural = self.cross_entropy(model(examples.x), examples.y)
             loss = loss + self.config.natural_weight * natural
         return loss

@@ -1,7 +1,6 @@
 """Sensible adversarial training, SENSE-AT (Algorithms 1 and 2): the cross-entropy of the images of
 the sensible adversary. This truncates the robust loss implicitly (eq. 14)."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..attacks.sensible import Sensible, sensible_with_stages
@@ -22,9 +21,9 @@ class SensibleAdversarialTraining(TwoPartMethod):
         return Examples(batch.x, batch.y, x_adv, stages=stages, means=means)
 
     def loss(self, model: nn.Module, examples: Examples) -> Tensor:
-        loss = F.cross_entropy(model(examples.x_adv), examples.y)
+        loss = self.cross_entropy(model(examples.x_adv), examples.y)
         if self.config.natural_weight:
-            natural = F.cross_entropy(model(examples.x), examples.y)
+            natural = self.cross_entropy(model(examples.x), examples.y)
             loss = loss + self.config.natural_weight * natural
         return loss
 

@@ -1,7 +1,6 @@
 """SENSE-TRADES, the variant in the original code of SENSE-AT: a sensible adversary that maximises
 the divergence from the natural prediction, and this divergence as the loss."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..attacks.losses import divergence
@@ -29,5 +28,5 @@ class SenseTRADES(SensibleAdversarialTraining):
         logits = examples.natural_logits_by(model)
         loss = divergence(logits, model(examples.x_adv)).mean()
         if self.config.natural_weight:
-            loss = loss + self.config.natural_weight * F.cross_entropy(logits, examples.y)
+            loss = loss + self.config.natural_weight * self.cross_entropy(logits, examples.y)
         return loss

@@ -1,7 +1,6 @@
 """TRADES (Zhang et al. 2019): the natural cross-entropy, plus beta times the divergence between the
 predictions of the natural and the adversarial image."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..attacks.divergence import divergence_pgd
@@ -20,6 +19,6 @@ class TRADES(TwoPartMethod):
         return Examples(batch.x, batch.y, x_adv)
 
     def loss(self, model: nn.Module, examples: Examples) -> Tensor:
-        natural = F.cross_entropy(model(examples.x), examples.y)
+        natural = self.cross_entropy(model(examples.x), examples.y)
         adversarial = model(examples.x_adv)
         return natural + self.config.beta * divergence(model(examples.x), adversarial).mean()
