@@ -142,7 +142,8 @@ name_of <- function(evaluation) {
 
 method_names <- c(
   nt = "NT", "r-at" = "R-AT", sense = "SENSE-AT", "sense-trades" = "SENSE-TRADES",
-  trades = "TRADES", mart = "MART", mma = "MMA", iaat = "IAAT"
+  trades = "TRADES", mart = "MART", mma = "MMA", iaat = "IAAT",
+  "fgsm-rs" = "FGSM-RS", "n-fgsm" = "N-FGSM"
 )
 
 attack_names <- c(pgd = "PGD", autoattack = "AutoAttack", worst = "worst attack per image")

@@ -132,10 +132,8 @@ predict.sense_fit <- function(object, newdata, type = c("class", "prob"), device
 
 # "SENSE-AT, c = 0.7, l-infinity eps = 0.3"
 describe_method <- function(config) {
-  ball <- sprintf(
-    "l%s eps = %g, K = %d",
-    if (config$norm == "inf") "-infinity" else config$norm, config$eps, config$steps
-  )
+  radius <- sprintf("l%s eps = %g", if (config$norm == "inf") "-infinity" else config$norm, config$eps)
+  ball <- sprintf("%s, K = %d", radius, config$steps)
   switch(config$method,
     nt = "natural training (NT)",
     "r-at" = paste0("regular adversarial training (R-AT), ", ball),
@@ -148,6 +146,8 @@ describe_method <- function(config) {
       if (is.null(config$d_max)) "" else sprintf(" d_max = %g,", config$d_max), config$steps
     ),
     iaat = paste0("instance adaptive adversarial training (IAAT), ", ball),
+    "fgsm-rs" = paste0("fast adversarial training (FGSM-RS), ", radius),
+    "n-fgsm" = paste0("N-FGSM, ", radius),
     config$method
   )
 }

@@ -48,7 +48,9 @@
 #'   `"mnist-sample"`. Leave it out if you pass images as `x`.
 #' @param method Training method: `"sense"` (default); `"nt"` (natural training); `"r-at"` (regular
 #'   adversarial training, Madry et al.); the published methods `"trades"`, `"mart"`, `"mma"` and `"iaat"`;
-#'   or `"sense-trades"`, sensible adversarial training with a loss like that of TRADES.
+#'   `"fgsm-rs"` (Fast) and `"n-fgsm"`, adversarial training with one step per image, which costs a
+#'   fraction of `"r-at"`; or `"sense-trades"`, sensible adversarial training with a loss like that of
+#'   TRADES.
 #' @param model Network: `"small-cnn"`, the network of the paper's section 5.2.1; `"capacity-1"`,
 #'   `"capacity-2"`, ..., the paper's CNNs of increasing capacity; for colour images `"cifar-cnn-1"`,
 #'   `"cifar-cnn-2"`, `"resnet20"` (32, 44, 56) and `"wrn-34-10"`. Or `"module:factory"`, a function
@@ -61,7 +63,8 @@
 #' @param epochs Number of epochs of the method, after the `pretrain` epochs of natural training.
 #' @param ... Further options by name, as `python -m sense.train --help` lists them, with `_` in place
 #'   of `-`: those of the table above, `random_start`, `warmup`, `beta` (TRADES, MART), `d_max` (MMA),
-#'   `gamma` (IAAT), `label_smoothing`, `milestones`, `validation_size`, `keep`, `data_dir` and others.
+#'   `gamma` (IAAT), `fgsm_step` (FGSM-RS, N-FGSM), `noise_scale` (N-FGSM), `label_smoothing`,
+#'   `milestones`, `validation_size`, `keep`, `data_dir` and others.
 #'   `norm` is `Inf`, 2 or 1. `milestones` are epochs, or fractions of `epochs` such as `c(0.5, 0.75)`.
 #' @param x Training images: an array n x height x width (x channels), or a matrix with a row for each
 #'   square greyscale image, its pixels row by row. Pixels are numbers from 0 to 1, or integers from 0

@@ -3,6 +3,7 @@
 import math
 
 from .config import Config
+from .config.options import FGSM
 
 # One-cycle, with the defaults of torch's OneCycleLR (pct_start and 1 / div_factor).
 RISING_PART = 0.3  # part of training in which the learning rate rises
@@ -40,12 +41,17 @@ def attack_size(config: Config, epoch: float) -> tuple[float, float]:
 
     In the first `eps_ramp` epochs both grow linearly: eps from `eps_start`, and the step size in
     proportion to eps. Networks that do not start to learn in the full ball may learn this way
-    (curricula of the attack: Cai et al. 2018).
+    (curricula of the attack: Cai et al. 2018). The step size is `fgsm_step` for the methods that
+    use that option.
     """
+    config = config.resolved()
+    step_size = config.step_size
+    if config.method in FGSM.methods:
+        assert config.fgsm_step is not None
+        step_size = config.fgsm_step
     if not config.eps_ramp or not config.eps:
-        return config.eps, config.step_size
-    eps_start = config.resolved().eps_start
-    assert eps_start is not None
-    first = eps_start / config.eps
+        return config.eps, step_size
+    assert config.eps_start is not None
+    first = config.eps_start / config.eps
     part = first + (1 - first) * min(1.0, epoch / config.eps_ramp)
-    return part * config.eps, part * config.step_size
+    return part * config.eps, part * step_size

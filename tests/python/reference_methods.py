@@ -268,3 +268,50 @@ def sense_trades(network, x, y, *, c, eps, step_size, steps, natural_weight) -> 
     q = probabilities(network(torch.stack(reached)))
     divergences = sum(kl(p[i], q[i]) for i in range(len(x))) / len(x)
     return divergences + natural_weight * sum(cross_entropies(logits, y)) / len(x)
+
+
+# FGSM-RS and N-FGSM: CE of the images after noise and one step. Only FGSM-RS has a projection.
+
+
+def noise_in_ball(x: Tensor, radius: float, norm: str) -> Tensor:
+    """Uniform in the ball of this radius around 0."""
+    if norm == "inf":
+        return torch.empty_like(x).uniform_(-radius, radius)
+    normal, d = torch.empty_like(x).normal_(), x[0].numel()
+    lengths = torch.empty(len(x), dtype=x.dtype).uniform_(0, 1)
+    return torch.stack(
+        [
+            radius * u ** (1 / d) * direction / direction.square().sum().sqrt()
+            for u, direction in zip(lengths, normal, strict=True)
+        ]
+    )
+
+
+def one_step(network, x, y, *, noise, step, eps, norm, in_training=False) -> Tensor:
+    """The loss. `eps` is that of the projection, None for none. With `in_training` (the authors'
+    code) the step sees batch statistics, and running ones are updated."""
+    start = (x + noise_in_ball(x, noise, norm)).clamp(0, 1)
+    if in_training:
+        gradients = gradient_of(
+            lambda images: sum(cross_entropies(network(images), y)) / len(y), start
+        )
+    else:
+        gradients = [
+            gradient_of(
+                lambda image, i=i: cross_entropies(eval_logits(network, image[None]), y[i : i + 1])[
+                    0
+                ],
+                start[i],
+            )
+            for i in range(len(x))
+        ]
+    reached = []
+    for i, gradient in enumerate(gradients):
+        if norm == "inf":
+            delta = start[i] + step * gradient.sign() - x[i]
+            delta = delta if eps is None else delta.clamp(-eps, eps)
+        else:
+            delta = start[i] + step * gradient / gradient.square().sum().sqrt() - x[i]
+            delta = delta if eps is None else project_l2(delta, eps)
+        reached.append((x[i] + delta).clamp(0, 1))
+    return sum(cross_entropies(network(torch.stack(reached)), y)) / len(x)

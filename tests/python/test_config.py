@@ -23,6 +23,8 @@ BAD = [
     ("eps", 8.0, r"at most 1: pixels go from 0 to 1, got 8.0; 8/255 = 0.0314\?"),
     ("step_size", 0.0, "more than 0"),
     ("step_size", math.inf, "more than 0"),
+    ("fgsm_step", -0.1, "0 or more"),
+    ("noise_scale", math.inf, "0 or more"),
     ("eps_ramp", -1.0, "0 or more epochs"),
     ("eps_ramp", math.inf, "0 or more epochs"),
     ("eps_start", 0.0, "more than 0, at most eps, 0.3"),
@@ -118,6 +120,8 @@ def test_schedule_step_needs_milestones():
         ),
         ({"method": "trades", "norm": "1"}, "norm must be inf or 2 with trades, got 1"),
         ({"method": "mma", "norm": "1"}, "norm must be inf or 2 with mma"),
+        ({"method": "fgsm-rs", "norm": "1"}, "norm must be inf or 2 with fgsm-rs"),
+        ({"method": "n-fgsm", "norm": "1"}, "norm must be inf or 2 with n-fgsm"),
         ({"method": "mma", "eps_min": 0.5}, "eps_min must be more than 0, at most d_max 0.45"),
         ({"method": "mma", "eps": 0.0}, "d_max must be more than 0"),
         ({"method": "mma", "eps_ramp": 2.0}, "eps_ramp must be 0 with mma"),
@@ -268,6 +272,8 @@ RESOLVED = {
     "mart": {},
     "mma": {"natural_weight": 1 / 3, "d_max": 0.45, "eps_min": 0.1},
     "iaat": {"warmup": 10, "gamma": 0.3 * 1.9 / 8},
+    "fgsm-rs": {"fgsm_step": 0.375},
+    "n-fgsm": {"fgsm_step": 0.3},
 }
 
 

@@ -46,6 +46,8 @@ RUNS = {
     "mma": {},
     "iaat": {"warmup": 1},
     "sense-trades": {"c": 0.6},
+    "fgsm-rs": {},
+    "n-fgsm": {},
     "adam, crops": {"method": "nt", "optimizer": "adam", "lr": 0.003, "augment": "reflect"},
     "batch norm": {"method": "sense", "random_start": True},
     "skipped layers": {"method": "trades"},

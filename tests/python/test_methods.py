@@ -99,8 +99,10 @@ def test_sense_with_c_of_zero_is_regular_training_on_correct_images(network, bat
 
 
 def test_eps_of_zero_is_natural_training(network, batch):
+    network[3].p = 0.0  # a random start would change its masks
     natural = step(NT, network, batch).loss
-    for config in (SENSE, R_AT):
+    configs = [replace(SENSE, method=method) for method in ("fgsm-rs", "n-fgsm")]
+    for config in (SENSE, R_AT, *configs):
         assert torch.equal(step(replace(config, eps=0.0), network, batch).loss, natural)
 
 
@@ -171,7 +173,9 @@ def gradient(config, network, batch, epoch):
     return torch.cat([p.grad.flatten() for p in model.parameters()])
 
 
-@pytest.mark.parametrize("method", ["sense", "r-at", "trades", "mart", "sense-trades"])
+@pytest.mark.parametrize(
+    "method", ["sense", "r-at", "trades", "mart", "sense-trades", "fgsm-rs", "n-fgsm"]
+)
 def test_during_the_ramp_a_method_attacks_with_the_radius_of_the_time(method, network, batch):
     ramp = replace(RAMP, method=method)
     halfway = replace(ramp, eps=0.125, step_size=0.0625, eps_ramp=0, eps_start=None)

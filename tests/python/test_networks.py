@@ -18,6 +18,7 @@ from sense.data import ImageData
 from sense.errors import InputError, NotFiniteError
 from sense.evaluation.evaluate import evaluate, evaluate_run
 from sense.evaluation.settings import Settings
+from sense.methods import METHODS
 from sense.networks import (
     are_probabilities,
     check_finite_gradients,
@@ -205,9 +206,7 @@ def test_every_kind_of_network_is_trained_saved_and_evaluated(tmp_path, name):
 
 @IGNORE_WARNINGS
 @pytest.mark.parametrize("attack_mode", ["evaluation", "training", "published"])
-@pytest.mark.parametrize(
-    "method", ["nt", "r-at", "sense", "trades", "mart", "mma", "iaat", "sense-trades"]
-)
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     "name",
     [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in NETWORKS],

@@ -92,6 +92,8 @@ CHANGES = {
     "gamma": 0.2,
     "radius_rate": 0.9,
     "radius_max": 0.01,
+    "fgsm_step": 0.11,
+    "noise_scale": 1.1,
     "random_start": True,
     "attack_mode": "training",
     "eps_ramp": 9.0,

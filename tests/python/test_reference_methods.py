@@ -65,6 +65,15 @@ def iaat(epoch, **options):
     return loss
 
 
+def one_step(noise, step, eps, norm="inf", **options):
+    def loss(network, x, y):
+        return literal.one_step(
+            network, x, y, noise=noise, step=step, eps=eps, norm=norm, **options
+        )
+
+    return loss
+
+
 CASES = {
     "nt": (replace(BASE, method="nt"), 0, mean_ce),
     "r-at": (replace(BASE, method="r-at"), 0, r_at),
@@ -112,6 +121,28 @@ CASES = {
         replace(BASE, method="sense-trades", c=0.6),
         0,
         lambda *batch: literal.sense_trades(*batch, c=0.6, natural_weight=1.0, **ATTACK),
+    ),
+    "fgsm-rs": (replace(BASE, method="fgsm-rs"), 0, one_step(0.03, 1.25 * 0.03, 0.03)),
+    "fgsm-rs, l2": (
+        replace(BASE, method="fgsm-rs", norm="2", eps=0.2, fgsm_step=0.3),
+        0,
+        one_step(0.2, 0.3, 0.2, norm="2"),
+    ),
+    "fgsm-rs, as published": (
+        replace(BASE, method="fgsm-rs", attack_mode="published"),
+        0,
+        one_step(0.03, 1.25 * 0.03, 0.03, in_training=True),
+    ),
+    "n-fgsm": (replace(BASE, method="n-fgsm"), 0, one_step(0.06, 0.03, None)),
+    "n-fgsm, l2": (
+        replace(BASE, method="n-fgsm", norm="2", eps=0.2, noise_scale=1.5),
+        0,
+        one_step(0.3, 0.2, None, norm="2"),
+    ),
+    "n-fgsm, as published": (
+        replace(BASE, method="n-fgsm", attack_mode="published"),
+        0,
+        one_step(0.06, 0.03, None, in_training=True),
     ),
 }
 

@@ -50,6 +50,8 @@ RUNS = {
     "adam, one-cycle": {"method": "nt", "optimizer": "adam", "lr": 0.003, "schedule": "one-cycle"},
     "mma": {"method": "mma", "steps": 2},
     "iaat": {"method": "iaat", "steps": 2, "warmup": 1},
+    "fgsm-rs": {"method": "fgsm-rs"},
+    "n-fgsm": {"method": "n-fgsm", "norm": "2", "eps": 1.5},
     "crops": {"method": "trades", "augment": "reflect", "steps": 2},
     "noise": {"method": "sense", "boundary": "noise"},
     "dropout": {"method": "nt", "model": "small-cnn", "pretrain": 0, "epochs": 1},

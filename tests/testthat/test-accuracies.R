@@ -23,8 +23,8 @@ test_that("every method has its name", {
   expect_equal(name(method = "trades"), "TRADES")
   expect_equal(name(method = "sense-trades"), "SENSE-TRADES (c = 0.5)")
   expect_equal(
-    vapply(c("mart", "mma", "iaat"), function(m) name(method = m), ""),
-    c(mart = "MART", mma = "MMA", iaat = "IAAT")
+    vapply(c("mart", "mma", "iaat", "fgsm-rs", "n-fgsm"), function(m) name(method = m), ""),
+    c(mart = "MART", mma = "MMA", iaat = "IAAT", "fgsm-rs" = "FGSM-RS", "n-fgsm" = "N-FGSM")
   )
 })
 

@@ -68,6 +68,8 @@ test_that("each method is described with its own options", {
   expect_match(shown(method = "mma"), "\\(MMA\\), K = 10")
   expect_match(shown(method = "mma", d_max = 0.2), "d_max = 0.2")
   expect_match(shown(method = "iaat", norm = "2"), "IAAT.*l2 eps")
+  expect_match(shown(method = "fgsm-rs"), "FGSM-RS.*eps = 0.3$")
+  expect_match(shown(method = "n-fgsm"), "N-FGSM.*eps = 0.3$")
 })
 
 test_that("means of the last epoch are shown, except over no image", {

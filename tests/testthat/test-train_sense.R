@@ -105,7 +105,7 @@ test_that("every method trains on cifar10, one with a residual network", {
   skip_if_no_sense()
   data_dir <- fake_cifar10()
   control <- sense_control(threads = 1, monitor_size = 4, quiet = TRUE)
-  for (method in c("mart", "mma", "iaat", "sense-trades")) {
+  for (method in c("mart", "mma", "iaat", "sense-trades", "fgsm-rs", "n-fgsm")) {
     fit <- train_sense(
       "cifar10", method, "cifar-cnn-1", data_dir = data_dir, epochs = 1, pretrain = 0, steps = 2,
       eps = 8 / 255, warmup = 0, control = control

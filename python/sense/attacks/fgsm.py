@@ -1,4 +1,4 @@
-"""The fast gradient sign method (Goodfellow et al. 2015): one step of length eps."""
+"""The fast gradient sign method (Goodfellow et al. 2015): one step along the gradient."""
 
 import math
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .arguments import checked_attack
 from .geometry import Bounds, Radius
-from .modes import attack_mode
+from .modes import Mode, attack_mode
 from .pgd import ascend
 
 
@@ -33,13 +33,30 @@ def fgsm(
     -------
     The adversarial images: shape, type and device of x.
     """
-    with attack_mode(model, "evaluation"):
+    return one_step(model, x, y, x, eps=eps, step_size=eps, norm=norm, bounds=bounds)
+
+
+def one_step(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    start: Tensor,
+    *,
+    eps: Radius,
+    step_size: Radius,
+    norm: float,
+    mode: Mode = "evaluation",
+    bounds: Bounds = (0, 1),
+) -> Tensor:
+    """Return `start` after one step along the gradient of the cross-entropy at `start`, projected
+    into the ball around x and into the bounds. With eps = inf there is no ball."""
+    with attack_mode(model, mode) as network:
         return ascend(
-            lambda z: F.cross_entropy(model(z), y, reduction="sum"),
-            x,
+            lambda z: F.cross_entropy(network(z), y, reduction="sum"),
+            start,
             x,
             eps=eps,
-            step_size=eps,
+            step_size=step_size,
             steps=1,
             norm=norm,
             bounds=bounds,

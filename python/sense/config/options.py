@@ -17,7 +17,18 @@ from .checks import option_from_plain
 from .validation import validate
 
 Dataset = Literal["mnist-sample", "mnist", "cifar10", "arrays"]
-MethodName = Literal["nt", "r-at", "sense", "trades", "mart", "mma", "iaat", "sense-trades"]
+MethodName = Literal[
+    "nt",
+    "r-at",
+    "sense",
+    "trades",
+    "mart",
+    "mma",
+    "iaat",
+    "sense-trades",
+    "fgsm-rs",
+    "n-fgsm",
+]
 NormName = Literal["inf", "2", "1"]
 AttackMode = Literal["evaluation", "training", "published"]
 Optimizer = Literal["sgd", "adam"]
@@ -51,7 +62,8 @@ class UsedBy:
 
 RUNTIME = Runtime()
 SENSE = UsedBy("sense", "sense-trades")
-RAMP = UsedBy("r-at", "sense", "sense-trades", "trades", "mart")
+FGSM = UsedBy("fgsm-rs", "n-fgsm")
+RAMP = UsedBy("r-at", "sense", "sense-trades", "trades", "mart", *FGSM.methods)
 SMOOTHED = UsedBy(*(method for method in get_args(MethodName) if method != "mart"))
 
 
@@ -95,7 +107,8 @@ class Config:
             "training method. nt: natural training; r-at: regular adversarial training; sense: "
             "sensible adversarial training; trades, mart, mma, iaat: the published methods of "
             "these names; sense-trades: sensible adversarial training with a loss like that of "
-            "TRADES, a variant in the original code of SENSE-AT"
+            "TRADES, a variant in the original code of SENSE-AT; fgsm-rs, n-fgsm: adversarial "
+            "training with one step per image (Fast; N-FGSM)"
         ),
     ] = "sense"
 
@@ -106,10 +119,13 @@ class Config:
         Help(
             "step size of the attack, and of the PGD whose accuracy is reported after each epoch. "
             "iaat: minimum step size of the attack; mma, and trades with --norm 2, have their own "
-            "step size"
+            "step size; fgsm-rs, n-fgsm: of that PGD only, see --fgsm-step"
         ),
     ] = 0.05
-    steps: Annotated[int, Help("number of attack steps, K")] = 10
+    steps: Annotated[
+        int,
+        Help("number of attack steps, K; fgsm-rs, n-fgsm: of the PGD after each epoch only"),
+    ] = 10
     norm: Annotated[NormName, Help("norm of the ball")] = "inf"
     eps_ramp: Annotated[
         float,
@@ -137,10 +153,10 @@ class Config:
         Help(
             "mode of the network (batch norm, dropout) in the attack. training: training mode, "
             "but running statistics are not updated; published: the mode of the authors' code, "
-            "that is training mode with updated running statistics for r-at, iaat and the margin "
-            "search of mma, and evaluation mode for the other methods"
+            "that is training mode with updated running statistics for r-at, iaat, fgsm-rs, n-fgsm "
+            "and the margin search of mma, and evaluation mode for the other methods"
         ),
-        UsedBy("r-at", "sense", "sense-trades", "trades", "mart", "mma", "iaat"),
+        UsedBy("r-at", "sense", "sense-trades", "trades", "mart", "mma", "iaat", *FGSM.methods),
     ] = "evaluation"
 
     # sense and sense-trades
@@ -235,6 +251,20 @@ class Config:
     radius_max: Annotated[
         float | None, Help("iaat: maximum radius", default="no maximum"), UsedBy("iaat")
     ] = None
+
+    fgsm_step: Annotated[
+        float | None,
+        Help(
+            "fgsm-rs, n-fgsm: length of the one step of the attack",
+            default="1.25 eps for fgsm-rs, eps for n-fgsm",
+        ),
+        FGSM,
+    ] = None
+    noise_scale: Annotated[
+        float,
+        Help("n-fgsm: radius of the random noise before the step, as a multiple of eps"),
+        UsedBy("n-fgsm"),
+    ] = 2.0
 
     # Optimisation
     pretrain: Annotated[int, Help("number of epochs of natural training before the method")] = 10
@@ -352,6 +382,7 @@ class Config:
             "d_max": 1.5 * self.eps,
             "eps_min": self.eps / 3,
             "gamma": 1.9 / 8 * self.eps,
+            "fgsm_step": (1.25 if self.method == "fgsm-rs" else 1.0) * self.eps,
         }
         if self.eps_ramp and self.eps:
             defaults["eps_start"] = self.eps / 3

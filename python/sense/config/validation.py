@@ -42,6 +42,8 @@ def _check_numbers(config: "Config") -> None:
         "radius_max",
         "eps_min",
         "d_max",
+        "fgsm_step",
+        "noise_scale",
         "beta",
         "weight_decay",
     ):
@@ -78,7 +80,7 @@ def _check_method(config: "Config") -> None:
             f"eps_ramp must be 0 with {config.method}, which has a radius per image, "
             f"got {config.eps_ramp:g}"
         )
-    if config.method in ("trades", "mma", "iaat") and config.norm == "1":
+    if config.method in ("trades", "mma", "iaat", "fgsm-rs", "n-fgsm") and config.norm == "1":
         raise InputError(f"norm must be inf or 2 with {config.method}, got 1")
     if config.method == "mma":
         weight, d_max, eps_min = config.natural_weight, config.d_max, config.eps_min

@@ -3,9 +3,11 @@
 from ..config import Config
 from ..config.options import MethodName
 from .base import Batch, Examples, Method, Step, TwoPartMethod
+from .fgsm_rs import FastFGSM
 from .iaat import InstanceAdaptive
 from .mart import MART
 from .mma import MaxMargin
+from .n_fgsm import NoiseFGSM
 from .nt import NaturalTraining
 from .r_at import RegularAdversarialTraining
 from .sense import SensibleAdversarialTraining
@@ -32,6 +34,8 @@ METHODS: dict[MethodName, type[Method]] = {
     "mma": MaxMargin,
     "iaat": InstanceAdaptive,
     "sense-trades": SenseTRADES,
+    "fgsm-rs": FastFGSM,
+    "n-fgsm": NoiseFGSM,
 }
 
 
