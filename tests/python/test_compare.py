@@ -174,6 +174,8 @@ OTHERS = {
     "gamma": 0.1,
     "radius_rate": 0.2,
     "radius_max": 0.2,
+    "fgsm_step": 0.2,
+    "noise_scale": 1.5,
     "pretrain": 3,
     "epochs": 4,
     "batch_size": 7,
