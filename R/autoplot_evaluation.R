@@ -1,6 +1,6 @@
 #' Pictures of an evaluation
 #'
-#' @param object A [sense_evaluation].
+#' @param object,x A [sense_evaluation].
 #' @param type What to draw:
 #'   * `"accuracy"`: the accuracy under each attack, with its interval;
 #'   * `"curve"`: the accuracy under PGD against the radius of the ball, with a

@@ -13,7 +13,8 @@
 #'   of at least 0. Default: 1.
 #' @param monitor_size Number of training images on which accuracy is measured after each epoch, if no
 #'   images are held out for validation. Default: 256.
-#' @param quiet `TRUE` prints no progress. Default: one line per epoch.
+#' @param quiet `TRUE` prints no progress. Default: one line per epoch, with the time that is left; none in
+#'   a document of knitr. The lines are messages of class `sense_progress`.
 #' @return An object of class `sense_control`. Printing it shows the options that were set.
 #' @examples
 #' sense_control(threads = 2, seed = 7)

@@ -31,7 +31,7 @@
 #' @param model `"module:factory"`, needed if the network of the fit comes from such a Python function.
 #'   This runs the code of the module, so pass it only if you trust the module.
 #' @param device,threads Device and number of CPU threads, as in [sense_control()].
-#' @param quiet `TRUE` prints no progress. Default: one line per attack.
+#' @param quiet `TRUE` prints no progress. Default: one line per attack, as in [sense_control()].
 #' @return A [sense_evaluation], plain R data.
 #' @examples
 #' if (sense_available()) {
@@ -59,7 +59,7 @@ evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
     images = test_images(fit, x, y), data_dir = data_dir, out = path.expand(folder),
     free_folder = is.null(out), overwrite = check_flag(overwrite), model = check_string(model, allow_null = TRUE),
     device = check_string(device, allow_null = TRUE), threads = check_count(threads, allow_null = TRUE),
-    on_line = if (!check_flag(quiet)) function(line) message(translate_message(line)),
+    on_line = progress_lines(check_flag(quiet)),
     command = paste(deparse(sys.call()), collapse = " ")
   )
   if (result$stopped) {

@@ -84,7 +84,7 @@ glance.linear_at <- function(x, window = 100, ...) {
 #' `"boundary"` draws the final boundary and the training points as the adversary moves them
 #' under the final model.
 #'
-#' @param object A fit of [fit_linear_at()].
+#' @param object,x A fit of [fit_linear_at()].
 #' @param data The training data, required for `type = "boundary"`.
 #' @param type `"path"` or `"boundary"`.
 #' @param ... Not used.

@@ -16,7 +16,8 @@
 #' @section Functions:
 #' Train
 #' * [train_sense()] trains a network. [sense_control()] sets its folder, device, threads and seed.
-#' * [sense_fit] is a trained network: `print()`, `summary()`, `predict()`, `autoplot()`.
+#' * [sense_fit] is a trained network: `print()`, `summary()`, `predict()`, `autoplot()`, `plot()`.
+#'   [update()][update.sense_fit()] trains it further or again.
 #' * [install_sense()] and [sense_available()] prepare Python.
 #'
 #' Evaluate and attack
@@ -24,7 +25,10 @@
 #' * [sense_evaluation] is its result: `print()`, `summary()`, `as.data.frame()`, `autoplot()`.
 #' * [compare_sense()] compares networks in pairs on the same images; [accuracies()] tabulates the
 #'   accuracies of several networks.
-#' * [adversarial_examples()] returns attacked images.
+#' * [adversarial_examples()] returns attacked images. [confusion()] counts predicted classes,
+#'   [calibration()] compares probabilities with accuracies, both natural and under attack.
+#' * [tidy()][tidy.sense_fit()], [glance()][glance.sense_fit()] and [augment()][augment.sense_fit()] return
+#'   tables with the names of broom and yardstick.
 #' * [wilson_interval()], [exact_interval()] and [paired_interval()] compute the
 #'   confidence intervals that are used.
 #'

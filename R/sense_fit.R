@@ -4,14 +4,17 @@
 #' bytes, so that [saveRDS()] and [readRDS()] keep it whole.
 #'
 #' @param folder The folder of a run, of R or of `python -m sense.train`.
-#' @param object A `sense_fit`.
+#' @param object,x A `sense_fit`.
 #' @param newdata Images: an array n x height x width (x channels), or a matrix with a row for each
 #'   square greyscale image, as in [train_sense()].
 #' @param type `"class"` for the most probable class, `"prob"` for the probabilities of all classes.
 #' @param device,model The device, and `"module:factory"` again if the network comes from such a
 #'   function, as in [evaluate_sense()].
 #' @param ... Not used.
-#' @return `predict()`: a factor of length n, or a matrix n x classes whose rows sum to 1.
+#' @return `predict()`: a factor of length n with the levels of the training, or a matrix n x classes,
+#'   with the classes as column names, whose rows sum to 1. [augment()][augment.sense_fit()] returns both
+#'   as columns `.pred_class` and `.pred_CLASS`, as yardstick expects them. `plot()` draws what
+#'   `autoplot()` returns.
 #'   `summary()`: an object that prints the options, the last epoch with Wilson intervals and the
 #'   provenance; it is a list with `options`, `accuracies` (a data frame with `k`, `n`, `estimate`,
 #'   `lower`, `upper`) and `provenance`. `autoplot()`: a ggplot of the training curves.
@@ -123,11 +126,7 @@ predict.sense_fit <- function(object, newdata, type = c("class", "prob"), device
     device = check_string(device, allow_null = TRUE), model = check_string(model, allow_null = TRUE)
   )))
   colnames(probabilities) <- object$data$classes
-  if (type == "prob") {
-    return(probabilities)
-  }
-  classes <- object$data$classes
-  factor(classes[max.col(probabilities, ties.method = "first")], levels = classes)
+  if (type == "prob") probabilities else most_probable(probabilities)
 }
 
 # "SENSE-AT, c = 0.7, l-infinity eps = 0.3"

@@ -128,8 +128,8 @@ run_training <- function(options, recipe, images, control, command, model = NULL
   done <- call_python("train", list(
     options = options, recipe_name = recipe, out = path.expand(folder), images = images,
     resume = resume, cache_dir = tools::R_user_dir("sense", "cache"),
-    on_epoch = if (!control$quiet) function(line) message(translate_message(line, training = TRUE)),
-    command = paste(deparse(command), collapse = " "), model = model
+    on_epoch = progress_lines(control$quiet, training = TRUE),
+    command = paste(deparse(command), collapse = " "), model = model, base = control$base
   ), call)
   if (done$stopped) {
     cli::cli_abort(

@@ -71,6 +71,7 @@ def train(
     on_epoch: Callable[[str], object] | None = None,
     command: str | None = None,
     model: str | None = None,
+    base: str | None = None,
 ) -> dict[str, Any]:
     """Train a network.
 
@@ -89,6 +90,8 @@ def train(
         Called with one line of text per epoch.
     model
         As in `predict`.
+    base
+        The text of the config.json of a run whose options replace those of the recipe.
 
     Returns
     -------
@@ -98,26 +101,30 @@ def train(
     folder = Path(out)
     if resume and recipe_name is not None:
         raise InputError("a run is resumed with its own options: leave out the recipe")
-    base = read_run(folder)[0] if resume else recipe(recipe_name) if recipe_name else None
+    start = read_run(folder)[0] if resume else recipe(recipe_name) if recipe_name else None
+    if base is not None:
+        start = parse_description(base, FIT)[0]
+        trusted_model_name(options.get("model"), start.model, FIT)
     if resume:
         options = dict(options)
         model = model or options.pop("model", None)
-        if images is not None and base is not None and base.dataset == "arrays":
+        if images is not None and start is not None and start.dataset == "arrays":
             options.pop("dataset", None)  # R names it whenever images are passed
     if images is not None:
         data = image_data_from_r(**images)
-        if "x_test" not in images and not resume:
+        if "x_test" not in images and not resume and base is None:
             options = {"validation_size": max(1, len(data.train_x) // VALIDATION_PART)} | options
-        base = base or default_recipe(options.get("dataset"), data.shape[0])
-        config = from_plain(options, base)
+        start = start or default_recipe(options.get("dataset"), data.shape[0])
+        config = from_plain(options, start)
     else:
-        config = from_plain(options, base)
+        config = from_plain(options, start)
         data = load_data(config.dataset, config.data_dir, _path(cache_dir))
-    epochs = config.pretrain + config.epochs
+    lines: list[dict[str, Any]] = []
 
     def report(line: dict[str, Any]) -> None:
+        lines.append(line)
         if on_epoch is not None:
-            on_epoch(epoch_line(line, epochs))
+            on_epoch(epoch_line(lines, config.pretrain + config.epochs))
 
     with noted_signals() as stop:
         if on_epoch is not None:

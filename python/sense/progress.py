@@ -1,6 +1,6 @@
 """The progress of a run and the metrics of an epoch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -103,8 +103,10 @@ class TrainingProgress:
 MEANS = {"stage_b_gap": "B below log(1/c)", "margin": "margin", "radius": "radius"}
 
 
-def epoch_line(metrics: dict[str, Any], epochs: int) -> str:
-    """Return the metrics of an epoch as one line of text."""
+def epoch_line(completed: Sequence[dict[str, Any]], epochs: int) -> str:
+    """Return the metrics of the last of the completed epochs as one line of text, with an estimate
+    of the time that is left."""
+    metrics = completed[-1]
     n, images = metrics["monitored"], metrics.get("monitored_on", "test")
     stages = "".join(
         f"  {name.upper()} {metrics[f'stage_{name}']}"
@@ -121,5 +123,19 @@ def epoch_line(metrics: dict[str, Any], epochs: int) -> str:
         f"  natural {100 * metrics['natural_correct'] / n:5.1f} %"
         f"  robust {100 * metrics['robust_correct'] / n:5.1f} % (n = {n} {images} images)"
         f"{stages}{means}"
-        f"  {metrics['seconds']:.1f} s"
+        f"  {metrics['seconds']:.1f} s{time_left(completed, epochs)}"
     )
+
+
+def time_left(completed: Sequence[dict[str, Any]], epochs: int) -> str:
+    """Return ", about 3 min left", from the mean of the last three epochs of the method. Empty
+    before its first epoch, which takes longer than one of natural pre-training, and at the end."""
+    recent = [line["seconds"] for line in completed if line["phase"] == "train"][-3:]
+    if not recent or completed[-1]["epoch"] >= epochs:
+        return ""
+    seconds = (epochs - completed[-1]["epoch"]) * sum(recent) / len(recent)
+    if seconds < 90:
+        return f", about {seconds:.0f} s left"
+    if seconds < 90 * 60:
+        return f", about {seconds / 60:.0f} min left"
+    return f", about {seconds / 3600:.1f} h left"

@@ -214,7 +214,7 @@ def train(
         progress.end_epoch(line)
         save(training)
         if show:
-            print(epoch_line(line, training.epochs), flush=True)
+            print(epoch_line(progress.metrics, training.epochs), flush=True)
         if on_epoch is not None and processes.is_first:
             on_epoch(line)
         reason = processes.agree(stop())

@@ -54,11 +54,25 @@ def test_a_mean_over_no_image_is_none():
 
 
 def test_the_line_of_an_epoch():
-    line = epoch_line({**LINE, "stage_a": 1, "stage_b": 2, "stage_c": 3, "stage_b_gap": 0.125}, 10)
+    line = epoch_line([{**LINE, "stage_a": 1, "stage_b": 2, "stage_c": 3, "stage_b_gap": 0.125}], 3)
     assert line == (
-        "epoch   3/10  train     loss 0.5000  natural  50.0 %  robust  25.0 %"
+        "epoch   3/3  train     loss 0.5000  natural  50.0 %  robust  25.0 %"
         " (n = 200 validation images)"
         "  A 1  B 2  C 3  B below log(1/c) 0.1250  1.2 s"
     )
-    assert "radius 0.0314" in epoch_line({**LINE, "radius": 0.0314}, 10)
-    assert "below" not in epoch_line({**LINE, "stage_b_gap": None}, 10)
+    assert "radius 0.0314" in epoch_line([{**LINE, "radius": 0.0314}], 10)
+    assert "below" not in epoch_line([{**LINE, "stage_b_gap": None}], 10)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "left"), [(2, "about 14 s"), (60, "about 7 min"), (3600, "about 7.0 h")]
+)
+def test_the_time_left_is_that_of_the_last_three_epochs_of_the_method(seconds, left):
+    pretrain = {**LINE, "epoch": 1, "phase": "pretrain", "seconds": 1000.0}
+    first = {**LINE, "epoch": 2, "seconds": 1000.0}
+    last = [{**LINE, "epoch": i, "seconds": seconds + i - 4} for i in (3, 4, 5)]
+    assert epoch_line([pretrain, first, *last], 12).endswith(
+        f"{last[-1]['seconds']:.1f} s, {left} left"
+    )
+    assert epoch_line([pretrain], 12).endswith("1000.0 s")
+    assert "left" not in epoch_line([pretrain, first, *last], 5)

@@ -18,8 +18,10 @@ calls <- list(
   boundary_distance = list(classifier = line, x = data, norm = 2),
   boundary_motion = list(fit = trained, window = 10),
   boundary_type = list(path = trained, m = 7),
+  calibration = list(object = matrix(0.5, 2, 2, dimnames = list(NULL, c("a", "b"))), truth = c("a", "b"), bins = 2, level = 0.9),
   collapse_radius = law[c("p", "m")],
   compare_sense = NULL, # takes dots alone: below
+  confusion = list(object = read_sense_evaluation(stored), attack = "pgd"),
   evaluate_sense = list(fit = fit, attacks = "pgd", eps = 0.1, n = 1, x = array(0, c(2, 28, 28)), y = c("1", "2"), data_dir = "x", out = tempfile(), overwrite = TRUE, model = "a", device = "cpu", threads = 1, quiet = TRUE),
   exact_interval = list(k = 3, n = 10, level = 0.9),
   example1_risks = list(p = 0.7, eps = 0.1),

@@ -1,0 +1,83 @@
+#' Train a network further, or again with other options
+#'
+#' Trains further if only the number of epochs, the learning rate after it, or options that only say
+#' where a run is computed were changed, and the folder of the run still holds its checkpoint. Then the
+#' run in the folder grows, and the result is the same as that of one longer run. Otherwise a new network
+#' is trained with the options of the fit and the changes. A message says which of the two is done.
+#'
+#' A schedule that ends with learning rate 0 (`"cosine"`, `"one-cycle"`) cannot simply be extended:
+#' more epochs then mean a new training, except with `schedule = "constant"` and a new `lr`.
+#'
+#' @param object A [sense_fit].
+#' @param ... Options to change, by name, as in [train_sense()], and the data (`x` and `y`, or those that
+#'   the fit was trained on) if they were passed to [train_sense()].
+#' @param control [sense_control()] of the training; `out` names the folder of a new run.
+#' @return A [sense_fit].
+#' @examples
+#' if (sense_available()) {
+#'   fit <- train_sense(
+#'     model = "capacity-1", train_size = 200, epochs = 1, schedule = "constant",
+#'     control = sense_control(threads = 1, quiet = TRUE)
+#'   )
+#'   update(fit, epochs = 2) # trains one more epoch
+#'   update(fit, c = 0.5)    # trains again
+#' }
+#' @family verbs
+#' @seealso [train_sense()]
+#' @export
+update.sense_fit <- function(object, ..., control = sense_control()) {
+  check_class(control, "sense_control", "sense_control")
+  if (!is.null(control$resume)) {
+    cli::cli_abort("Leave out {.arg resume} of {.arg control}: {.fn update} finds the folder of the fit.")
+  }
+  check_sums(object, "object")
+  changes <- named_dots(...)
+  why <- why_again(object, c(changes, control$options), control$out)
+  if (is.null(why)) {
+    cli::cli_inform("Training further, in {.file {object$folder}}.", class = "sense_update")
+    control$resume <- object$folder
+    # A run knows its data, except those that were passed.
+  } else {
+    cli::cli_inform("Training again from the first epoch: {why}.", class = "sense_update")
+    control$base <- object$description
+  }
+  do.call(train_sense, c(changes, list(control = control)))
+}
+
+# Why a fit cannot be trained further with these changes, or NULL.
+why_again <- function(fit, changes, out) {
+  config <- fit$config
+  further <- c("epochs", if (!ends_at_zero(config) || identical(changes$schedule, "constant")) c("schedule", "lr"))
+  data <- c("x", "y", "x_test", "y_test", "formula", "data")
+  other <- setdiff(names(changes), c(further, runtime_options(fit), data, config_equal(config, changes)))
+  if (!is.null(out)) {
+    "`out` names a new folder"
+  } else if (length(other)) {
+    paste("other options change its result:", paste(other, collapse = ", "))
+  } else if (is.null(own_folder(fit)) || !file.exists(file.path(fit$folder, "checkpoint.pt"))) {
+    "the folder of the fit no longer holds its checkpoint"
+  } else if (is_number(changes$epochs) && changes$epochs < config$epochs) {
+    "it has fewer epochs than before"
+  } else if (is_number(changes$epochs) && changes$epochs > config$epochs && ends_at_zero(config) &&
+    !identical(changes$schedule, "constant")) {
+    sprintf("its learning rate fell to 0 (schedule %s); `schedule = \"constant\"` and `lr` train further", config$schedule)
+  } else if (!ends_at_zero(config) && any(c("schedule", "lr") %in% other_values(config, changes))) {
+    "the schedule or the learning rate differs"
+  }
+}
+
+ends_at_zero <- function(config) isTRUE(config$schedule %in% c("cosine", "one-cycle"))
+
+# Options that only say where a run is computed.
+runtime_options <- function(fit) {
+  stored <- unlist(parse_json_text(fit$description, "config.json")$runtime_options)
+  union(stored, c("data_dir", "device", "threads", "cuda_graphs", "monitor_size"))
+}
+
+# Changes that are none.
+config_equal <- function(config, changes) setdiff(names(changes), other_values(config, changes))
+
+other_values <- function(config, changes) {
+  same <- vapply(names(changes), function(name) isTRUE(all.equal(config[[name]], changes[[name]])), TRUE)
+  names(changes)[!same]
+}
