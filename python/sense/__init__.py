@@ -25,7 +25,7 @@ In a training loop of your own:
 With your own images and your own network:
 
     data = sense.ImageData("mine", train_x, train_y, test_x, test_y, classes)
-    config = replace(sense.recipe("cifar10-demo"), dataset="arrays", train_size=None)
+    config = replace(sense.recipe("cifar10-demo"), train_size=None)
     sense.fit(config, "runs/mine", data=data, model=network)
 
 Functions and classes, each with its own help():
@@ -40,6 +40,7 @@ Functions and classes, each with its own help():
     Config       the options of a training run, described by `python -m sense.train --help`; its
                  defaults are those of the recipe "mnist", with 500 epochs
     ImageData    training and test images with their labels
+    as_data      arrays, a dataset of torch or Hugging Face, a DataLoader or a folder as such data
     Normalised   a network that takes normalised images, as one that takes pixels from 0 to 1
 
 More attacks are in `sense.attacks`, networks in `sense.models`, data sets in `sense.data`.
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
     from .attacks.pgd import pgd
     from .attacks.sensible import sensible
     from .config import Config, recipe
-    from .data import ImageData
+    from .data import ImageData, as_data
     from .evaluation.evaluate import evaluate
     from .models import Normalised
     from .runs import load
@@ -76,6 +77,7 @@ __all__ = [
     "Config",
     "ImageData",
     "Normalised",
+    "as_data",
     "evaluate",
     "fit",
     "load",
@@ -88,6 +90,7 @@ _MODULES = {
     "Config": "config",
     "ImageData": "data",
     "Normalised": "models",
+    "as_data": "data",
     "evaluate": "evaluation.evaluate",
     "fit": "train",
     "load": "runs",

@@ -129,6 +129,10 @@ class OneProcess:
 
     # In each step
 
+    def own_part(self, index: Tensor) -> Tensor:
+        """Return this process's part of the batch at these positions."""
+        return index
+
     @contextmanager
     def whole_batch(self, index: Tensor, model: nn.Module) -> Iterator[Shard]:
         """Give this process's shard of the batch at these positions of the training set. Inside,
@@ -257,13 +261,16 @@ class SeveralProcesses(OneProcess):
                 _Loss(network), broadcast_buffers=False, find_unused_parameters=True
             )
 
+    def own_part(self, index: Tensor) -> Tensor:
+        own = index.tensor_split(self.size)[self.rank]
+        return own if len(own) else index[:1]
+
     @contextmanager
     def whole_batch(self, index: Tensor, model: nn.Module) -> Iterator[Shard]:
         assert self._generators is not None
-        shards = index.tensor_split(self.size)
-        own = shards[self.rank]
-        own = own if len(own) else index[:1]
-        shard = Shard(own, [len(images) for images in shards], self.rank)
+        counts = [len(images) for images in index.tensor_split(self.size)]
+        own = self.own_part(index)
+        shard = Shard(own, counts, self.rank)
         self._buffers = [(b, b.clone()) for b in model.buffers() if b.is_floating_point()]
         share = BatchShare(shard.first, len(own), len(index), self._generators)
         with shared_batch(share), whole_batch_statistics(model, shard.counts, self.rank):

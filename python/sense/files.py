@@ -10,12 +10,17 @@ import gzip
 import json
 import os
 import secrets
+import shutil
 import stat
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .errors import FileError, InputError, MissingFileError
 
@@ -105,6 +110,52 @@ def read_file(path: Path, limit: int, follow: bool = False) -> bytes:
                     f"{path} has {found.st_size:,} bytes, more than the available memory: it is "
                     "not a file of this kind, or needs a larger machine"
                 ) from None
+
+
+MIN_FREE = 2**30  # bytes that a temporary file leaves free on the disk
+WRITTEN_AT_ONCE = 2**24
+
+
+class Spool:
+    """Bytes that are written once and then read as an array: in memory, or beyond `limit` bytes in
+    a temporary file, which is deleted with the array."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit, self.size = limit, 0
+        self._memory = bytearray()
+        self._file: Any = None
+
+    def __enter__(self) -> "Spool":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def write(self, content: bytes | memoryview) -> None:
+        """Append bytes. Raises FileError if less than 1 GiB would be free on the disk."""
+        self._memory += content
+        self.size += memoryview(content).nbytes
+        if len(self._memory) <= (self.limit if self._file is None else WRITTEN_AT_ONCE):
+            return
+        if self._file is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115  __exit__ closes it
+        folder = tempfile.gettempdir()
+        if shutil.disk_usage(folder).free < MIN_FREE:
+            raise FileError(
+                f"{self.size:,} bytes were read, and the disk of {folder} is nearly full: does the "
+                "data end? Set TMPDIR to a folder on a larger disk, or pass a map-style dataset"
+            )
+        self._file.write(self._memory)
+        self._memory = bytearray()
+
+    def as_array(self, dtype: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return what was written as an array, which cannot be changed if it is in a file."""
+        if self._file is None:
+            return np.frombuffer(self._memory, dtype).reshape(shape)
+        self._file.write(self._memory)
+        self._file.flush()
+        return np.memmap(self._file, dtype, "r", shape=shape)
 
 
 def make_folders(path: Path) -> list[Path]:

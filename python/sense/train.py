@@ -25,7 +25,7 @@ from tqdm import tqdm
 from .attacks.output_checks import skip_value_checks
 from .checkpoint import WEIGHTS, has_checkpoint, load_checkpoint, pack_weights, save_checkpoint
 from .config import Config, notes
-from .data import ImageData, load_data, to_float
+from .data import ImageData, as_data, load_data, to_float
 from .data.augment import augment
 from .data.loader import BatchLoader
 from .devices import configure_backend, to_device
@@ -108,7 +108,7 @@ def fit(
     config: Config,
     out: Path | str | RunFolder,
     *,
-    data: ImageData | None = None,
+    data: Any = None,
     model: nn.Module | str | None = None,
     resume: bool = False,
     on_epoch: Callable[[dict[str, Any]], object] | None = None,
@@ -126,7 +126,9 @@ def fit(
         Folder of the run: a new folder, or with `resume` the folder of a run with this config. A
         new folder is created after all checks. The folder is locked until the function returns.
     data
-        The images. Default: those of `config.dataset`.
+        The images, in any form of `as_data`: `ImageData`, numpy arrays or tensors, a dataset of
+        torch or Hugging Face, a DataLoader, or a folder. config.json then has the dataset "arrays".
+        Default: those of `config.dataset`.
     model
         A network of your own, which is trained in place, or the name of a network. Default: that of
         `config.model`. config.json stores only the name of the class of a network that is passed
@@ -159,7 +161,10 @@ def fit(
         if show:
             for note in notes(training.config, training.monitor.x.shape[1]):
                 print(f"note: {note}", file=sys.stderr, flush=True)
-        train(training, on_epoch=on_epoch, stop=stop, show=show)
+        try:
+            train(training, on_epoch=on_epoch, stop=stop, show=show)
+        finally:
+            training.loader.close()
         state = training.state
         if state.best.weights:
             state.model.load_state_dict(state.best.weights)
@@ -179,6 +184,8 @@ def train(
     while progress.epoch < training.epochs:
         method = NaturalTraining(config) if training.is_pretraining else state.method
         order = batches(config, len(training.loader), progress.epoch)
+        rest = [processes.own_part(index) for index in order[progress.step :]]
+        training.loader.plan(rest, config.seed * 1_000_003 + progress.epoch)
         bar = progress_bar(training, len(order), show)
         for index in order[progress.step :]:
             began = time.perf_counter()
@@ -225,7 +232,7 @@ def train(
 def set_up(
     config: Config,
     run: RunFolder,
-    data: ImageData | None,
+    data: Any,
     model: nn.Module | str | None,
     resume: bool,
     command: str | None,
@@ -236,6 +243,8 @@ def set_up(
     processes.set_threads(config.threads)
     device, images = processes.on_every_process(lambda: open_inputs(config, data, processes))
     processes.check_same("images", images.sha256)
+    if images.name != config.dataset:
+        config = replace(config, dataset="arrays")
     config, model = processes.on_every_process(lambda: name_model(config, model, run, resume))
     processes.on_first_process(
         lambda: resume_run(run, config, images) if resume else run.check_unused()
@@ -263,13 +272,13 @@ def set_up(
     return training
 
 
-def open_inputs(
-    config: Config, data: ImageData | None, processes: OneProcess
-) -> tuple[torch.device, ImageData]:
+def open_inputs(config: Config, data: Any, processes: OneProcess) -> tuple[torch.device, ImageData]:
     """Return the device, with its precision set, and the images."""
     device = processes.choose_device(config.device)
     configure_backend(device, precision=config.precision, cuda_graphs=config.cuda_graphs)
-    return device, data or load_data(config.dataset, config.data_dir)
+    if data is None:
+        return device, load_data(config.dataset, config.data_dir)
+    return device, as_data(data)
 
 
 def name_model(
@@ -293,12 +302,11 @@ def build(
     torch.manual_seed(config.seed)
     if isinstance(model, str):
         model = build_model(model, images.shape, len(images.classes))
-    initialise_lazy_modules(model, to_float(images.train_x[:CHECKED_IMAGES]))
+    first = torch.arange(min(CHECKED_IMAGES, len(images.train_y)))
+    initialise_lazy_modules(model, to_float(images.train_x[first]))
     model = to_device(model, device).train()
     kept, held_out = training_part(images, config)
-    # A slice is a view of the images, not a copy.
-    positions = kept if len(held_out) else slice(len(kept))
-    loader = BatchLoader(images.train_x[positions], images.train_y[positions], device)
+    loader = BatchLoader(images.train_x, images.train_y, device, kept=kept)
     network = check_start(model, loader, config, len(images.classes))
     return model, network, loader, Monitor.of(images, held_out, config, device)
 

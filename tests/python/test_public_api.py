@@ -16,6 +16,7 @@ NAMES = [
     "Config",
     "ImageData",
     "Normalised",
+    "as_data",
     "evaluate",
     "fit",
     "load",

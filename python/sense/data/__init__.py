@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from .cifar10 import load_cifar10, load_cifar10_test_data
+from .forms import as_data
 from .images import ImageData, to_float
 from .mnist import load_mnist, load_mnist_test_data, load_sample
 
@@ -14,7 +15,7 @@ DATASETS = {
     "arrays": "images passed in memory, from R or Python",
 }
 
-__all__ = ["DATASETS", "ImageData", "load_data", "load_test_data", "to_float"]
+__all__ = ["DATASETS", "ImageData", "as_data", "load_data", "load_test_data", "to_float"]
 
 
 def load_data(name: str, data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:

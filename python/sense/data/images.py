@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import InputError
+from .streams import StreamedImages, chunks, header, scan_of, stream_of_array
 
 
 @dataclass(frozen=True)
@@ -87,17 +89,32 @@ class ImageData:
         return channels, height, width
 
 
-def _hash(*tensors: Tensor) -> str:
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.numpy().data)
+def _hash(*tensors: Tensor | StreamedImages) -> str:
+    first = tensors[0]
+    stream = isinstance(first, StreamedImages)
+    digest = first.scan.digest.copy() if stream else hashlib.sha256()  # type: ignore[union-attr]
+    for tensor in tensors[1:] if stream else tensors:
+        digest.update(header(tensor))
+        for part in chunks(tensor):
+            digest.update(part.numpy().data)
     return digest.hexdigest()
 
 
-def as_images(x: Tensor | NDArray[Any], what: str = "images") -> Tensor:
-    """Return images as a tensor with channels; floating point images as float32."""
-    images = torch.from_numpy(x) if isinstance(x, np.ndarray) else x
+def as_images(x: Any, what: str = "images") -> Any:
+    """Return images as a tensor with channels; floating point images as float32.
+
+    Images that are mapped from a file are not copied. A stream is returned as it is.
+    """
+    if isinstance(x, StreamedImages):
+        return x
+    if isinstance(x, np.memmap) and x.ndim in (3, 4) and len(x):
+        usable = x.dtype in (np.uint8, np.float32) and x.flags.c_contiguous
+        if not usable:
+            return stream_of_array(x)
+    with warnings.catch_warnings():
+        # Nothing here writes to the images, which may be mapped from a file.
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        images = torch.from_numpy(x) if isinstance(x, np.ndarray) else x
     if not isinstance(images, Tensor):
         raise InputError(f"{what} must be a tensor or a numpy array, got a {type(x).__name__}")
     if images.ndim == 3:
@@ -123,7 +140,7 @@ def to_float(images: Tensor) -> Tensor:
     return images.float().div_(torch.full((), 255.0, device=images.device))
 
 
-def check_images(images: Tensor, what: str) -> None:
+def check_images(images: Tensor | StreamedImages, what: str) -> None:
     """Raise ValueError unless these are valid images of `ImageData`."""
     if images.ndim != 4:
         raise InputError(
@@ -131,21 +148,22 @@ def check_images(images: Tensor, what: str) -> None:
         )
     if not len(images):
         raise InputError(f"{what}: at least one is needed, got none")
+    if images.dtype not in (torch.uint8, torch.float32):
+        raise InputError(f"{what} must be uint8 or float32, got {images.dtype}")
+    found = scan_of(images)
+    low, high = found.low, found.high
     if images.dtype == torch.uint8:
-        if int(images.max()) == 1 and int(images.min()) == 0:
+        if (low, high) == (0, 1):
             raise InputError(
                 f"{what} are the whole numbers 0 and 1. Whole numbers are taken as bytes, with 255 "
                 "as white, so all images would be nearly black: if 1 is white, pass floats"
             )
         return
-    if images.dtype != torch.float32:
-        raise InputError(f"{what} must be uint8 or float32, got {images.dtype}")
-    low, high = float(images.min()), float(images.max())
-    if not (low >= 0 and high <= 1):  # true for NaN too
-        finite = bool(torch.isfinite(images).all())
-        if not finite:
-            bad = int((~torch.isfinite(images.flatten(1)).all(1)).nonzero()[0])
-            raise InputError(f"{what} have a NaN or infinite pixel, first in image {bad} (from 0)")
+    if found.not_finite is not None:
+        raise InputError(
+            f"{what} have a NaN or infinite pixel, first in image {found.not_finite} (from 0)"
+        )
+    if not (low >= 0 and high <= 1):
         normalised = (
             ". If they are normalised, leave that out, and pass the network as "
             "sense.Normalised(network, mean, std)"

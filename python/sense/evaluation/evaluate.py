@@ -172,13 +172,15 @@ def evaluate(
             x, y = target.data.test_x, target.data.test_y
     if x is None or y is None:
         raise InputError("pass the images x and their labels y")
-    x, y = as_images(x), as_labels(y)
-    if not 1 <= len(x) == len(y):
+    images, labels = as_images(x), as_labels(y)
+    if not 1 <= len(images) == len(labels):
         raise InputError(
-            f"at least one image and as many labels as images are needed: got {len(x)} images and "
-            f"{len(y)} labels"
+            f"at least one image and as many labels as images are needed: got {len(images)} images "
+            f"and {len(labels)} labels"
         )
-    return _evaluate_images(model, x, y, settings.complete(eps, norm), device or x.device)
+    return _evaluate_images(
+        model, images, labels, settings.complete(eps, norm), device or images.device
+    )
 
 
 def _evaluate_images(
