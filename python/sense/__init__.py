@@ -40,7 +40,7 @@ Functions and classes, each with its own help():
     Config       the options of a training run, described by `python -m sense.train --help`; its
                  defaults are those of the recipe "mnist", with 500 epochs
     ImageData    training and test images with their labels
-    as_data      arrays, a dataset of torch or Hugging Face, a DataLoader or a folder as such data
+    as_data      arrays, a dataset of torch or Hugging Face, or a DataLoader as such data
     Normalised   a network that takes normalised images, as one that takes pixels from 0 to 1
 
 More attacks are in `sense.attacks`, networks in `sense.models`, data sets in `sense.data`.

@@ -127,7 +127,7 @@ def fit(
         new folder is created after all checks. The folder is locked until the function returns.
     data
         The images, in any form of `as_data`: `ImageData`, numpy arrays or tensors, a dataset of
-        torch or Hugging Face, a DataLoader, or a folder. config.json then has the dataset "arrays".
+        torch or Hugging Face, or a DataLoader. config.json then has the dataset "arrays".
         Default: those of `config.dataset`.
     model
         A network of your own, which is trained in place, or the name of a network. Default: that of

@@ -38,7 +38,7 @@ def as_data(
     workers: int = 0,
     in_memory: bool | None = None,
 ) -> ImageData:
-    """Return data of any of these forms as `ImageData`, or as the `TableData` of a table.
+    """Return data of any of these forms as `ImageData`.
 
     - an `ImageData`, which is returned as it is;
     - (x, y) or (train_x, train_y, test_x, test_y): numpy arrays or tensors, in the forms of
@@ -50,8 +50,7 @@ def as_data(
     - a torch DataLoader, of which the dataset and the number of workers are used. Batch size and
       order are options of training;
     - an IterableDataset, or another iterable of items. It is read once, into memory or a temporary
-      file, since training needs the positions of images;
-    - the path of a folder with a folder of images per class.
+      file, since training needs the positions of images.
 
     Parameters
     ----------
@@ -132,7 +131,7 @@ class _Reader:
         if isinstance(part, IterableDataset) or not hasattr(part, "__getitem__"):
             if not isinstance(part, Iterable):
                 raise InputError(
-                    "data must be arrays, a dataset, a DataLoader, a folder or ImageData, got a "
+                    "data must be arrays, a dataset, a DataLoader or ImageData, got a "
                     f"{type(part).__name__}"
                 )
             return (*read_iterable(part, self.columns), names)
