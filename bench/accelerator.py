@@ -28,8 +28,8 @@ from sense.config.options import MethodName
 from sense.devices import choose_device, configure_backend, to_device
 from sense.methods import Batch, NaturalTraining, build_method
 from sense.models import build_model
+from sense.optimizers import build_optimizer
 from sense.precision import prepare
-from sense.train import build_optimizer
 
 from .report import Comparison, Section
 from .settings import ROOT, Settings, provenance

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .attacks.output_checks import check_logits
 from .checkpoint import unpack_weights
 from .config import Config, default_recipe, from_plain, notes, recipe
+from .config.options import CODE_OPTIONS, with_named_code
 from .data import ImageData, load_data, to_float
 from .data.images import check_images
 from .description import parse_description
@@ -24,9 +25,9 @@ from .evaluation.examples import make_examples
 from .evaluation.settings import settings_from_plain
 from .evaluation.summary import with_free_folder
 from .evaluation.targets import Target
+from .extensions import is_code, trusted_name
 from .interrupts import noted_signals
 from .models import build_for_weights
-from .models.custom import trusted_model_name
 from .monitor import training_part
 from .networks import check_network, torch_defaults
 from .process_settings import restored_settings
@@ -108,6 +109,8 @@ def train(
     if resume:
         options = dict(options)
         model = model or options.pop("model", None)
+        code = {name: options.pop(name) for name in CODE_OPTIONS if is_code(options.get(name))}
+        start = None if start is None else with_named_code(start, code)
         if images is not None and start is not None and start.dataset == "arrays":
             options.pop("dataset", None)  # R names it whenever images are passed
     if images is not None:
@@ -304,7 +307,7 @@ def _network(
 ) -> torch.nn.Module:
     """Return the network of a fit, in evaluation mode."""
     data = run["data"]
-    known = trusted_model_name(model, config.model, name)
+    known = trusted_name(model, config.model, name)
     network = build_for_weights(known, tuple(data["shape"]), len(data["classes"]))
     return load_matching_weights(
         network, unpack_weights(bytes(weights), f"{name}'s weights"), Path(name)

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import signal
 import sys
 import time
@@ -17,7 +18,7 @@ import tyro
 from . import __version__
 from .config import DEFAULT_RECIPE, RECIPES, Config, default_recipe, from_plain, recipe
 from .config.checks import float_options, parse_fraction
-from .config.options import Help, option_types
+from .config.options import CODE_OPTIONS, Help, option_types, with_named_code
 from .devices import check_threads
 from .distributed import ErrorElsewhere, join_group
 from .errors import InputError, NotFiniteError
@@ -28,6 +29,7 @@ from .evaluation.settings import Settings
 from .evaluation.summary import with_free_folder
 from .evaluation.tables import comparison_lines
 from .evaluation.targets import Target, open_target, with_distinct_names
+from .extensions import is_code
 from .interrupts import noted_signals
 from .process_settings import freed_memory_kept
 from .run_folder import RunFolder
@@ -104,8 +106,9 @@ class TrainArguments:
 def train_main(argv: list[str]) -> None:
     """`python -m sense.train`."""
     processes = join_group()
-    options, folder, resume, named, model = processes.on_first_process(lambda: train_options(argv))
-    config, out = from_plain(options), RunFolder(Path(folder), numbered=not named)
+    options, folder, resume, named, code = processes.on_first_process(lambda: train_options(argv))
+    model = code.pop("model", None)
+    config, out = with_named_code(from_plain(options), code), RunFolder(folder, numbered=not named)
     with noted_signals() as stop, freed_memory_kept():
         try:
             fit(config, out, model=model, resume=resume, stop=stop, show=True)
@@ -117,9 +120,9 @@ def train_main(argv: list[str]) -> None:
         print(f"run: {out.path}")
 
 
-def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool, bool, str | None]:
+def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool, bool, dict[str, str]]:
     """Return the options in plain types, the folder of the run, whether it is resumed, whether the
-    folder was named and, for a resumed run, the name of the network if given."""
+    folder was named and, for a resumed run, the names of code that are given, by option."""
     resumed = _option_value("--resume", argv)
     named_recipe = bool(argv) and not argv[0].startswith("-")
     name, *rest = argv if named_recipe else [DEFAULT_RECIPE, *argv]
@@ -146,13 +149,19 @@ def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool, bool, str
     if arguments.resume is not None:
         if out is not None:
             raise InputError("--resume uses the folder of the run: leave out --out")
-        # The name of the network is required if it is a factory. It is not a changed option.
-        model = _option_value("--model", argv)
-        config = replace(config, model=base.model)
-        return config.to_plain(), str(arguments.resume), True, True, model
+        # The name of code is required again. That of a network is not a changed option.
+        given = {name: _option_value(f"--{name}", argv) for name in ("model", *CODE_OPTIONS)}
+        code = {
+            name: value
+            for name, value in given.items()
+            if value is not None and (name == "model" or is_code(value))
+        }
+        plain = config.to_plain() | {name: getattr(base, name) for name in code}
+        return plain, str(arguments.resume), True, True, code
     named = out is not None
-    out = out or Path("runs") / f"{config.method}-{time.strftime('%Y%m%d-%H%M%S')}"
-    return config.to_plain(), str(out), False, named, None
+    method = re.sub("[:.<>]+", "-", config.method)
+    out = out or Path("runs") / f"{method}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return config.to_plain(), str(out), False, named, {}
 
 
 def _option_value(option: str, argv: list[str]) -> str | None:

@@ -30,8 +30,8 @@ from .config.stored import not_supported
 from .data import ImageData, load_data, load_test_data
 from .description import parse_description
 from .errors import InputError, MissingFileError
+from .extensions import trusted_name
 from .models import build_for_weights
-from .models.custom import trusted_model_name
 from .run_folder import RunFolder
 from .weights import load_matching_weights
 
@@ -195,7 +195,7 @@ def load(
     data = description["data"]
     if not isinstance(model, nn.Module):
         name, shape = (
-            trusted_model_name(model, config.model, folder / CONFIG, option),
+            trusted_name(model, config.model, folder / CONFIG, option),
             tuple(data["shape"]),
         )
         model = build_for_weights(name, shape, len(data["classes"]))

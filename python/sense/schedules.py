@@ -4,6 +4,8 @@ import math
 
 from .config import Config
 from .config.options import FGSM
+from .errors import InputError
+from .extensions import Code
 
 # One-cycle, with the defaults of torch's OneCycleLR (pct_start and 1 / div_factor).
 RISING_PART = 0.3  # part of training in which the learning rate rises
@@ -19,7 +21,10 @@ def learning_rate(config: Config, epoch: float) -> float:
     - cosine: from lr to 0.
     - one-cycle: rises to lr in the first 30 % of training, then falls to 0 like cosine (Smith and
       Topin 2019).
+    - a function of the user's own, `factor(epoch, config)`: lr times what it returns.
     """
+    if isinstance(config.schedule, Code):
+        return config.lr * own_factor(config.schedule, epoch, config)
     if config.schedule == "constant":
         return config.lr
     if config.schedule == "step":
@@ -33,6 +38,18 @@ def learning_rate(config: Config, epoch: float) -> float:
     if part < RISING_PART:
         return config.lr * (INITIAL_PART + (1 - INITIAL_PART) * part / RISING_PART)
     return config.lr * (1 + math.cos(math.pi * (part - RISING_PART) / (1 - RISING_PART))) / 2
+
+
+def own_factor(schedule: Code, epoch: float, config: Config) -> float:
+    """Return the factor of the learning rate by a schedule of the user's own. Raises InputError
+    unless it is 0 or more."""
+    factor = schedule.code(epoch, config)
+    if not isinstance(factor, int | float) or not 0 <= factor < math.inf:
+        raise InputError(
+            f"schedule {schedule} must return the factor of the learning rate, a number of 0 or "
+            f"more, got {factor!r} for epoch {epoch:g}"
+        )
+    return factor
 
 
 def attack_size(config: Config, epoch: float) -> tuple[float, float]:

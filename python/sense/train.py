@@ -25,15 +25,17 @@ from tqdm import tqdm
 from .attacks.output_checks import skip_value_checks
 from .checkpoint import WEIGHTS, has_checkpoint, load_checkpoint, pack_weights, save_checkpoint
 from .config import Config, notes
+from .config.options import CODE_OPTIONS
 from .data import ImageData, as_data, load_data, to_float
-from .data.augment import augment
+from .data.augment import augment, check_own_augmentation
 from .data.loader import BatchLoader
 from .devices import configure_backend, to_device
 from .distributed import ComputeStep, OneProcess, join_group
 from .errors import NotFiniteError
-from .methods import Batch, NaturalTraining, build_method
+from .extensions import Code, is_code, trusted_name
+from .methods import Batch, NaturalTraining, build_method, check_own_step
 from .models import build_model
-from .models.custom import custom_model_name, trusted_model_name
+from .models.custom import custom_model_name
 from .monitor import Monitor, training_part
 from .networks import (
     CHECKED_IMAGES,
@@ -45,6 +47,7 @@ from .networks import (
     torch_defaults,
     uncompiled,
 )
+from .optimizers import build_optimizer, set_learning_rate
 from .precision import prepare
 from .process_settings import restored_settings
 from .progress import BatchMetrics, epoch_line
@@ -181,6 +184,7 @@ def train(
     """Train until the last epoch is complete: load, attack, loss, update, save."""
     config, processes, state = training.config, training.processes, training.state
     model, optimizer, progress = state.model, state.optimizer, state.progress
+    own_method = is_code(config.method)
     while progress.epoch < training.epochs:
         method = NaturalTraining(config) if training.is_pretraining else state.method
         order = batches(config, len(training.loader), progress.epoch)
@@ -190,13 +194,14 @@ def train(
         for index in order[progress.step :]:
             began = time.perf_counter()
             epoch = progress.epoch + progress.step / len(order)
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(config, epoch)
+            set_learning_rate(optimizer, learning_rate(config, epoch), config)
 
             with processes.whole_batch(index, model) as shard, skip_value_checks():
                 x, y = training.loader.take(shard.index)
                 batch = Batch(augment(x, config.augment), y, shard.index)
                 step = training.compute_step(method, batch, epoch - config.pretrain)
+            if own_method:
+                check_own_step(config.method, step)
             metrics = BatchMetrics.of(step, shard.images, processes.sum)
             check_finite_loss(metrics, model, config, epoch)
 
@@ -246,6 +251,7 @@ def set_up(
     if images.name != config.dataset:
         config = replace(config, dataset="arrays")
     config, model = processes.on_every_process(lambda: name_model(config, model, run, resume))
+    config = processes.on_every_process(lambda: with_code(config, run, resume))
     processes.on_first_process(
         lambda: resume_run(run, config, images) if resume else run.check_unused()
     )
@@ -289,9 +295,22 @@ def name_model(
         model = uncompiled(model)
         return replace(config, model=custom_model_name(model)), model
     if resume:
-        return config, trusted_model_name(model, config.model, run.path / CONFIG)
+        return config, trusted_name(model, config.model, run.path / CONFIG)
     config = replace(config, model=model or config.model)
     return config, config.model
+
+
+def with_code(config: Config, run: RunFolder, resume: bool) -> Config:
+    """Return the config with the code of the user's own that it names. Raises InputError for a name
+    that was only read from the folder of the run."""
+    found: dict[str, Any] = {}
+    for option in CODE_OPTIONS:
+        name = getattr(config, option)
+        if is_code(name) and not isinstance(name, Code):
+            if resume:
+                trusted_name(None, name, run.path / CONFIG, option, option)
+            found[option] = Code.named(name, option)
+    return replace(config, **found)
 
 
 def build(
@@ -316,24 +335,13 @@ def check_start(model: nn.Module, loader: BatchLoader, config: Config, classes: 
     to the end, or cannot be saved."""
     smallest = min(len(batch) for batch in batches(config, len(loader), 0))
     x, y = loader.take(torch.arange(min(len(loader), max(2, smallest), CHECKED_IMAGES)))
+    check_own_augmentation(x, config.augment)
+    attacked = config.method != "nt" and not is_code(config.method)
     network = check_trainable(
-        model, x, y, classes=classes, smallest_batch=smallest, attacked=config.method != "nt"
+        model, x, y, classes=classes, smallest_batch=smallest, attacked=attacked
     )
     saveable_state_dict(model.state_dict())
     return network
-
-
-def build_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
-    """Return SGD with momentum (of Nesterov on request), or Adam."""
-    if config.optimizer == "adam":
-        return torch.optim.Adam(model.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    return torch.optim.SGD(
-        model.parameters(),
-        lr=config.lr,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        nesterov=config.nesterov,
-    )
 
 
 def batches(config: Config, n: int, epoch: int) -> list[Tensor]:

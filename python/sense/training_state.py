@@ -18,6 +18,7 @@ from .errors import InputError
 from .methods import Method
 from .methods.per_example_state import merge
 from .monitor import BestWeights
+from .optimizers import SHIPPED
 from .progress import TrainingProgress
 
 # Errors of torch or Python for content of another form.
@@ -133,6 +134,8 @@ def _load_optimizer(state: Any, optimizer: Optimizer) -> None:
     for group, expected in zip(optimizer.param_groups, groups, strict=True):
         if {name: group.get(name) for name in expected} != expected:
             raise InputError("its optimizer has other options")
+    if not isinstance(optimizer, SHIPPED):
+        return  # its state may have any form
     for parameter, values in optimizer.state.items():
         for name, value in values.items():
             scalar = isinstance(value, Tensor) and value.dim() == 0 and name == "step"

@@ -119,7 +119,7 @@ def test_bad_input_to_evaluate_ends_in_one_line(capsys, arguments, message):
     [
         (train_main, ["--c", "2"], "c must be a probability, from 0 to 1, got 2.0"),
         (train_main, ["--epochs", "many"], "--epochs: .*'many'"),
-        (train_main, ["--method", "magic"], "'magic' for argument '--method'"),
+        (train_main, ["--method", "magic"], "method must be one of nt, r-at"),
         (train_main, ["--epslion", "0.1"], "--epslion"),
         (evaluate_main, ["x", "--restarts", "0"], "restarts must be a whole number >= 1, got 0"),
         (evaluate_main, ["x", "--attacks", "magic"], "'magic'"),

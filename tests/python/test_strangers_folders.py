@@ -4,22 +4,27 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import own_code
 from conftest import ROOT
 from sense import bridge
 from sense import report as report_module
 from sense.checkpoint import WEIGHTS
 from sense.cli import evaluate_main, train_main
+from sense.config.options import CODE_OPTIONS
 from sense.data.idx import write_idx
 from sense.data.mnist import FILES, load_folder
 from sense.errors import InputError
 from sense.evaluation.evaluate import evaluate_run
+from sense.evaluation.outcomes import read_outcomes
 from sense.evaluation.settings import Settings
+from sense.evaluation.summary import read_evaluation
 from sense.evaluation.targets import open_run, open_source, open_target
 from sense.models import build_model
 from sense.runs import CONFIG, load, read_run
@@ -256,3 +261,63 @@ def test_predictions_of_a_fit_are_those_of_its_network(theirs):
     found = bridge.predict(*kept(run), pixels(data)["x_test"], model=name)
     expected = load(run, name)(data.test_x.float() / 255).softmax(1).detach().numpy()
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.fixture
+def their_options(tmp_path, monkeypatch):
+    """A run that was interrupted, and a module of theirs in the working directory. Returns a
+    function that writes a name of that module's code into config.json."""
+    name = f"theirs_{tmp_path.name}".replace("-", "_").replace("[", "_").replace("]", "")
+    code = Path(own_code.__file__).read_text()
+    (tmp_path / f"{name}.py").write_text(
+        f"{code}\nimport pathlib\npathlib.Path({str(tmp_path / MARK)!r}).touch()\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(TrainingStopped):
+        fit(TINY, tmp_path / "run", data=images(), stop=lambda: 2)
+
+    def write(option, function):
+        content = json.loads((tmp_path / "run" / CONFIG).read_text())
+        content["config"][option] = f"{name}:{function}"
+        (tmp_path / "run" / CONFIG).write_text(json.dumps(content))
+        seal_folder(tmp_path / "run")
+        return f"{name}:{function}"
+
+    return write
+
+
+THEIR_CODE = {
+    "method": "paired",
+    "optimizer": "adamw",
+    "schedule": "halving",
+    "augment": "darker",
+}
+
+
+@pytest.mark.parametrize("option", CODE_OPTIONS)
+def test_code_that_config_json_names_is_not_imported(their_options, tmp_path, option):
+    run, data = tmp_path / "run", images()
+    name = their_options(option, THEIR_CODE[option])
+    load(run)  # the network is one of ours
+    evaluate_run(run, QUICK, data=data)
+    bridge.predict(*kept(run), pixels(data)["x_test"])
+    with pytest.raises(InputError, match=f"names the {option} {name}.*--{option} {name}"):
+        fit(read_run(run)[0], run, data=data, resume=True)
+    assert not (tmp_path / MARK).exists()
+    assert name.partition(":")[0] not in sys.modules
+
+
+def test_an_attack_that_evaluation_json_names_is_not_imported(their_options, tmp_path, monkeypatch):
+    monkeypatch.setattr(report_module, "run_r", lambda *arguments: None)
+    monkeypatch.setattr(report_module, "find_rscript", lambda: "Rscript")
+    run, data = tmp_path / "run", images()
+    name = their_options("method", "paired").replace("paired", "corner")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    evaluate_run(run, Settings(attacks=(name,), n=10, diagnostics=False), data=data)
+    (tmp_path / MARK).unlink()
+    del sys.modules[name.partition(":")[0]]
+    evaluate_run(run, QUICK, data=data)
+    report_module.report([run])
+    read_evaluation(run)
+    assert name in {row.attack for row in read_outcomes(run)}
+    assert not (tmp_path / MARK).exists()

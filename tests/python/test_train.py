@@ -12,8 +12,9 @@ from sense.checkpoint import load_weights as weights
 from sense.config import Config
 from sense.manifest import MANIFEST
 from sense.models import build_model
+from sense.optimizers import build_optimizer
 from sense.runs import CONFIG, METRICS, load, read_run
-from sense.train import TrainingStopped, batches, build_optimizer, fit
+from sense.train import TrainingStopped, batches, fit
 
 
 def equal(a, b):

@@ -1,7 +1,8 @@
 """Conversion of options from JSON and R, and checks of their types.
 
-The type hint of an option is int, float, bool, str, Path, a Literal of texts or a tuple of any
-number of one of these (tuple[int, ...]); each may be optional ("| None").
+The type hint of an option is int, float, bool, str, Path, a Literal of texts, a Literal "| str",
+which also takes the name of code (MODULE:NAME), or a tuple of any number of one of these
+(tuple[int, ...]); each may be optional ("| None").
 """
 
 import math
@@ -11,6 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from ..errors import InputError
+from ..extensions import is_code
 
 _TYPE_NAMES = {
     int: "a whole number",
@@ -69,12 +71,12 @@ def check_type(name: str, value: Any, hint: Any) -> None:
     kind, optional = _split_optional(hint)
     if value is None and optional:
         return
-    if get_origin(kind) is Literal:
-        check_choice(name, value, get_args(kind))
-    elif get_origin(kind) is tuple and get_origin(get_args(kind)[0]) is Literal:
+    if get_origin(kind) in (Literal, UnionType, Union):
+        _check_name(name, value, kind)
+    elif get_origin(kind) is tuple and get_origin(get_args(kind)[0]) in (Literal, UnionType, Union):
         check(name, value, isinstance(value, tuple), "a tuple")
         for entry in value:
-            check_choice(name, entry, get_args(get_args(kind)[0]))
+            _check_name(name, entry, get_args(kind)[0])
     elif get_origin(kind) is tuple:
         item = get_args(kind)[0]
         valid = isinstance(value, tuple) and all(_has_type(entry, item) for entry in value)
@@ -87,8 +89,19 @@ def _split_optional(hint: Any) -> tuple[Any, bool]:
     """Return the type without "| None", and whether None is allowed."""
     if get_origin(hint) not in (Union, UnionType):
         return hint, False
-    (kind,) = (kind for kind in get_args(hint) if kind is not NoneType)
-    return kind, True
+    kinds = tuple(kind for kind in get_args(hint) if kind is not NoneType)
+    return Union[kinds], len(kinds) < len(get_args(hint))  # noqa: UP007  of a tuple of types
+
+
+def _check_name(name: str, value: Any, kind: Any) -> None:
+    """Raise InputError unless the value is one of the names, or also, for a Literal with "| str",
+    the name of code."""
+    if get_origin(kind) is Literal:
+        check_choice(name, value, get_args(kind))
+        return
+    choices = next(get_args(part) for part in get_args(kind) if get_origin(part) is Literal)
+    if not is_code(value):
+        check_choice(name, value, (*choices, "MODULE:NAME"))
 
 
 def _has_type(value: Any, kind: type) -> bool:

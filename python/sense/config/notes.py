@@ -2,7 +2,8 @@
 
 from dataclasses import fields
 
-from .options import Config, used_by
+from ..extensions import is_code
+from .options import Config, uses
 
 LARGE_COLOUR_EPS = 0.1  # in l-infinity; the papers on CIFAR10 have 8/255 = 0.0314
 
@@ -39,18 +40,16 @@ def notes(config: Config, channels: int | None = None) -> list[str]:
 def _options_without_effect(config: Config) -> list[str]:
     """Return a sentence for each option that differs from its default but is not used."""
     changed = {f.name for f in fields(Config) if getattr(config, f.name) != f.default}
-    reasons = {
-        name: f"method {config.method}"
-        for name in changed
-        if config.method not in (used_by(name) or (config.method,))
-    }
+    reasons = {name: f"method {config.method}" for name in changed if not uses(config.method, name)}
+    own_schedule = is_code(config.schedule)
+    no_steps = (config.schedule != "step" and not own_schedule, f"schedule {config.schedule}")
     not_used = {
         "bisections": (config.boundary != "bisect", f"boundary {config.boundary}"),
         "l2_form": (config.norm != "2", f"norm {config.norm}"),
         "momentum": (config.optimizer == "adam", "optimizer adam"),
-        "milestones": (config.schedule != "step", f"schedule {config.schedule}"),
-        "milestone_lrs": (config.schedule != "step", f"schedule {config.schedule}"),
-        "lr_decay": (config.schedule != "step", f"schedule {config.schedule}"),
+        "milestones": no_steps,
+        "milestone_lrs": no_steps,
+        "lr_decay": no_steps,
         "label_smoothing": (
             config.method == "sense-trades" and config.natural_weight == 0,
             "natural_weight 0",

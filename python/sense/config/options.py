@@ -1,5 +1,6 @@
 """The options of a training run and their defaults."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from ..attacks.geometry import L2Form
 from ..attacks.sensible import Boundary, StageTest
 from ..data import DATASETS
 from ..data.augment import Augment
+from ..extensions import Code, as_code, is_code
 from ..models import MODELS
 from ..precision import Precision
 from .checks import option_from_plain
@@ -34,17 +36,26 @@ AttackMode = Literal["evaluation", "training", "published"]
 Optimizer = Literal["sgd", "adam"]
 Keep = Literal["last", "best"]
 Schedule = Literal["constant", "step", "cosine", "one-cycle"]
+# Options that may also be a function or class of the user's own, or its name MODULE:NAME.
+CODE_OPTIONS = ("method", "optimizer", "schedule", "augment")
 
 
-def Help(text: str, default: str | None = None) -> Any:  # noqa: N802  it reads like a type
+def Help(  # noqa: N802  it reads like a type
+    text: str, default: str | None = None, names: Any = None
+) -> Any:
     """Return the help of an option. `default` describes a default that is None or empty; without
-    it, such an option is shown without a default."""
+    it, such an option is shown without a default. `names` is the Literal of an option that also
+    takes the name of code."""
 
     def hint(value: str) -> str:
         shown = default if value in ("None", "") else value
         return "" if shown is None else f"(default: {shown})"
 
-    return tyro.conf.arg(help=text, help_behavior_hint=hint)
+    if names is None:
+        return tyro.conf.arg(help=text, help_behavior_hint=hint)
+    metavar = f"{{{','.join(get_args(names))}}}|MODULE:NAME"
+    own = ". MODULE:NAME: your own, see docs/extending.md"
+    return tyro.conf.arg(help=text + own, help_behavior_hint=hint, metavar=metavar)
 
 
 class Runtime:
@@ -92,23 +103,25 @@ class Config:
         Help("number of training images; the first ones of the data set are used", default="all"),
     ] = None
     augment: Annotated[
-        Augment,
+        Augment | str,
         Help(
             "data augmentation. reflect, zero: random crop after padding by 4 pixels (reflected or "
-            "zero), and random horizontal flip; shift: random shift by at most 1 pixel, for digits"
+            "zero), and random horizontal flip; shift: random shift by at most 1 pixel, for digits",
+            names=Augment,
         ),
     ] = "none"
     model: Annotated[str, Help("; ".join(f"{name}: {text}" for name, text in MODELS.items()))] = (
         "small-cnn"
     )
     method: Annotated[
-        MethodName,
+        MethodName | str,
         Help(
             "training method. nt: natural training; r-at: regular adversarial training; sense: "
             "sensible adversarial training; trades, mart, mma, iaat: the published methods of "
             "these names; sense-trades: sensible adversarial training with a loss like that of "
             "TRADES, a variant in the original code of SENSE-AT; fgsm-rs, n-fgsm: adversarial "
-            "training with one step per image (Fast; N-FGSM)"
+            "training with one step per image (Fast; N-FGSM)",
+            names=MethodName,
         ),
     ] = "sense"
 
@@ -270,7 +283,9 @@ class Config:
     pretrain: Annotated[int, Help("number of epochs of natural training before the method")] = 10
     epochs: Annotated[int, Help("number of epochs of the method")] = 500
     batch_size: Annotated[int, Help("batch size")] = 128
-    optimizer: Annotated[Optimizer, Help("optimizer: SGD with momentum, or Adam")] = "sgd"
+    optimizer: Annotated[
+        Optimizer | str, Help("optimizer: SGD with momentum, or Adam", names=Optimizer)
+    ] = "sgd"
     lr: Annotated[float, Help("initial learning rate; with --schedule one-cycle, the maximum")] = (
         0.01
     )
@@ -285,7 +300,7 @@ class Config:
         ),
         SMOOTHED,
     ] = 0.0
-    schedule: Annotated[Schedule, Help("learning rate schedule")] = "constant"
+    schedule: Annotated[Schedule | str, Help("learning rate schedule", names=Schedule)] = "constant"
     milestones: Annotated[
         tuple[float, ...],
         Help(
@@ -358,6 +373,8 @@ class Config:
     ] = 256
 
     def __post_init__(self) -> None:
+        for name in CODE_OPTIONS:
+            object.__setattr__(self, name, as_code(getattr(self, name)))
         object.__setattr__(self, "norm", option_from_plain(self.norm, option_types()["norm"]))
         validate(self, option_types())
         self.resolved()  # raises InputError if a default does not fit the other options
@@ -371,11 +388,11 @@ class Config:
         """Return these options with the defaults that depend on the method and on eps, and with
         milestones in epochs.
 
-        Options that the method does not use stay None.
+        Options that the method does not use stay None. A method of the user's own may use all.
         """
         defaults: dict[str, Any] = {
             # PGD starts in the ball (Madry et al.), the sensible adversary of the paper at x.
-            "random_start": self.method == "r-at",
+            "random_start": self.method == "r-at" or is_code(self.method),
             "warmup": 10 if self.method == "iaat" else 0,
             "natural_weight": {"mma": 1 / 3, "sense-trades": 1.0}.get(self.method, 0.0),
             # The ratios of the authors' settings: mma on MNIST, iaat on CIFAR10.
@@ -389,7 +406,7 @@ class Config:
         missing = {
             name: value
             for name, value in defaults.items()
-            if getattr(self, name) is None and self.method in (used_by(name) or ())
+            if getattr(self, name) is None and used_by(name) and uses(self.method, name)
         }
         if self.milestones != self.milestone_epochs:
             missing["milestones"] = self.milestone_epochs
@@ -409,7 +426,14 @@ class Config:
         plain["data_dir"] = None if self.data_dir is None else str(self.data_dir)
         plain["milestones"] = list(self.milestones)
         plain["milestone_lrs"] = list(self.milestone_lrs)
+        plain |= {name: str(plain[name]) for name in CODE_OPTIONS}
         return plain
+
+
+def with_named_code(config: Config, names: Mapping[str, str]) -> Config:
+    """Return the config with code that the user has named, by option; its modules are imported."""
+    code: dict[str, Any] = {option: Code.named(name, option) for option, name in names.items()}
+    return replace(config, **code)
 
 
 @cache
@@ -429,6 +453,11 @@ def used_by(option: str) -> tuple[str, ...] | None:
     """Return the methods that use the option, or None if all do."""
     marks = [mark for mark in _marks(option) if isinstance(mark, UsedBy)]
     return marks[0].methods if marks else None
+
+
+def uses(method: str, option: str) -> bool:
+    """Return whether the method uses the option. A method of the user's own may use any."""
+    return is_code(method) or method in (used_by(option) or (method,))
 
 
 def _marks(option: str) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
+from ..extensions import is_code
 from ..models import check_model_name
 from .checks import check, check_type, eps_hint
 
@@ -94,7 +95,8 @@ def _check_method(config: "Config") -> None:
 def _check_learning_rate(config: "Config") -> None:
     check("momentum", config.momentum, 0 <= config.momentum < 1, "from 0 to less than 1")
     check("lr_decay", config.lr_decay, 0 < config.lr_decay <= 1, "more than 0, at most 1")
-    if config.nesterov and not (config.optimizer == "sgd" and config.momentum > 0):
+    nesterov = config.optimizer == "sgd" and config.momentum > 0
+    if config.nesterov and not (nesterov or is_code(config.optimizer)):
         raise InputError(
             f"nesterov needs optimizer sgd and momentum > 0, got {config.optimizer} and "
             f"{config.momentum:g}"

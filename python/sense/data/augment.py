@@ -7,12 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import random_numbers
+from ..errors import InputError
+from ..extensions import Code
 
 Augment = Literal["none", "reflect", "zero", "shift"]
 _PADS = {"reflect": 4, "zero": 4, "shift": 1}
 
 
-def augment(x: Tensor, how: Augment) -> Tensor:
+def augment(x: Tensor, how: Augment | str) -> Tensor:
     """Augment a batch of images.
 
     Parameters
@@ -22,12 +24,15 @@ def augment(x: Tensor, how: Augment) -> Tensor:
     how
         "reflect" and "zero": pad by 4 pixels (mirrored or zeros), crop at a random position and
         flip horizontally with probability 1/2. "shift", for digits: shift by at most one pixel in
-        each direction, filled with zeros. "none": no augmentation.
+        each direction, filled with zeros. "none": no augmentation. `Code`: a function of the user's
+        own.
 
     The random numbers are drawn on the CPU, so they are the same on any device.
     """
     if how == "none":
         return x
+    if isinstance(how, Code):
+        return own_augmentation(x, how)
     n, channels, height, width = x.shape
     pad = _PADS[how]
     corners = random_numbers.integers(
@@ -47,3 +52,35 @@ def augment(x: Tensor, how: Augment) -> Tensor:
     positions = rows.unsqueeze(2) * (width + 2 * pad) + columns.unsqueeze(1)
     pixels = padded.flatten(2).gather(2, positions.view(n, 1, -1).expand(-1, channels, -1))
     return pixels.view(n, channels, height, width)
+
+
+def own_augmentation(x: Tensor, function: Code) -> Tensor:
+    """Return a batch as a function of the user's own changes it. Raises InputError unless the
+    result has the shape, type and device of x."""
+    result = function.code(x)
+    expected = (x.shape, x.dtype, x.device)
+    if not isinstance(result, Tensor) or (result.shape, result.dtype, result.device) != expected:
+        got = (
+            f"{result.dtype} of shape {tuple(result.shape)} on {result.device}"
+            if isinstance(result, Tensor)
+            else type(result).__name__
+        )
+        raise InputError(
+            f"augmentation {function} must return images as it received them, {x.dtype} of shape "
+            f"{tuple(x.shape)} on {x.device}, got {got}"
+        )
+    return result
+
+
+def check_own_augmentation(x: Tensor, how: Augment | str) -> None:
+    """Try an augmentation of the user's own on some images. Raises InputError unless the pixels
+    that it returns are from 0 to 1. The random state is unchanged."""
+    if not isinstance(how, Code):
+        return
+    with random_numbers.preserved_random_state():
+        result = own_augmentation(x.clone(), how)
+    if not ((result >= 0) & (result <= 1)).all():
+        raise InputError(
+            f"augmentation {how} must return pixels from 0 to 1, got {float(result.min()):g} to "
+            f"{float(result.max()):g}: clamp them"
+        )

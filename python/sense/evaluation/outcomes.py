@@ -231,7 +231,7 @@ def _parse(content: bytes, path: Path) -> list[Outcome]:
 
 
 def _parse_row(line: str, path: Path) -> Outcome:
-    cells = re.fullmatch(r"(\d{1,9}),(\d{1,9}),([a-z0-9-]+),(\d{1,9}),([01])", line)
+    cells = re.fullmatch(r"(\d{1,9}),(\d{1,9}),([\w.:<>-]{1,200}),(\d{1,9}),([01])", line)
     if not cells or (cells[2] == cells[4]) != (cells[5] == "1"):
         raise InputError(f"{path} is damaged at {line[:80]!r}")
     return Outcome(int(cells[1]), int(cells[2]), cells[3], int(cells[4]), int(cells[5]))

@@ -21,9 +21,11 @@ from ..attacks import (
     transfer,
 )
 from ..attacks.checks import check_ball_and_bounds
+from ..attacks.modes import attack_mode
 from ..attacks.output_checks import check_logits, logits_of
 from ..data import to_float
 from ..errors import InputError, MissingPackageError
+from ..extensions import Code, is_code
 from ..networks import check_network
 from ..weights import weights_sha256
 from .outcomes import Record
@@ -65,6 +67,8 @@ class Attack:
         Whether the function takes a seed. If not, it uses torch's global random stream.
     options
         The options that evaluation.json records.
+    code
+        The name of the code of an attack of the user's own.
     """
 
     name: str
@@ -76,19 +80,30 @@ class Attack:
     restarts: int = 1
     seeded: bool = False
     options: dict[str, Any] = field(default_factory=dict)
+    code: str | None = None
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Tensor:
-        """Return the adversarial images of one restart. Raises ArithmeticError if they are not
-        finite, or outside the ball or the pixel bounds."""
+        """Return the adversarial images of one restart. Raises ArithmeticError, or InputError for
+        an attack of the user's own, if they are not finite, or outside the ball or the pixel
+        bounds."""
         keywords = self.keywords | ({"seed": seed} if self.seeded else {})
         x_adv = self.function(model, x, y, eps=self.eps, norm=self.norm, **keywords)
-        check_ball_and_bounds(x_adv, x, eps=self.eps, norm=self.norm)
+        if self.code is not None:
+            check_own_images(self.code, x_adv, x)
+        try:
+            check_ball_and_bounds(x_adv, x, eps=self.eps, norm=self.norm)
+        except ArithmeticError as error:
+            if self.code is None:
+                raise
+            raise InputError(f"attack {self.code}: {error}") from None
         return x_adv
 
     def plain(self) -> dict[str, Any]:
         """The entry of evaluation.json."""
         ball = {"eps": self.eps, "norm": f"{self.norm:g}"}
-        return {"label": self.label, **self.options, **(ball if self is not NO_ATTACK else {})}
+        code = {} if self.code is None else {"code": self.code}
+        ball = {} if self is NO_ATTACK else ball
+        return {"label": self.label, **code, **self.options, **ball}
 
 
 NO_ATTACK = Attack("natural", "natural", lambda model, x, y, **ball: x, 0.0, math.inf)
@@ -102,6 +117,8 @@ def build_attacks(settings: Settings, source: nn.Module | None = None) -> list[A
 
 def build_attack(name: str, settings: Settings, source: nn.Module | None = None) -> Attack:
     """Return the attack of that name with its options from the settings."""
+    if is_code(name):
+        return _build_own_attack(name, settings)
     if name in FROM_PYAUTOATTACK and not has_pyautoattack():
         raise MissingPackageError(
             f"{name} needs the package pyautoattack: pip install 'sense-at[attacks]'"
@@ -153,6 +170,35 @@ def _build_pgd_variant(name: str, settings: Settings, source: nn.Module | None) 
         restarts,
         options=options,
     )
+
+
+def _build_own_attack(name: str, settings: Settings) -> Attack:
+    """Return the attack of the user's own, `attack(model, x, y, eps=..., norm=...)`."""
+    code = name if isinstance(name, Code) else Code.named(name, "attack")
+
+    def function(model: nn.Module, x: Tensor, y: Tensor, *, eps: float, norm: float) -> Tensor:
+        with attack_mode(model, "evaluation"):
+            x_adv = code.code(model, x.clone(), y.clone(), eps=eps, norm=norm)
+        return x_adv.detach() if isinstance(x_adv, Tensor) else x_adv
+
+    label = f"{code.partition(':')[2]} (own attack)"
+    return Attack(code, label, function, settings.radius, settings.lp, code=str(code))
+
+
+def check_own_images(code: str, x_adv: Any, x: Tensor) -> None:
+    """Raise InputError unless an attack of the user's own returned images like x. Ball and bounds
+    are checked as for any attack."""
+    expected = (x.shape, x.dtype, x.device)
+    if not isinstance(x_adv, Tensor) or (x_adv.shape, x_adv.dtype, x_adv.device) != expected:
+        got = (
+            f"{x_adv.dtype} of shape {tuple(x_adv.shape)} on {x_adv.device}"
+            if isinstance(x_adv, Tensor)
+            else type(x_adv).__name__
+        )
+        raise InputError(
+            f"attack {code} must return images as it received them, {x.dtype} of shape "
+            f"{tuple(x.shape)} on {x.device}, got {got}"
+        )
 
 
 def has_pyautoattack() -> bool:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 from ..config.checks import check, check_type, eps_hint, option_from_plain
 from ..config.options import Help, NormName
 from ..errors import InputError
+from ..extensions import as_code
 
 AttackName = Literal[
     "natural",
@@ -30,8 +31,11 @@ class Settings:
     5.2.1) and 2/255 for CIFAR10 (Table 2)."""
 
     attacks: Annotated[
-        tuple[AttackName, ...],
-        Help("attacks, in the order in which they are run; natural (no attack) is always included"),
+        tuple[AttackName | str, ...],
+        Help(
+            "attacks, in the order in which they are run; natural (no attack) is always included",
+            names=AttackName,
+        ),
     ] = ("natural", "pgd")
     eps: Annotated[
         float | None,
@@ -105,6 +109,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         hints = get_type_hints(Settings)
+        if isinstance(self.attacks, list | tuple):
+            object.__setattr__(self, "attacks", tuple(map(as_code, self.attacks)))
         object.__setattr__(self, "norm", option_from_plain(self.norm, hints["norm"]))
         for name, hint in hints.items():
             check_type(name, getattr(self, name), hint)

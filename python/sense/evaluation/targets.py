@@ -14,9 +14,9 @@ from ..config.options import NormName, runtime_options
 from ..data import ImageData, load_data, load_test_data
 from ..devices import to_device_for_evaluation
 from ..errors import InputError, MissingFileError
+from ..extensions import IMPORTABLE, trusted_name
 from ..manifest import MANIFEST
 from ..models import build_for_weights
-from ..models.custom import FACTORY, trusted_model_name
 from ..run_folder import RunFolder
 from ..runs import CONFIG, check_same_data, load, load_run_test_data, read_run
 from ..weights import load_matching_weights, weights_sha256
@@ -112,7 +112,7 @@ def open_target(
         if weights is not None:
             raise InputError(f"{spec} is a file of weights: leave out --weights, or name a network")
         return _open_weights(path, out, model, dataset, data_dir, data)
-    if re.fullmatch(FACTORY, spec) or weights is not None:
+    if re.fullmatch(IMPORTABLE, spec) or weights is not None:
         return _open_factory(spec, out, weights, dataset, data_dir, data)
     raise MissingFileError(
         f"{spec} is not the folder of a run, a file of weights, or MODULE:FACTORY with --weights"
@@ -166,7 +166,7 @@ def _open_weights(
     if config is None and model is None:
         raise InputError(f"the network of {path} is not known: --model NAME or MODULE:FACTORY")
     if config is not None and not isinstance(model, nn.Module):
-        model = trusted_model_name(model, config["model"], beside)
+        model = trusted_name(model, config["model"], beside)
     data = _data(path, config, dataset, data_dir, data)
     assert model is not None
     network, name = _network(model, data)

@@ -1,7 +1,7 @@
 """Training methods by name, one per file."""
 
 from ..config import Config
-from ..config.options import MethodName
+from ..extensions import Code
 from .base import Batch, Examples, Method, Step, TwoPartMethod
 from .fgsm_rs import FastFGSM
 from .iaat import InstanceAdaptive
@@ -9,6 +9,7 @@ from .mart import MART
 from .mma import MaxMargin
 from .n_fgsm import NoiseFGSM
 from .nt import NaturalTraining
+from .own import build_own_method, check_own_step
 from .r_at import RegularAdversarialTraining
 from .sense import SensibleAdversarialTraining
 from .sense_trades import SenseTRADES
@@ -23,9 +24,10 @@ __all__ = [
     "Step",
     "TwoPartMethod",
     "build_method",
+    "check_own_step",
 ]
 
-METHODS: dict[MethodName, type[Method]] = {
+METHODS: dict[str, type[Method]] = {
     "nt": NaturalTraining,
     "r-at": RegularAdversarialTraining,
     "sense": SensibleAdversarialTraining,
@@ -41,4 +43,6 @@ METHODS: dict[MethodName, type[Method]] = {
 
 def build_method(config: Config, n: int = 0) -> Method:
     """Return the method that `config.method` names, for a training set of n images."""
+    if isinstance(config.method, Code):
+        return build_own_method(config.method, config, n)
     return METHODS[config.method](config, n)

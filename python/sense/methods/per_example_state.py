@@ -44,10 +44,10 @@ class PerExampleState:
 
 
 def merge(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Merge the states of several processes that were equal before each updated some images. Empty
-    states give an empty state."""
-    if not states[0]:
-        return {}
+    """Merge the states of several processes that were equal before each updated some images. A
+    state of another form, such as an empty one, is that of the first process."""
+    if states[0].keys() != {"values", "updates"}:
+        return dict(states[0])
     values = torch.stack([state["values"] for state in states])
     updates = torch.stack([state["updates"] for state in states])
     newest = updates.argmax(0, keepdim=True)

@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from ..errors import InputError
+from ..extensions import IMPORTABLE
 from ..networks import torch_defaults
 from ..random_numbers import preserved_random_state
 from .capacity_cnn import CapacityCNN
 from .cifar_cnn import CifarCNN
-from .custom import CUSTOM_MODEL, FACTORY, build_from_factory, reject_custom_model
+from .custom import CUSTOM_MODEL, build_from_factory, reject_custom_model
 from .iaat_wide_resnet import IaatWideResNet
 from .normalised import Normalised
 from .resnet import ResNet
@@ -102,7 +103,7 @@ def build_for_weights(name: str, shape: Shape, classes: int) -> nn.Module:
 
 def check_model_name(name: str) -> None:
     """Raise InputError, which lists the known models, for an unknown name."""
-    patterns = (*_NETWORKS, FACTORY, CUSTOM_MODEL)
+    patterns = (*_NETWORKS, IMPORTABLE, CUSTOM_MODEL)
     if not any(re.fullmatch(pattern, str(name)) for pattern in patterns):
         known = "; ".join(f"{key}: {text}" for key, text in MODELS.items())
         raise InputError(f"unknown model {name!r}. There are {known}")
