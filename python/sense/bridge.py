@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .attacks.output_checks import check_logits
 from .checkpoint import unpack_weights
 from .config import Config, default_recipe, from_plain, notes, recipe
-from .config.options import CODE_OPTIONS, with_named_code
+from .config.options import CODE_OPTIONS, check_named_code, with_named_code
 from .data import ImageData, load_data, to_float
 from .data.images import check_images
 from .description import parse_description
@@ -105,7 +105,7 @@ def train(
     start = read_run(folder)[0] if resume else recipe(recipe_name) if recipe_name else None
     if base is not None:
         start = parse_description(base, FIT)[0]
-        trusted_model_name(options.get("model"), start.model, FIT)
+        check_named_code(start, options, FIT)
     if resume:
         options = dict(options)
         model = model or options.pop("model", None)

@@ -12,7 +12,7 @@ from ..attacks.geometry import L2Form
 from ..attacks.sensible import Boundary, StageTest
 from ..data import DATASETS
 from ..data.augment import Augment
-from ..extensions import Code, as_code, is_code
+from ..extensions import Code, as_code, is_code, trusted_name
 from ..models import MODELS
 from ..precision import Precision
 from .checks import option_from_plain
@@ -428,6 +428,14 @@ class Config:
         plain["milestone_lrs"] = list(self.milestone_lrs)
         plain |= {name: str(plain[name]) for name in CODE_OPTIONS}
         return plain
+
+
+def check_named_code(config: Config, named: Mapping[str, Any], source: Path | str) -> None:
+    """Raise InputError for code that the options in the file `source` name, unless the user has
+    `named` it, by option."""
+    for option in ("model", *CODE_OPTIONS):
+        what = "network" if option == "model" else option
+        trusted_name(named.get(option), getattr(config, option), source, option, what)
 
 
 def with_named_code(config: Config, names: Mapping[str, str]) -> Config:
