@@ -14,7 +14,7 @@ from .attacks.output_checks import check_logits
 from .checkpoint import unpack_weights
 from .config import Config, default_recipe, from_plain, notes, recipe
 from .config.options import CODE_OPTIONS, check_named_code, with_named_code
-from .data import ImageData, load_data, to_float
+from .data import Data, ImageData, load_data, to_float
 from .data.images import check_images
 from .description import parse_description
 from .devices import check_threads, choose_device, to_device_for_evaluation
@@ -290,6 +290,7 @@ def as_target(
     """Return a fit to evaluate, on its own test images or on those of `images`."""
     config, run = parse_description(description, name)
     shape = tuple(run["data"]["shape"])
+    data: Data
     if images is not None and "x" not in images:
         x, y = images_from_r(images["x_test"], shape), labels_from_r(images["y_test"])
         data = ImageData.from_test_images("arrays", x, y, tuple(run["data"]["classes"]))

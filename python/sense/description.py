@@ -1,11 +1,13 @@
 """Parse config.json. It may come from anybody, so all of it is checked before any of it is used."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
 
 from .config import Config, from_stored
 from .config.options import option_types, runtime_options
+from .data import Scaling
 from .errors import InputError
 from .files import parse_json
 
@@ -45,9 +47,11 @@ def check_runtime_options(names: Any, source: Path | str) -> None:
 
 def _check_data(data: dict[str, Any], source: Path | str) -> None:
     shape, classes = data.get("shape"), data.get("classes")
-    if not (isinstance(shape, list) and len(shape) == 3 and all(_is_count(n) for n in shape)):
-        raise _bad(source, "data.shape", "three whole numbers of at least 1", shape)
-    if shape[0] * shape[1] * shape[2] > MAX_VALUES_PER_IMAGE:
+    sizes = 1 if "features" in data else 3
+    if not (isinstance(shape, list) and len(shape) == sizes and all(map(_is_count, shape))):
+        expected = "three whole numbers" if sizes == 3 else "one whole number"
+        raise _bad(source, "data.shape", f"{expected} of at least 1", shape)
+    if math.prod(shape) > MAX_VALUES_PER_IMAGE:
         raise _bad(
             source, "data.shape", f"of at most {MAX_VALUES_PER_IMAGE:,} values per image", shape
         )
@@ -59,6 +63,19 @@ def _check_data(data: dict[str, Any], source: Path | str) -> None:
         raise _bad(source, "data.name", "the name of the data", data.get("name"))
     if not re.fullmatch("[0-9a-f]{64}", str(data.get("sha256"))):
         raise _bad(source, "data.sha256", "64 hexadecimal digits", data.get("sha256"))
+    if "features" in data:
+        _check_features(data["features"], shape[0], source)
+
+
+def _check_features(features: Any, d: int, source: Path | str) -> None:
+    if not isinstance(features, dict):
+        raise _bad(source, "data.features", "an object", features)
+    try:
+        names = Scaling.from_plain(features).names
+    except InputError as error:
+        raise InputError(f"{source} is damaged, or was changed: data.{error}") from None
+    if len(names) != d or not all(map(_is_name, names)):
+        raise _bad(source, "data.features.names", f"{d} names", list(names))
 
 
 def _is_count(value: object) -> bool:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from .attacks import pgd
+from .attacks.geometry import Bounds
 from .config import Config
-from .data import ImageData, to_float
+from .data import Data, to_float
 from .data.split import hold_out, stratified_sample
 from .random_numbers import preserved_random_state
 
@@ -28,16 +29,17 @@ class Monitor:
         Float32 images and labels, on the device.
     kind
         "validation": held out of the training set; "training": part of it.
+    bounds
+        Of the attacked images.
     """
 
     x: Tensor
     y: Tensor
     kind: str
+    bounds: Bounds = (0, 1)
 
     @classmethod
-    def of(
-        cls, data: ImageData, held_out: Tensor, config: Config, device: torch.device
-    ) -> "Monitor":
+    def of(cls, data: Data, held_out: Tensor, config: Config, device: torch.device) -> "Monitor":
         """All held-out images (positions in the training set); if there are none,
         `config.monitor_size` of the training images."""
         n = min(config.monitor_size, len(data.train_y))
@@ -46,6 +48,7 @@ class Monitor:
             to_float(data.train_x[positions].to(device)),
             data.train_y[positions].to(device),
             "validation" if len(held_out) else "training",
+            data.bounds,
         )
 
     def evaluate(self, network: nn.Module, config: Config) -> dict[str, Any]:
@@ -62,6 +65,7 @@ class Monitor:
                 step_size=config.step_size,
                 steps=config.steps,
                 norm=config.lp,
+                bounds=self.bounds,
             )
         with torch.no_grad():
             natural = int((network(self.x).argmax(1) == self.y).sum())
@@ -75,7 +79,7 @@ class Monitor:
         }
 
 
-def training_part(data: ImageData, config: Config) -> tuple[Tensor, Tensor]:
+def training_part(data: Data, config: Config) -> tuple[Tensor, Tensor]:
     """Return the positions of the images to train on, and of those held out for validation."""
     kept, held_out = torch.arange(len(data.train_y)), torch.arange(0)
     if config.validation_size:

@@ -27,7 +27,7 @@ from .checkpoint import WEIGHTS, load_weights
 from .config import Config
 from .config.options import runtime_options
 from .config.stored import not_supported
-from .data import ImageData, load_data, load_test_data
+from .data import Data, Scaling, load_data, load_test_data
 from .description import parse_description
 from .errors import InputError, MissingFileError
 from .extensions import trusted_name
@@ -40,7 +40,7 @@ METRICS = "metrics.jsonl"
 
 
 def create_run(
-    run: RunFolder, config: Config, data: ImageData, command: str | None = None, processes: int = 1
+    run: RunFolder, config: Config, data: Data, command: str | None = None, processes: int = 1
 ) -> None:
     """Create the folder with its config.json, and lock it. Raises FileExistsError if it holds files
     of a run. The files are removed if the `with` block of the folder ends with an error before the
@@ -51,15 +51,7 @@ def create_run(
     description = {
         "config": config.resolved().to_plain(),
         "runtime_options": list(runtime_options()),
-        "data": {
-            "name": data.name,
-            "sha256": data.sha256,
-            "test_sha256": data.test_sha256,
-            "shape": list(data.shape),
-            "classes": list(data.classes),
-            "train": len(data.train_x),
-            "test": len(data.test_x),
-        },
+        "data": data.describe(),
         "provenance": provenance(command) | {"processes": processes},
     }
     run.write({CONFIG: json_text(description)})
@@ -73,7 +65,7 @@ def read_run(folder: Path | str) -> tuple[Config, dict[str, Any]]:
     return parse_description(run.read(CONFIG), run.path / CONFIG)
 
 
-def resume_run(run: RunFolder, config: Config, data: ImageData) -> None:
+def resume_run(run: RunFolder, config: Config, data: Data) -> None:
     """Lock a run to resume it. Raises ValueError if options or images differ, except options that
     do not change the result."""
     folder = run.path
@@ -140,8 +132,8 @@ def record_changes(
     run.write({CONFIG: json_text(description | {"config": config, "resumed": resumed})})
 
 
-def check_same_data(folder: Path, description: dict[str, Any], data: ImageData) -> None:
-    """Raise ValueError if the run was made with other images."""
+def check_same_data(folder: Path, description: dict[str, Any], data: Data) -> None:
+    """Raise ValueError if the run was made with other data."""
     if description["data"]["sha256"] != data.sha256:
         raise InputError(
             f"the run in {folder} was made with other data: SHA-256 {description['data']['sha256']}"
@@ -155,7 +147,7 @@ def load_run_test_data(
     description: dict[str, Any],
     data_dir: Path | None = None,
     cache_dir: Path | None = None,
-) -> ImageData:
+) -> Data:
     """Load the test images of a run. Raises ValueError if they differ from those of the run.
 
     The training images are needed only if config.json is so old that it has no checksum of the test
@@ -200,6 +192,17 @@ def load(
         )
         model = build_for_weights(name, shape, len(data["classes"]))
     return load_matching_weights(model, load_weights(folder), folder / WEIGHTS)
+
+
+def load_scaling(folder: Path | str) -> Scaling:
+    """Return the scaling of the features of a run on a table: `load_scaling(folder)(x)` gives
+    features as the network of `load_model` takes them.
+
+    Raises InputError if the run was trained on images."""
+    data = read_run(folder)[1]["data"]
+    if "features" not in data:
+        raise InputError(f"the run in {folder} was trained on images, which have no scaling")
+    return Scaling.from_plain(data["features"])
 
 
 def metrics_text(metrics: list[dict[str, Any]]) -> str:

@@ -22,18 +22,20 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from .attacks.geometry import bounds_on
 from .attacks.output_checks import skip_value_checks
 from .checkpoint import WEIGHTS, has_checkpoint, load_checkpoint, pack_weights, save_checkpoint
 from .config import Config, notes
-from .config.options import CODE_OPTIONS
-from .data import ImageData, as_data, load_data, to_float
+from .config.options import CODE_OPTIONS, Dataset
+from .data import Data, TableData, as_data, load_data, to_float
 from .data.augment import augment, check_own_augmentation
+from .data.class_weights import class_weights
 from .data.loader import BatchLoader
 from .devices import configure_backend, to_device
-from .distributed import ComputeStep, OneProcess, join_group
+from .distributed import ComputeStep, OneProcess, Shard, join_group
 from .errors import NotFiniteError
 from .extensions import Code, is_code, trusted_name
-from .methods import Batch, NaturalTraining, build_method, check_own_step
+from .methods import Batch, Method, NaturalTraining, Step, build_method, check_own_step
 from .models import build_model
 from .models.custom import custom_model_name
 from .monitor import Monitor, training_part
@@ -186,7 +188,10 @@ def train(
     model, optimizer, progress = state.model, state.optimizer, state.progress
     own_method = is_code(config.method)
     while progress.epoch < training.epochs:
-        method = NaturalTraining(config) if training.is_pretraining else state.method
+        method = state.method
+        if training.is_pretraining:
+            method = NaturalTraining(config)
+            method.class_weights = state.method.class_weights
         order = batches(config, len(training.loader), progress.epoch)
         rest = [processes.own_part(index) for index in order[progress.step :]]
         training.loader.plan(rest, config.seed * 1_000_003 + progress.epoch)
@@ -202,6 +207,7 @@ def train(
                 step = training.compute_step(method, batch, epoch - config.pretrain)
             if own_method:
                 check_own_step(config.method, step)
+            step = weigh_shard(step, method, training.loader.y, index, shard)
             metrics = BatchMetrics.of(step, shard.images, processes.sum)
             check_finite_loss(metrics, model, config, epoch)
 
@@ -234,6 +240,15 @@ def train(
             raise TrainingStopped(training.run.path, reason)
 
 
+def weigh_shard(step: Step, method: Method, y: Tensor, index: Tensor, shard: Shard) -> Step:
+    """Return the step with the loss of this process's shard in proportion to its class weights: a
+    method divides by the weights of the shard, the mean of the batch by those of all its images."""
+    if method.class_weights is None or shard.images == len(index) or not shard.images:
+        return step
+    own, whole = (method.total_weight(y[part.to(y.device)]) for part in (shard.index, index))
+    return replace(step, loss=own / whole / shard.weight * step.loss)
+
+
 def set_up(
     config: Config,
     run: RunFolder,
@@ -249,7 +264,8 @@ def set_up(
     device, images = processes.on_every_process(lambda: open_inputs(config, data, processes))
     processes.check_same("images", images.sha256)
     if images.name != config.dataset:
-        config = replace(config, dataset="arrays")
+        own: Dataset = "table" if isinstance(images, TableData) else "arrays"
+        config = replace(config, dataset=own)
     config, model = processes.on_every_process(lambda: name_model(config, model, run, resume))
     config = processes.on_every_process(lambda: with_code(config, run, resume))
     processes.on_first_process(
@@ -259,7 +275,9 @@ def set_up(
         lambda: build(model, config, images, device)
     )
     processes.synchronize(model, config.seed, device)
-    optimizer, method = build_optimizer(config, model), build_method(config, len(loader))
+    optimizer = build_optimizer(config, model)
+    weights = class_weights(config.class_weights, loader.y, len(images.classes))
+    method = build_method(config, len(loader), bounds_on(images.bounds, device), weights)
     training = Training(
         config,
         run,
@@ -278,7 +296,7 @@ def set_up(
     return training
 
 
-def open_inputs(config: Config, data: Any, processes: OneProcess) -> tuple[torch.device, ImageData]:
+def open_inputs(config: Config, data: Any, processes: OneProcess) -> tuple[torch.device, Data]:
     """Return the device, with its precision set, and the images."""
     device = processes.choose_device(config.device)
     configure_backend(device, precision=config.precision, cuda_graphs=config.cuda_graphs)
@@ -314,7 +332,7 @@ def with_code(config: Config, run: RunFolder, resume: bool) -> Config:
 
 
 def build(
-    model: nn.Module | str, config: Config, images: ImageData, device: torch.device
+    model: nn.Module | str, config: Config, images: Data, device: torch.device
 ) -> tuple[nn.Module, nn.Module, BatchLoader, Monitor]:
     """Return the model on the device, with weights drawn with the seed if it is given by name; the
     model as a network that returns logits; and the training and monitored images."""

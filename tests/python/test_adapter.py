@@ -1,19 +1,19 @@
 import builtins
 import logging
+import math
 import sys
 
 import pytest
 import torch
+from torch import nn
 
 from networks import conv_network, images_and_labels
 from sense.attacks import autoattack, square
 from sense.attacks.adapter import (
+    UnitRange,
     UnitRangeModel,
-    from_unit_range,
     import_pyautoattack,
     preserved_state,
-    to_image_range,
-    to_unit_range,
 )
 
 BOUNDS = (-1.5, 2.0)
@@ -48,21 +48,47 @@ def test_an_import_error_inside_the_package_is_not_hidden(monkeypatch):
 
 def test_images_are_scaled_to_the_unit_interval_and_back():
     x = torch.tensor([[[[-1.5, 2.0, 0.25]]]], dtype=torch.float64)
-    u = to_unit_range(x, BOUNDS)
+    unit = UnitRange(x, 0.1, math.inf, BOUNDS)
+    u = unit.to_unit(x)
     assert u.dtype == torch.float32
     assert u.flatten().tolist() == [0, 1, 0.5]
-    assert torch.equal(from_unit_range(u.double(), BOUNDS), x)
+    assert torch.equal(unit.from_unit(u.double()), x)
+
+
+@pytest.mark.parametrize(("norm", "shape"), [(math.inf, (1, 1, 8)), (2.0, (1, 5, 5))])
+def test_rows_of_features_become_images_with_room_for_the_ball(norm, shape):
+    x = torch.tensor([[0.0, 5, 1, 1, 1, 1, 1], [10, -5, 1, 2, 1, 1, 1]])
+    unit = UnitRange(x, 0.5, norm, (-math.inf, math.inf))
+    u = unit.to_unit(x)
+    assert u.shape[1:] == shape
+    torch.testing.assert_close(unit.from_unit(u), x)
+    assert unit.width == 12  # the widest range and twice eps on both sides
+    assert u.flatten(1)[:, :7].min() >= 1 / 12 - 1e-6
+    moved = unit.to_unit(x + 0.5)
+    torch.testing.assert_close((moved - u).flatten(1)[:, :7], torch.full((2, 7), 0.5 / 12))
+
+
+def test_values_outside_their_own_bounds_are_clipped_and_keep_their_gradient():
+    bounds = (torch.tensor([0.0, -1.0]), torch.tensor([1.0, 1.0]))
+    unit = UnitRange(torch.tensor([[0.9, 0.0]]), 0.5, math.inf, bounds)
+    model = UnitRangeModel(nn.Linear(2, 2), unit)
+    outside = torch.tensor([[1.4, 0.0]])
+    u = unit.to_unit(outside).requires_grad_()
+    torch.testing.assert_close(model(u), model.model(torch.tensor([[1.0, 0.0]])))
+    (gradient,) = torch.autograd.grad(model(u)[0, 0], u)
+    assert gradient.flatten()[0] == pytest.approx(unit.width * float(model.model.weight[0, 0]))
 
 
 def test_the_model_of_scaled_images_has_the_same_logits_and_contiguous_gradients():
     network = conv_network(classes=5, channels=3).eval()
     network = network.to(memory_format=torch.channels_last)
     x = (BOUNDS[0] + 3.5 * torch.rand(4, 3, 8, 8)).double()
-    u = to_unit_range(x, BOUNDS).to(memory_format=torch.channels_last).requires_grad_()
-    logits = UnitRangeModel(network, x, BOUNDS)(u.contiguous())
+    unit = UnitRange(x, 0.1, math.inf, BOUNDS)
+    u = unit.to_unit(x).to(memory_format=torch.channels_last).requires_grad_()
+    logits = UnitRangeModel(network, unit)(u.contiguous())
     torch.testing.assert_close(logits, network(x).float(), rtol=1e-4, atol=1e-4)
-    u = to_unit_range(x, BOUNDS).requires_grad_()
-    (gradient,) = torch.autograd.grad(UnitRangeModel(network, x, BOUNDS)(u).sum(), u)
+    u = unit.to_unit(x).requires_grad_()
+    (gradient,) = torch.autograd.grad(UnitRangeModel(network, unit)(u).sum(), u)
     z = x.clone().requires_grad_()
     (expected,) = torch.autograd.grad(network(z).sum(), z)
     assert gradient.is_contiguous()
@@ -73,8 +99,9 @@ def test_the_model_of_scaled_images_has_the_same_logits_and_contiguous_gradients
 def test_rounded_images_are_projected_and_others_are_unchanged():
     x = torch.full((1, 1, 2, 2), 0.3, dtype=torch.float64)
     u = (x + 0.1 + 1e-8).float()
-    assert (to_image_range(u, x, 0.1, 2.0, (0, 1)) - x).norm() <= 0.1 + 1e-15
-    assert to_image_range(u, x.float(), 0.1, 2.0, (0, 1)) is u
+    unit = UnitRange(x, 0.1, 2.0, (0, 1))
+    assert (unit.restore(u, x, 0.1, 2.0) - x).norm() <= 0.1 + 1e-15
+    assert unit.restore(u, x.float(), 0.1, 2.0) is u
 
 
 def test_generators_log_tracer_and_gradients_are_restored():

@@ -8,6 +8,7 @@ from torch import nn
 import oracles
 from networks import CountRows, conv_network
 from sense.attacks import autoattack, autoattack_with_verdicts
+from sense.attacks.autoattack import STANDARD
 from test_square import Rounded
 
 pytest.importorskip("pyautoattack", reason="needs pyautoattack: pip install '.[attacks]'")
@@ -112,11 +113,12 @@ def test_works_with_any_number_of_classes(classes):
         with pytest.raises(
             ValueError, match=rf"apgd-t needs at least 4 .* has {classes}: pass parts=\['apg"
         ):
-            autoattack(network, x, y, eps=0.05)
+            autoattack(network, x, y, eps=0.05, parts=STANDARD)
     if classes < 3:
         with pytest.raises(ValueError, match="apgd-dlr needs at least 3 classes"):
             autoattack(network, x, y, eps=0.05, parts=["apgd-dlr"])
     parts = ["apgd-ce", "fab-t"] if classes < 4 else ["apgd-t", "fab-t"]
+    assert None not in autoattack_with_verdicts(network, x, y, eps=0.3).broken_by
     found = autoattack_with_verdicts(network, x, y, eps=0.3, parts=parts)
     assert None not in found.broken_by
     assert found.warnings == []

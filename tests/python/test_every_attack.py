@@ -203,11 +203,8 @@ def test_another_device_is_named(name):
 def test_images_may_have_no_bounds(name):
     network, x, y = problem()
     bounds = (-math.inf, math.inf)
-    if name in OF_PYAUTOATTACK:
-        with pytest.raises(InputError, match="AutoAttack and Square need finite bounds, got"):
-            attack(name, network, x, y, bounds=bounds)
-    else:
-        assert torch.isfinite(attack(name, network, x, y, bounds=bounds)).all()
+    x_adv = attack(name, network, x, y, bounds=bounds)
+    assert torch.isfinite(x_adv).all()
 
 
 @FAST

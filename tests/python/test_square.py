@@ -54,7 +54,7 @@ def test_uses_at_most_the_queries(queries):
 def test_images_of_other_shapes_are_refused():
     network = conv_network()
     x, y = images_and_labels(network, 2, 1, 8, 8)
-    with pytest.raises(ValueError, match=r"shape \(n, channels, height, width\), got \(2, 64\)"):
-        square(network, x.flatten(1), y, eps=0.1)
+    with pytest.raises(ValueError, match=r"rows of features of shape \(n, d\), got \(2, 8, 8\)"):
+        square(network, x.squeeze(1), y, eps=0.1)
     with pytest.raises(ValueError, match=r"5 x 5 pixels or more .* got 8 x 4"):
         square(network, x[..., :4], y, eps=0.1, norm=2)

@@ -83,7 +83,7 @@ def check_arguments(
     if "y" in given:
         given["y"] = _as_labels(given["y"], x)
     if "bounds" in given:
-        check_bounds(given["bounds"])
+        given["bounds"] = as_bounds(given["bounds"], x)
     if "norm" in given:
         given["norm"] = as_norm(given["norm"], norms)
     for name, value in given.items():
@@ -137,13 +137,32 @@ def check_model(name: str, model: Any, x: Tensor) -> None:
         )
 
 
-def check_bounds(bounds: Any) -> None:
-    """Raise InputError unless bounds are the lowest and the highest value of a pixel."""
+def as_bounds(bounds: Any, x: Tensor) -> Bounds:
+    """Return bounds: two numbers, or two tensors of the shape of one image, on the device of x.
+
+    Raises InputError for anything else."""
+    if isinstance(bounds, tuple | list) and any(isinstance(bound, Tensor) for bound in bounds):
+        return _tensor_bounds(bounds, x)
     pair = isinstance(bounds, tuple | list) and len(bounds) == 2 and all(map(_is_number, bounds))
     if not pair or any(map(math.isnan, bounds)):
         raise InputError(f"bounds must be (low, high), two numbers, got {bounds!r}")
     if not bounds[0] < bounds[1]:
         raise InputError(f"bounds must be (low, high) with low < high, got {bounds}")
+    return bounds[0], bounds[1]
+
+
+def _tensor_bounds(bounds: Sequence[Any], x: Tensor) -> Bounds:
+    shape = tuple(x.shape[1:])
+    fits = len(bounds) == 2 and all(
+        isinstance(bound, Tensor) and tuple(bound.shape) == shape for bound in bounds
+    )
+    if not fits or not bool((bounds[0] <= bounds[1]).all()):  # false for NaN too
+        raise InputError(
+            f"bounds must be two numbers, or two tensors of shape {shape} with low <= high, "
+            f"got {bounds!r}"
+        )
+    low, high = (bound.to(x) for bound in bounds)
+    return low, high
 
 
 def as_norm(norm: Any, norms: Sequence[float] = NORMS) -> float:
@@ -179,7 +198,9 @@ def check_eps_fits_bounds(eps: Any, x: Tensor, norm: float, bounds: Bounds) -> N
     """Raise InputError for a radius larger than the distance between any two images."""
     largest = float(eps.max()) if isinstance(eps, Tensor) and len(eps) else 0.0
     largest = largest if isinstance(eps, Tensor) else float(eps)
-    width = bounds[1] - bounds[0]
+    if isinstance(bounds[0], Tensor):
+        return  # the features of a table: their ranges differ, and some may have none
+    width = float(bounds[1] - bounds[0])
     size = x[0].numel() if len(x) else math.inf
     farthest = width if norm == math.inf else width * size ** (1 / norm)
     if largest > farthest * (1 + RADIUS_TOLERANCE):
@@ -235,12 +256,16 @@ def _check_pixels(x: Tensor, bounds: Bounds) -> None:
     if not x.numel():
         return
     low, high = float(x.min()), float(x.max())
-    if low >= bounds[0] and high <= bounds[1]:
+    inside = bool(((x >= bounds[0]) & (x <= bounds[1])).all())
+    if inside and math.isfinite(low) and math.isfinite(high):
         return  # NaN compares as False
     finite = torch.isfinite(x.flatten(1)).all(1)
     if not finite.all():
         bad = int((~finite).nonzero()[0])
         raise InputError(f"x holds a NaN or infinite pixel, first in image {bad} of {len(x)}")
+    if isinstance(bounds[0], Tensor):
+        bad = int((~((x >= bounds[0]) & (x <= bounds[1])).flatten(1).all(1)).nonzero()[0])
+        raise InputError(f"x has a feature outside its bounds, first in row {bad} of {len(x)}")
     hint = f"divide x by 255, or pass bounds=({math.floor(low)}, {math.ceil(high)})"
     if low < 0 or high > 255:
         hint = "pass their bounds, or put a normalisation of pixels into the network"

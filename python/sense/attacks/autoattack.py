@@ -14,12 +14,11 @@ from torch import Tensor, nn
 from ..errors import InputError
 from .adapter import (
     NAMES,
+    UnitRange,
     UnitRangeModel,
     check_images,
     import_pyautoattack,
     preserved_state,
-    to_image_range,
-    to_unit_range,
 )
 from .arguments import checked_attack
 from .geometry import Bounds
@@ -49,19 +48,21 @@ def autoattack(
     *,
     eps: float,
     norm: float = math.inf,
-    parts: Sequence[Part] = STANDARD,
+    parts: Sequence[Part] | None = None,
     batch_size: int = BATCH_SIZE,
     seed: int = 0,
     bounds: Bounds = (0, 1),
 ) -> Tensor:
-    """Return the adversarial images that AutoAttack finds (default: the standard version).
+    """Return the adversarial images that AutoAttack finds.
 
     Parameters
     ----------
     model, x, y, eps, norm, bounds
-        As in `pgd`; images of shape (n, channels, height, width), on the model's device.
+        As in `pgd`; images of shape (n, channels, height, width), or features of shape (n, d), on
+        the model's device.
     parts
         The attacks, in this order. "apgd-t" needs at least 4 classes, "apgd-dlr" at least 3.
+        Default: those of the standard version; for fewer than 4 classes see `standard_parts`.
     batch_size
         Batch size. It changes the random draws, and so the result.
     seed
@@ -97,27 +98,30 @@ def autoattack_with_verdicts(
     *,
     eps: float,
     norm: float = math.inf,
-    parts: Sequence[Part] = STANDARD,
+    parts: Sequence[Part] | None = None,
     batch_size: int = BATCH_SIZE,
     seed: int = 0,
     bounds: Bounds = (0, 1),
 ) -> Verdicts:
     """`autoattack`, with the part that broke each image and the package's warnings."""
-    check_images(x, norm, bounds)
-    check_parts(parts)
+    check_images(x, norm)
+    if parts is not None:
+        check_parts(parts)
     runner = import_pyautoattack().AutoAttack
     reset_call_counts(import_pyautoattack("pyautoattack.checks"))
     x_adv, broken_by = x.clone(), [None] * len(x)
     if not len(x):
         return Verdicts(x_adv, [], [])
     classes = number_of_classes(model, x)
+    parts = standard_parts(classes) if parts is None else parts
     check_classes(parts, classes)
-    adapted = UnitRangeModel(model, x, bounds)
+    unit = UnitRange(x, eps, norm, bounds)
+    adapted = UnitRangeModel(model, unit)
     with preserved_state(model) as warnings, torch.no_grad():
         attack = runner(
             adapted,
             norm=NAMES[norm],
-            eps=eps / (bounds[1] - bounds[0]),
+            eps=eps / unit.width,
             seed=seed,
             version="standard",
             device=x.device,
@@ -134,9 +138,9 @@ def autoattack_with_verdicts(
             images = torch.tensor(remaining, device=x.device)
             attack.attacks_to_run = [part]
             found, _ = attack.run_standard_evaluation(
-                to_unit_range(x[images], bounds), y[images], batch_size=batch_size
+                unit.to_unit(x[images]), y[images], batch_size=batch_size
             )
-            x_adv[images] = to_image_range(found, x[images], eps, norm, bounds)
+            x_adv[images] = unit.restore(found, x[images], eps, norm)
             record_misclassified(verdicts, model, y, images, part, batch_size)
     return verdicts
 
@@ -168,6 +172,19 @@ def number_of_classes(model: nn.Module, x: Tensor) -> int:
     """Return the number of logits of the model."""
     with attack_mode(model, "evaluation"):
         return int(model(x[:1]).shape[1])
+
+
+def standard_parts(classes: int) -> tuple[Part, ...]:
+    """Return the parts of the standard version for this number of classes.
+
+    The loss of "apgd-t" needs the fourth logit. With 3 classes "apgd-dlr" takes its place. With 2
+    classes there is one other class and APGD on the cross-entropy has its direction, so three parts
+    are left.
+    """
+    replaced: dict[str, tuple[Part, ...]] = {"apgd-t": ("apgd-dlr",) if classes == 3 else ()}
+    if classes >= MIN_CLASSES["apgd-t"]:
+        return STANDARD
+    return tuple(part for name in STANDARD for part in replaced.get(name, (name,)))
 
 
 def check_parts(parts: Sequence[str]) -> None:

@@ -1,9 +1,11 @@
 """Check that adversarial images are in the ball and in the bounds."""
 
+import math
+
 import torch
 from torch import Tensor
 
-from .geometry import Bounds, Radius, per_image_norm
+from .geometry import Bounds, Radius, clip, per_image_norm
 
 
 def check_ball_and_bounds(
@@ -15,7 +17,7 @@ def check_ball_and_bounds(
         return
     if not torch.isfinite(x_adv).all():
         raise ArithmeticError("an attack gave pixels that are NaN or infinite")
-    if x_adv.min() < bounds[0] or x_adv.max() > bounds[1]:
+    if not torch.equal(clip(x_adv, bounds), x_adv):
         raise ArithmeticError(f"an attack left the pixel bounds {bounds}")
     distance = per_image_norm(x_adv - x, norm)
     worst = int((distance - eps).argmax())
@@ -28,7 +30,10 @@ def check_ball_and_bounds(
 
 def rounding_error(x: Tensor, norm: float, bounds: Bounds) -> float:
     """Return by how much a projected point may exceed eps: 16 units in the last place of the
-    largest pixel value, in each of the d pixels. For images of 28 x 28 pixels in [0, 1] and float32
-    that is 2e-6 for l-infinity, 5e-5 for l2 and 1.5e-3 for l1."""
-    pixel = 16 * torch.finfo(x.dtype).eps * max(map(abs, bounds))
+    largest pixel value (of x, if there are no bounds) in each of the d pixels. For images of 28 x
+    28 pixels in [0, 1] and float32 that is 2e-6 for l-infinity, 5e-5 for l2 and 1.5e-3 for l1."""
+    largest = max(float(torch.as_tensor(bound).abs().max()) for bound in bounds)
+    if not math.isfinite(largest):
+        largest = 1 + float(x.abs().max())
+    pixel = 16 * torch.finfo(x.dtype).eps * largest
     return pixel * x[0].numel() ** (1 / norm)

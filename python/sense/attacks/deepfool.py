@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from .arguments import checked_attack
-from .geometry import Bounds, Radius, ascent_direction, broadcast, per_image_norm
+from .geometry import Bounds, Radius, ascent_direction, broadcast, clip, per_image_norm
 from .losses import logit_of, other_classes
 from .modes import attack_mode
 from .output_checks import check_gradient
@@ -121,7 +121,7 @@ def deepfool_points(
                 rivals[still_moves],
                 (total + move)[still_moves],
             )
-            z = (x[moving] + (1 + overshoot) * total).clamp(*bounds)
+            z = clip(x[moving] + (1 + overshoot) * total, bounds)
     return BoundaryPoints(points, distances)
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .. import random_numbers
 from .arguments import checked_attack
-from .geometry import Bounds, broadcast, clip_then_project_l2, noisy_start, per_image_norm
+from .geometry import Bounds, broadcast, clip, clip_then_project_l2, noisy_start, per_image_norm
 from .losses import divergence
 from .modes import Mode, attack_mode
 from .output_checks import check_gradient
@@ -61,7 +61,7 @@ def divergence_pgd(
             (gradient,) = torch.autograd.grad(objective(z), z)
             moved = z.detach() + 2 * eps / steps * _unit(gradient)
             z = clip_then_project_l2(moved, x, eps, bounds)
-    return z.detach().clamp(*bounds)
+    return clip(z.detach(), bounds)
 
 
 def _unit(gradient: Tensor) -> Tensor:

@@ -13,7 +13,9 @@ from torch import Tensor
 from .. import random_numbers
 from .output_checks import check_gradient
 
-Bounds = tuple[float, float]
+# The lowest and the highest value of a pixel or feature; tensors of the shape of one image (or one
+# row of features) give each its own. Infinite: no bounds.
+Bounds = tuple[float, float] | tuple[Tensor, Tensor]
 Radius = float | Tensor  # a Tensor has one number per image, shape (n,)
 L2Form = Literal["paper", "published"]
 MIN_GRADIENT_NORM = 1e-6  # smallest norm of the gradient of a mean loss, in the authors' code
@@ -58,13 +60,41 @@ def project(z: Tensor, x: Tensor, eps: Radius, norm: float, bounds: Bounds) -> T
         delta = project_l2(delta, eps)
     else:
         delta = _project_l1(delta, eps)
-    return delta.add_(x).clamp_(*bounds)
+    return clip_(delta.add_(x), bounds)
+
+
+def clip(z: Tensor, bounds: Bounds) -> Tensor:
+    """Return z clipped to the bounds."""
+    return z.clamp(*bounds)
+
+
+def clip_(z: Tensor, bounds: Bounds) -> Tensor:
+    """`clip` in place."""
+    return z.clamp_(*bounds)
+
+
+def bounds_on(bounds: Bounds, device: torch.device) -> Bounds:
+    """Return the bounds, with those that are tensors on the device."""
+    low, high = bounds
+    if isinstance(low, Tensor) and isinstance(high, Tensor):
+        return low.to(device), high.to(device)
+    return bounds
+
+
+def is_unit_range(bounds: Bounds) -> bool:
+    """Return whether the bounds are the numbers 0 and 1, those of pixels."""
+    return not isinstance(bounds[0], Tensor) and bounds == (0, 1)
+
+
+def has_finite_bounds(bounds: Bounds) -> bool:
+    """Return whether every pixel or feature has two finite bounds."""
+    return all(bool(torch.isfinite(torch.as_tensor(bound)).all()) for bound in bounds)
 
 
 def clip_then_project_l2(z: Tensor, x: Tensor, eps: Radius, bounds: Bounds) -> Tensor:
     """As `project` for l2, but clipped to the bounds first and projected into the ball second, as
     in TRADES and advertorch: another point of the same set."""
-    return x + project_l2(z.clamp(*bounds) - x, broadcast_radius(eps, x))
+    return x + project_l2(clip(z, bounds) - x, broadcast_radius(eps, x))
 
 
 def project_l2(delta: Tensor, eps: Radius) -> Tensor:
@@ -92,8 +122,11 @@ def random_point(x: Tensor, eps: Radius, norm: float, bounds: Bounds) -> Tensor:
 
 def projected_uniform_image(x: Tensor, eps: Radius, bounds: Bounds) -> Tensor:
     """Return the random l2 start of the authors' code: an image of uniform pixels, projected into
-    the ball around each image. In high dimensions nearly all of these have the distance eps."""
+    the ball around each image. In high dimensions nearly all of these have the distance eps. If a
+    bound is infinite there is no uniform image, and the start is uniform in the ball."""
     low, high = bounds
+    if not has_finite_bounds(bounds):
+        return random_point(x, eps, 2, bounds)
     return project(low + (high - low) * random_numbers.uniform(x), x, eps, 2, bounds)
 
 

@@ -12,7 +12,9 @@ from .geometry import (
     Bounds,
     ascent_direction,
     broadcast,
+    clip,
     clip_then_project_l2,
+    has_finite_bounds,
     project,
     random_point,
 )
@@ -79,14 +81,14 @@ def boundary_points(
             low = torch.where(inside, distance, low)
             high = torch.where(inside, high, distance)
             distance = (low + high) / 2
-            point = (x + broadcast(distance, x) * direction).clamp(*bounds)
+            point = clip(x + broadcast(distance, x) * direction, bounds)
             margin = soft_margin(network(point), y)
     return x + broadcast(distance, x) * direction, distance
 
 
 def random_start(x: Tensor, eps: Tensor, norm: float, bounds: Bounds = (0, 1)) -> Tensor:
     """Return a random start in the ball of radius eps, shape (n,), around each image."""
-    if norm == math.inf:
+    if norm == math.inf or not has_finite_bounds(bounds):
         return random_point(x, eps, norm, bounds)
     low, high = bounds
     return clip_then_project_l2(low + (high - low) * random_numbers.uniform(x), x, eps, bounds)

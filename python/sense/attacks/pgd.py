@@ -55,7 +55,8 @@ def pgd(
         "training": the mode set by the caller, but running statistics are restored afterwards;
         "updating": the mode set by the caller, and running statistics are updated.
     bounds
-        Minimum and maximum of a pixel.
+        Minimum and maximum of a pixel; (-inf, inf) for none. Two tensors of the shape of one image
+        give each of its values its own.
 
     Returns
     -------

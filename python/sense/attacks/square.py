@@ -8,12 +8,11 @@ from torch import Tensor, nn
 
 from .adapter import (
     NAMES,
+    UnitRange,
     UnitRangeModel,
     check_images,
     import_pyautoattack,
     preserved_state,
-    to_image_range,
-    to_unit_range,
 )
 from .arguments import checked_attack
 from .geometry import Bounds
@@ -38,7 +37,7 @@ def square(
     Parameters
     ----------
     model, x, y, eps, norm, bounds
-        As in `pgd`; images of shape (n, channels, height, width).
+        As in `pgd`; images of shape (n, channels, height, width), or features of shape (n, d).
     queries
         Maximum number of queries (forward passes) per image.
     seed
@@ -53,20 +52,21 @@ def square(
     ImportError
         If pyautoattack is not installed.
     """
-    check_images(x, norm, bounds)
+    check_images(x, norm)
     attack = import_pyautoattack("pyautoattack.square").SquareAttack
     if not len(x) or eps == 0:
         return x.clone()
+    unit = UnitRange(x, eps, norm, bounds)
     with preserved_state(model), torch.no_grad():
         found = attack(
-            UnitRangeModel(model, x, bounds),
+            UnitRangeModel(model, unit),
             norm=NAMES[norm],
             n_queries=queries,
             p_init=0.8,
             n_restarts=1,
-            eps=eps / (bounds[1] - bounds[0]),
+            eps=eps / unit.width,
             seed=seed,
             resc_schedule=False,
             device=x.device,
-        ).perturb(to_unit_range(x, bounds), y)
-    return to_image_range(found, x, eps, norm, bounds)
+        ).perturb(unit.to_unit(x), y)
+    return unit.restore(found, x, eps, norm)

@@ -2,7 +2,7 @@
 
 The type hint of an option is int, float, bool, str, Path, a Literal of texts, a Literal "| str",
 which also takes the name of code (MODULE:NAME), or a tuple of any number of one of these
-(tuple[int, ...]); each may be optional ("| None").
+(tuple[int, ...]), or such a tuple or a text of a Literal; each may be optional ("| None").
 """
 
 import math
@@ -29,7 +29,9 @@ def option_from_plain(value: Any, hint: Any) -> Any:
     R gives 3.0 for 3 and one item for a list of one; the norm may be a number; a number may be a
     fraction as text, such as "8/255".
     """
-    kind, _ = _split_optional(hint)
+    kind, optional = _split_optional(hint)
+    if (value is None and optional) or (isinstance(value, str) and value in _words(hint)):
+        return value
     if get_origin(kind) is tuple:
         values = value if isinstance(value, list | tuple) else [value]
         return tuple(option_from_plain(item, get_args(kind)[0]) for item in values)
@@ -69,7 +71,7 @@ def float_options(hints: Mapping[str, Any]) -> set[str]:
 def check_type(name: str, value: Any, hint: Any) -> None:
     """Raise InputError if a value does not have the type of the option."""
     kind, optional = _split_optional(hint)
-    if value is None and optional:
+    if (value is None and optional) or (isinstance(value, str) and value in _words(hint)):
         return
     if get_origin(kind) in (Literal, UnionType, Union):
         _check_name(name, value, kind)
@@ -90,7 +92,16 @@ def _split_optional(hint: Any) -> tuple[Any, bool]:
     if get_origin(hint) not in (Union, UnionType):
         return hint, False
     kinds = tuple(kind for kind in get_args(hint) if kind is not NoneType)
-    return Union[kinds], len(kinds) < len(get_args(hint))  # noqa: UP007  of a tuple of types
+    tuples = [kind for kind in kinds if get_origin(kind) is tuple]
+    optional = len(kinds) < len(get_args(hint))
+    return tuples[0] if tuples else Union[kinds], optional  # noqa: UP007  of a tuple of types
+
+
+def _words(hint: Any) -> tuple[str, ...]:
+    """Return the texts that may be given instead of a tuple."""
+    if get_origin(_split_optional(hint)[0]) is not tuple:
+        return ()
+    return next((get_args(kind) for kind in get_args(hint) if get_origin(kind) is Literal), ())
 
 
 def _check_name(name: str, value: Any, kind: Any) -> None:

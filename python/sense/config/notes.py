@@ -28,7 +28,7 @@ def notes(config: Config, channels: int | None = None) -> list[str]:
     if config.method in ("sense", "sense-trades") and config.c in (0, 1):
         effect = "no image is attacked" if config.c == 1 else "no step is reverted"
         found.append(f"c is {config.c:g}, so {effect}")
-    colour = config.dataset == "cifar10" or channels == 3
+    colour = config.dataset == "cifar10" or (channels == 3 and config.dataset != "table")
     if colour and config.norm == "inf" and config.eps > LARGE_COLOUR_EPS and config.method != "nt":
         found.append(
             f"eps {config.eps:g} is large for colour images: the papers on CIFAR10 use 8/255 = "

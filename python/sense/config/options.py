@@ -12,13 +12,14 @@ from ..attacks.geometry import L2Form
 from ..attacks.sensible import Boundary, StageTest
 from ..data import DATASETS
 from ..data.augment import Augment
+from ..data.class_weights import Balanced
 from ..extensions import Code, as_code, is_code, trusted_name
 from ..models import MODELS
 from ..precision import Precision
 from .checks import option_from_plain
 from .validation import validate
 
-Dataset = Literal["mnist-sample", "mnist", "cifar10", "arrays"]
+Dataset = Literal["mnist-sample", "mnist", "cifar10", "arrays", "table"]
 MethodName = Literal[
     "nt",
     "r-at",
@@ -126,7 +127,13 @@ class Config:
     ] = "sense"
 
     # Attack of training
-    eps: Annotated[float, Help("radius of the ball; pixel values are from 0 to 1")] = 0.3
+    eps: Annotated[
+        float,
+        Help(
+            "radius of the ball, in the units of the inputs: pixel values are from 0 to 1, "
+            "features of a table are in standard deviations"
+        ),
+    ] = 0.3
     step_size: Annotated[
         float,
         Help(
@@ -280,6 +287,15 @@ class Config:
     ] = 2.0
 
     # Optimisation
+    class_weights: Annotated[
+        Balanced | tuple[float, ...] | None,
+        Help(
+            "weights of the classes in the loss, in the order of the labels, as the weight of "
+            "torch's cross_entropy; balanced: in inverse proportion to the number of training "
+            "images of each class",
+            default="none",
+        ),
+    ] = None
     pretrain: Annotated[int, Help("number of epochs of natural training before the method")] = 10
     epochs: Annotated[int, Help("number of epochs of the method")] = 500
     batch_size: Annotated[int, Help("batch size")] = 128
@@ -427,6 +443,8 @@ class Config:
         plain["milestones"] = list(self.milestones)
         plain["milestone_lrs"] = list(self.milestone_lrs)
         plain |= {name: str(plain[name]) for name in CODE_OPTIONS}
+        if isinstance(self.class_weights, tuple):
+            plain["class_weights"] = list(self.class_weights)
         return plain
 
 

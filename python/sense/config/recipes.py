@@ -108,6 +108,19 @@ RECIPES: dict[str, Config] = {
         milestones=(),
         c=0.5,
     ),
+    # Takes seconds for a thousand rows: a small network for a table of features, with eps in
+    # standard deviations.
+    "table": Config(
+        dataset="table",
+        model="mlp",
+        eps=0.2,
+        step_size=0.05,
+        pretrain=5,
+        epochs=35,
+        batch_size=32,
+        lr=0.05,
+        schedule="one-cycle",
+    ),
     # Madry et al.: 100,000 iterations with batch size 50 are 83 epochs.
     "r-at-mnist": Config(
         dataset="mnist",
@@ -206,8 +219,11 @@ def recipe(name: str = DEFAULT_RECIPE) -> Config:
 
 
 def default_recipe(dataset: str | None, channels: int | None = None) -> Config:
-    """Return the options to use if no recipe is named: those of "cifar10-demo" on all images for
-    CIFAR10 and other images with three channels, else those of "mnist-demo"."""
+    """Return the options to use if no recipe is named: those of "table" for a table, those of
+    "cifar10-demo" on all images for CIFAR10 and other images with three channels, else those of
+    "mnist-demo"."""
+    if dataset == "table":
+        return RECIPES["table"]
     if dataset == "cifar10" or channels == 3:
         own: Any = dataset or "cifar10"
         return replace(RECIPES["cifar10-demo"], dataset=own, train_size=None)

@@ -50,6 +50,9 @@ def _check_numbers(config: "Config") -> None:
     ):
         value = getattr(config, name)
         check(name, value, value is None or 0 <= value < math.inf, "0 or more")
+    weights = config.class_weights if isinstance(config.class_weights, tuple) else ()
+    expected = "balanced, or numbers more than 0, one per class"
+    check("class_weights", weights, all(0 < weight < math.inf for weight in weights), expected)
     for name in ("step_size", "lr"):
         value = getattr(config, name)
         check(name, value, 0 < value < math.inf, "more than 0")
@@ -58,7 +61,7 @@ def _check_numbers(config: "Config") -> None:
 def _check_attack(config: "Config") -> None:
     check("c", config.c, 0 <= config.c <= 1, "a probability, from 0 to 1")
     eps = config.eps
-    if config.norm == "inf" and eps > 1:
+    if config.norm == "inf" and eps > 1 and config.dataset != "table":
         raise InputError(f"eps must be at most 1: pixels go from 0 to 1, got {eps}{eps_hint(eps)}")
     check("eps_ramp", config.eps_ramp, 0 <= config.eps_ramp < math.inf, "0 or more epochs")
     start = config.eps_start
@@ -116,6 +119,8 @@ def _check_learning_rate(config: "Config") -> None:
 
 
 def _check_run(config: "Config") -> None:
+    if config.dataset == "table" and config.augment != "none":
+        raise InputError(f"augment must be none for a table, got {config.augment}")
     if config.keep == "best" and not config.validation_size:
         raise InputError(
             "keep best needs validation images: hold out some of the training images, such as "

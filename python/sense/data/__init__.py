@@ -3,19 +3,32 @@
 from pathlib import Path
 
 from ..errors import InputError
+from .base import Data
 from .cifar10 import load_cifar10, load_cifar10_test_data
 from .forms import as_data
 from .images import ImageData, to_float
 from .mnist import load_mnist, load_mnist_test_data, load_sample
+from .tables import Scaling, TableData
 
 DATASETS = {
     "mnist-sample": "10,000 training and 2,000 test images of MNIST, part of the package",
     "mnist": "all of MNIST, downloaded or from --data-dir",
     "cifar10": "CIFAR10, downloaded or from --data-dir (binary version)",
     "arrays": "images passed in memory, from R or Python",
+    "table": "a table of numeric features passed in memory, from R or Python",
 }
 
-__all__ = ["DATASETS", "ImageData", "as_data", "load_data", "load_test_data", "to_float"]
+__all__ = [
+    "DATASETS",
+    "Data",
+    "ImageData",
+    "Scaling",
+    "TableData",
+    "as_data",
+    "load_data",
+    "load_test_data",
+    "to_float",
+]
 
 
 def load_data(name: str, data_dir: Path | None = None, cache_dir: Path | None = None) -> ImageData:
@@ -39,7 +52,7 @@ def load_data(name: str, data_dir: Path | None = None, cache_dir: Path | None = 
         return load_cifar10(data_dir, cache_dir)
     if name == "mnist-sample":
         raise InputError("mnist-sample needs no --data-dir: use --dataset mnist")
-    if name == "arrays":
+    if name in ("arrays", "table"):
         raise InputError("the data of this run was passed in memory: pass it again")
     raise InputError(f"unknown dataset {name!r}. The data sets are {', '.join(DATASETS)}")
 

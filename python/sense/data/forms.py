@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, IterableDataset, RandomSampler, Sequent
 
 from ..errors import InputError
 from ..files import Spool
+from .base import Data
 from .images import ImageData, as_images
 from .items import (
     IMAGE_COLUMNS,
@@ -37,10 +38,10 @@ def as_data(
     columns: tuple[str, str] | None = None,
     workers: int = 0,
     in_memory: bool | None = None,
-) -> ImageData:
+) -> Data:
     """Return data of any of these forms as `ImageData`.
 
-    - an `ImageData`, which is returned as it is;
+    - an `ImageData` or a `TableData`, which is returned as it is;
     - (x, y) or (train_x, train_y, test_x, test_y): numpy arrays or tensors, in the forms of
       `ImageData`. An array that is mapped into memory (`np.load(file, mmap_mode="r")`) is not
       copied;
@@ -72,7 +73,7 @@ def as_data(
     A dataset that is read batch by batch is read once in full before training: its labels, checks
     and SHA-256 need every item.
     """
-    if isinstance(data, ImageData):
+    if isinstance(data, Data):
         return data
     reader = _Reader(name, columns, workers, in_memory)
     train, test = _parts(data)

@@ -129,8 +129,9 @@ def convergence(evidence: Evidence) -> Diagnostic:
     if len(x) < MINIMUM:
         return too_few("convergence", len(x), "images that are correctly classified under PGD")
     attack = build_attack("pgd", settings)
-    start = random_point(x, settings.radius, settings.lp, (0, 1))
-    keywords = {"eps": attack.eps, "norm": attack.norm, **attack.keywords}
+    start = random_point(x, settings.radius, settings.lp, evidence.bounds)
+    ball = {"eps": attack.eps, "norm": attack.norm, "bounds": evidence.bounds}
+    keywords = ball | attack.keywords
     once = pgd(evidence.model, x, y, start=start, **keywords)
     twice = pgd(evidence.model, x, y, start=once, **keywords)  # 2 K steps in all
     with torch.no_grad():
@@ -240,5 +241,6 @@ def _broken_by_parts(evidence: Evidence, images: Tensor, parts: tuple[Part, ...]
         parts=tuple(part for part in parts if classes >= MIN_CLASSES.get(part, 0)),
         batch_size=evidence.settings.batch,
         seed=evidence.settings.seed,
+        bounds=evidence.bounds,
     )
     return sum(name is not None for name in result.broken_by)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..attacks import pgd
-from ..attacks.geometry import random_point
+from ..attacks.geometry import Bounds, random_point
 from ..run_folder import RunFolder
 from ..statistics import wilson
 from .outcomes import Record
@@ -44,6 +44,7 @@ def run_curve(
     settings: Settings,
     record: Record,
     after_batch: Callable[[int], None] = lambda n: None,
+    bounds: Bounds = (0, 1),
 ) -> None:
     """Run PGD at each radius of the curve, in increasing order, and add the predictions to the
     record. A misclassified image is not attacked again at larger radii.
@@ -53,7 +54,7 @@ def run_curve(
     previous = ""
     for eps in settings.curve:
         key = repr(float(eps))
-        attack = build_attack("pgd", replace(settings, eps=eps))
+        attack = build_attack("pgd", replace(settings, eps=eps), bounds=bounds)
         for batch in batches[record.batches(key) :]:
             if previous:
                 predictions = first_misclassification(record, [previous], record.done(key), batch)
@@ -97,18 +98,21 @@ class PGDTrace(NamedTuple):
 
 
 @torch.no_grad()
-def trace_pgd(model: nn.Module, x: Tensor, y: Tensor, settings: Settings) -> PGDTrace:
+def trace_pgd(
+    model: nn.Module, x: Tensor, y: Tensor, settings: Settings, bounds: Bounds = (0, 1)
+) -> PGDTrace:
     """Trace all restarts of PGD on one batch: the same points as `pgd`, from torch's global random
     stream. Misclassified images are attacked to the end."""
     model.eval()
     eps, norm, step_size = settings.radius, settings.lp, settings.step(settings.radius)
+    ball: dict[str, Any] = {"eps": eps, "norm": norm, "bounds": bounds}
     predictions = model(x).argmax(1)
     losses, correct = [], []
     for restart in range(settings.restarts):
-        z = random_point(x, eps, norm, (0, 1))
+        z = random_point(x, eps, norm, bounds)
         for step in range(settings.steps + 1):
             if step:
-                z = pgd(model, x, y, eps=eps, norm=norm, start=z, steps=1, step_size=step_size)
+                z = pgd(model, x, y, **ball, start=z, steps=1, step_size=step_size)
             logits = model(z)
             predictions = torch.where(predictions == y, logits.argmax(1), predictions)
             correct.append(predictions == y)
@@ -123,6 +127,7 @@ def trace_batches(
     batches: list[EvaluationBatch],
     settings: Settings,
     after_batch: Callable[[int], None] = lambda n: None,
+    bounds: Bounds = (0, 1),
 ) -> PGDTrace:
     """Trace PGD on the first images, as many as `settings.convergence`."""
     parts, left = [], settings.convergence or 0
@@ -130,7 +135,7 @@ def trace_batches(
         if left <= 0:
             break
         torch.manual_seed(batch_seed(settings.seed, batch))
-        part = trace_pgd(model, batch.x[:left], batch.y[:left], settings)
+        part = trace_pgd(model, batch.x[:left], batch.y[:left], settings, bounds)
         parts.append(PGDTrace(*(tensor.cpu() for tensor in part)))
         left -= len(batch.x)
         after_batch(part.loss.shape[1])

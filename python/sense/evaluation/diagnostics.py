@@ -5,7 +5,6 @@ AutoAttack (Croce and Hein 2020). A warning proves nothing, and neither does its
 of the network are here, those of the attacks in `attack_diagnostics`.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from ..attacks.geometry import is_unit_range
 from ..networks import are_probabilities
 from ..statistics import binomial_p_value
 from .attack_diagnostics import ATTACK_CHECKS
@@ -186,9 +186,17 @@ def large_eps(evidence: Evidence) -> Diagnostic:
     settings, x, y = evidence.settings, evidence.x, evidence.y
     if len(x) < MINIMUM:
         return too_few("large-eps", len(x))
-    n = x[0].numel()
-    eps = {math.inf: 1.0, 2.0: math.sqrt(n), 1.0: float(n)}[settings.lp]
-    wide = build_attack("pgd", replace(settings, eps=eps, steps=STEPS, restarts=1, step_size=None))
+    # The range of each feature of a table; of a pixel it is 1.
+    images = evidence.images.flatten(1)
+    width = images.amax(0) - images.amin(0)
+    if is_unit_range(evidence.bounds):
+        width = torch.ones_like(width)
+    eps = float(torch.linalg.vector_norm(width, settings.lp))
+    wide = build_attack(
+        "pgd",
+        replace(settings, eps=eps, steps=STEPS, restarts=1, step_size=None),
+        bounds=evidence.bounds,
+    )
     attack = replace(wide, keywords=wide.keywords | {"random_start": False})
     correct = int((attack_images(attack, evidence.model, x, y, y, 0) == y).sum())
     counts = (

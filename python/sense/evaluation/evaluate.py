@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ..data import ImageData
+from ..attacks.autoattack import number_of_classes
+from ..attacks.geometry import Bounds, bounds_on
+from ..data import Data, Scaling, TableData
 from ..data.images import as_images, as_labels
 from ..devices import choose_device, to_device_for_evaluation
 from ..errors import InputError
@@ -25,6 +27,7 @@ from ..networks import torch_defaults
 from ..process_settings import restored_settings
 from ..random_numbers import preserved_random_state
 from ..run_folder import RunFolder
+from ..runs import read_run
 from ..statistics import Proportion, binomial_p_value
 from .curves import (
     CONVERGENCE,
@@ -121,9 +124,11 @@ class Evaluation:
 @torch_defaults()
 def evaluate(
     model: nn.Module | Path | str,
-    x: Images | None = None,
+    x: Any = None,
     y: Images | None = None,
     settings: Settings | None = None,
+    *,
+    bounds: Bounds = (0, 1),
     **options: Any,
 ) -> Evaluation:
     """Evaluate a network on images, without attack and under attacks. Writes no files.
@@ -140,11 +145,15 @@ def evaluate(
         the defaults.
     x, y
         Images (bytes of 0 to 255, or floating point of 0 to 1) and labels: tensors or numpy arrays
-        in the forms of `ImageData`.
+        in the forms of `ImageData`. For the run of a table: features in their own units, which are
+        scaled as those of training. For a module on features: scaled features, n x d.
     settings, options
         A `Settings` object, or its options as keywords: those of `python -m sense.evaluate --help`,
         with `_` in place of `-`. `eps` is required without a run. Diagnostics, the curve and
         convergence need `sense.evaluation.evaluate.evaluate_run`, which writes files.
+    bounds
+        Minimum and maximum of an attacked pixel or feature, as in `pgd`, for a module; a run has
+        its own.
 
     Returns
     -------
@@ -155,8 +164,7 @@ def evaluate(
     ValueError
         If options do not fit, or images or labels are missing.
     ArithmeticError
-        If an attack returned images outside the ball or the pixel bounds, or the network returned
-        NaN.
+        If an attack returned images outside the ball or the bounds, or the network returned NaN.
     """
     if settings is not None and options:
         raise InputError("pass settings, or options as keywords, not both")
@@ -166,9 +174,9 @@ def evaluate(
     device = None
     eps = norm = None
     if not isinstance(model, nn.Module):
-        target, device = open_run(model), choose_device("auto")
-        model, eps, norm = target.model, target.eps, target.norm
-        if x is None and y is None:
+        target, device = open_run(model, data=_scaled(model, x, y)), choose_device("auto")
+        model, eps, norm, bounds = target.model, target.eps, target.norm, target.data.bounds
+        if (x is None and y is None) or isinstance(target.data, TableData):
             x, y = target.data.test_x, target.data.test_y
     if x is None or y is None:
         raise InputError("pass the images x and their labels y")
@@ -178,18 +186,39 @@ def evaluate(
             f"at least one image and as many labels as images are needed: got {len(images)} images "
             f"and {len(labels)} labels"
         )
-    return _evaluate_images(
-        model, images, labels, settings.complete(eps, norm), device or images.device
-    )
+    settings = settings.complete(eps, norm, bounds)
+    return _evaluate_images(model, images, labels, settings, device or images.device, bounds)
+
+
+def _scaled(folder: Path | str, x: Any, y: Any) -> Data | None:
+    """Return the test data of a run on a table, from features in their own units; None for a run on
+    images."""
+    description = read_run(folder)[1]["data"]
+    if "features" not in description:
+        return None
+    if x is None or y is None:
+        raise InputError(
+            f"the run in {folder} was trained on a table: pass features x and labels y"
+        )
+    scaling = Scaling.from_plain(description["features"])
+    data = TableData.for_testing("table", x, y, description["classes"], scaling)
+    return data.with_sha256(description["sha256"])  # rows that the run has not seen
 
 
 def _evaluate_images(
-    model: nn.Module, x: Tensor, y: Tensor, settings: Settings, device: torch.device
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    settings: Settings,
+    device: torch.device,
+    bounds: Bounds,
 ) -> Evaluation:
-    attacks = build_attacks(settings, open_source(settings, device))
     model = to_device_for_evaluation(model, device)
     images = choose_images(len(x), settings.n, settings.draw)
     batches = make_batches(images, x, y, settings.batch, device)
+    source = open_source(settings, device)
+    classes = number_of_classes(model, batches[0].x) if "autoattack" in settings.attacks else None
+    attacks = build_attacks(settings, source, bounds_on(bounds, device), classes)
     model = check_attackable(model, batches[0].x, y, attacks)
     record = Record(images, y[images].tolist(), settings.batch)
     with preserved_random_state():
@@ -221,7 +250,7 @@ def evaluate_run(
     settings: Settings | None = None,
     *,
     model: nn.Module | str | None = None,
-    data: ImageData | None = None,
+    data: Data | None = None,
     data_dir: Path | None = None,
     out: Path | str | None = None,
     **options: Any,
@@ -281,15 +310,16 @@ def evaluate_target(
     ValueError
         If options do not fit, or differ from those of the evaluation in the folder.
     ArithmeticError
-        If an attack returned images outside the ball or the pixel bounds, or the network returned
+        If an attack returned images outside the ball or the bounds, or the network returned
         NaN.
     """
     with RunFolder(target.folder) as folder:
-        settings = settings.complete(target.eps, target.norm)
+        settings = settings.complete(target.eps, target.norm, target.data.bounds)
         images = choose_images(len(target.data.test_x), settings.n, settings.draw)
         torch_device = choose_device(device)
         source = open_source(settings, torch_device)
-        attacks = build_attacks(settings, source)
+        bounds = bounds_on(target.data.bounds, torch_device)
+        attacks = build_attacks(settings, source, bounds, len(target.data.classes))
         model = to_device_for_evaluation(target.model, torch_device)
         x, y = target.data.test_x, target.data.test_y
         batches = make_batches(images, x, y, settings.batch, torch_device)
@@ -300,7 +330,7 @@ def evaluate_target(
             folder, target, settings, images, attacks, overwrite=overwrite, command=command
         )
         stored = _StoredEvaluation(
-            folder, settings, model, batches, content, record, on_line, stop, show
+            folder, settings, model, batches, content, record, bounds, on_line, stop, show
         )
         stored.run(attacks)
     return content
@@ -316,6 +346,7 @@ class _StoredEvaluation:
     batches: list[EvaluationBatch]
     content: dict[str, Any]
     record: Record
+    bounds: Bounds
     on_line: Callable[[str], object]
     stop: Callable[[], int | None]
     show: bool
@@ -341,7 +372,9 @@ class _StoredEvaluation:
                 self.run_convergence()
             if self.settings.diagnostics and self.content["diagnostics"] is None:
                 torch.manual_seed(self.settings.seed)
-                evidence = Evidence.of(self.model, self.batches, self.settings, self.record)
+                evidence = Evidence.of(
+                    self.model, self.batches, self.settings, self.record, self.bounds
+                )
                 self.content["diagnostics"] = run_diagnostics(evidence)
         self.close_bar()
         self.record.check_file()
@@ -374,7 +407,7 @@ class _StoredEvaluation:
         )
         done = sum(map(len, curve.predictions.values()))
         self.show_bar("curve", len(curve.images) * len(self.settings.curve), done)
-        run_curve(self.model, self.batches, self.settings, curve, self.after_batch)
+        run_curve(self.model, self.batches, self.settings, curve, self.after_batch, self.bounds)
         write_curve(self.folder, curve)
         add_curve(self.content, self.record, curve, self.settings, self.save)
         update_accuracies(self.content, self.record, self.settings)
@@ -390,7 +423,7 @@ class _StoredEvaluation:
                 self.folder.read(name)  # checks them
             return
         self.show_bar("convergence", self.settings.convergence or 0, 0)
-        trace = trace_batches(self.model, self.batches, self.settings, self.bar.update)
+        trace = trace_batches(self.model, self.batches, self.settings, self.bar.update, self.bounds)
         predictions = trace.predictions.tolist()
         add_convergence(self.content, self.record, predictions, self.settings, self.save)
         update_accuracies(self.content, self.record, self.settings)

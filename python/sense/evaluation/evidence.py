@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ..attacks.geometry import Bounds
 from ..statistics import LEVEL, clopper_pearson
 from .outcomes import CorrectMatrix, Record
 from .runner import EvaluationBatch, attack_images, build_attack
@@ -75,6 +76,8 @@ class Evidence:
     subset
         Positions of the images for extra passes: the first ones that are correctly classified
         without attack, at most `SUBSET`.
+    bounds
+        Of the adversarial images.
     """
 
     model: nn.Module
@@ -84,6 +87,7 @@ class Evidence:
     correct: CorrectMatrix
     predictions: Tensor
     subset: Tensor
+    bounds: Bounds = (0, 1)
 
     @classmethod
     def of(
@@ -92,13 +96,14 @@ class Evidence:
         batches: Sequence[EvaluationBatch],
         settings: Settings,
         record: Record,
+        bounds: Bounds = (0, 1),
     ) -> "Evidence":
         """The evidence of a completed evaluation."""
         images, labels = torch.cat([b.x for b in batches]), torch.cat([b.y for b in batches])
         correct = record.correct()
         predictions = torch.tensor(record.predictions["natural"])
         subset = correct["natural"].nonzero().squeeze(1)[:SUBSET]
-        return cls(model, images, labels, settings, correct, predictions, subset)
+        return cls(model, images, labels, settings, correct, predictions, subset, bounds)
 
     @property
     def x(self) -> Tensor:
@@ -143,9 +148,8 @@ class Evidence:
         settings = replace(self.settings, **options) if options else self.settings  # type: ignore[arg-type]
         x, y, attacked = self.x, self.y, among.to(self.labels.device)
         before = torch.where(attacked, y, -1)  # a wrong prediction: not attacked
-        after = attack_images(
-            build_attack(attack, settings), self.model, x, y, before, settings.seed
-        )
+        built = build_attack(attack, settings, bounds=self.bounds)
+        after = attack_images(built, self.model, x, y, before, settings.seed)
         return (attacked & (after != y)).cpu()
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..attacks.geometry import bounds_on
 from ..devices import choose_device, to_device_for_evaluation
 from ..errors import InputError
 from ..networks import torch_defaults
@@ -57,13 +58,19 @@ def make_examples(
     ValueError
         If the settings do not have exactly one attack, or do not fit the target.
     """
-    settings = settings.complete(target.eps, target.norm)
+    settings = settings.complete(target.eps, target.norm, target.data.bounds)
     names = [name for name in settings.attacks if name != "natural"]
     if len(names) != 1:
         raise InputError(f"examples need exactly one attack, got {' '.join(names) or 'none'}")
     images = choose_images(len(target.data.test_x), n, None)
     torch_device = choose_device(device)
-    attack = build_attack(names[0], settings, open_source(settings, torch_device))
+    attack = build_attack(
+        names[0],
+        settings,
+        open_source(settings, torch_device),
+        bounds_on(target.data.bounds, torch_device),
+        len(target.data.classes),
+    )
     model = to_device_for_evaluation(target.model, torch_device)
     (batch,) = make_batches(images, target.data.test_x, target.data.test_y, n, torch_device)
     model = check_attackable(model, batch.x, batch.y, [attack])

@@ -4,7 +4,7 @@ import importlib.util
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -20,7 +20,9 @@ from ..attacks import (
     targeted_pgd,
     transfer,
 )
+from ..attacks.autoattack import STANDARD, standard_parts
 from ..attacks.checks import check_ball_and_bounds
+from ..attacks.geometry import Bounds, is_unit_range
 from ..attacks.modes import attack_mode
 from ..attacks.output_checks import check_logits, logits_of
 from ..data import to_float
@@ -69,6 +71,8 @@ class Attack:
         The options that evaluation.json records.
     code
         The name of the code of an attack of the user's own.
+    bounds
+        Of the adversarial images, on the device of the images.
     """
 
     name: str
@@ -81,17 +85,18 @@ class Attack:
     seeded: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     code: str | None = None
+    bounds: Bounds = (0, 1)
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor, seed: int) -> Tensor:
         """Return the adversarial images of one restart. Raises ArithmeticError, or InputError for
-        an attack of the user's own, if they are not finite, or outside the ball or the pixel
-        bounds."""
+        an attack of the user's own, if they are not finite, or outside the ball or the bounds."""
         keywords = self.keywords | ({"seed": seed} if self.seeded else {})
-        x_adv = self.function(model, x, y, eps=self.eps, norm=self.norm, **keywords)
+        ball = {"eps": self.eps, "norm": self.norm, "bounds": self.bounds}
+        x_adv = self.function(model, x, y, **ball, **keywords)
         if self.code is not None:
             check_own_images(self.code, x_adv, x)
         try:
-            check_ball_and_bounds(x_adv, x, eps=self.eps, norm=self.norm)
+            check_ball_and_bounds(x_adv, x, eps=self.eps, norm=self.norm, bounds=self.bounds)
         except ArithmeticError as error:
             if self.code is None:
                 raise
@@ -109,14 +114,33 @@ class Attack:
 NO_ATTACK = Attack("natural", "natural", lambda model, x, y, **ball: x, 0.0, math.inf)
 
 
-def build_attacks(settings: Settings, source: nn.Module | None = None) -> list[Attack]:
+def build_attacks(
+    settings: Settings,
+    source: nn.Module | None = None,
+    bounds: Bounds = (0, 1),
+    classes: int | None = None,
+) -> list[Attack]:
     """Return the attacks of complete settings, without "natural". `source` is the network that
-    `transfer` attacks. Raises ImportError if a package that an attack needs is not installed."""
-    return [build_attack(name, settings, source) for name in settings.attacks if name != "natural"]
+    `transfer` attacks, `classes` the number of classes, on which AutoAttack's parts depend. Raises
+    ImportError if a package that an attack needs is not installed."""
+    names = [name for name in settings.attacks if name != "natural"]
+    return [build_attack(name, settings, source, bounds, classes) for name in names]
 
 
-def build_attack(name: str, settings: Settings, source: nn.Module | None = None) -> Attack:
+def build_attack(
+    name: str,
+    settings: Settings,
+    source: nn.Module | None = None,
+    bounds: Bounds = (0, 1),
+    classes: int | None = None,
+) -> Attack:
     """Return the attack of that name with its options from the settings."""
+    return replace(_build_attack(name, settings, source, classes), bounds=bounds)
+
+
+def _build_attack(
+    name: str, settings: Settings, source: nn.Module | None, classes: int | None
+) -> Attack:
     if is_code(name):
         return _build_own_attack(name, settings)
     if name in FROM_PYAUTOATTACK and not has_pyautoattack():
@@ -139,15 +163,17 @@ def build_attack(name: str, settings: Settings, source: nn.Module | None = None)
         queries = {"queries": settings.queries}
         label = f"Square, {settings.queries} queries"
         return Attack(name, label, square, eps, norm, queries, seeded=True, options=queries)
+    parts = STANDARD if classes is None else standard_parts(classes)
+    standard = parts == STANDARD
     return Attack(
         name,
-        "AutoAttack",
+        "AutoAttack" if standard else "AutoAttack without APGD-T",
         autoattack,
         eps,
         norm,
-        {"batch_size": settings.batch},
+        {"batch_size": settings.batch, "parts": parts},
         seeded=True,
-        options={"version": "standard"},
+        options={"version": "standard" if standard else " ".join(parts)},
     )
 
 
@@ -173,12 +199,16 @@ def _build_pgd_variant(name: str, settings: Settings, source: nn.Module | None) 
 
 
 def _build_own_attack(name: str, settings: Settings) -> Attack:
-    """Return the attack of the user's own, `attack(model, x, y, eps=..., norm=...)`."""
+    """Return the attack of the user's own, `attack(model, x, y, eps=..., norm=...)`, which is also
+    called with `bounds` if they are not those of pixels."""
     code = name if isinstance(name, Code) else Code.named(name, "attack")
 
-    def function(model: nn.Module, x: Tensor, y: Tensor, *, eps: float, norm: float) -> Tensor:
+    def function(
+        model: nn.Module, x: Tensor, y: Tensor, *, eps: float, norm: float, bounds: Bounds
+    ) -> Tensor:
+        own = {} if is_unit_range(bounds) else {"bounds": bounds}
         with attack_mode(model, "evaluation"):
-            x_adv = code.code(model, x.clone(), y.clone(), eps=eps, norm=norm)
+            x_adv = code.code(model, x.clone(), y.clone(), eps=eps, norm=norm, **own)
         return x_adv.detach() if isinstance(x_adv, Tensor) else x_adv
 
     label = f"{code.partition(':')[2]} (own attack)"

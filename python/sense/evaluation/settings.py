@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 
+from ..attacks.geometry import Bounds, is_unit_range
 from ..config.checks import check, check_type, eps_hint, option_from_plain
 from ..config.options import Help, NormName
 from ..errors import InputError
@@ -39,7 +40,10 @@ class Settings:
     ] = ("natural", "pgd")
     eps: Annotated[
         float | None,
-        Help("radius of the ball; pixel values are from 0 to 1", default="that of the run"),
+        Help(
+            "radius of the ball, in the units of the inputs: pixel values are from 0 to 1",
+            default="that of the run",
+        ),
     ] = None
     norm: Annotated[
         NormName | None,
@@ -131,9 +135,11 @@ class Settings:
         if "transfer" in self.attacks and self.source is None:
             raise InputError("transfer needs a source network: --source RUN")
 
-    def complete(self, eps: float | None, norm: NormName | None) -> "Settings":
+    def complete(
+        self, eps: float | None, norm: NormName | None, bounds: Bounds = (0, 1)
+    ) -> "Settings":
         """Return the settings with the target's eps and norm as defaults. Raises ValueError if eps
-        is not known, or if options contradict each other."""
+        is not known, or if options contradict each other, or do not fit the bounds of the data."""
         if self.eps is None and eps is None:
             raise InputError("the target has no eps: set it, such as --eps 0.3")
         full = replace(
@@ -143,7 +149,7 @@ class Settings:
             norm=self.norm or norm or "inf",
             curve=tuple(sorted(set(self.curve))),
         )
-        if full.norm == "inf":
+        if full.norm == "inf" and is_unit_range(bounds):
             for value in (full.radius, *full.curve):
                 expected = f"at most 1 for norm inf: pixels go to 1{eps_hint(value)}"
                 check("eps", value, value <= 1, expected)

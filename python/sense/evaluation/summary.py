@@ -230,9 +230,14 @@ def with_free_folder(target: Target, settings: Settings) -> Target:
     """
     if not RunFolder(target.folder).has(EVALUATION):
         return target
-    settings = settings.complete(target.eps, target.norm)
+    settings = settings.complete(target.eps, target.norm, target.data.bounds)
     images = choose_images(len(target.data.test_x), settings.n, settings.draw)
-    attacks = build_attacks(settings, open_source(settings, torch.device("cpu")))
+    attacks = build_attacks(
+        settings,
+        open_source(settings, torch.device("cpu")),
+        target.data.bounds,
+        len(target.data.classes),
+    )
     content = new_content(target, settings, len(images), attacks, None)
     own = read_evaluation(target.folder)
     made_of = (("target", "weights_sha256"), ("data", "sha256"))

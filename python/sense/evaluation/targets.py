@@ -11,7 +11,7 @@ from torch import nn
 
 from ..checkpoint import read_weights
 from ..config.options import NormName, runtime_options
-from ..data import ImageData, load_data, load_test_data
+from ..data import Data, load_data, load_test_data
 from ..devices import to_device_for_evaluation
 from ..errors import InputError, MissingFileError
 from ..extensions import IMPORTABLE, trusted_name
@@ -51,7 +51,7 @@ class Target:
     kind: str
     model_name: str
     model: nn.Module
-    data: ImageData
+    data: Data
     folder: Path
     config: dict[str, Any] | None = None
 
@@ -83,7 +83,7 @@ def open_target(
     model: nn.Module | str | None = None,
     dataset: str | None = None,
     data_dir: Path | None = None,
-    data: ImageData | None = None,
+    data: Data | None = None,
 ) -> Target:
     """Return the target named on the command line.
 
@@ -125,7 +125,7 @@ def open_run(
     out: Path | str | None = None,
     model: nn.Module | str | None = None,
     data_dir: Path | None = None,
-    data: ImageData | None = None,
+    data: Data | None = None,
     weights: Path | None = None,
 ) -> Target:
     """Return the target of a run's folder."""
@@ -154,7 +154,7 @@ def _open_weights(
     model: nn.Module | str | None,
     dataset: str | None,
     data_dir: Path | None,
-    data: ImageData | None,
+    data: Data | None,
 ) -> Target:
     """A file of weights, with the config.json beside it if there is one."""
     beside = path.parent / CONFIG
@@ -188,7 +188,7 @@ def _open_factory(
     weights: Path | None,
     dataset: str | None,
     data_dir: Path | None,
-    data: ImageData | None,
+    data: Data | None,
 ) -> Target:
     """A network by name, with the weights of a file or as the factory returns it."""
     data = _data(Path(name), None, dataset, data_dir, data)
@@ -211,8 +211,8 @@ def _data(
     config: dict[str, Any] | None,
     dataset: str | None,
     data_dir: Path | None,
-    data: ImageData | None,
-) -> ImageData:
+    data: Data | None,
+) -> Data:
     if data is not None:
         return data
     if dataset is None and config is not None:
@@ -226,7 +226,7 @@ def _data(
         return load_test_data(dataset, folder)  # only the test images are needed
 
 
-def _network(model: nn.Module | str, data: ImageData) -> tuple[nn.Module, str]:
+def _network(model: nn.Module | str, data: Data) -> tuple[nn.Module, str]:
     if isinstance(model, nn.Module):
         return model, type(model).__qualname__
     return build_for_weights(model, data.shape, len(data.classes)), model

@@ -1,6 +1,10 @@
 """Training methods by name, one per file."""
 
+from torch import Tensor
+
+from ..attacks.geometry import Bounds
 from ..config import Config
+from ..errors import InputError
 from ..extensions import Code
 from .base import Batch, Examples, Method, Step, TwoPartMethod
 from .fgsm_rs import FastFGSM
@@ -9,7 +13,7 @@ from .mart import MART
 from .mma import MaxMargin
 from .n_fgsm import NoiseFGSM
 from .nt import NaturalTraining
-from .own import build_own_method, check_own_step
+from .own import FunctionMethod, build_own_method, check_own_step
 from .r_at import RegularAdversarialTraining
 from .sense import SensibleAdversarialTraining
 from .sense_trades import SenseTRADES
@@ -41,8 +45,25 @@ METHODS: dict[str, type[Method]] = {
 }
 
 
-def build_method(config: Config, n: int = 0) -> Method:
-    """Return the method that `config.method` names, for a training set of n images."""
+def build_method(
+    config: Config,
+    n: int = 0,
+    bounds: Bounds = (0, 1),
+    class_weights: Tensor | None = None,
+) -> Method:
+    """Return the method that `config.method` names, for a training set of n images.
+
+    `bounds` are those of attacked images, `class_weights` the weights of the classes in the loss;
+    tensors are on the device that trains.
+    """
     if isinstance(config.method, Code):
-        return build_own_method(config.method, config, n)
-    return METHODS[config.method](config, n)
+        method = build_own_method(config.method, config, n)
+        if class_weights is not None and isinstance(method, FunctionMethod):
+            raise InputError(
+                f"class_weights cannot be used with method {config.method}, a function: apply "
+                "them in it, or derive a class from sense.methods.Method"
+            )
+    else:
+        method = METHODS[config.method](config, n)
+    method.bounds, method.class_weights = bounds, class_weights
+    return method

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..attacks.geometry import Bounds
 from ..attacks.modes import Mode
 from ..config import Config
 from ..schedules import attack_size
@@ -85,6 +86,10 @@ class Method(ABC):
         Number of training images. Only methods with a state per image use it.
     """
 
+    # Set by `build_method` from the data: bounds of the attacked inputs, and the weight of each
+    # class in the loss, shape (classes,).
+    bounds: Bounds = (0, 1)
+    class_weights: Tensor | None = None
     # Mode of the network in the attack, as in the authors' code (`--attack-mode published`).
     published_mode: ClassVar[Mode] = "evaluation"
 
@@ -110,12 +115,24 @@ class Method(ABC):
             "steps": self.config.steps,
             "norm": self.config.lp,
             "mode": self.attack_mode,
+            "bounds": self.bounds,
         }
 
     def cross_entropy(self, logits: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
-        """Return the cross-entropy of the loss, whose labels may be smoothed."""
-        smoothing = self.config.label_smoothing
-        return F.cross_entropy(logits, y, reduction=reduction, label_smoothing=smoothing)
+        """Return the cross-entropy of the loss, whose labels may be smoothed, with the weights of
+        the classes as in torch: the mean is the sum of w_y CE over the sum of w_y."""
+        smoothing, weight = self.config.label_smoothing, self.class_weights
+        return F.cross_entropy(logits, y, weight, reduction=reduction, label_smoothing=smoothing)
+
+    def mean(self, losses: Tensor, y: Tensor) -> Tensor:
+        """Return the mean of one loss per image, with the same weights."""
+        if self.class_weights is None:
+            return losses.mean()
+        return (self.class_weights[y] * losses).sum() / self.total_weight(y)
+
+    def total_weight(self, y: Tensor) -> Tensor | int:
+        """Return the sum of the weights of a batch: without weights, the number of images."""
+        return len(y) if self.class_weights is None else self.class_weights[y].sum()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the state that belongs in a checkpoint."""

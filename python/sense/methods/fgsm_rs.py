@@ -19,9 +19,17 @@ class FastFGSM(TwoPartMethod):
         x, y, _ = batch
         eps, step_size = attack_size(self.config, epoch)
         norm = self.config.lp
-        start = random_point(x, eps, norm, (0, 1))
+        start = random_point(x, eps, norm, self.bounds)
         x_adv = one_step(
-            model, x, y, start, eps=eps, step_size=step_size, norm=norm, mode=self.attack_mode
+            model,
+            x,
+            y,
+            start,
+            eps=eps,
+            step_size=step_size,
+            norm=norm,
+            mode=self.attack_mode,
+            bounds=self.bounds,
         )
         return Examples(x, y, x_adv)
 

@@ -78,6 +78,7 @@ class InstanceAdaptive(TwoPartMethod):
             norm=config.lp,
             start=start,
             mode=self.attack_mode,
+            bounds=self.bounds,
         )
 
     def correct(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:

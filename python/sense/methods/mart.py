@@ -22,7 +22,7 @@ class MART(TwoPartMethod):
     def loss(self, model: nn.Module, examples: Examples) -> Tensor:
         natural, adversarial = model(examples.x), model(examples.x_adv)
         boosted, weighted = mart_losses(natural, adversarial, examples.y)
-        return (boosted + self.config.beta * weighted).mean()
+        return self.mean(boosted + self.config.beta * weighted, examples.y)
 
 
 def mart_losses(natural: Tensor, adversarial: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,6 @@ margin, the distance to the point where p_y = 1/2, if this is less than d_max.""
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from ..attacks.losses import soft_margin
@@ -44,10 +43,10 @@ class MaxMargin(TwoPartMethod):
         logits = model(x)
         correct = soft_margin(logits.detach(), y) < 0
 
-        images, counted, margins = x.clone(), ~correct, torch.zeros_like(x[:, 0, 0, 0])
+        images, counted, margins = x.clone(), ~correct, x.new_zeros(len(x))
         # Drawn for all images: which of them are correct may differ with the number of processes.
         eps = self.margins.read(indices, x).clamp_min(eps_min)
-        start = random_start(x, eps, config.lp)
+        start = random_start(x, eps, config.lp, self.bounds)
         if correct.any():
             images[correct], distance = boundary_points(
                 model,
@@ -60,6 +59,7 @@ class MaxMargin(TwoPartMethod):
                 searches=SEARCHES,
                 start=start[correct],
                 mode=self.attack_mode,
+                bounds=self.bounds,
             )
             counted[correct] = distance < d_max
             margins[correct] = distance
@@ -71,7 +71,7 @@ class MaxMargin(TwoPartMethod):
         assert natural_weight is not None
         natural = self.cross_entropy(examples.natural_logits_by(model), examples.y)
         losses = self.cross_entropy(model(examples.x_adv), examples.y, reduction="none")
-        margin = losses[examples.counted].sum() / len(examples.x)
+        margin = losses[examples.counted].sum() / self.total_weight(examples.y)
         return (1 - natural_weight) * margin + natural_weight * natural
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -26,7 +26,7 @@ class SenseTRADES(SensibleAdversarialTraining):
 
     def loss(self, model: nn.Module, examples: Examples) -> Tensor:
         logits = examples.natural_logits_by(model)
-        loss = divergence(logits, model(examples.x_adv)).mean()
+        loss = self.mean(divergence(logits, model(examples.x_adv)), examples.y)
         if self.config.natural_weight:
             loss = loss + self.config.natural_weight * self.cross_entropy(logits, examples.y)
         return loss

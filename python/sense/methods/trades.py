@@ -21,4 +21,5 @@ class TRADES(TwoPartMethod):
     def loss(self, model: nn.Module, examples: Examples) -> Tensor:
         natural = self.cross_entropy(model(examples.x), examples.y)
         adversarial = model(examples.x_adv)
-        return natural + self.config.beta * divergence(model(examples.x), adversarial).mean()
+        divergences = divergence(model(examples.x), adversarial)
+        return natural + self.config.beta * self.mean(divergences, examples.y)

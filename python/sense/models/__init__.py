@@ -15,6 +15,7 @@ from .capacity_cnn import CapacityCNN
 from .cifar_cnn import CifarCNN
 from .custom import CUSTOM_MODEL, build_from_factory, reject_custom_model
 from .iaat_wide_resnet import IaatWideResNet
+from .mlp import MLP, linear, mlp
 from .normalised import Normalised
 from .resnet import ResNet
 from .small_cnn import Shape, SmallCNN
@@ -27,10 +28,16 @@ MODELS = {
     "resnet20, resnet32, resnet44, resnet56": "the paper's ResNets of section 5.3.3",
     "wrn-34-10": "the paper's WideResNet, or any wrn-DEPTH-WIDTH",
     "iaat-wrn-32-10": "the WideResNet of IAAT's authors",
+    "mlp, mlp-64-64": "hidden layers of these widths with ReLU, for a table (or small images)",
+    "linear": "multinomial logistic regression",
     "MODULE:FACTORY": "a custom network: what FACTORY in the importable MODULE returns",
 }
 MAX_PARAMETERS = 2_000_000_000  # 8 GB in float32; WRN-94-16 has 366 million
 # Pattern of the name: class, which is called with the numbers in the name.
+_FOR_ANY_SHAPE: dict[str, Callable[..., nn.Module]] = {
+    r"mlp((?:-[1-9]\d{0,5}){0,9})": mlp,
+    r"linear": linear,
+}
 _NETWORKS: dict[str, Callable[..., nn.Module]] = {
     r"small-cnn": SmallCNN,
     r"capacity-([1-9])": CapacityCNN,
@@ -38,9 +45,11 @@ _NETWORKS: dict[str, Callable[..., nn.Module]] = {
     r"resnet(20|32|44|56|110)": ResNet,
     r"wrn-(10|16|22|28|34|40|70)-(\d{1,6})": WideResNet,
     r"iaat-wrn-(8|14|20|26|32)-(\d{1,6})": IaatWideResNet,
+    **_FOR_ANY_SHAPE,
 }
 
 __all__ = [
+    "MLP",
     "MODELS",
     "CapacityCNN",
     "CifarCNN",
@@ -65,14 +74,17 @@ def build_model(name: str, shape: Shape, classes: int) -> nn.Module:
     name
         As in `MODELS`.
     shape
-        (channels, height, width) of an image.
+        (channels, height, width) of an image, or (d,) for d features.
     classes
         Number of classes.
     """
     check_model_name(name)
     for pattern, network in _NETWORKS.items():
         if found := re.fullmatch(pattern, name):
-            build = partial(network, *map(int, found.groups()), shape, classes)
+            if len(shape) != 3 and pattern not in _FOR_ANY_SHAPE:
+                raise InputError(f"{name} takes images: for a table, choose mlp or linear")
+            numbers = [int(n) for group in found.groups() for n in re.findall(r"\d+", group)]
+            build = partial(network, *numbers, shape=shape, classes=classes)
             check_parameter_count(name, build, shape)
             return build()
     reject_custom_model(name)
@@ -87,10 +99,12 @@ def check_parameter_count(name: str, build: Callable[[], nn.Module], shape: Shap
             count = sum(parameter.numel() for parameter in build().parameters())
     except (MemoryError, OverflowError, RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"{name} cannot be created for images of {shape}: {reason}") from None
+        raise InputError(
+            f"{name} cannot be created for inputs of shape {shape}: {reason}"
+        ) from None
     if count > MAX_PARAMETERS:
         raise InputError(
-            f"{name} would have {count:,} parameters for images of {shape}, more "
+            f"{name} would have {count:,} parameters for inputs of shape {shape}, more "
             f"than the allowed {MAX_PARAMETERS:,}: choose a smaller network"
         )
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from .greyscale import GreyscaleConv2d
 
-Shape = tuple[int, int, int]
+Shape = tuple[int, ...]  # (channels, height, width)
 
 
 class SmallCNN(nn.Module):
