@@ -291,8 +291,8 @@ def test_linear_is_multinomial_logistic_regression(tmp_path):
     x = np.repeat([[0.0], [1.0]], 20, 0)
     y = np.r_[np.repeat([0, 1], [15, 5]), np.repeat([0, 1], [4, 16])]
     data = TableData.from_features("t", x, y, None, None, ["a", "b"])
-    config = quick(method="nt", model="linear", lr=3.0, batch_size=40)
-    model = sense.fit(replace(config, epochs=60), tmp_path / "run", data=data)
+    config = quick(method="nt", model="linear", lr=1.0, schedule="constant", batch_size=40)
+    model = sense.fit(replace(config, epochs=150), tmp_path / "run", data=data)
     with torch.no_grad():
         p = model(data.scaling([[0.0], [1.0]])).softmax(1)[:, 1]
     torch.testing.assert_close(p, torch.tensor([0.25, 0.8]), atol=5e-3, rtol=0)
