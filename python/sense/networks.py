@@ -85,8 +85,8 @@ def check_trainable(
     n = min(smallest_batch, len(x))
     with attack_mode(network, "training"), preserved_random_state():
         network.train()
-        _check_training_pass(network, x[:n], y[:n])
-    return model
+        gives_tensor = _check_training_pass(network, x[:n], y[:n])
+    return model if gives_tensor or isinstance(model, LogitsModel) else LogitsModel(network)
 
 
 def are_probabilities(outputs: Tensor) -> Tensor:
@@ -188,16 +188,18 @@ def _has_image_gradient(logits: Tensor, x: Tensor) -> bool:
     return gradient is not None
 
 
-def _check_training_pass(network: nn.Module, x: Tensor, y: Tensor) -> None:
-    """Check a forward and a backward pass in training mode."""
+def _check_training_pass(network: nn.Module, x: Tensor, y: Tensor) -> bool:
+    """Check a forward and a backward pass in training mode. Return whether the output is a tensor:
+    some networks have further outputs in this mode only."""
     batch = f"a batch of {len(x)} image{'s' if len(x) > 1 else ''}"
     try:
-        logits = logits_of(network(x))
+        output = network(x)
     except ValueError as error:  # torch's batch norm
         raise InputError(
             f"the network cannot be trained on {batch} ({error}): choose --batch-size and "
             "--train-size such that each batch has at least 2 images"
         ) from error
+    logits = logits_of(output)
     check_logits(logits, len(x), 0)
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     loss = F.cross_entropy(logits, y)
@@ -207,6 +209,7 @@ def _check_training_pass(network: nn.Module, x: Tensor, y: Tensor) -> None:
             "no parameter of the network has a gradient (torch.no_grad or detach inside it), so it "
             "cannot be trained"
         )
+    return isinstance(output, Tensor)
 
 
 def initialise_lazy_modules(network: nn.Module, x: Tensor) -> None:
