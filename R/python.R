@@ -55,6 +55,11 @@ python_requirements <- function() {
   if (old_reticulate()) c("numpy<2", needed) else needed
 }
 
+# Each module has the name of its requirement. Those with a marker are for some versions of Python.
+python_modules <- function() {
+  sub("[<>=].*", "", grep(";", python_requirements(), value = TRUE, invert = TRUE))
+}
+
 # reticulate < 1.38 cannot convert arrays of numpy 2 (its issue 1620).
 old_reticulate <- function() utils::packageVersion("reticulate") < "1.38"
 
@@ -85,7 +90,7 @@ python_problem <- function() {
   }
   path <- reticulate::py_config()$python
   # Each module has the name of its requirement. torch is loaded first, as in the shell.
-  for (module in unique(c("torch", sub("[<>=].*", "", python_requirements())))) {
+  for (module in unique(c("torch", python_modules()))) {
     if (!with_own_symbols(reticulate::py_module_available(module))) {
       return(sprintf("%s has no %s", path, module))
     }

@@ -39,6 +39,7 @@ Functions and classes, each with its own help():
     recipe       the options of a named recipe, such as "mnist-demo" or "cifar10-resnet"
     Config       the options of a training run, described by `python -m sense.train --help`; its
                  defaults are those of the recipe "mnist", with 500 epochs
+    Callback     base class of your own code at certain moments of training
     ImageData    training and test images with their labels
     as_data      arrays, a dataset of torch or Hugging Face, or a DataLoader as such data
     Normalised   a network that takes normalised images, as one that takes pixels from 0 to 1
@@ -60,6 +61,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .attacks.pgd import pgd
     from .attacks.sensible import sensible
+    from .callbacks import Callback
     from .config import Config, recipe
     from .data import ImageData, as_data
     from .evaluation.evaluate import evaluate
@@ -74,6 +76,7 @@ if sys.argv[:1] == ["-m"] and not getattr(sys.flags, "safe_path", False):
 
 __version__ = "0.1.0"
 __all__ = [
+    "Callback",
     "Config",
     "ImageData",
     "Normalised",
@@ -87,6 +90,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Callback": "callbacks",
     "Config": "config",
     "ImageData": "data",
     "Normalised": "models",

@@ -16,9 +16,11 @@ import torch
 import tyro
 
 from . import __version__
+from .callbacks import TensorBoard
 from .config import DEFAULT_RECIPE, RECIPES, Config, default_recipe, from_plain, recipe
 from .config.checks import float_options, parse_fraction
 from .config.options import CODE_OPTIONS, Help, option_types, with_named_code
+from .config_files import config_from_file
 from .devices import check_threads
 from .distributed import ErrorElsewhere, join_group
 from .errors import InputError, NotFiniteError
@@ -91,6 +93,22 @@ def _exit_on_broken_pipe() -> NoReturn:
 class TrainArguments:
     config: tyro.conf.OmitArgPrefixes[Config]
     out: Annotated[Path | None, Help("folder of the new run", default="runs/METHOD-TIME")] = None
+    file: Annotated[
+        Path | None,
+        tyro.conf.arg(
+            name="config",
+            help="file with options, which replace those of a recipe: TOML, or the config.json of "
+            "a run. Options on the command line take precedence",
+            help_behavior_hint="",
+        ),
+    ] = None
+    tensorboard: Annotated[
+        Path | None,
+        Help(
+            "write the metrics of each epoch for TensorBoard into this folder; without DIR, into "
+            "the folder tensorboard of the run"
+        ),
+    ] = None
     resume: Annotated[
         Path | None,
         Help(
@@ -102,16 +120,22 @@ class TrainArguments:
     ] = None
 
 
+IN_RUN = "in the run"  # the value of --tensorboard without DIR
+
+
 @command("sense.train")
 def train_main(argv: list[str]) -> None:
     """`python -m sense.train`."""
     processes = join_group()
+    argv = with_value("--tensorboard", IN_RUN, argv)
     options, folder, resume, named, code = processes.on_first_process(lambda: train_options(argv))
     model = code.pop("model", None)
+    board = _option_value("--tensorboard", argv)
+    callbacks = [TensorBoard(None if board == IN_RUN else board)] if board is not None else []
     config, out = with_named_code(from_plain(options), code), RunFolder(folder, numbered=not named)
     with noted_signals() as stop, freed_memory_kept():
         try:
-            fit(config, out, model=model, resume=resume, stop=stop, show=True)
+            fit(config, out, model=model, resume=resume, callbacks=callbacks, stop=stop, show=True)
         except TrainingStopped as stopped:
             if processes.is_first:
                 print(stopped, file=sys.stderr, flush=True)
@@ -128,13 +152,25 @@ def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool, bool, dic
     name, *rest = argv if named_recipe else [DEFAULT_RECIPE, *argv]
     if resumed is not None and named_recipe:
         raise InputError(f"--resume uses the options of the run: leave out the recipe {name}")
+    file = _option_value("--config", argv)
+    if file is not None and (resumed is not None or named_recipe):
+        other = "--resume" if resumed is not None else f"the recipe {name}, or name it in the file"
+        raise InputError(f"--config has all options: leave out {other}")
+    code = {
+        option: value
+        for option in ("model", *CODE_OPTIONS)
+        if (value := _option_value(f"--{option}", argv)) is not None
+        and (option == "model" or is_code(value))
+    }
     if resumed is not None:
         base = read_run(Path(resumed))[0]
+    elif file is not None:
+        base = config_from_file(file, code)
     else:
         base = recipe(name) if named_recipe else default_recipe(_option_value("--dataset", argv))
     recipes = ", ".join(RECIPES)
     origin = name if base == recipe(name) else "cifar10-demo, on all images"
-    origin = origin if resumed is None else f"the run in {resumed}"
+    origin = file or origin if resumed is None else f"the run in {resumed}"
     arguments = tyro.cli(
         TrainArguments,
         args=convert_fractions(rest, option_types()),
@@ -150,18 +186,20 @@ def train_options(argv: list[str]) -> tuple[dict[str, Any], str, bool, bool, dic
         if out is not None:
             raise InputError("--resume uses the folder of the run: leave out --out")
         # The name of code is required again. That of a network is not a changed option.
-        given = {name: _option_value(f"--{name}", argv) for name in ("model", *CODE_OPTIONS)}
-        code = {
-            name: value
-            for name, value in given.items()
-            if value is not None and (name == "model" or is_code(value))
-        }
         plain = config.to_plain() | {name: getattr(base, name) for name in code}
         return plain, str(arguments.resume), True, True, code
     named = out is not None
     method = re.sub("[:.<>]+", "-", config.method)
     out = out or Path("runs") / f"{method}-{time.strftime('%Y%m%d-%H%M%S')}"
     return config.to_plain(), str(out), False, named, {}
+
+
+def with_value(option: str, value: str, argv: list[str]) -> list[str]:
+    """Return the words of the command line, with a value after an option that has none."""
+    words: list[str] = []
+    for word, following in zip(argv, [*argv[1:], "--"], strict=True):
+        words += [word, value] if word == option and following.startswith("--") else [word]
+    return words
 
 
 def _option_value(option: str, argv: list[str]) -> str | None:

@@ -13,7 +13,8 @@ before it.
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from tqdm import tqdm
 
 from .attacks.geometry import bounds_on
 from .attacks.output_checks import skip_value_checks
+from .callbacks import Callback, Callbacks, OnEpoch
 from .checkpoint import WEIGHTS, has_checkpoint, load_checkpoint, pack_weights, save_checkpoint
 from .config import Config, notes
 from .config.options import CODE_OPTIONS, Dataset
@@ -58,6 +60,8 @@ from .runs import CONFIG, METRICS, create_run, metrics_text, resume_run
 from .schedules import learning_rate
 from .training_state import TrainingState
 
+BY_CALLBACK = 2**31  # the reason to stop that a callback gives; others are numbers of signals
+
 
 class TrainingStopped(Exception):  # noqa: N818  nothing went wrong
     """Training was asked to stop. The run's folder holds a checkpoint to resume from.
@@ -86,6 +90,8 @@ class Training:
         The model, with logits as its output.
     compute_step
         Computes the training step (loss and stages) of a method on a batch.
+    stopping
+        Whether a callback has called `stop`.
     """
 
     config: Config
@@ -95,6 +101,36 @@ class Training:
     monitor: Monitor
     network: nn.Module
     compute_step: ComputeStep
+    stopping: bool = False
+
+    # What callbacks use, see `Callback`.
+
+    @property
+    def folder(self) -> Path:
+        return self.run.path
+
+    @property
+    def model(self) -> nn.Module:
+        return self.state.model
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        return self.state.optimizer
+
+    @property
+    def epoch(self) -> int:
+        return self.state.progress.epoch
+
+    @property
+    def step(self) -> int:
+        return self.state.progress.step
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        return self.state.progress.metrics
+
+    def stop(self) -> None:
+        self.stopping = True
 
     @property
     def processes(self) -> OneProcess:
@@ -116,6 +152,7 @@ def fit(
     data: Any = None,
     model: nn.Module | str | None = None,
     resume: bool = False,
+    callbacks: Sequence[Callback] = (),
     on_epoch: Callable[[dict[str, Any]], object] | None = None,
     stop: Callable[[], int | None] = lambda: None,
     show: bool = False,
@@ -142,8 +179,11 @@ def fit(
     resume
         Resume the run in `out`. With the same number of threads and processes the weights are,
         bit for bit, those of a run that was never interrupted.
+    callbacks
+        See `Callback`.
     on_epoch
-        Called with the metrics of each epoch, in the first process only.
+        A callback that is one function: called with the metrics of each epoch, in the first process
+        only.
     stop
         Called after each step. A value other than None stops training: a checkpoint is written
         and `TrainingStopped` is raised.
@@ -166,8 +206,13 @@ def fit(
         if show:
             for note in notes(training.config, training.monitor.x.shape[1]):
                 print(f"note: {note}", file=sys.stderr, flush=True)
+        own = [*callbacks, OnEpoch(on_epoch)] if on_epoch is not None else callbacks
+        calls = Callbacks(own, training, save_finite)
         try:
-            train(training, on_epoch=on_epoch, stop=stop, show=show)
+            train(training, calls, stop=stop, show=show)
+        except Exception as error:
+            calls("on_error", error)
+            raise
         finally:
             training.loader.close()
         state = training.state
@@ -177,16 +222,13 @@ def fit(
 
 
 def train(
-    training: Training,
-    *,
-    on_epoch: Callable[[dict[str, Any]], object] | None,
-    stop: Callable[[], int | None],
-    show: bool,
+    training: Training, calls: Callbacks, *, stop: Callable[[], int | None], show: bool
 ) -> None:
     """Train until the last epoch is complete: load, attack, loss, update, save."""
     config, processes, state = training.config, training.processes, training.state
     model, optimizer, progress = state.model, state.optimizer, state.progress
     own_method = is_code(config.method)
+    calls("on_train_start")
     while progress.epoch < training.epochs:
         method = state.method
         if training.is_pretraining:
@@ -196,6 +238,7 @@ def train(
         rest = [processes.own_part(index) for index in order[progress.step :]]
         training.loader.plan(rest, config.seed * 1_000_003 + progress.epoch)
         bar = progress_bar(training, len(order), show)
+        calls("on_epoch_start")
         for index in order[progress.step :]:
             began = time.perf_counter()
             epoch = progress.epoch + progress.step / len(order)
@@ -221,23 +264,31 @@ def train(
             progress.add(metrics, time.perf_counter() - began)
             bar.update()
             bar.set_postfix(loss=f"{progress.mean_loss():.3f}", **progress.stage_counts())
-            reason = processes.agree(stop())
+            if calls:
+                calls("on_step", metrics.loss / metrics.images)
+            reason = processes.agree(BY_CALLBACK if training.stopping else stop())
             if reason is not None and progress.step < len(order):
                 check_finite_weights(model, advice(config, epoch))
                 save(training)
-                raise TrainingStopped(training.run.path, reason)
+                if reason != BY_CALLBACK:
+                    raise TrainingStopped(training.run.path, reason)
+                break
         bar.close()
+        if progress.step < len(order):
+            break
         check_finite_weights(model, advice(config, progress.epoch + 1))
         line = epoch_metrics(training)
         progress.end_epoch(line)
         save(training)
         if show:
             print(epoch_line(progress.metrics, training.epochs), flush=True)
-        if on_epoch is not None and processes.is_first:
-            on_epoch(line)
-        reason = processes.agree(stop())
+        calls("on_epoch_end", line)
+        reason = processes.agree(BY_CALLBACK if training.stopping else stop())
+        if reason == BY_CALLBACK:
+            break
         if reason is not None and progress.epoch < training.epochs:
             raise TrainingStopped(training.run.path, reason)
+    calls("on_train_end")
 
 
 def weigh_shard(step: Step, method: Method, y: Tensor, index: Tensor, shard: Shard) -> Step:
@@ -437,6 +488,13 @@ def save(training: Training) -> None:
 
     # The other processes wait: if they ended now, torchrun would end the first one too.
     training.processes.on_first_process(write)
+
+
+def save_finite(training: Training) -> None:
+    """Write a checkpoint, unless the weights are not finite."""
+    with suppress(NotFiniteError):
+        check_finite_weights(training.model, "after an update")
+        save(training)
 
 
 def load(training: Training) -> None:

@@ -281,5 +281,6 @@ def test_the_examples_of_the_page_run(tmp_path, monkeypatch):
         exec(block.replace("n=500", "n=20, steps=1, restarts=1"), names)
     assert read_run("runs/paired")[0].method == "page:paired"
     assert "page:corner" in names["evaluation"].accuracy
+    assert list((tmp_path / "runs/watched/tensorboard").iterdir())
     fit(replace(recipe("mnist-demo"), **small, method=names["Averaged"]), "runs/averaged")
     assert "weight" in json.loads((tmp_path / "runs/averaged/metrics.jsonl").read_text())

@@ -13,6 +13,7 @@ import sense
 from conftest import ROOT
 
 NAMES = [
+    "Callback",
     "Config",
     "ImageData",
     "Normalised",

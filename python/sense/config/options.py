@@ -436,6 +436,14 @@ class Config:
             for milestone in self.milestones
         )
 
+    @staticmethod
+    def from_file(path: Path | str, **options: Any) -> "Config":
+        """Return the options in a TOML file, or in the config.json of a run, with `options` in
+        place of some of them. Code that the file names must be named again among these."""
+        from ..config_files import config_from_file  # which reads files, and imports this module
+
+        return config_from_file(path, options)
+
     def to_plain(self) -> dict[str, Any]:
         """Return the options in the types of JSON; `from_plain` reads them back."""
         plain = asdict(self)

@@ -7,6 +7,7 @@ conversion.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 from ..errors import InputError
@@ -237,5 +238,12 @@ def from_plain(options: Mapping[str, Any], base: Config | None = None) -> Config
     known = option_types()
     unknown = sorted(set(options) - set(known))
     if unknown:
-        raise InputError(f"unknown option {', '.join(unknown)}. There are {', '.join(known)}")
+        raise InputError(f"unknown option {', '.join(map(_with_nearest, unknown))}")
     return replace(base, **{k: option_from_plain(v, known[k]) for k, v in options.items()})
+
+
+def _with_nearest(unknown: str) -> str:
+    """Return an unknown name, with the known one that is most like it, or all that are known."""
+    known = tuple(option_types())
+    nearest = get_close_matches(unknown, known, 1)
+    return f"{unknown}: " + (f"{nearest[0]}?" if nearest else f"there are {', '.join(known)}")
