@@ -358,8 +358,15 @@ COMMANDS = {
     "sense.report": report_main,
     "sense.seal": seal_main,
 }
-# Options of programs that are not ours: torchrun, pip, R.
-FOREIGN = {"--nproc-per-node", "--nnodes", "--node-rank", "--master-addr", "--master-port"}
+# Options of programs that are not ours: torchrun, pip, R, tensorboard.
+FOREIGN = {
+    "--nproc-per-node",
+    "--nnodes",
+    "--node-rank",
+    "--master-addr",
+    "--master-port",
+    "--logdir",
+}
 
 
 @pytest.fixture(scope="module")
