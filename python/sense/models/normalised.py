@@ -28,7 +28,10 @@ class Normalised(nn.Module):
         Mean and standard deviation of pixels from 0 to 1: one number for each channel, or one for
         all. They are buffers: they move with the network and are stored with its weights.
 
-    Raises ValueError for a mean outside [0, 1], or a std that is not more than 0.
+    Raises
+    ------
+    InputError
+        For a mean outside [0, 1], or a std that is not more than 0.
     """
 
     mean: Tensor
