@@ -6,7 +6,7 @@ export R_LIBS := $(CURDIR)/.Rlib
 SOURCES := $(shell find python R man inst/extdata vignettes DESCRIPTION NAMESPACE -type f \
              -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: demo test torture bench check setup system document clean
+.PHONY: demo test torture bench check site setup system document clean
 
 demo: setup        ## train and attack NT, R-AT and SENSE-AT on the MNIST sample; table and picture
 	tools/demo
@@ -20,6 +20,9 @@ torture: .setup/torture  ## random faults for MINUTES; failures are kept in tort
 
 bench: setup .setup/bench  ## times compared with other packages; BENCH="attack epoch" selects sections
 	.venv/bin/python -m bench $(BENCH)
+
+site: setup .setup/site  ## one offline site in site/, checked in a headless Chromium
+	tools/site
 
 check: setup       ## R CMD build and R CMD check only
 	tools/check
@@ -49,10 +52,16 @@ system:
 	  --requirement bench/requirements.txt
 	touch $@
 
+.setup/site: .setup/python
+	tools/system-packages site
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[site]' \
+	  --constraint constraints/debian12.txt
+	touch $@
+
 .setup/r: $(SOURCES)
 	mkdir -p .Rlib .setup
 	R CMD INSTALL --no-docs --no-test-load --library=.Rlib . >.setup/r.log 2>&1 || (cat .setup/r.log; false)
 	touch $@
 
 clean:             ## remove everything that make created
-	rm -rf .setup .Rlib .venv check demo torture
+	rm -rf .setup .Rlib .venv .site check demo site torture

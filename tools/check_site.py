@@ -128,7 +128,7 @@ class SiteCheck:
         page.keyboard.press("/")  # opens the search
         page.keyboard.type(word)
         try:
-            page.wait_for_selector(f'a[href*="{expected}"][href*="h="]', state="attached")
+            page.wait_for_selector(f'.md-search-result a[href*="{expected}"]', state="attached")
         except TimeoutError:
             self.fault(path, f"the search for {word} does not find {expected}")
         page.close()

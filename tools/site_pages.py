@@ -12,9 +12,11 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
 
 ROOT = Path(__file__).resolve().parent.parent
 MADE_BY_R = ROOT / ".site"
@@ -30,7 +32,9 @@ SHOWN_BY_BROWSERS = {".csv", ".html", ".json", ".pdf", ".png", ".svg", ".txt"}
 sys.path.insert(0, str(ROOT / "python"))
 
 
-def on_files(files: Files, config: MkDocsConfig) -> Files:
+def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
+    from mkdocs.structure.files import File
+
     sources = {ROOT / source: page for source, page in PAGES.items() if source != "docs/README.md"}
     sources |= {Path(file.abs_src_path or ""): file.src_uri for file in files.documentation_pages()}
     linked: dict[str, Path] = {}
@@ -98,15 +102,21 @@ def commands() -> str:
     return "\n".join(parts)
 
 
-class PageText(HTMLParser):
-    """The title and the text of the <main> element of a page."""
+class PageSections(HTMLParser):
+    """The title of a page, and title, id and text of the sections of its <main> element."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.title, self.text, self._open = "", "", []
+        self.title = ""
+        self.sections = [{"title": "", "id": "", "text": ""}]
+        self._id = ""
+        self._open: list[str] = []
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        if tag in ("main", "h1", "script", "style"):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._id = dict(attrs).get("id") or self._id
+        if tag == "h2":
+            self.sections.append({"title": "", "id": self._id, "text": ""})
+        if tag in ("main", "h1", "h2", "script", "style"):
             self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -114,24 +124,32 @@ class PageText(HTMLParser):
             self._open.remove(tag)
 
     def handle_data(self, data: str) -> None:
+        if {"script", "style"} & set(self._open):
+            return
         if "h1" in self._open:
             self.title += data
-        elif "main" in self._open and not {"script", "style"} & set(self._open):
-            self.text += data
+        elif "h2" in self._open:
+            self.sections[-1]["title"] += data
+        elif "main" in self._open:
+            self.sections[-1]["text"] += data
 
 
-def on_post_build(config: MkDocsConfig) -> None:
+def on_post_build(config: "MkDocsConfig") -> None:
     """Add R's pages to the search index."""
     path = Path(config.site_dir) / "search/search_index.json"
     index = json.loads(path.read_text())
     for page in sorted((Path(config.site_dir) / "r").rglob("*.html")):
-        parsed = PageText()
+        parsed = PageSections()
         parsed.feed(page.read_text())
-        index["docs"].append(
-            {
-                "location": page.relative_to(config.site_dir).as_posix(),
-                "title": f"R: {' '.join(parsed.title.split())}",
-                "text": " ".join(parsed.text.split()),
-            }
-        )
+        location = page.relative_to(config.site_dir).as_posix()
+        for section in parsed.sections:
+            anchor = f"#{section['id']}" if section["title"] else ""
+            title = section["title"] or f"R: {parsed.title}"
+            index["docs"].append(
+                {
+                    "location": location + anchor,
+                    "title": " ".join(title.split()),
+                    "text": " ".join(section["text"].split()),
+                }
+            )
     path.write_text(json.dumps(index))
