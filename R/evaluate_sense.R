@@ -60,6 +60,7 @@ evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
     free_folder = is.null(out), overwrite = check_flag(overwrite), model = check_string(model, allow_null = TRUE),
     device = check_string(device, allow_null = TRUE), threads = check_count(threads, allow_null = TRUE),
     on_line = progress_lines(check_flag(quiet)),
+    metrics = collapsed_metrics(fit$metrics),
     command = paste(deparse(sys.call()), collapse = " ")
   )
   if (result$stopped) {
@@ -72,6 +73,16 @@ evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
     )
   }
   as_evaluation(result$folder, level = 0.95)
+}
+
+# The epochs of a training that collapsed, one list each; NULL for any other training.
+collapsed_metrics <- function(metrics) {
+  if (!any(!is.na(metrics$collapse))) {
+    return(NULL)
+  }
+  names <- c("epoch", "kept_epoch", "monitored", "robust_correct", "one_step_correct", "collapse")
+  columns <- metrics[intersect(names, names(metrics))]
+  lapply(seq_len(nrow(columns)), function(i) Filter(Negate(is.na), as.list(columns[i, ])))
 }
 
 as_fit <- function(fit, call = parent.frame()) {

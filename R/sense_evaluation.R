@@ -145,6 +145,10 @@ print.sense_evaluation <- function(x, ...) {
   cat("\n")
   if (isTRUE(x$options$cascade)) cat(cascade_words, "\n", sep = "")
   print_warnings(x$diagnostics)
+  note <- x$target$training_note
+  if (is_string(note)) {
+    cat(strwrap(paste0("Note on the training: ", translate_message(note), "."), 78, exdent = 2), sep = "\n")
+  }
   invisible(x)
 }
 

@@ -14,6 +14,13 @@
 #' `out`, `resume`, `device`, `threads`, `seed`, `monitor_size` and `quiet` are arguments of
 #' [sense_control()]. All other options are arguments of `train_sense()`.
 #'
+#' @section Collapse:
+#' Adversarial training can collapse: the network predicts one class for nearly all images, or, with
+#' `"fgsm-rs"` and `"n-fgsm"`, it withstands the one step that it is trained with but not PGD
+#' (catastrophic overfitting). After each epoch both are tested on the monitored images.
+#' `fit$metrics$collapse` names what was found in an epoch, and `train_sense()` gives a warning of
+#' class `sense_collapse`.
+#'
 #' @section Defaults:
 #' An option that is not given has its value in the recipe. The default recipe is `"mnist-demo"`; for
 #' CIFAR10 and other colour images it is `"cifar10-demo"`, but with all training images.
@@ -142,6 +149,9 @@ run_training <- function(options, recipe, images, control, command, model = NULL
   }
   fit <- read_sense_fit(folder)
   fit$validation <- as.integer(unlist(done$validation)) + 1L
+  if (!is.null(done$collapse)) {
+    cli::cli_warn("{translate_message(done$collapse, training = TRUE)}.", call = call, class = "sense_collapse")
+  }
   fit
 }
 

@@ -3,6 +3,7 @@ strings, lists, dictionaries, arrays and, for weights, bytes."""
 
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from .attacks.output_checks import check_logits
 from .checkpoint import unpack_weights
+from .collapse import collapse_summary, new_collapse
 from .config import Config, default_recipe, from_plain, notes, recipe
 from .config.options import CODE_OPTIONS, check_named_code, with_named_code
 from .data import Data, ImageData, load_data, to_float
@@ -24,7 +26,7 @@ from .evaluation.evaluate import EvaluationStopped, evaluate_target
 from .evaluation.examples import make_examples
 from .evaluation.settings import settings_from_plain
 from .evaluation.summary import with_free_folder
-from .evaluation.targets import Target
+from .evaluation.targets import Target, training_note
 from .extensions import is_code, trusted_name
 from .interrupts import noted_signals
 from .models import build_for_weights
@@ -32,7 +34,7 @@ from .monitor import training_part
 from .networks import check_network, torch_defaults
 from .process_settings import restored_settings
 from .progress import epoch_line
-from .runs import check_same_data, load_run_test_data, read_run
+from .runs import check_same_data, load_run_test_data, read_metrics, read_run
 from .train import TrainingStopped, fit
 from .weights import load_matching_weights
 
@@ -97,7 +99,7 @@ def train(
     Returns
     -------
     "folder"; "stopped", whether training was interrupted; and, if not, "validation", the positions
-    of the images that were held out.
+    of the images that were held out, and "collapse", a sentence if training collapsed, else None.
     """
     folder = Path(out)
     if resume and recipe_name is not None:
@@ -128,6 +130,8 @@ def train(
         lines.append(line)
         if on_epoch is not None:
             on_epoch(epoch_line(lines, config.pretrain + config.epochs))
+            if note := new_collapse(lines):
+                on_epoch(f"note: {note}")
 
     with noted_signals() as stop:
         if on_epoch is not None:
@@ -147,7 +151,8 @@ def train(
         except TrainingStopped:
             return {"stopped": True, "folder": str(folder)}
     held = training_part(data, config)[1].tolist()
-    return {"stopped": False, "folder": str(folder), "validation": held}
+    collapse = collapse_summary(read_metrics(folder))
+    return {"stopped": False, "folder": str(folder), "validation": held, "collapse": collapse}
 
 
 @restored_settings()
@@ -204,6 +209,7 @@ def evaluate(
     command: str | None = None,
     model: str | None = None,
     free_folder: bool = False,
+    metrics: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Evaluate a fit and write the files of docs/evaluation.md.
 
@@ -223,6 +229,8 @@ def evaluate(
         The name of the fit in results.
     on_line
         Called with each line of the table.
+    metrics
+        The metrics of the epochs of the fit, if one of them has an entry "collapse".
 
     Returns
     -------
@@ -230,6 +238,7 @@ def evaluate(
     """
     _set_threads(threads)
     target = as_target(description, weights, Path(out), name, images, data_dir, cache_dir, model)
+    target = replace(target, training_note=training_note(metrics or [], f"{name}$metrics"))
     settings = settings_from_plain(options or {})
     if free_folder and not overwrite:
         target = with_free_folder(target, settings)

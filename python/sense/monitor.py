@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from .attacks import pgd
-from .attacks.geometry import Bounds
+from .attacks.fgsm import one_step
+from .attacks.geometry import Bounds, random_point
+from .collapse import MINIMUM_UPDATES, find_collapse
 from .config import Config
 from .data import Data, to_float
 from .data.split import hold_out, stratified_sample
@@ -51,9 +53,14 @@ class Monitor:
             data.bounds,
         )
 
-    def evaluate(self, network: nn.Module, config: Config) -> dict[str, Any]:
+    def evaluate(
+        self, network: nn.Module, config: Config, updates: int = 0, one_step: bool = False
+    ) -> dict[str, Any]:
         """Return the number of images that are correctly classified, without an attack and under
-        PGD with eps, step size and steps of training and one random start."""
+        PGD with eps, step size and steps of training and one random start; and the kind of a
+        collapse, after this number of updates of the weights. `one_step`: also after one step of
+        the length of training."""
+        config = config.resolved()
         network.eval()
         with preserved_random_state():
             torch.manual_seed(SEED)
@@ -67,16 +74,43 @@ class Monitor:
                 norm=config.lp,
                 bounds=self.bounds,
             )
+            attacked = {"natural_correct": self.x, "robust_correct": x_adv}
+            if one_step:
+                attacked["one_step_correct"] = self.after_one_step(network, config)
         with torch.no_grad():
-            natural = int((network(self.x).argmax(1) == self.y).sum())
-            robust = int((network(x_adv).argmax(1) == self.y).sum())
+            predictions = {name: network(images).argmax(1) for name, images in attacked.items()}
         network.train()
+        correct = {name: int((found == self.y).sum()) for name, found in predictions.items()}
+        collapse = None
+        if updates >= MINIMUM_UPDATES:
+            collapse = find_collapse(
+                self.y,
+                predictions["natural_correct"],
+                correct["robust_correct"],
+                correct.get("one_step_correct"),
+            )
         return {
             "monitored": len(self.x),
             "monitored_on": self.kind,
-            "natural_correct": natural,
-            "robust_correct": robust,
+            **correct,
+            **({"collapse": collapse} if collapse else {}),
         }
+
+    def after_one_step(self, network: nn.Module, config: Config) -> Tensor:
+        """Return the images after one step of the length of training, from a random start in the
+        ball and projected into it."""
+        assert config.fgsm_step is not None
+        start = random_point(self.x, config.eps, config.lp, self.bounds)
+        return one_step(
+            network,
+            self.x,
+            self.y,
+            start,
+            eps=config.eps,
+            step_size=config.fgsm_step,
+            norm=config.lp,
+            bounds=self.bounds,
+        )
 
 
 def training_part(data: Data, config: Config) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 
 from .attacks import Stage
+from .collapse import NAMES
 from .methods import Step
 
 
@@ -118,11 +119,12 @@ def epoch_line(completed: Sequence[dict[str, Any]], epochs: int) -> str:
         for name, text in MEANS.items()
         if metrics.get(name) is not None
     )
+    collapse = f"  COLLAPSED ({NAMES[metrics['collapse']]})" if metrics.get("collapse") else ""
     return (
         f"epoch {metrics['epoch']:>3}/{epochs}  {metrics['phase']:<8}  loss {metrics['loss']:.4f}"
         f"  natural {100 * metrics['natural_correct'] / n:5.1f} %"
         f"  robust {100 * metrics['robust_correct'] / n:5.1f} % (n = {n} {images} images)"
-        f"{stages}{means}"
+        f"{stages}{means}{collapse}"
         f"  {metrics['seconds']:.1f} s{time_left(completed, epochs)}"
     )
 

@@ -31,6 +31,7 @@ from .data import Data, Scaling, load_data, load_test_data
 from .description import parse_description
 from .errors import InputError, MissingFileError
 from .extensions import trusted_name
+from .files import parse_json
 from .models import build_for_weights
 from .run_folder import RunFolder
 from .weights import load_matching_weights
@@ -203,6 +204,15 @@ def load_scaling(folder: Path | str) -> Scaling:
     if "features" not in data:
         raise InputError(f"the run in {folder} was trained on images, which have no scaling")
     return Scaling.from_plain(data["features"])
+
+
+def read_metrics(folder: Path | str) -> list[dict[str, Any]]:
+    """Return the metrics of each epoch of a run; no lines if it has no metrics.jsonl."""
+    run = RunFolder(folder)
+    if not run.has(METRICS):
+        return []
+    lines = run.read(METRICS).splitlines()
+    return [parse_json(line, run.path / METRICS) for line in lines]
 
 
 def metrics_text(metrics: list[dict[str, Any]]) -> str:

@@ -27,8 +27,9 @@ from .attacks.geometry import bounds_on
 from .attacks.output_checks import skip_value_checks
 from .callbacks import Callback, Callbacks, OnEpoch
 from .checkpoint import WEIGHTS, has_checkpoint, load_checkpoint, pack_weights, save_checkpoint
+from .collapse import collapse_summary, new_collapse
 from .config import Config, notes
-from .config.options import CODE_OPTIONS, Dataset
+from .config.options import CODE_OPTIONS, FGSM, Dataset
 from .data import Data, TableData, as_data, load_data, to_float
 from .data.augment import augment, check_own_augmentation
 from .data.class_weights import class_weights
@@ -216,6 +217,8 @@ def fit(
         finally:
             training.loader.close()
         state = training.state
+        if show and (summary := collapse_summary(state.progress.metrics)):
+            print(f"note: {summary}", file=sys.stderr, flush=True)
         if state.best.weights:
             state.model.load_state_dict(state.best.weights)
         return state.model.eval()
@@ -282,6 +285,8 @@ def train(
         save(training)
         if show:
             print(epoch_line(progress.metrics, training.epochs), flush=True)
+            if note := new_collapse(progress.metrics):
+                print(f"note: {note}", file=sys.stderr, flush=True)
         calls("on_epoch_end", line)
         reason = processes.agree(BY_CALLBACK if training.stopping else stop())
         if reason == BY_CALLBACK:
@@ -440,12 +445,14 @@ def epoch_metrics(training: Training) -> dict[str, Any]:
     """Return the metrics of the epoch that has just ended, and keep its weights if they are the
     best."""
     config, state, progress = training.config, training.state, training.state.progress
+    one_step = config.method in FGSM.methods and not training.is_pretraining
+    updates = progress.step * (progress.epoch + 1)
     metrics = {
         "epoch": progress.epoch + 1,
         "phase": "pretrain" if training.is_pretraining else "train",
         "lr": state.optimizer.param_groups[0]["lr"],
         "loss": progress.mean_loss(),
-        **training.monitor.evaluate(training.network, config),
+        **training.monitor.evaluate(training.network, config, updates, one_step),
         **progress.stage_counts(),
         **progress.epoch_means(),
         "seconds": round(progress.seconds, 3),

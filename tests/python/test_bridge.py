@@ -118,7 +118,8 @@ def trained(tmp_path_factory, arrays):
     done = bridge.train(
         TINY, "mnist-demo", str(folder), images=arrays, on_epoch=lines.append, command="an R call"
     )
-    assert done == {"stopped": False, "folder": str(folder), "validation": []}
+    nothing = {"validation": [], "collapse": None}
+    assert done == {"stopped": False, "folder": str(folder), **nothing}
     stored = (folder / CONFIG).read_text(), bytearray((folder / WEIGHTS).read_bytes())
     return folder, stored, lines
 

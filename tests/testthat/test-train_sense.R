@@ -122,6 +122,29 @@ test_that("every method trains on cifar10, one with a residual network", {
   expect_equal(dim(predict(fit, array(0, c(2, 32, 32, 3)), type = "prob")), c(2, 10))
 })
 
+test_that("a collapse is a warning with a class, and a note of the evaluation", {
+  skip_if_no_sense()
+  # A learning rate that is far too high: the network predicts one class.
+  control <- sense_control(threads = 1, quiet = TRUE)
+  warned <- NULL
+  fit <- withCallingHandlers(
+    train_sense(
+      model = "capacity-1", method = "nt", train_size = 1000, pretrain = 0, epochs = 2, batch_size = 10,
+      lr = 1, momentum = 0.9, schedule = "constant", control = control
+    ),
+    sense_collapse = function(w) {
+      warned <<- conditionMessage(w)
+      tryInvokeRestart("muffleWarning")
+    }
+  )
+  expect_match(warned, "collapsed network .epoch 2.: the network predicts one class.*`lr`")
+  expect_equal(fit$metrics$collapse[2], "one-class")
+  fit$folder <- tempfile() # evaluated from the fit alone
+  evaluation <- evaluate_sense(fit, "fgsm", n = 40, diagnostics = FALSE, quiet = TRUE)
+  expect_match(evaluation$target$training_note, "predicts one class")
+  expect_output(print(evaluation), "Note on the training: the weights")
+})
+
 test_that("a network can come from a module of the user", {
   skip_if_no_sense()
   folder <- tempfile("own-")

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from ..attacks.geometry import is_unit_range
+from ..collapse import MOST_FREQUENT_LABEL, ONE_CLASS
 from ..networks import are_probabilities
 from ..statistics import binomial_p_value
 from .attack_diagnostics import ATTACK_CHECKS
@@ -34,7 +35,6 @@ STEPS = 50  # of PGD, for large-eps
 
 # Thresholds, above which a value is a warning.
 CHANCE = 0.025  # one-sided p-value
-ONE_CLASS = 0.8  # share of images
 RELATIVE_NOISE = 1e-4  # difference of logits, relative to the largest one (AutoAttack)
 PROBABILITIES = 0.99  # share of images
 ZERO_GRADIENTS = 0.0  # share of images (AutoAttack)
@@ -43,7 +43,6 @@ NORMALISED_HINT = (
     "A network that was trained on normalised images must be passed as "
     "sense.Normalised(network, mean, std)"
 )
-MOST_FREQUENT_LABEL = 0.5  # share of images with one label, above which one-class is skipped
 
 
 def run_diagnostics(evidence: Evidence) -> dict[str, Any]:

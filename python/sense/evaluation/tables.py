@@ -44,13 +44,15 @@ def attack_row(name: str, content: dict[str, Any]) -> str:
 
 
 def footer(content: dict[str, Any]) -> str:
-    """The worst attack per image, the diagnostics, and a note."""
+    """The worst attack per image, the diagnostics, and notes."""
     lines = [attack_row("worst", content)] if "worst" in content["accuracy"] else []
     if content["options"]["cascade"]:
         lines.append(
             "Each row counts images that are correct under its attack and all above it (--cascade)."
         )
     lines += diagnostics_lines(content["diagnostics"])
+    if training := content["target"].get("training_note"):
+        lines.append(f"Note on the training: {training}.")
     note = NOTE
     if "autoattack" not in content["attacks"]:
         note += " Stronger attacks exist: --attacks pgd autoattack ..."

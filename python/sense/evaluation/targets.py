@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ..checkpoint import read_weights
+from ..collapse import collapse_summary
 from ..config.options import NormName, runtime_options
 from ..data import Data, load_data, load_test_data
 from ..devices import to_device_for_evaluation
@@ -18,7 +19,15 @@ from ..extensions import IMPORTABLE, trusted_name
 from ..manifest import MANIFEST
 from ..models import build_for_weights
 from ..run_folder import RunFolder
-from ..runs import CONFIG, check_same_data, load, load_run_test_data, read_run
+from ..runs import (
+    CONFIG,
+    METRICS,
+    check_same_data,
+    load,
+    load_run_test_data,
+    read_metrics,
+    read_run,
+)
 from ..weights import load_matching_weights, weights_sha256
 from .settings import Settings
 
@@ -45,6 +54,8 @@ class Target:
         For the results.
     config
         The options of training, in the plain types of JSON; None if they are not known.
+    training_note
+        A sentence about its training, if that collapsed.
     """
 
     name: str
@@ -54,6 +65,7 @@ class Target:
     data: Data
     folder: Path
     config: dict[str, Any] | None = None
+    training_note: str | None = None
 
     @property
     def eps(self) -> float | None:
@@ -72,6 +84,7 @@ class Target:
             "weights_sha256": weights_sha256(self.model),
             "config": self.config,
             "runtime_options": None if self.config is None else list(runtime_options()),
+            "training_note": self.training_note,
         }
 
 
@@ -145,7 +158,20 @@ def open_run(
         data=data,
         folder=Path(out or folder),
         config=description["config"],
+        training_note=training_note(read_metrics(folder), folder / METRICS),
     )
+
+
+def training_note(metrics: list[dict[str, Any]], source: Path | str) -> str | None:
+    """Return a sentence about a training that collapsed, from the metrics of its epochs. Raises
+    InputError, which names `source`, for metrics that no run has."""
+    try:
+        return collapse_summary(metrics)
+    except (LookupError, StopIteration, TypeError):
+        raise InputError(
+            f"{source} is damaged, or was made by another version of sense: it marks a collapse, "
+            "but does not have all its numbers"
+        ) from None
 
 
 def _open_weights(
