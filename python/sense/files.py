@@ -116,6 +116,13 @@ MIN_FREE = 2**30  # bytes that a temporary file leaves free on the disk
 WRITTEN_AT_ONCE = 2**24
 
 
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Give a new folder, which is removed with its content at the end."""
+    with tempfile.TemporaryDirectory(prefix="sense-") as folder:
+        yield Path(folder)
+
+
 class Spool:
     """Bytes that are written once and then read as an array: in memory, or beyond `limit` bytes in
     a temporary file, which is deleted with the array."""

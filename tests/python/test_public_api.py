@@ -17,6 +17,7 @@ NAMES = [
     "Config",
     "ImageData",
     "Normalised",
+    "SenseClassifier",
     "as_data",
     "evaluate",
     "fit",
