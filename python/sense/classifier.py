@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .config import Config, default_recipe, from_plain
+from .config.options import Dataset
 from .data import ImageData, TableData, to_float
 from .data.images import as_images, check_images
 from .devices import to_device_for_evaluation
@@ -238,7 +239,7 @@ class SenseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _config(self, data: Any) -> Config:
         """Return the options of training."""
-        dataset = "arrays" if isinstance(data, ImageData) else "table"
+        dataset: Dataset = "arrays" if isinstance(data, ImageData) else "table"
         base = default_recipe(dataset, data.shape[0] if dataset == "arrays" else None)
         given = {name: getattr(self, name) for name in OPTIONS}
         chosen = {name: value for name, value in given.items() if value is not None}
