@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Subset, TensorDataset, WeightedRandomSampler
 
+import sense
 from datasets import (
     ClassLabel,
     Feature,
@@ -22,7 +23,7 @@ from datasets import (
     to_tensor,
 )
 from sense import files
-from sense.data import ImageData, as_data, forms, to_float
+from sense.data import ImageData, TableData, as_data, forms, to_float
 from sense.errors import FileError, InputError
 from sense.train import fit
 from test_resume import outcome
@@ -228,3 +229,39 @@ def test_fit_trains_on_every_form_with_the_same_bits(make, tmp_path, tiny):
 def network():
     torch.manual_seed(5)
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(90, 3))
+
+
+def test_a_table_of_features_is_scaled():
+    x = RNG.normal(3, 2, (30, 4))
+    data = as_data((x, np.array(NAMES)[Y], x[:9], np.array(NAMES)[TEST_Y]), name="flowers")
+    expected = TableData.from_features("flowers", x, Y, x[:9], TEST_Y, NAMES)
+    assert (data.sha256, data.test_sha256) == (expected.sha256, expected.test_sha256)
+    assert data.scaling == expected.scaling
+    assert len(as_data((x, Y)).test_x) == 0
+
+
+EVALUATED = {
+    "a dataset": lambda: Pictures(TEST_X, TEST_Y),
+    "train and test": lambda: (Pictures(X, Y), Pictures(TEST_X, TEST_Y)),
+    "Hugging Face": lambda: hugging_face(TEST_X, TEST_Y),
+    "ImageData": lambda: EXPECTED,
+    "a stream": lambda: as_data((Pictures(X, Y), Pictures(TEST_X, TEST_Y)), in_memory=False),
+}
+
+
+@pytest.mark.parametrize("make", EVALUATED.values(), ids=EVALUATED)
+def test_evaluate_takes_a_dataset_in_place_of_images_and_labels(make):
+    options = {"eps": 0.1, "steps": 2, "restarts": 1}
+    expected = sense.evaluate(network(), EXPECTED.test_x, EXPECTED.test_y, **options)
+    assert sense.evaluate(network(), make(), **options).outcomes == expected.outcomes
+
+
+def test_a_table_is_evaluated_within_its_bounds():
+    x = RNG.normal(0, 1, (30, 4))
+    data = TableData.from_features("t", x, Y, x, Y, NAMES, bounds="range")
+    torch.manual_seed(1)
+    model = torch.nn.Linear(4, 3)
+    options = {"eps": 0.5, "steps": 5, "restarts": 1, "step_size": 0.2}
+    found = sense.evaluate(model, data, **options)
+    expected = sense.evaluate(model, data.test_x, data.test_y, bounds=data.bounds, **options)
+    assert found.outcomes == expected.outcomes

@@ -49,6 +49,10 @@ def test_the_hash_depends_on_every_part(change):
 
 BAD = {
     "flat": ({"train_x": torch.zeros(4, 6)}, r"train images must be n x channels x height x width"),
+    "channels last": (
+        {"train_x": torch.zeros(4, 8, 8, 3)},
+        r"got shape \(4, 8, 8, 3\), with the channels last: pass numpy\.moveaxis\(x, 3, 1\)",
+    ),
     "none": (
         {"train_x": torch.zeros(0, 1, 2, 3), "train_y": torch.zeros(0, dtype=torch.int64)},
         "train images: at least one is needed",
@@ -63,7 +67,10 @@ BAD = {
     "inf": ({"train_x": floats(math.inf, (1, 0, 0, 0))}, "NaN or infinite pixel, first in image 1"),
     "255": ({"train_x": floats(255.0, (1, 0, 0, 0))}, "from 0 to 1, got 0.5 to 255: divide by 255"),
     "negative": ({"train_x": floats(-1.0, 0)}, r"got -1 to 0.5\. If .* sense\.Normalised\("),
-    "many labels": ({"train_y": torch.tensor([0, 1, 2])}, "must be 4 int64 numbers, one per image"),
+    "many labels": (
+        {"train_y": torch.tensor([0, 1, 2])},
+        "must be 4 int64 numbers, one for each of the images",
+    ),
     "label type": ({"train_y": torch.tensor([0.0, 1, 2, 0])}, "got torch.float32"),
     "counted from 1": ({"train_y": torch.tensor([1, 2, 3, 1])}, "to 2 for 3 classes, got 1 to 3"),
     "negative label": ({"test_y": torch.tensor([-1, 0])}, "test labels must .* got -1 to 0"),

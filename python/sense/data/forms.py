@@ -25,6 +25,7 @@ from .items import (
     picture_mode,
 )
 from .streams import READ_AT_ONCE, StreamedImages
+from .tables import TableData
 
 IN_MEMORY = 2**30  # bytes of images that are read into memory; more are streamed
 TRAIN, TEST = ("train", "training"), ("test", "validation", "valid", "val")  # names of the parts
@@ -44,7 +45,7 @@ def as_data(
     - an `ImageData` or a `TableData`, which is returned as it is;
     - (x, y) or (train_x, train_y, test_x, test_y): numpy arrays or tensors, in the forms of
       `ImageData`. An array that is mapped into memory (`np.load(file, mmap_mode="r")`) is not
-      copied;
+      copied. Arrays n x d, and data frames, are tables of features, see `TableData`;
     - a dataset of torch, torchvision or Hugging Face, or a pair (train, test) of any form above, or
       a dict with "train" and "test". An item is (image, label) or a dict. An image is a tensor or
       array with pixels of 0 to 1 or bytes, or a picture of pillow;
@@ -77,14 +78,27 @@ def as_data(
         return data
     reader = _Reader(name, columns, workers, in_memory)
     train, test = _parts(data)
-    train_x, train_y, found = reader.read(train, "train")
-    if test is None:
-        test_x, test_y = _none_of(train_x), train_y[:0]
-    else:
-        test_x, test_y, _ = reader.read(test, "test")
-    train_y, test_y, names = coded(train_y, test_y, classes or found, name)
-    y, test_y = torch.from_numpy(train_y), torch.from_numpy(test_y)
-    return ImageData(name, train_x, y, test_x, test_y, names)
+    x, y, found = reader.read(train, "train")
+    test_x, test_y, _ = (None, y[:0], None) if test is None else reader.read(test, "test")
+    y, test_y, names = coded(y, test_y, classes or found, name)
+    if x.ndim == 2:
+        tested = None if test_x is None else test_y
+        return TableData.from_features(name, x, y, test_x, tested, names)
+    y, test_y = torch.from_numpy(y), torch.from_numpy(test_y)
+    return ImageData(name, x, y, _none_of(x) if test_x is None else test_x, test_y, names)
+
+
+def images_and_labels(data: Any) -> tuple[Any, Tensor]:
+    """Return the images and labels to evaluate on: those of the test part of any form of `as_data`,
+    or of the only part."""
+    if isinstance(data, Data):
+        part = "test" if len(data.test_y) else "train"
+        return getattr(data, f"{part}_x"), getattr(data, f"{part}_y")
+    train, test = _parts(data)
+    x, y, _ = _Reader("data", None, 0, None).read(train if test is None else test, "test")
+    if y.dtype.kind in "UO":
+        raise InputError("labels must be whole numbers, the outputs of the network, got texts")
+    return x, torch.from_numpy(y)
 
 
 def _parts(data: Any) -> tuple[Any, Any]:
@@ -95,7 +109,7 @@ def _parts(data: Any) -> tuple[Any, Any]:
             raise InputError(f'the data must have a part "train", got {", ".join(map(str, data))}')
         return train, next((data[key] for key in TEST if key in data), None)
     if isinstance(data, tuple | list) and data:
-        if _is_array(data[0]):
+        if is_array(data[0]):
             if len(data) not in (2, 4):
                 raise InputError(
                     "arrays must be (x, y) or (train_x, train_y, test_x, test_y), got "
@@ -108,8 +122,9 @@ def _parts(data: Any) -> tuple[Any, Any]:
     return data, None
 
 
-def _is_array(x: Any) -> bool:
-    return isinstance(x, np.ndarray | Tensor)
+def is_array(x: Any) -> bool:
+    """Return whether x is an array, a tensor or a data frame."""
+    return isinstance(x, np.ndarray | Tensor) or hasattr(x, "to_numpy")
 
 
 class _Reader:
@@ -122,7 +137,7 @@ class _Reader:
         self.in_memory = in_memory
 
     def read(self, part: Any, what: str) -> tuple[Any, Any, Sequence[str] | None]:
-        if isinstance(part, tuple | list) and len(part) == 2 and _is_array(part[0]):
+        if isinstance(part, tuple | list) and len(part) == 2 and is_array(part[0]):
             return part[0], np.asarray(part[1]), None
         workers = self.workers
         if isinstance(part, DataLoader):
@@ -132,7 +147,7 @@ class _Reader:
         if isinstance(part, IterableDataset) or not hasattr(part, "__getitem__"):
             if not isinstance(part, Iterable):
                 raise InputError(
-                    "data must be arrays, a dataset, a DataLoader or ImageData, got a "
+                    "data must be arrays, a dataset, a DataLoader or `ImageData`, got a "
                     f"{type(part).__name__}"
                 )
             return (*read_iterable(part, self.columns), names)

@@ -11,6 +11,7 @@ from torch import Tensor
 from ..attacks.geometry import Bounds
 from ..errors import InputError
 from .base import Data, as_labels, check_labels
+from .items import CHANNELS
 from .streams import StreamedImages, scan_of, stream_of_array
 
 __all__ = ["ImageData", "as_images", "as_labels", "check_images", "check_labels", "to_float"]
@@ -92,6 +93,11 @@ def check_images(images: Tensor | StreamedImages, what: str) -> None:
     if images.ndim != 4:
         raise InputError(
             f"{what} must be n x channels x height x width, got shape {tuple(images.shape)}"
+        )
+    if images.shape[1] not in CHANNELS and images.shape[3] in CHANNELS:
+        raise InputError(
+            f"{what} must be n x channels x height x width, got shape {tuple(images.shape)}, with "
+            "the channels last: pass numpy.moveaxis(x, 3, 1)"
         )
     if not len(images):
         raise InputError(f"{what}: at least one is needed, got none")

@@ -14,7 +14,7 @@ from ..errors import InputError
 
 IMAGE_COLUMNS = ("image", "img", "pixel_values")
 LABEL_COLUMNS = ("label", "labels", "target", "fine_label")
-CHANNELS = (1, 3, 4)  # of an array whose last dimension is taken as the channels
+CHANNELS = (1, 3, 4)  # usual numbers of channels
 FIXED = 0  # the seed with which images are read outside of training
 
 

@@ -136,6 +136,10 @@ class StreamedImages:
         return torch.cat([images for images, _ in self.batches(plan)])
 
     @property
+    def device(self) -> torch.device:
+        return torch.device("cpu")
+
+    @property
     def ndim(self) -> int:
         return len(self.shape)
 

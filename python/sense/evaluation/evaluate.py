@@ -20,6 +20,7 @@ from tqdm import tqdm
 from ..attacks.autoattack import number_of_classes
 from ..attacks.geometry import Bounds, bounds_on
 from ..data import Data, Scaling, TableData
+from ..data.forms import images_and_labels, is_array
 from ..data.images import as_images, as_labels
 from ..devices import choose_device, to_device_for_evaluation
 from ..errors import InputError
@@ -146,7 +147,8 @@ def evaluate(
     x, y
         Images (bytes of 0 to 255, or floating point of 0 to 1) and labels: tensors or numpy arrays
         in the forms of `ImageData`. For the run of a table: features in their own units, which are
-        scaled as those of training. For a module on features: scaled features, n x d.
+        scaled as those of training. For a module on features: scaled features, n x d. In place of
+        both, a dataset or another form of `as_data`, whose test part is used.
     settings, options
         A `Settings` object, or its options as keywords: those of `python -m sense.evaluate --help`,
         with `_` in place of `-`. `eps` is required without a run. Diagnostics, the curve and
@@ -171,6 +173,9 @@ def evaluate(
     settings = settings_from_plain(options) if settings is None else settings
     if settings.curve or settings.convergence is not None:
         raise InputError("curve and convergence are stored in a folder: use evaluate_run")
+    if x is not None and y is None and not is_array(x):
+        bounds = x.bounds if isinstance(x, Data) else bounds
+        x, y = images_and_labels(x)
     device = None
     eps = norm = None
     if not isinstance(model, nn.Module):
@@ -179,7 +184,7 @@ def evaluate(
         if (x is None and y is None) or isinstance(target.data, TableData):
             x, y = target.data.test_x, target.data.test_y
     if x is None or y is None:
-        raise InputError("pass the images x and their labels y")
+        raise InputError("pass the images x and their labels y, or a dataset in place of both")
     images, labels = as_images(x), as_labels(y)
     if not 1 <= len(images) == len(labels):
         raise InputError(
