@@ -325,7 +325,7 @@ def set_up(
     config, model = processes.on_every_process(lambda: name_model(config, model, run, resume))
     config = processes.on_every_process(lambda: with_code(config, run, resume))
     processes.on_first_process(
-        lambda: resume_run(run, config, images) if resume else run.check_unused()
+        lambda: resume_run(run, config, images, device) if resume else run.check_unused()
     )
     model, network, loader, monitor = processes.on_every_process(
         lambda: build(model, config, images, device)
@@ -348,7 +348,9 @@ def set_up(
     if resume:
         load(training)
     else:
-        processes.on_first_process(lambda: create_run(run, config, images, command, processes.size))
+        processes.on_first_process(
+            lambda: create_run(run, config, images, command, processes.size, device)
+        )
     return training
 
 
