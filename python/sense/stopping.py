@@ -4,18 +4,24 @@ An attack may take minutes. `stoppable` makes the network look for a signal when
 so that every attack can be stopped, also one of another package.
 """
 
+import copy
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+if TYPE_CHECKING:
+    from .training_state import TrainingState
+
 Stop = Callable[[], int | None]
 
 SLOW = 0.5  # seconds; if a pass takes longer, every layer looks for a signal
+SLOW_STEP = 0.1  # seconds; after a step of training that took longer, the next is prepared for it
+PATIENCE = 2.0  # seconds in which a batch or a step may end by itself
 
 
 class PassStopped(BaseException):
@@ -91,3 +97,53 @@ class _Checks:
         """Check again when the backward pass reaches this output."""
         if isinstance(output, Tensor) and output.requires_grad and torch.is_grad_enabled():
             output.register_hook(self.check)
+
+
+class StoppingPoint:
+    """Stops a slow step of training in its midst, by one process on a CPU: on a GPU a step is
+    short, and of several processes all have to end the step. A context manager.
+
+    `set` marks the state that `restore` returns to: before each step, and before the accuracies of
+    an epoch. While steps are fast it marks nothing, and the step is completed; so is one that takes
+    less than `PATIENCE`.
+    """
+
+    def __init__(self, state: "TrainingState", device: torch.device, stop: Stop) -> None:
+        self.state, self.stop = state, stop
+        self.possible = device.type == "cpu" and state.processes.size == 1
+        self.saved: dict[str, Any] | None = None
+        self.last: float | None = None
+        self.hooks = ExitStack()
+
+    def __enter__(self) -> None:
+        if self.possible:
+            self.hooks.enter_context(stoppable(self.state.model, self.stop_if_restorable))
+
+    def __exit__(self, *error: object) -> None:
+        self.hooks.close()
+
+    def stop_if_restorable(self) -> int | None:
+        if self.saved is None or self.last is None or time.perf_counter() < self.last + PATIENCE:
+            return None
+        return self.stop()
+
+    def set(self) -> None:
+        now = time.perf_counter()
+        slow = self.last is None or now - self.last > SLOW_STEP
+        self.last, self.saved = now, None
+        if self.possible and slow:
+            self.saved = {
+                "model": copy.deepcopy(self.state.model.state_dict()),
+                "method": copy.deepcopy(self.state.method.state_dict()),
+                "random": self.state.processes.random_state(),
+            }
+
+    def clear(self) -> None:
+        """From here on the step is completed."""
+        self.saved = None
+
+    def restore(self) -> None:
+        assert self.saved is not None
+        self.state.model.load_state_dict(self.saved["model"])
+        self.state.method.load_state_dict(self.saved["method"])
+        self.state.processes.set_random_state(self.saved["random"])

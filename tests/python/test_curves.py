@@ -221,7 +221,7 @@ def test_convergence_has_no_accuracy_of_its_own(evaluated):
     assert list(content["accuracy"]) == ["natural", "pgd", "curve", "worst"]
     natural, entry = correct["natural"], content["attacks"]["convergence"]
     assert (entry["images"], entry["attacked"]) == (50, int(natural[:50].sum()))
-    assert entry["label"] == "PGD-2 x 1, step by step"
+    assert entry["label"] == "PGD-4 x 1, step by step"
     curve = content["attacks"]["curve"]
     assert (curve["label"], curve["attacked"]) == ("PGD-2 x 1, radii to 0.08", int(natural.sum()))
     same = torch.equal(correct["convergence"][50:], natural[50:])

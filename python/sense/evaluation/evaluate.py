@@ -31,7 +31,7 @@ from ..random_numbers import preserved_random_state
 from ..run_folder import RunFolder
 from ..runs import read_run
 from ..statistics import Proportion, binomial_p_value
-from ..stopping import PassStopped, stoppable
+from ..stopping import PATIENCE, PassStopped, stoppable
 from .batch_size import BatchSize, choose_batch_size
 from .curves import (
     CONVERGENCE,
@@ -306,8 +306,8 @@ def evaluate_target(
     on_line
         Called with each line of the table as soon as it is known.
     stop
-        Called in each pass through the network, and after each batch. If it returns a number,
-        `EvaluationStopped` is raised with it; the batch in progress is lost.
+        Called after each batch, and in the passes of a batch that takes longer than 2 seconds. If
+        it returns a number, `EvaluationStopped` is raised with it; a batch in progress is lost.
     command
         The command to record. Default: that of this process.
 
@@ -373,13 +373,14 @@ class _StoredEvaluation:
     show: bool
     bar: Any = field(default=None, init=False)
     saved: float = field(default=0.0, init=False)
+    batch_began: float = field(default_factory=time.monotonic, init=False)
 
     def run_until_stopped(self, attacks: list[Attack], networks: list[nn.Module]) -> None:
         """`run`, but a signal also stops it in the midst of an attack."""
         try:
             with ExitStack() as stack:
                 for network in networks:
-                    stack.enter_context(stoppable(network, self.stop))
+                    stack.enter_context(stoppable(network, self.stop_in_batch))
                 self.run(attacks)
         except PassStopped as stopped:
             self.end(stopped.reason)
@@ -488,12 +489,17 @@ class _StoredEvaluation:
         """Update the bar, save at most once per second (the rows are saved already), and stop if
         requested."""
         self.bar.update(images)
+        self.batch_began = time.monotonic()
         reason = self.stop()
         if reason is not None:
             self.end(reason)
         if time.monotonic() > self.saved + 1:
             self.save()
             self.saved = time.monotonic()
+
+    def stop_in_batch(self) -> int | None:
+        """What `stop` returns, once the batch has lasted for a while."""
+        return self.stop() if time.monotonic() > self.batch_began + PATIENCE else None
 
     def end(self, reason: int) -> NoReturn:
         """Save, and raise `EvaluationStopped`."""
