@@ -223,7 +223,7 @@ def test_convergence_has_no_accuracy_of_its_own(evaluated):
     assert (entry["images"], entry["attacked"]) == (50, int(natural[:50].sum()))
     assert entry["label"] == "PGD-4 x 1, step by step"
     curve = content["attacks"]["curve"]
-    assert (curve["label"], curve["attacked"]) == ("PGD-2 x 1, radii to 0.08", int(natural.sum()))
+    assert (curve["label"], curve["attacked"]) == ("PGD-4 x 1, radii to 0.08", int(natural.sum()))
     same = torch.equal(correct["convergence"][50:], natural[50:])
     assert same or settings.cascade
 
