@@ -10,10 +10,12 @@ A run is a folder, which `sense.runs` describes. `train` is the loop, `set_up` a
 before it.
 """
 
+import copy
+import itertools
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,11 +58,12 @@ from .optimizers import build_optimizer, set_learning_rate
 from .precision import prepare
 from .process_settings import restored_settings
 from .progress import BatchMetrics, epoch_line
+from .random_numbers import preserved_random_state
 from .run_folder import RunFolder
 from .runs import CONFIG, METRICS, create_run, metrics_text, resume_run
 from .schedules import learning_rate
 from .stopping import PassStopped, StoppingPoint
-from .time_budget import TIME_OVER, until
+from .time_budget import TIME_OVER, fit_into, measured_times, until
 from .training_state import TrainingState
 
 BY_CALLBACK = 2**31  # the reason to stop that a callback gives; others are numbers of signals

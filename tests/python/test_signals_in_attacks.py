@@ -75,6 +75,8 @@ def seconds_to_end(process, wait, number=signal.SIGTERM):
     sent = time.monotonic()
     process.send_signal(number)
     message = process.stderr.readline()
+    while message.startswith("note: "):
+        message = process.stderr.readline()
     waited = time.monotonic() - sent  # without the end of the interpreter
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number, errors
