@@ -143,7 +143,7 @@ name_of <- function(evaluation) {
 method_names <- c(
   nt = "NT", "r-at" = "R-AT", sense = "SENSE-AT", "sense-trades" = "SENSE-TRADES",
   trades = "TRADES", mart = "MART", mma = "MMA", iaat = "IAAT",
-  "fgsm-rs" = "FGSM-RS", "n-fgsm" = "N-FGSM"
+  "fgsm-rs" = "FGSM-RS", "n-fgsm" = "N-FGSM", free = "Free"
 )
 
 attack_names <- c(pgd = "PGD", autoattack = "AutoAttack", worst = "worst attack per image")

@@ -147,6 +147,7 @@ describe_method <- function(config) {
     iaat = paste0("instance adaptive adversarial training (IAAT), ", ball),
     "fgsm-rs" = paste0("fast adversarial training (FGSM-RS), ", radius),
     "n-fgsm" = paste0("N-FGSM, ", radius),
+    free = sprintf("free adversarial training, m = %d, %s", config$replays, radius),
     config$method
   )
 }

@@ -7,8 +7,8 @@
 #' `train_sense()` without arguments trains a network by SENSE-AT on a sample of MNIST that is part of
 #' the package. This takes some minutes on two cores. Ctrl-C stops the training after the present step
 #' and saves a checkpoint. `train_sense(control = sense_control(resume = folder))` resumes the run with
-#' its own options. Then only `data_dir`, `device`, `threads`, `cuda_graphs`, `minutes` and
-#' `monitor_size` may be changed, and `epochs` may be increased (with `schedule = "constant"` and a new `lr` if the schedule was
+#' its own options. Then only `data_dir`, `device`, `threads`, `cuda_graphs` and `monitor_size` may be
+#' changed, and `epochs` may be increased (with `schedule = "constant"` and a new `lr` if the schedule was
 #' cosine or one-cycle).
 #'
 #' `out`, `resume`, `device`, `threads`, `seed`, `monitor_size` and `quiet` are arguments of
@@ -16,7 +16,7 @@
 #'
 #' @section Collapse:
 #' Adversarial training can collapse: the network predicts one class for nearly all images, or, with
-#' `"fgsm-rs"` and `"n-fgsm"`, it withstands the one step that it is trained with but not PGD
+#' `"fgsm-rs"`, `"n-fgsm"` and `"free"`, it withstands the one step that it is trained with but not PGD
 #' (catastrophic overfitting). After each epoch both are tested on the monitored images.
 #' `fit$metrics$collapse` names what was found in an epoch, and `train_sense()` gives a warning of
 #' class `sense_collapse`.
@@ -55,8 +55,8 @@
 #'   `"mnist-sample"`. Leave it out if you pass images as `x`.
 #' @param method Training method: `"sense"` (default); `"nt"` (natural training); `"r-at"` (regular
 #'   adversarial training, Madry et al.); the published methods `"trades"`, `"mart"`, `"mma"` and `"iaat"`;
-#'   `"fgsm-rs"` (Fast) and `"n-fgsm"`, adversarial training with one step per image, which costs a
-#'   fraction of `"r-at"`; or `"sense-trades"`, sensible adversarial training with a loss like that of
+#'   `"fgsm-rs"` (Fast), `"n-fgsm"` and `"free"`, adversarial training with one step per update, which
+#'   costs a fraction of `"r-at"`; or `"sense-trades"`, sensible adversarial training with a loss like that of
 #'   TRADES.
 #' @param model Network: `"small-cnn"`, the network of the paper's section 5.2.1; `"capacity-1"`,
 #'   `"capacity-2"`, ..., the paper's CNNs of increasing capacity; for colour images `"cifar-cnn-1"`,
@@ -68,11 +68,9 @@
 #' @param eps Radius of the ball of perturbations, with pixels from 0 to 1. A number such as `8 / 255`,
 #'   or a string such as `"8/255"`.
 #' @param epochs Number of epochs of the method, after the `pretrain` epochs of natural training.
-#' @param minutes Time limit of the training in minutes. It sets the number of epochs by the measured
-#'   speed; `pretrain`, `warmup`, `eps_ramp` and `milestones` keep their share of it.
 #' @param ... Further options by name, as `python -m sense.train --help` lists them, with `_` in place
 #'   of `-`: those of the table above, `random_start`, `warmup`, `beta` (TRADES, MART), `d_max` (MMA),
-#'   `gamma` (IAAT), `fgsm_step` (FGSM-RS, N-FGSM), `noise_scale` (N-FGSM), `label_smoothing`,
+#'   `gamma` (IAAT), `fgsm_step` (FGSM-RS, N-FGSM, Free), `noise_scale` (N-FGSM), `replays` (Free), `label_smoothing`,
 #'   `milestones`, `validation_size`, `keep`, `data_dir` and others.
 #'   `norm` is `Inf`, 2 or 1. `milestones` are epochs, or fractions of `epochs` such as `c(0.5, 0.75)`.
 #' @param x Training images: an array n x height x width (x channels), or a matrix with a row for each
@@ -106,7 +104,7 @@
 #' }
 #' @export
 train_sense <- function(data = "mnist-sample", method = "sense", model = NULL,
-                        c = NULL, eps = NULL, epochs = NULL, minutes = NULL, ...,
+                        c = NULL, eps = NULL, epochs = NULL, ...,
                         x = NULL, y = NULL, x_test = NULL, y_test = NULL,
                         recipe = NULL, control = sense_control()) {
   if (!missing(data) && is.array(data) && is.null(x)) {
@@ -120,7 +118,7 @@ train_sense <- function(data = "mnist-sample", method = "sense", model = NULL,
   set <- drop_null(list(
     dataset = if (!is.null(x)) "arrays" else if (!missing(data)) data,
     method = if (!missing(method)) method,
-    model = model, c = c, eps = eps, epochs = epochs, minutes = minutes
+    model = model, c = c, eps = eps, epochs = epochs
   ))
   options <- as_options(utils::modifyList(control$options, utils::modifyList(set, named_dots(...))))
   # Resuming takes the stored options; `model` is then permission to run the network's code.

@@ -47,16 +47,19 @@ def find_collapse(
     robust_correct
         Number of images that are correctly classified under PGD.
     one_step_correct
-        The same after one step of the length of training; None for a method with more steps.
+        The same after one step of the length of training; None for a method with more steps. If
+        it is less than half of those that are correct without an attack, the network has not yet
+        learned to withstand the step.
     """
     n, most_labels = len(labels), int(labels.bincount().max())
+    correct = int((predictions == labels).sum())
     if most_labels > MOST_FREQUENT_LABEL * n:
         return None
     if is_one_class(int(predictions.bincount().max()), n):
         return "one-class"
-    if one_step_correct is not None and is_catastrophic(
-        one_step_correct, robust_correct, n, most_labels
-    ):
+    if one_step_correct is None or one_step_correct < correct / 2:
+        return None
+    if is_catastrophic(one_step_correct, robust_correct, n, most_labels):
         return "catastrophic-overfitting"
     return None
 

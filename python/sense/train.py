@@ -10,12 +10,10 @@ A run is a folder, which `sense.runs` describes. `train` is the loop, `set_up` a
 before it.
 """
 
-import copy
-import itertools
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,12 +56,9 @@ from .optimizers import build_optimizer, set_learning_rate
 from .precision import prepare
 from .process_settings import restored_settings
 from .progress import BatchMetrics, epoch_line
-from .random_numbers import preserved_random_state
 from .run_folder import RunFolder
 from .runs import CONFIG, METRICS, create_run, metrics_text, resume_run
 from .schedules import learning_rate
-from .stopping import PassStopped, StoppingPoint
-from .time_budget import TIME_OVER, fit_into, measured_times, until
 from .training_state import TrainingState
 
 BY_CALLBACK = 2**31  # the reason to stop that a callback gives; others are numbers of signals
@@ -191,9 +186,8 @@ def fit(
         A callback that is one function: called with the metrics of each epoch, in the first process
         only.
     stop
-        Called after each step, and in the passes of slow steps on a CPU, where the step is then
-        lost. A value other than None stops training: a checkpoint is written and `TrainingStopped`
-        is raised.
+        Called after each step. A value other than None stops training: a checkpoint is written
+        and `TrainingStopped` is raised.
     show
         Print a line per epoch, and show a progress bar on a terminal.
     command
@@ -201,26 +195,22 @@ def fit(
 
     Returns
     -------
-    The trained network in evaluation mode, with the weights that the run keeps. If the time of
-    `config.minutes` is over before the last epoch, the run is saved as it is, to be resumed.
+    The trained network in evaluation mode, with the weights that the run keeps.
     """
-    began = time.monotonic()
     with (
         restored_settings(),
         torch_defaults(),
         out if isinstance(out, RunFolder) else RunFolder(out) as run,
     ):
-        training = set_up(config, run, data, model, resume, command, began)
+        training = set_up(config, run, data, model, resume, command)
         show = show and training.processes.is_first
         if show:
             for note in notes(training.config, training.monitor.x.shape[1]):
                 print(f"note: {note}", file=sys.stderr, flush=True)
         own = [*callbacks, OnEpoch(on_epoch)] if on_epoch is not None else callbacks
         calls = Callbacks(own, training, save_finite)
-        minutes = training.config.minutes
-        stop = until(stop, None if minutes is None else began + 60 * minutes)
         try:
-            train_until_stopped(training, calls, stop=stop, show=show)
+            train(training, calls, stop=stop, show=show)
         except Exception as error:
             calls("on_error", error)
             raise
@@ -234,81 +224,49 @@ def fit(
         return state.model.eval()
 
 
-def train_until_stopped(
-    training: Training, calls: Callbacks, *, stop: Callable[[], int | None], show: bool
-) -> None:
-    """`train`, where a slow step may be stopped in its midst, and which ends without an error when
-    the time is over."""
-    point = StoppingPoint(training.state, training.loader.device, stop)
-    try:
-        with point:
-            train(training, calls, stop=stop, show=show, point=point)
-        return
-    except PassStopped as error:
-        reason = error.reason
-        point.restore()
-        save(training)
-    except TrainingStopped as error:
-        reason = error.reason
-    if reason != TIME_OVER:
-        raise TrainingStopped(training.run.path, reason)
-    if show:
-        done, run = training.state.progress.epoch, training.run.path
-        print(
-            f"note: the time is over after {done} of {training.epochs} epochs; resume with "
-            f"--resume {run}",
-            file=sys.stderr,
-            flush=True,
-        )
-    calls("on_train_end")
-
-
 def train(
-    training: Training,
-    calls: Callbacks,
-    *,
-    stop: Callable[[], int | None],
-    show: bool,
-    point: StoppingPoint,
+    training: Training, calls: Callbacks, *, stop: Callable[[], int | None], show: bool
 ) -> None:
     """Train until the last epoch is complete: load, attack, loss, update, save."""
     config, processes, state = training.config, training.processes, training.state
     model, optimizer, progress = state.model, state.optimizer, state.progress
     own_method = is_code(config.method)
+    positions = 0  # in the batch, divided among the processes; 0: exchange the state
     calls("on_train_start")
     while progress.epoch < training.epochs:
         method = state.method
         if training.is_pretraining:
             method = NaturalTraining(config)
             method.class_weights = state.method.class_weights
-        order = batches(config, len(training.loader), progress.epoch)
+        order = batches_of_epoch(training, method)
         rest = [processes.own_part(index) for index in order[progress.step :]]
         training.loader.plan(rest, config.seed * 1_000_003 + progress.epoch)
         bar = progress_bar(training, len(order), show)
         calls("on_epoch_start")
         for index in order[progress.step :]:
             began = time.perf_counter()
-            point.set()
             epoch = progress.epoch + progress.step / len(order)
             set_learning_rate(optimizer, learning_rate(config, epoch), config)
 
-            with processes.whole_batch(index, model) as shard, skip_value_checks():
-                x, y = training.loader.take(shard.index)
-                batch = Batch(augment(x, config.augment), y, shard.index)
-                step = training.compute_step(method, batch, epoch - config.pretrain)
-            if own_method:
-                check_own_step(config.method, step)
-            step = weigh_shard(step, method, training.loader.y, index, shard)
-            metrics = BatchMetrics.of(step, shard.images, processes.sum)
-            check_finite_loss(metrics, model, config, epoch)
+            batch = load_batch(training, index)
+            if method.state_by_position and len(index) != positions:
+                state.share_method_state()
+                positions = len(index)
+            for _ in range(method.replays):
+                with processes.whole_batch(index, model) as shard, skip_value_checks():
+                    step = training.compute_step(method, batch, epoch - config.pretrain)
+                if own_method:
+                    check_own_step(config.method, step)
+                step = weigh_shard(step, method, training.loader.y, index, shard)
+                metrics = BatchMetrics.of(step, shard.images, processes.sum)
+                check_finite_loss(metrics, model, config, epoch)
 
-            optimizer.zero_grad()
-            processes.backward(step.loss, shard)
-            if training.loader.device.type == "cpu":
-                # Elsewhere Python would have to wait for the device; there the next loss shows it.
-                check_finite_gradients(model, advice(config, epoch))
-            point.clear()
-            optimizer.step()
+                optimizer.zero_grad()
+                processes.backward(step.loss, shard)
+                if training.loader.device.type == "cpu":
+                    # Elsewhere Python would have to wait; there the next loss shows it.
+                    check_finite_gradients(model, advice(config, epoch))
+                optimizer.step()
 
             progress.add(metrics, time.perf_counter() - began)
             bar.update()
@@ -325,10 +283,8 @@ def train(
         bar.close()
         if progress.step < len(order):
             break
-        point.set()
         check_finite_weights(model, advice(config, progress.epoch + 1))
         line = epoch_metrics(training)
-        point.clear()
         progress.end_epoch(line)
         save(training)
         if show:
@@ -342,6 +298,21 @@ def train(
         if reason is not None and progress.epoch < training.epochs:
             raise TrainingStopped(training.run.path, reason)
     calls("on_train_end")
+
+
+def batches_of_epoch(training: Training, method: Method) -> list[Tensor]:
+    """Return the batches of the present epoch. A method that uses each batch m times goes over all
+    images in m epochs, so an epoch has as many updates of the weights as with another method."""
+    config, n, epoch = training.config, len(training.loader), training.epoch
+    completed, part = divmod(epoch - config.pretrain, method.replays)
+    return batches(config, n, config.pretrain + completed)[part :: method.replays]
+
+
+def load_batch(training: Training, index: Tensor) -> Batch:
+    """Return this process's shard of the batch at these positions of the training set."""
+    with training.processes.whole_batch(index, training.model) as shard:
+        x, y = training.loader.take(shard.index)
+        return Batch(augment(x, training.config.augment), y, shard.index)
 
 
 def weigh_shard(step: Step, method: Method, y: Tensor, index: Tensor, shard: Shard) -> Step:
@@ -360,13 +331,10 @@ def set_up(
     model: nn.Module | str | None,
     resume: bool,
     command: str | None,
-    began: float,
 ) -> Training:
     """Make all that training needs, then the folder of a new run; or restore the checkpoint of a
-    run that is resumed. `began`: time.monotonic() at the start."""
+    run that is resumed."""
     processes = join_group()
-    if config.minutes is not None and processes.size > 1:
-        raise InputError(f"minutes needs a single process, got {processes.size}: leave it out")
     processes.set_threads(config.threads)
     device, images = processes.on_every_process(lambda: open_inputs(config, data, processes))
     processes.check_same("images", images.sha256)
@@ -376,21 +344,17 @@ def set_up(
     config, model = processes.on_every_process(lambda: name_model(config, model, run, resume))
     config = processes.on_every_process(lambda: with_code(config, run, resume))
     processes.on_first_process(
-        lambda: resume_run(run, config, images, device) if resume else run.check_unused()
+        lambda: resume_run(run, config, images) if resume else run.check_unused()
     )
     model, network, loader, monitor = processes.on_every_process(
         lambda: build(model, config, images, device)
     )
     processes.synchronize(model, config.seed, device)
+    optimizer = build_optimizer(config, model)
     weights = class_weights(config.class_weights, loader.y, len(images.classes))
-    bounds = bounds_on(images.bounds, device)
-
-    def method_of(options: Config) -> Method:
-        return build_method(options, len(loader), bounds, weights)
-
-    if config.minutes is not None and not resume:
-        config = plan_epochs(config, network, loader, monitor, method_of, began)
-    optimizer, method = build_optimizer(config, model), method_of(config)
+    method = build_method(
+        config, len(loader), bounds_on(images.bounds, device), weights, images.shape
+    )
     training = Training(
         config,
         run,
@@ -405,50 +369,8 @@ def set_up(
     if resume:
         load(training)
     else:
-        processes.on_first_process(
-            lambda: create_run(run, config, images, command, processes.size, device)
-        )
+        processes.on_first_process(lambda: create_run(run, config, images, command, processes.size))
     return training
-
-
-def plan_epochs(
-    config: Config,
-    network: nn.Module,
-    loader: BatchLoader,
-    monitor: Monitor,
-    method_of: Callable[[Config], Method],
-    began: float,
-) -> Config:
-    """Return the options with the number of epochs that ends in time, from steps of training on
-    copies of the network. Random numbers are those of a training without this trial."""
-    assert config.minutes is not None
-    with preserved_random_state():
-        times = measured_times(
-            config,
-            len(batches(config, len(loader), 0)),
-            lambda options: trial_steps(options, network, loader, method_of(options)),
-            lambda: monitor.evaluate(copy.deepcopy(network), config),
-        )
-    return fit_into(config, began + 60 * config.minutes - time.monotonic(), times)
-
-
-def trial_steps(
-    config: Config, network: nn.Module, loader: BatchLoader, method: Method
-) -> Iterator[float]:
-    """Take steps of training on a copy of the network; yield the seconds of each."""
-    model, epoch = copy.deepcopy(network).train(), float(config.epochs)
-    compute_step = OneProcess().attach(prepare(model, config.precision, config.cuda_graphs).train())
-    optimizer = build_optimizer(config, model)
-    for index in itertools.cycle(batches(config, len(loader), 0)):
-        began = time.perf_counter()
-        with skip_value_checks():
-            x, y = loader.take(index)
-            step = compute_step(method, Batch(augment(x, config.augment), y, index), epoch)
-        optimizer.zero_grad()
-        step.loss.backward()
-        optimizer.step()
-        float(step.loss.detach())  # waits for the device
-        yield time.perf_counter() - began
 
 
 def open_inputs(config: Config, data: Any, processes: OneProcess) -> tuple[torch.device, Data]:
@@ -506,7 +428,13 @@ def build(
 def check_start(model: nn.Module, loader: BatchLoader, config: Config, classes: int) -> nn.Module:
     """Return the model as a network that returns logits. Raises InputError if it cannot be trained
     to the end, or cannot be saved."""
-    smallest = min(len(batch) for batch in batches(config, len(loader), 0))
+    order = batches(config, len(loader), 0)
+    smallest = min(map(len, order))
+    if config.method == "free" and len(order) < config.replays:
+        raise InputError(
+            f"replays must be at most the number of batches with free, {len(order)} here, got "
+            f"{config.replays}: an epoch goes over 1/replays of the batches"
+        )
     x, y = loader.take(torch.arange(min(len(loader), max(2, smallest), CHECKED_IMAGES)))
     check_own_augmentation(x, config.augment)
     attacked = config.method != "nt" and not is_code(config.method)
@@ -544,8 +472,9 @@ def epoch_metrics(training: Training) -> dict[str, Any]:
     """Return the metrics of the epoch that has just ended, and keep its weights if they are the
     best."""
     config, state, progress = training.config, training.state, training.state.progress
-    one_step = config.method in FGSM.methods and not training.is_pretraining
-    updates = progress.step * (progress.epoch + 1)
+    full_strength = progress.epoch >= config.pretrain + config.eps_ramp
+    one_step = config.method in FGSM.methods and full_strength
+    updates = progress.step * state.method.replays * (progress.epoch + 1)
     metrics = {
         "epoch": progress.epoch + 1,
         "phase": "pretrain" if training.is_pretraining else "train",

@@ -44,9 +44,13 @@ class TrainingState:
     progress: TrainingProgress = field(default_factory=TrainingProgress)
     best: BestWeights = field(default_factory=BestWeights)
 
+    def share_method_state(self) -> None:
+        """Give each process what the others have changed in the state of the method."""
+        self.method.load_state_dict(merge(self.processes.gather(self.method.state_dict())))
+
     def state_dict(self) -> dict[str, Any]:
         """Return the content of a checkpoint. Every process must call this."""
-        self.method.load_state_dict(merge(self.processes.gather(self.method.state_dict())))
+        self.share_method_state()
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),

@@ -315,3 +315,32 @@ def one_step(network, x, y, *, noise, step, eps, norm, in_training=False) -> Ten
             delta = delta if eps is None else project_l2(delta, eps)
         reached.append((x[i] + delta).clamp(0, 1))
     return sum(cross_entropies(network(torch.stack(reached)), y)) / len(x)
+
+
+# Free: the gradient of one backward pass updates the weights by SGD and the perturbation.
+
+
+def free(network, batches, *, eps, step, replays, lr, norm) -> tuple[list[float], Tensor]:
+    """Train the network; return the loss of each update, and the perturbation after the last. It
+    has the shape of the largest batch."""
+    delta, found = torch.zeros_like(max((x for x, _ in batches), key=len)), []
+    for x, y in batches:
+        for _ in range(replays):
+            images = [(x[i] + delta[i]).clamp(0, 1) for i in range(len(x))]
+            inputs = torch.stack(images).requires_grad_()
+            loss = sum(cross_entropies(network(inputs), y)) / len(x)
+            weights = list(network.parameters())
+            on_images, *on_weights = torch.autograd.grad(loss, [inputs, *weights])
+            found.append(loss.item())
+            with torch.no_grad():
+                for weight, gradient in zip(weights, on_weights, strict=True):
+                    weight -= lr * gradient
+            for i in range(len(x)):
+                clipped = ((x[i] + delta[i]) < 0) | ((x[i] + delta[i]) > 1)
+                gradient = torch.where(clipped, 0.0, on_images[i])
+                if norm == "inf":
+                    delta[i] = (delta[i] + step * gradient.sign()).clamp(-eps, eps)
+                else:
+                    length = gradient.square().sum().sqrt()
+                    delta[i] = project_l2(delta[i] + step * gradient / length, eps)
+    return found, delta

@@ -176,6 +176,7 @@ OTHERS = {
     "radius_max": 0.2,
     "fgsm_step": 0.2,
     "noise_scale": 1.5,
+    "replays": 3,
     "pretrain": 3,
     "epochs": 4,
     "batch_size": 7,

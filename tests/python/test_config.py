@@ -25,6 +25,7 @@ BAD = [
     ("step_size", math.inf, "more than 0"),
     ("fgsm_step", -0.1, "0 or more"),
     ("noise_scale", math.inf, "0 or more"),
+    ("replays", 0, "a whole number >= 1"),
     ("eps_ramp", -1.0, "0 or more epochs"),
     ("eps_ramp", math.inf, "0 or more epochs"),
     ("eps_start", 0.0, "more than 0, at most eps, 0.3"),
@@ -41,7 +42,6 @@ BAD = [
     ("epochs", 0, "a whole number >= 1"),
     ("batch_size", 0, "a whole number >= 1"),
     ("optimizer", "lion", "one of sgd, adam"),
-    ("minutes", 0.0, "more than 0"),
     ("lr", 0.0, "more than 0"),
     ("lr", math.nan, "more than 0"),
     ("momentum", 1.0, "from 0 to less than 1"),
@@ -123,6 +123,7 @@ def test_schedule_step_needs_milestones():
         ({"method": "mma", "norm": "1"}, "norm must be inf or 2 with mma"),
         ({"method": "fgsm-rs", "norm": "1"}, "norm must be inf or 2 with fgsm-rs"),
         ({"method": "n-fgsm", "norm": "1"}, "norm must be inf or 2 with n-fgsm"),
+        ({"method": "free", "norm": "1"}, "norm must be inf or 2 with free"),
         ({"method": "mma", "eps_min": 0.5}, "eps_min must be more than 0, at most d_max 0.45"),
         ({"method": "mma", "eps": 0.0}, "d_max must be more than 0"),
         ({"method": "mma", "eps_ramp": 2.0}, "eps_ramp must be 0 with mma"),
@@ -275,6 +276,7 @@ RESOLVED = {
     "iaat": {"warmup": 10, "gamma": 0.3 * 1.9 / 8},
     "fgsm-rs": {"fgsm_step": 0.375},
     "n-fgsm": {"fgsm_step": 0.3},
+    "free": {"fgsm_step": 0.3},
 }
 
 

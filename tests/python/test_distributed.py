@@ -48,6 +48,7 @@ RUNS = {
     "sense-trades": {"c": 0.6},
     "fgsm-rs": {},
     "n-fgsm": {},
+    "free": {"replays": 3, "fgsm_step": 0.06},
     "adam, crops": {"method": "nt", "optimizer": "adam", "lr": 0.003, "augment": "reflect"},
     "batch norm": {"method": "sense", "random_start": True},
     "skipped layers": {"method": "trades"},

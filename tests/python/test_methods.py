@@ -196,7 +196,7 @@ def test_a_ramp_to_a_radius_of_zero_is_natural_training(network, batch):
 
 def test_only_methods_with_a_state_per_image_have_a_state():
     stateful = {name for name in METHODS if build_method(Config(method=name), 3).state_dict()}
-    assert stateful == {"mma", "iaat"}
+    assert stateful == {"mma", "iaat", "free"}
 
 
 def test_natural_training_is_cross_entropy(network, batch):

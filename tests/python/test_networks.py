@@ -39,6 +39,7 @@ CONFIG = Config(
     step_size=0.05,
     eps=0.1,
     c=0.4,
+    replays=1,
     monitor_size=8,
     threads=1,
     device="cpu",

@@ -52,6 +52,8 @@ RUNS = {
     "iaat": {"method": "iaat", "steps": 2, "warmup": 1},
     "fgsm-rs": {"method": "fgsm-rs"},
     "n-fgsm": {"method": "n-fgsm", "norm": "2", "eps": 1.5},
+    "free": {"method": "free", "replays": 3, "epochs": 4},
+    "free, ramp": {"method": "free", "replays": 2, "norm": "2", "eps": 1.5, "eps_ramp": 2.0},
     "crops": {"method": "trades", "augment": "reflect", "steps": 2},
     "noise": {"method": "sense", "boundary": "noise"},
     "dropout": {"method": "nt", "model": "small-cnn", "pretrain": 0, "epochs": 1},

@@ -70,6 +70,7 @@ test_that("each method is described with its own options", {
   expect_match(shown(method = "iaat", norm = "2"), "IAAT.*l2 eps")
   expect_match(shown(method = "fgsm-rs"), "FGSM-RS.*eps = 0.3$")
   expect_match(shown(method = "n-fgsm"), "N-FGSM.*eps = 0.3$")
+  expect_match(shown(method = "free", replays = 8L), "free.*m = 8.*eps = 0.3$")
 })
 
 test_that("means of the last epoch are shown, except over no image", {

@@ -31,6 +31,7 @@ MethodName = Literal[
     "sense-trades",
     "fgsm-rs",
     "n-fgsm",
+    "free",
 ]
 NormName = Literal["inf", "2", "1"]
 AttackMode = Literal["evaluation", "training", "published"]
@@ -74,7 +75,7 @@ class UsedBy:
 
 RUNTIME = Runtime()
 SENSE = UsedBy("sense", "sense-trades")
-FGSM = UsedBy("fgsm-rs", "n-fgsm")
+FGSM = UsedBy("fgsm-rs", "n-fgsm", "free")
 RAMP = UsedBy("r-at", "sense", "sense-trades", "trades", "mart", *FGSM.methods)
 SMOOTHED = UsedBy(*(method for method in get_args(MethodName) if method != "mart"))
 
@@ -120,8 +121,8 @@ class Config:
             "training method. nt: natural training; r-at: regular adversarial training; sense: "
             "sensible adversarial training; trades, mart, mma, iaat: the published methods of "
             "these names; sense-trades: sensible adversarial training with a loss like that of "
-            "TRADES, a variant in the original code of SENSE-AT; fgsm-rs, n-fgsm: adversarial "
-            "training with one step per image (Fast; N-FGSM)",
+            "TRADES, a variant in the original code of SENSE-AT; fgsm-rs, n-fgsm, free: methods "
+            "with one step per update (Fast; N-FGSM; Free)",
             names=MethodName,
         ),
     ] = "sense"
@@ -139,12 +140,12 @@ class Config:
         Help(
             "step size of the attack, and of the PGD whose accuracy is reported after each epoch. "
             "iaat: minimum step size of the attack; mma, and trades with --norm 2, have their own "
-            "step size; fgsm-rs, n-fgsm: of that PGD only, see --fgsm-step"
+            "step size; fgsm-rs, n-fgsm, free: of that PGD only, see --fgsm-step"
         ),
     ] = 0.05
     steps: Annotated[
         int,
-        Help("number of attack steps, K; fgsm-rs, n-fgsm: of the PGD after each epoch only"),
+        Help("number of attack steps, K; fgsm-rs, n-fgsm, free: of the PGD after each epoch only"),
     ] = 10
     norm: Annotated[NormName, Help("norm of the ball")] = "inf"
     eps_ramp: Annotated[
@@ -176,7 +177,9 @@ class Config:
             "that is training mode with updated running statistics for r-at, iaat, fgsm-rs, n-fgsm "
             "and the margin search of mma, and evaluation mode for the other methods"
         ),
-        UsedBy("r-at", "sense", "sense-trades", "trades", "mart", "mma", "iaat", *FGSM.methods),
+        UsedBy(
+            "r-at", "sense", "sense-trades", "trades", "mart", "mma", "iaat", "fgsm-rs", "n-fgsm"
+        ),
     ] = "evaluation"
 
     # sense and sense-trades
@@ -275,8 +278,8 @@ class Config:
     fgsm_step: Annotated[
         float | None,
         Help(
-            "fgsm-rs, n-fgsm: length of the one step of the attack",
-            default="1.25 eps for fgsm-rs, eps for n-fgsm",
+            "fgsm-rs, n-fgsm, free: length of the one step of the attack",
+            default="1.25 eps for fgsm-rs, eps for n-fgsm and free",
         ),
         FGSM,
     ] = None
@@ -285,6 +288,14 @@ class Config:
         Help("n-fgsm: radius of the random noise before the step, as a multiple of eps"),
         UsedBy("n-fgsm"),
     ] = 2.0
+    replays: Annotated[
+        int,
+        Help(
+            "free: number of times m that each batch is used in succession. An epoch has as many "
+            "updates as with the other methods, so it goes over 1/m of the images"
+        ),
+        UsedBy("free"),
+    ] = 8
 
     # Optimisation
     class_weights: Annotated[
@@ -298,17 +309,6 @@ class Config:
     ] = None
     pretrain: Annotated[int, Help("number of epochs of natural training before the method")] = 10
     epochs: Annotated[int, Help("number of epochs of the method")] = 500
-    minutes: Annotated[
-        float | None,
-        Help(
-            "time limit of the training. The number of epochs is set by the measured speed, so "
-            "that the training ends in time; --pretrain, --warmup, --eps-ramp and --milestones "
-            "keep their share of it. Resumed, a run has the same number of epochs, and this time "
-            "again. Not with several processes",
-            default="no limit",
-        ),
-        RUNTIME,
-    ] = None
     batch_size: Annotated[int, Help("batch size")] = 128
     optimizer: Annotated[
         Optimizer | str, Help("optimizer: SGD with momentum, or Adam", names=Optimizer)

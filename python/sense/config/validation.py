@@ -29,7 +29,15 @@ def validate(config: "Config", types: Mapping[str, Any]) -> None:
 
 
 def _check_numbers(config: "Config") -> None:
-    for name in ("steps", "epochs", "batch_size", "monitor_size", "threads", "train_size"):
+    for name in (
+        "steps",
+        "epochs",
+        "batch_size",
+        "monitor_size",
+        "threads",
+        "train_size",
+        "replays",
+    ):
         value = getattr(config, name)
         check(name, value, value is None or value >= 1, "a whole number >= 1")
     for name in ("warmup", "pretrain", "seed", "bisections", "validation_size"):
@@ -53,9 +61,9 @@ def _check_numbers(config: "Config") -> None:
     weights = config.class_weights if isinstance(config.class_weights, tuple) else ()
     expected = "balanced, or numbers more than 0, one per class"
     check("class_weights", weights, all(0 < weight < math.inf for weight in weights), expected)
-    for name in ("step_size", "lr", "minutes"):
+    for name in ("step_size", "lr"):
         value = getattr(config, name)
-        check(name, value, value is None or 0 < value < math.inf, "more than 0")
+        check(name, value, 0 < value < math.inf, "more than 0")
 
 
 def _check_attack(config: "Config") -> None:
@@ -84,7 +92,10 @@ def _check_method(config: "Config") -> None:
             f"eps_ramp must be 0 with {config.method}, which has a radius per image, "
             f"got {config.eps_ramp:g}"
         )
-    if config.method in ("trades", "mma", "iaat", "fgsm-rs", "n-fgsm") and config.norm == "1":
+    if (
+        config.method in ("trades", "mma", "iaat", "fgsm-rs", "n-fgsm", "free")
+        and config.norm == "1"
+    ):
         raise InputError(f"norm must be inf or 2 with {config.method}, got 1")
     if config.method == "mma":
         weight, d_max, eps_min = config.natural_weight, config.d_max, config.eps_min

@@ -8,10 +8,9 @@ batch. Accuracy under an attack is an upper bound of robust accuracy.
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
@@ -31,8 +30,6 @@ from ..random_numbers import preserved_random_state
 from ..run_folder import RunFolder
 from ..runs import read_run
 from ..statistics import Proportion, binomial_p_value
-from ..stopping import PATIENCE, PassStopped, stoppable
-from .batch_size import BatchSize, choose_batch_size
 from .curves import (
     CONVERGENCE,
     CONVERGENCE_ACCURACY,
@@ -51,11 +48,11 @@ from .outcomes import OUTCOMES, CorrectMatrix, Outcome, Record
 from .runner import (
     NO_ATTACK,
     Attack,
-    EvaluatedImages,
+    EvaluationBatch,
     build_attacks,
     check_attackable,
     choose_images,
-    evaluated_images,
+    make_batches,
     run_attack,
 )
 from .settings import Settings, settings_from_plain
@@ -223,16 +220,15 @@ def _evaluate_images(
 ) -> Evaluation:
     model = to_device_for_evaluation(model, device)
     images = choose_images(len(x), settings.n, settings.draw)
-    chosen = evaluated_images(images, x, y, device)
+    batches = make_batches(images, x, y, settings.batch, device)
     source = open_source(settings, device)
-    classes = number_of_classes(model, chosen.x) if "autoattack" in settings.attacks else None
+    classes = number_of_classes(model, batches[0].x) if "autoattack" in settings.attacks else None
     attacks = build_attacks(settings, source, bounds_on(bounds, device), classes)
-    model = check_attackable(model, chosen.x, y, attacks)
-    size = choose_batch_size(settings.batch, model, chosen.x)
-    record = Record(images, y[images].tolist())
+    model = check_attackable(model, batches[0].x, y, attacks)
+    record = Record(images, y[images].tolist(), settings.batch)
     with preserved_random_state():
         for attack in (NO_ATTACK, *attacks):
-            for _ in run_attack(attack, model, chosen, settings, record, size):
+            for _ in run_attack(attack, model, batches, settings, record):
                 pass
     ball = (settings.radius, settings.lp)
     in_ball = ["natural", *(a.name for a in attacks if (a.eps, a.norm) == ball)]
@@ -247,7 +243,7 @@ def _evaluate_images(
 
 
 class EvaluationStopped(Exception):  # noqa: N818  not an error: a signal came
-    """The evaluation was stopped; `reason` is the signal's number."""
+    """The evaluation was stopped after a batch; `reason` is the signal's number."""
 
     def __init__(self, folder: Path, reason: int) -> None:
         super().__init__(f"stopped: run the same command to resume in {folder}")
@@ -306,8 +302,7 @@ def evaluate_target(
     on_line
         Called with each line of the table as soon as it is known.
     stop
-        Called after each batch, and in the passes of a batch that takes longer than 2 seconds. If
-        it returns a number, `EvaluationStopped` is raised with it; a batch in progress is lost.
+        Called after each batch. If it returns a number, `EvaluationStopped` is raised with it.
     command
         The command to record. Default: that of this process.
 
@@ -332,27 +327,17 @@ def evaluate_target(
         attacks = build_attacks(settings, source, bounds, len(target.data.classes))
         model = to_device_for_evaluation(target.model, torch_device)
         x, y = target.data.test_x, target.data.test_y
-        chosen = evaluated_images(images, x, y, torch_device)
-        model = check_attackable(model, chosen.x, y, attacks)
+        batches = make_batches(images, x, y, settings.batch, torch_device)
+        model = check_attackable(model, batches[0].x, y, attacks)
         if source is not None:
-            check_attackable(source, chosen.x, y, attacks)
-        size = choose_batch_size(settings.batch, model, chosen.x)
-        settings = replace(settings, batch=size.images)
+            check_attackable(source, batches[0].x, y, attacks)
         content, record = start_or_resume(
-            folder,
-            target,
-            settings,
-            images,
-            attacks,
-            overwrite=overwrite,
-            command=command,
-            device=torch_device,
+            folder, target, settings, images, attacks, overwrite=overwrite, command=command
         )
         stored = _StoredEvaluation(
-            folder, settings, model, chosen, size, content, record, bounds, on_line, stop, show
+            folder, settings, model, batches, content, record, bounds, on_line, stop, show
         )
-        networks = [model] if source is None else [model, source]
-        stored.run_until_stopped(attacks, networks)
+        stored.run(attacks)
     return content
 
 
@@ -363,8 +348,7 @@ class _StoredEvaluation:
     folder: RunFolder
     settings: Settings
     model: nn.Module
-    data: EvaluatedImages
-    size: BatchSize
+    batches: list[EvaluationBatch]
     content: dict[str, Any]
     record: Record
     bounds: Bounds
@@ -373,17 +357,6 @@ class _StoredEvaluation:
     show: bool
     bar: Any = field(default=None, init=False)
     saved: float = field(default=0.0, init=False)
-    batch_began: float = field(default_factory=time.monotonic, init=False)
-
-    def run_until_stopped(self, attacks: list[Attack], networks: list[nn.Module]) -> None:
-        """`run`, but a signal also stops it in the midst of an attack."""
-        try:
-            with ExitStack() as stack:
-                for network in networks:
-                    stack.enter_context(stoppable(network, self.stop_in_batch))
-                self.run(attacks)
-        except PassStopped as stopped:
-            self.end(stopped.reason)
 
     def run(self, attacks: list[Attack]) -> None:
         started = list(self.record.predictions)
@@ -405,7 +378,7 @@ class _StoredEvaluation:
             if self.settings.diagnostics and self.content["diagnostics"] is None:
                 torch.manual_seed(self.settings.seed)
                 evidence = Evidence.of(
-                    self.model, self.data, self.settings, self.record, self.bounds
+                    self.model, self.batches, self.settings, self.record, self.bounds
                 )
                 self.content["diagnostics"] = run_diagnostics(evidence)
         self.close_bar()
@@ -419,9 +392,7 @@ class _StoredEvaluation:
         """Run an attack on the batches that the record does not have yet."""
         entry = self.content["attacks"][attack.name]
         self.show_bar(attack.label, len(self.record.images), self.record.done(attack.name))
-        for n, seconds in run_attack(
-            attack, self.model, self.data, self.settings, self.record, self.size
-        ):
+        for n, seconds in run_attack(attack, self.model, self.batches, self.settings, self.record):
             if entry["seconds"] is not None:
                 entry["seconds"] = round(entry["seconds"] + seconds, 3)
             self.after_batch(n)
@@ -434,21 +405,14 @@ class _StoredEvaluation:
         curve = Record(
             self.record.images,
             self.record.labels,
+            self.settings.batch,
             self.folder,
             CURVE_OUTCOMES,
             "eps",
         )
         done = sum(map(len, curve.predictions.values()))
         self.show_bar("curve", len(curve.images) * len(self.settings.curve), done)
-        run_curve(
-            self.model,
-            self.data,
-            self.settings,
-            curve,
-            self.size,
-            self.after_batch,
-            self.bounds,
-        )
+        run_curve(self.model, self.batches, self.settings, curve, self.after_batch, self.bounds)
         write_curve(self.folder, curve)
         add_curve(self.content, self.record, curve, self.settings, self.save)
         update_accuracies(self.content, self.record, self.settings)
@@ -456,7 +420,7 @@ class _StoredEvaluation:
 
     def run_convergence(self) -> None:
         """Write convergence.csv and convergence_accuracy.csv, and add the trace to the outcomes. It
-        is stored only as a whole: if it is stopped, it starts again."""
+        is short and stored only as a whole, so it does not stop half-way."""
         self.record_options("convergence")
         files = (CONVERGENCE, CONVERGENCE_ACCURACY)
         if all(self.folder.has(name) for name in files):
@@ -464,9 +428,7 @@ class _StoredEvaluation:
                 self.folder.read(name)  # checks them
             return
         self.show_bar("convergence", self.settings.convergence or 0, 0)
-        trace = trace_batches(
-            self.model, self.data, self.settings, self.size, self.bar.update, self.bounds
-        )
+        trace = trace_batches(self.model, self.batches, self.settings, self.bar.update, self.bounds)
         predictions = trace.predictions.tolist()
         add_convergence(self.content, self.record, predictions, self.settings, self.save)
         update_accuracies(self.content, self.record, self.settings)
@@ -489,26 +451,15 @@ class _StoredEvaluation:
         """Update the bar, save at most once per second (the rows are saved already), and stop if
         requested."""
         self.bar.update(images)
-        self.batch_began = time.monotonic()
         reason = self.stop()
-        if reason is not None:
-            self.end(reason)
-        if time.monotonic() > self.saved + 1:
+        if reason is not None or time.monotonic() > self.saved + 1:
             self.save()
             self.saved = time.monotonic()
-
-    def stop_in_batch(self) -> int | None:
-        """What `stop` returns, once the batch has lasted for a while."""
-        return self.stop() if time.monotonic() > self.batch_began + PATIENCE else None
-
-    def end(self, reason: int) -> NoReturn:
-        """Save, and raise `EvaluationStopped`."""
-        self.save()
-        self.close_bar()
-        raise EvaluationStopped(self.folder.path, reason)
+        if reason is not None:
+            self.close_bar()
+            raise EvaluationStopped(self.folder.path, reason)
 
     def save(self) -> None:
-        self.content["options"]["batch"] = self.size.images
         save(self.folder, self.content)
 
     def show_bar(self, what: str, total: int, done: int) -> None:

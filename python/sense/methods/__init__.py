@@ -8,6 +8,7 @@ from ..errors import InputError
 from ..extensions import Code
 from .base import Batch, Examples, Method, Step, TwoPartMethod
 from .fgsm_rs import FastFGSM
+from .free import FreeAdversarialTraining
 from .iaat import InstanceAdaptive
 from .mart import MART
 from .mma import MaxMargin
@@ -42,6 +43,7 @@ METHODS: dict[str, type[Method]] = {
     "sense-trades": SenseTRADES,
     "fgsm-rs": FastFGSM,
     "n-fgsm": NoiseFGSM,
+    "free": FreeAdversarialTraining,
 }
 
 
@@ -50,11 +52,12 @@ def build_method(
     n: int = 0,
     bounds: Bounds = (0, 1),
     class_weights: Tensor | None = None,
+    shape: tuple[int, ...] = (),
 ) -> Method:
     """Return the method that `config.method` names, for a training set of n images.
 
     `bounds` are those of attacked images, `class_weights` the weights of the classes in the loss;
-    tensors are on the device that trains.
+    tensors are on the device that trains. `shape` is that of an image.
     """
     if isinstance(config.method, Code):
         method = build_own_method(config.method, config, n)
@@ -65,5 +68,5 @@ def build_method(
             )
     else:
         method = METHODS[config.method](config, n)
-    method.bounds, method.class_weights = bounds, class_weights
+    method.bounds, method.class_weights, method.shape = bounds, class_weights, shape
     return method

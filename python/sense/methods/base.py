@@ -33,7 +33,8 @@ class Examples:
     x, y
         The natural images and their labels.
     x_adv
-        The images after the attack; x itself for a method without an attack.
+        The images after the attack; x itself for a method without an attack. With `free` it is a
+        function of the perturbation, whose gradient comes from the loss.
     natural_logits
         The logits of x in training mode, where the attack depended on them: the loss then needs no
         other pass of x. None: the loss computes them if it needs them.
@@ -86,10 +87,16 @@ class Method(ABC):
         Number of training images. Only methods with a state per image use it.
     """
 
-    # Set by `build_method` from the data: bounds of the attacked inputs, and the weight of each
-    # class in the loss, shape (classes,).
+    # Set by `build_method` from the data: bounds of the attacked inputs, their shape, and the
+    # weight of each class in the loss, shape (classes,).
     bounds: Bounds = (0, 1)
+    shape: tuple[int, ...] = ()
     class_weights: Tensor | None = None
+    # Number of times that each batch is used in succession, with an update of the weights each.
+    replays: int = 1
+    # Whether there is a state by the position in the batch. Several processes exchange it when the
+    # positions that each of them computes change.
+    state_by_position: ClassVar[bool] = False
     # Mode of the network in the attack, as in the authors' code (`--attack-mode published`).
     published_mode: ClassVar[Mode] = "evaluation"
 

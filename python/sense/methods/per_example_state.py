@@ -50,5 +50,5 @@ def merge(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
         return dict(states[0])
     values = torch.stack([state["values"] for state in states])
     updates = torch.stack([state["updates"] for state in states])
-    newest = updates.argmax(0, keepdim=True)
-    return {"values": values.gather(0, newest)[0], "updates": updates.gather(0, newest)[0]}
+    newest, each = updates.argmax(0), torch.arange(updates.shape[1])
+    return {"values": values[newest, each], "updates": updates[newest, each]}
