@@ -57,7 +57,8 @@
 #'   adversarial training, Madry et al.); the published methods `"trades"`, `"mart"`, `"mma"` and `"iaat"`;
 #'   `"fgsm-rs"` (Fast), `"n-fgsm"` and `"free"`, adversarial training with one step per update, which
 #'   costs a fraction of `"r-at"`; or `"sense-trades"`, sensible adversarial training with a loss like that of
-#'   TRADES.
+#'   TRADES. Or `"module:name"`, a Python function or class of your own; so may `optimizer`, `schedule` and
+#'   `augment` be. Name it again to resume the run.
 #' @param model Network: `"small-cnn"`, the network of the paper's section 5.2.1; `"capacity-1"`,
 #'   `"capacity-2"`, ..., the paper's CNNs of increasing capacity; for colour images `"cifar-cnn-1"`,
 #'   `"cifar-cnn-2"`, `"resnet20"` (32, 44, 56) and `"wrn-34-10"`. Or `"module:factory"`, a function
@@ -84,6 +85,9 @@
 #' @param recipe Named set of options to start from: `"mnist-demo"`, `"mnist-fast"` and
 #'   `"cifar10-demo"`; the paper's `"mnist"` (500 epochs), `"cifar10-cnn"`, `"cifar10-resnet"` and
 #'   `"cifar10-wrn-34-10"`; or that of another method's authors, such as `"trades-cifar10"`.
+#' @param config File with options, which the other arguments replace: a TOML file with options by name
+#'   and, if wanted, `recipe`; or the `config.json` of a run, to train the same again. Code that it names
+#'   (`"module:name"`) is not run unless an argument names it too.
 #' @param control [sense_control()]: folder, device and seed of the run.
 #' @return A [sense_fit]: plain R data, which can be saved by [saveRDS()].
 #' @seealso [install_sense()] makes the Python environment, [evaluate_sense()] attacks the network.
@@ -106,7 +110,7 @@
 train_sense <- function(data = "mnist-sample", method = "sense", model = NULL,
                         c = NULL, eps = NULL, epochs = NULL, ...,
                         x = NULL, y = NULL, x_test = NULL, y_test = NULL,
-                        recipe = NULL, control = sense_control()) {
+                        recipe = NULL, config = NULL, control = sense_control()) {
   if (!missing(data) && is.array(data) && is.null(x)) {
     x <- data
   } else if (!missing(data) && !is.null(x)) {
@@ -114,6 +118,7 @@ train_sense <- function(data = "mnist-sample", method = "sense", model = NULL,
   }
   check_class(control, "sense_control", "sense_control")
   recipe <- check_string(recipe, allow_null = TRUE)
+  check_path(config)
   images <- if (!is.null(x)) as_images(x, y, x_test, y_test)
   set <- drop_null(list(
     dataset = if (!is.null(x)) "arrays" else if (!missing(data)) data,
@@ -124,11 +129,11 @@ train_sense <- function(data = "mnist-sample", method = "sense", model = NULL,
   # Resuming takes the stored options; `model` is then permission to run the network's code.
   allowed_model <- if (!is.null(control$resume)) options$model
   if (!is.null(allowed_model)) options$model <- NULL
-  run_training(options, recipe, images, control, command = sys.call(), model = allowed_model)
+  run_training(options, recipe, images, control, command = sys.call(), model = allowed_model, config = config)
 }
 
 # The part that needs Python.
-run_training <- function(options, recipe, images, control, command, model = NULL,
+run_training <- function(options, recipe, images, control, command, model = NULL, config = NULL,
                          call = parent.frame()) {
   resume <- !is.null(control$resume)
   folder <- control$resume %||% control$out %||% tempfile("sense-run-")
@@ -136,7 +141,8 @@ run_training <- function(options, recipe, images, control, command, model = NULL
     options = options, recipe_name = recipe, out = path.expand(folder), images = images,
     resume = resume, cache_dir = tools::R_user_dir("sense", "cache"),
     on_epoch = progress_lines(control$quiet, training = TRUE),
-    command = paste(deparse(command), collapse = " "), model = model, base = control$base
+    command = paste(deparse(command), collapse = " "), model = model, base = control$base,
+    config_file = if (!is.null(config)) path.expand(config)
   ), call)
   if (done$stopped) {
     cli::cli_abort(

@@ -30,9 +30,11 @@ With your own images and your own network:
 
 Functions and classes, each with its own help():
 
+<<<<<<< HEAD
     fit              train a network; the run is stored in a folder
     load             the trained network of a run
     evaluate         natural and robust accuracy of a network on images
+    export           the network in the format of ONNX or torch.export
     pgd              adversarial examples by projected gradient descent
     sensible         sensible adversarial examples: PGD stops before the probability of the true
                      class falls below c
@@ -44,6 +46,22 @@ Functions and classes, each with its own help():
     as_data          arrays, a dataset of torch or Hugging Face, or a DataLoader as such data
     SenseClassifier  a classifier of scikit-learn, for tables and images
     Normalised       a network that takes normalised images, as one that takes pixels from 0 to 1
+=======
+    fit          train a network; the run is stored in a folder
+    load         the trained network of a run
+    evaluate     natural and robust accuracy of a network on images
+    export       the network in the format of ONNX or torch.export
+    pgd          adversarial examples by projected gradient descent
+    sensible     sensible adversarial examples: PGD stops before the probability of the true
+                 class falls below c
+    recipe       the options of a named recipe, such as "mnist-demo" or "cifar10-resnet"
+    Config       the options of a training run, described by `python -m sense.train --help`; its
+                 defaults are those of the recipe "mnist", with 500 epochs
+    Callback     base class of your own code at certain moments of training
+    ImageData    training and test images with their labels
+    as_data      arrays, a dataset of torch or Hugging Face, or a DataLoader as such data
+    Normalised   a network that takes normalised images, as one that takes pixels from 0 to 1
+>>>>>>> cd713a0 (Export to ONNX and torch.export, and options from files in R)
 
 More attacks are in `sense.attacks`, networks in `sense.models`, data sets in `sense.data`.
 
@@ -51,6 +69,7 @@ Commands, each with --help:
 
     python -m sense.train       train a network, or resume a run
     python -m sense.evaluate    natural and robust accuracy of trained networks, with intervals
+    python -m sense.export      write the network in the format of ONNX or torch.export
     python -m sense.report      make one HTML page of evaluated runs (needs R)
     python -m sense.seal        record the checksums of a run's files after an intended change
 """
@@ -68,6 +87,7 @@ if TYPE_CHECKING:
     from .data import ImageData, as_data
     from .evaluation.evaluate import evaluate
     from .models import Normalised
+    from .network_export import export
     from .runs import load
     from .train import fit
 
@@ -85,6 +105,7 @@ __all__ = [
     "SenseClassifier",
     "as_data",
     "evaluate",
+    "export",
     "fit",
     "load",
     "pgd",
@@ -100,6 +121,7 @@ _MODULES = {
     "SenseClassifier": "classifier",
     "as_data": "data",
     "evaluate": "evaluation.evaluate",
+    "export": "network_export",
     "fit": "train",
     "load": "runs",
     "pgd": "attacks.pgd",

@@ -16,6 +16,7 @@ from .checkpoint import unpack_weights
 from .collapse import collapse_summary, new_collapse
 from .config import Config, default_recipe, from_plain, notes, recipe
 from .config.options import CODE_OPTIONS, check_named_code, with_named_code
+from .config_files import config_from_file
 from .data import Data, ImageData, load_data, to_float
 from .data.images import check_images
 from .description import parse_description
@@ -31,6 +32,7 @@ from .extensions import is_code, trusted_name
 from .interrupts import noted_signals
 from .models import build_for_weights
 from .monitor import training_part
+from .network_export import check_file, of_run, write_network
 from .networks import check_network, torch_defaults
 from .process_settings import restored_settings
 from .progress import epoch_line
@@ -38,7 +40,7 @@ from .runs import check_same_data, load_run_test_data, read_metrics, read_run
 from .train import TrainingStopped, fit
 from .weights import load_matching_weights
 
-TASKS = ("train", "predict", "evaluate", "adversarial_examples", "compare")
+TASKS = ("train", "predict", "evaluate", "adversarial_examples", "compare", "export")
 FIT = "the fit"  # its name in messages
 PREDICT_BATCH = 500
 VALIDATION_PART = 6  # without test images, one in 6 training images is held out for validation
@@ -75,6 +77,7 @@ def train(
     command: str | None = None,
     model: str | None = None,
     base: str | None = None,
+    config_file: str | None = None,
 ) -> dict[str, Any]:
     """Train a network.
 
@@ -95,6 +98,8 @@ def train(
         As in `predict`.
     base
         The text of the config.json of a run whose options replace those of the recipe.
+    config_file
+        As `--config` of `python -m sense.train`.
 
     Returns
     -------
@@ -105,13 +110,18 @@ def train(
     if resume and recipe_name is not None:
         raise InputError("a run is resumed with its own options: leave out the recipe")
     start = read_run(folder)[0] if resume else recipe(recipe_name) if recipe_name else None
+    if config_file is not None:
+        if resume or recipe_name is not None:
+            raise InputError("config has all options: leave out the recipe, or the run to resume")
+        start = config_from_file(config_file, options)
     if base is not None:
         start = parse_description(base, FIT)[0]
         check_named_code(start, options, FIT)
     if resume:
         options = dict(options)
         model = model or options.pop("model", None)
-        code = {name: options.pop(name) for name in CODE_OPTIONS if is_code(options.get(name))}
+        code = named_code(options)
+        options = {name: value for name, value in options.items() if name not in code}
         start = None if start is None else with_named_code(start, code)
         if images is not None and start is not None and start.dataset == "arrays":
             options.pop("dataset", None)  # R names it whenever images are passed
@@ -153,6 +163,11 @@ def train(
     held = training_part(data, config)[1].tolist()
     collapse = collapse_summary(read_metrics(folder))
     return {"stopped": False, "folder": str(folder), "validation": held, "collapse": collapse}
+
+
+def named_code(options: dict[str, Any]) -> dict[str, Any]:
+    """Return those options that name code of the user's own."""
+    return {name: options[name] for name in CODE_OPTIONS if is_code(options.get(name))}
 
 
 @restored_settings()
@@ -279,6 +294,39 @@ def adversarial_examples(
     target = as_target(description, weights, Path(), name, images, data_dir, cache_dir, model)
     count = {} if n is None else {"n": int(n)}
     return make_examples(target, settings_from_plain(options or {}), device=device, **count)
+
+
+@restored_settings()
+@torch_defaults()
+def export(
+    description: str,
+    weights: bytes | bytearray,
+    file: str,
+    x: NDArray[Any] | None = None,
+    data_dir: str | None = None,
+    cache_dir: str | None = None,
+    name: str = "fit",
+    model: str | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Export the network of a fit, as `sense.export` does. x are images for the comparison;
+    default: the test images of its data set. The other arguments are as in `evaluate`.
+
+    Returns
+    -------
+    "text", one line; "largest_difference" and "images".
+    """
+    path = Path(file)
+    check_file(path, overwrite)
+    config, run = parse_description(description, name)
+    network = _network(config, run, weights, model, name)
+    if x is not None:
+        images = images_from_r(x, tuple(run["data"]["shape"]))
+    else:
+        images = load_run_test_data(name, config, run, _path(data_dir), _path(cache_dir)).test_x
+    done = write_network(network, path, images, of_run(config, run))
+    difference = {"largest_difference": done.largest_difference, "images": done.images}
+    return {"text": str(done), **difference}
 
 
 def compare(folders: dict[str, str]) -> dict[str, Any]:

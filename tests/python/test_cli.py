@@ -367,7 +367,8 @@ def test_a_run_is_resumed_with_moved_data_and_for_more_epochs(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "module", ["sense", "sense.train", "sense.evaluate", "sense.report", "sense.seal"]
+    "module",
+    ["sense", "sense.train", "sense.evaluate", "sense.export", "sense.report", "sense.seal"],
 )
 def test_every_command_has_its_version(start, module):
     output, _ = start(module, "--version").communicate(timeout=60)

@@ -26,6 +26,7 @@ from sense.data import load_data, to_float
 from sense.evaluation.outcomes import CorrectMatrix, read_outcomes
 from sense.evaluation.settings import ATTACKS
 from sense.evaluation.summary import accuracies, attacks_in_ball, plain_accuracy, read_evaluation
+from sense.network_export import export_main
 from sense.report import report_main
 from sense.runs import load
 from sense.seal import seal_main
@@ -355,6 +356,7 @@ OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 COMMANDS = {
     "sense.train": train_main,
     "sense.evaluate": evaluate_main,
+    "sense.export": export_main,
     "sense.report": report_main,
     "sense.seal": seal_main,
 }

@@ -27,6 +27,7 @@ from sense.evaluation.settings import Settings
 from sense.evaluation.summary import read_evaluation
 from sense.evaluation.targets import open_run, open_source, open_target
 from sense.models import build_model
+from sense.network_export import export
 from sense.runs import CONFIG, load, read_run
 from sense.seal import seal_folder
 from sense.train import TrainingStopped, fit
@@ -85,7 +86,13 @@ def command(main, *arguments):
         raise InputError("refused")
 
 
+def exported(run, data, model):
+    run.with_name("network.pt2").unlink(missing_ok=True)
+    return export(run, run.with_name("network.pt2"), images=data.test_x, model=model)
+
+
 READERS = {
+    "export": exported,
     "load": lambda run, data, model: load(run, model),
     "open_run": lambda run, data, model: open_run(run, data=data, model=model),
     "open_target": lambda run, data, model: open_target(str(run), data=data, model=model),
@@ -237,7 +244,7 @@ def test_a_command_as_shape_is_rejected(theirs, tmp_path, shape):
             assert not (tmp_path / MARK).exists(), reader
 
 
-COMMAND_MODULES = ("evaluate", "report")
+COMMAND_MODULES = ("evaluate", "export", "report")
 
 
 @pytest.mark.parametrize("module", COMMAND_MODULES)

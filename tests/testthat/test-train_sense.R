@@ -256,3 +256,44 @@ test_that("invalid calls are refused without Python", {
   expect_error(train_sense("mnist", "sense", "capacity-1", 0.5, 0.3, 1, 10), "must be named")
   expect_error(train_sense(control = list()), "sense_control")
 })
+
+test_that("options come from a file, and arguments replace them", {
+  skip_if_no_sense()
+  file <- withr::local_tempfile(fileext = ".toml")
+  writeLines(c(
+    "model = 'capacity-1'", "method = 'nt'", "pretrain = 0", "epochs = 1", "train_size = 200",
+    "monitor_size = 8", "lr = 0.02"
+  ), file)
+  fit <- train_sense(config = file, lr = 0.04, control = sense_control(threads = 1, quiet = TRUE))
+  expect_equal(fit$config[c("model", "method", "lr")], list(model = "capacity-1", method = "nt", lr = 0.04))
+  again <- train_sense(
+    config = file.path(fit$folder, "config.json"), control = sense_control(threads = 1, quiet = TRUE)
+  )
+  expect_identical(again$weights, fit$weights)
+  writeLines("epoch = 1", file)
+  expect_error(train_sense(config = file), "unknown option epoch: epochs\\?")
+  expect_error(train_sense(config = file, recipe = "mnist-demo"), "leave out the recipe")
+})
+
+test_that("a method of one's own is named, and named again to resume", {
+  skip_if_no_sense()
+  folder <- withr::local_tempdir()
+  withr::local_dir(folder)
+  writeLines(c(
+    "import torch.nn.functional as F",
+    "def natural(model, batch, config, epoch):",
+    "    return F.cross_entropy(model(batch.x), batch.y)"
+  ), "own_loss_of_r.py")
+  quick <- function(...) {
+    train_sense(
+      model = "capacity-1", pretrain = 0, epochs = 1, train_size = 200, ...,
+      control = sense_control(threads = 1, monitor_size = 8, quiet = TRUE)
+    )
+  }
+  own <- quick(method = "own_loss_of_r:natural")
+  expect_identical(own$weights, quick(method = "nt")$weights)
+  expect_output(print(own), "own_loss_of_r:natural")
+  resume <- sense_control(resume = own$folder, quiet = TRUE)
+  expect_error(train_sense(control = resume), "method = \"own_loss_of_r:natural\"")
+  expect_identical(train_sense(method = "own_loss_of_r:natural", control = resume)$weights, own$weights)
+})
