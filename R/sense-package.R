@@ -55,7 +55,7 @@
 #' * [paper_errata()] lists errors of the paper, with a check of each.
 #'
 #' Report
-#' * [sense_report()] writes a page about evaluated networks.
+#' * [sense_report()] writes a page about evaluated networks, [export_sense()] a network for other programs.
 #' * [autoplot()] draws each result; [plot_path()] draws the path of a boundary; [figure2()],
 #'   [figure3()], [figure4()], [figure5()] and [figure6()] draw figures 2 to 6 of the paper.
 #'

@@ -30,7 +30,6 @@ With your own images and your own network:
 
 Functions and classes, each with its own help():
 
-<<<<<<< HEAD
     fit              train a network; the run is stored in a folder
     load             the trained network of a run
     evaluate         natural and robust accuracy of a network on images
@@ -46,22 +45,6 @@ Functions and classes, each with its own help():
     as_data          arrays, a dataset of torch or Hugging Face, or a DataLoader as such data
     SenseClassifier  a classifier of scikit-learn, for tables and images
     Normalised       a network that takes normalised images, as one that takes pixels from 0 to 1
-=======
-    fit          train a network; the run is stored in a folder
-    load         the trained network of a run
-    evaluate     natural and robust accuracy of a network on images
-    export       the network in the format of ONNX or torch.export
-    pgd          adversarial examples by projected gradient descent
-    sensible     sensible adversarial examples: PGD stops before the probability of the true
-                 class falls below c
-    recipe       the options of a named recipe, such as "mnist-demo" or "cifar10-resnet"
-    Config       the options of a training run, described by `python -m sense.train --help`; its
-                 defaults are those of the recipe "mnist", with 500 epochs
-    Callback     base class of your own code at certain moments of training
-    ImageData    training and test images with their labels
-    as_data      arrays, a dataset of torch or Hugging Face, or a DataLoader as such data
-    Normalised   a network that takes normalised images, as one that takes pixels from 0 to 1
->>>>>>> cd713a0 (Export to ONNX and torch.export, and options from files in R)
 
 More attacks are in `sense.attacks`, networks in `sense.models`, data sets in `sense.data`.
 
