@@ -1,5 +1,6 @@
 """Data that memory cannot hold: the same bits as in memory, in any order of interruptions."""
 
+import copy
 import subprocess
 import sys
 import textwrap
@@ -12,8 +13,11 @@ from torch.utils.data import DataLoader
 
 from conftest import ROOT
 from datasets import Pictures, random_flip
+from processes import together
+from sense.config import Config
 from sense.data import ImageData, as_data
 from sense.data.items import Items, Key, preserved_generators
+from sense.data.mnist import load_sample
 from sense.data.streams import StreamedImages
 from sense.errors import InputError
 from sense.train import TrainingStopped, fit
@@ -125,6 +129,25 @@ def test_a_random_image_depends_on_position_and_seed_only(few):
         for i in range(9):
             items.read(Key(i, 4))
         assert torch.equal(items.read(Key(5, 9)).image, alone)
+
+
+def train_on_a_stream(rank, folder):
+    """In batches of 5 images, of which the processes have 3 and 2, and one of 6."""
+    sample = load_sample()
+    dataset = Pictures(sample.train_x[:31, 0].numpy(), sample.train_y[:31].numpy())
+    torch.manual_seed(2)
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
+    for name, in_memory in (("memory", True), ("stream", False)):
+        data = as_data(dataset, in_memory=in_memory, workers=1, classes=sample.classes)
+        config = Config(
+            method="r-at", pretrain=0, epochs=2, batch_size=5, steps=2, threads=1, device="cpu"
+        )
+        fit(config, folder / name, data=data, model=copy.deepcopy(network))
+
+
+def test_each_process_reads_its_part_of_a_batch(tmp_path):
+    together(train_on_a_stream, 2, tmp_path)
+    assert outcome(tmp_path / "stream") == outcome(tmp_path / "memory")
 
 
 class Broken(Pictures):
