@@ -49,8 +49,8 @@ adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y 
 print.sense_examples <- function(x, n = 10, ...) {
   total <- nrow(x$table)
   cat(sprintf(
-    "<sense_examples> %d image%s of %s, %s; %s, %s\n", total, if (total == 1) "" else "s",
-    paste(dim(x$x)[-1], collapse = " x "), x$model, x$attack$label, describe_ball(x$attack)
+    "<sense_examples> %d %s%s of %s, %s; %s, %s\n", total, if (is.matrix(x$x)) "row" else "image",
+    if (total == 1) "" else "s", paste(dim(x$x)[-1], collapse = " x "), x$model, x$attack$label, describe_ball(x$attack)
   ))
   shown <- utils::head(x$table, n)
   print_cells(data.frame(
@@ -60,14 +60,17 @@ print.sense_examples <- function(x, n = 10, ...) {
     result = attack_results(shown)
   ))
   if (total > n) cat(sprintf("%d more images. ", total - n))
-  cat("The pixels are in $x and $x_adv; autoplot() draws them.\n")
+  cat(if (is.matrix(x$x)) "The features are in $x and $x_adv.\n" else "The pixels are in $x and $x_adv; autoplot() draws them.\n")
   invisible(x)
 }
 
 # From Python's result, whose rows of pixels are in the order channels, height, width.
 as_examples <- function(plain) {
-  stopifnot(length(unlist(plain$shape)) == 3, length(plain$x) > 0, length(plain$images) > 0)
   shape <- unlist(plain$shape)
+  stopifnot(length(shape) %in% c(1, 3), length(plain$x) > 0, length(plain$images) > 0)
+  inputs <- function(rows) {
+    if (length(shape) == 3) pixel_array(rows, shape) else feature_rows(rows, unlist(plain$features))
+  }
   column <- function(name) unlist(plain$images[[name]])
   classes <- unlist(plain$classes)
   structure(
@@ -78,11 +81,18 @@ as_examples <- function(plain) {
         attacked = classes[column("attacked") + 1],
         attacked_probability = column("attacked_probability")
       ),
-      x = pixel_array(plain$x, shape), x_adv = pixel_array(plain$x_adv, shape),
+      x = inputs(plain$x), x_adv = inputs(plain$x_adv),
       attack = plain$attack, model = plain$model, weights_sha256 = plain$weights_sha256
     ),
     class = "sense_examples"
   )
+}
+
+feature_rows <- function(rows, names) {
+  if (!is.matrix(rows)) rows <- do.call(rbind, lapply(rows, unlist))
+  stopifnot(ncol(rows) == length(names))
+  colnames(rows) <- names
+  rows
 }
 
 pixel_array <- function(rows, shape) {
@@ -95,6 +105,9 @@ pixel_array <- function(rows, shape) {
 #' @rdname adversarial_examples
 #' @export
 autoplot.sense_examples <- function(object, ...) {
+  if (is.matrix(object$x)) {
+    cli::cli_abort("Rows of a table have no picture: compare {.code object$x} with {.code object$x_adv}.")
+  }
   n <- nrow(object$table)
   shown <- do.call(rbind, lapply(seq_len(n), function(i) picture_rows(object, i)))
   shown$panel <- factor(shown$panel, picture_panels(object))

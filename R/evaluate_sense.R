@@ -122,16 +122,18 @@ own_folder <- function(fit) {
 # The user's own test images with labels counted from 0, or NULL for those of the fit's data set.
 test_images <- function(fit, x, y, call = parent.frame()) {
   if (is.null(x)) {
-    if (identical(fit$config$dataset, "arrays")) {
+    if (fit$config$dataset %in% c("arrays", "table")) {
+      what <- if (has_features(fit)) "rows" else "images"
       cli::cli_abort(
-        "This fit was trained on arrays, which it does not store: give test images and classes as {.arg x} and {.arg y}.",
+        "This fit was trained on {if (has_features(fit)) 'a table' else 'arrays'}, which it does not store: give test {what} and classes as {.arg x} and {.arg y}.",
         call = call
       )
     }
     return(NULL)
   }
-  x <- as_image_array(x, "x", call)
-  y <- known_classes(y, fit$data$classes, nrow(x), "y", call)
+  x <- as_inputs(x, fit, "x", call)
+  what <- if (has_features(fit)) "rows" else "images"
+  y <- known_classes(y, fit$data$classes, nrow(x), "y", call, what)
   list(x_test = x, y_test = as.list(as.integer(y) - 1L))
 }
 

@@ -50,7 +50,10 @@ as_image_array <- function(x, arg, call = parent.frame()) {
   side <- sqrt(dims[2])
   if (side != round(side)) {
     cli::cli_abort(
-      "{.arg {arg}} has rows of {dims[2]} pixels, which is not the number of pixels of a square image: give an array of images x height x width.",
+      c(
+        "{.arg {arg}} has rows of {dims[2]} pixels, which is not the number of pixels of a square image: give an array of images x height x width.",
+        i = "If the columns are features, not pixels: {.code inputs = \"features\"}."
+      ),
       call = call
     )
   }
@@ -58,20 +61,20 @@ as_image_array <- function(x, arg, call = parent.frame()) {
   aperm(array(x, c(dims[1], side, side)), c(1, 3, 2))
 }
 
-as_classes <- function(y, n, arg, call = parent.frame()) {
+as_classes <- function(y, n, arg, call = parent.frame(), what = "images") {
   if (is.null(y)) {
-    cli::cli_abort("Images need their classes: give {.arg {arg}}, a factor.", call = call)
+    cli::cli_abort("{tools::toTitleCase(what)} need their classes: give {.arg {arg}}, a factor.", call = call)
   }
   if (length(y) != n) {
     cli::cli_abort(
-      "{.arg {arg}} must hold a class for each of the {n} images, not {length(y)}.",
+      "{.arg {arg}} must hold a class for each of the {n} {what}, not {length(y)}.",
       call = call
     )
   }
-  if (!is.factor(y)) y <- plain_classes(y, arg, call)
+  if (!is.factor(y)) y <- plain_classes(y, arg, call, what)
   if (anyNA(y)) {
     cli::cli_abort(
-      "{.arg {arg}} has {sum(is.na(y))} missing or unknown class{?es}, the first at {which(is.na(y))[1]}: remove these images, or give their classes.",
+      "{.arg {arg}} has {sum(is.na(y))} missing or unknown class{?es}, the first at {which(is.na(y))[1]}: remove these {what}, or give their classes.",
       call = call
     )
   }
@@ -79,18 +82,18 @@ as_classes <- function(y, n, arg, call = parent.frame()) {
 }
 
 # Classes from strings, whole numbers, TRUE and FALSE.
-plain_classes <- function(y, arg, call = parent.frame()) {
+plain_classes <- function(y, arg, call = parent.frame(), what = "images") {
   y <- as_vector(y)
   kind <- !is.object(y) && is.null(dim(y)) && (is.character(y) || is.logical(y) || is.numeric(y))
   if (!kind || !length(y)) {
-    refuse(y, arg, "the classes of the images: a factor, strings or whole numbers", call = call)
+    refuse(y, arg, paste0("the classes of the ", what, ": a factor, strings or whole numbers"), call = call)
   }
   values <- unique(y[!is.na(y)])
   fractions <- is.numeric(y) && any(!is.finite(values) | values != round(values))
   if (fractions || (is.numeric(y) && length(values) > 2 && 2 * length(values) > length(y))) {
     cli::cli_abort(
       c(
-        "{.arg {arg}} has {length(values)} different number{?s} for {length(y)} image{?s}{if (fractions) ', with fractions'}: these are measurements, not classes.",
+        "{.arg {arg}} has {length(values)} different number{?s} for {length(y)} {what}{if (fractions) ', with fractions'}: these are measurements, not classes.",
         i = "If each number is a class: {.code factor({arg})}."
       ),
       call = call
@@ -100,20 +103,20 @@ plain_classes <- function(y, arg, call = parent.frame()) {
 }
 
 # Classes, which must be among those of the training.
-known_classes <- function(y, levels, n, arg, call = parent.frame()) {
+known_classes <- function(y, levels, n, arg, call = parent.frame(), what = "images") {
   if (!is.null(y) && !is.factor(y) && (is.object(y) || !(is.character(y) || is.logical(y) || is.numeric(y)))) {
-    plain_classes(y, arg, call)
+    plain_classes(y, arg, call, what)
   }
   if (!is.null(y)) y <- factor(as_vector(y), levels = levels)
-  as_classes(y, n, arg, call)
+  as_classes(y, n, arg, call, what)
 }
 
 # A network learns nothing from one class.
-check_several <- function(y, arg, call = parent.frame()) {
+check_several <- function(y, arg, call = parent.frame(), what = "images") {
   there <- unique(y)
   if (length(there) < 2) {
     cli::cli_abort(
-      "{.arg {arg}} has one class only, {.val {as.character(there)}}: give images of at least two classes.",
+      "{.arg {arg}} has one class only, {.val {as.character(there)}}: give {what} of at least two classes.",
       call = call
     )
   }

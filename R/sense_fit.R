@@ -119,7 +119,7 @@ predict.sense_fit <- function(object, newdata, type = c("class", "prob"), device
   if (missing(newdata)) {
     cli::cli_abort("Give the images to classify as {.arg newdata}.")
   }
-  images <- as_image_array(newdata, "newdata")
+  images <- as_inputs(newdata, object, "newdata")
   check_sums(object, "object")
   probabilities <- call_python("predict", drop_null(list(
     description = object$description, weights = object$weights, x = images,

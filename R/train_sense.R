@@ -1,4 +1,4 @@
-#' Train a robust image classifier
+#' Train a robust classifier of images or of a table
 #'
 #' Trains a network by sensible adversarial training (SENSE-AT, Algorithms 1 and 2 of Kim and Wang),
 #' by natural training (NT), or by another adversarial method. Options, defaults and results are those
@@ -49,10 +49,41 @@
 #' `python -m sense.train RECIPE --help` prints all options, with the defaults of that recipe. All
 #' options of a trained network are in `fit$config`, and `summary(fit)` prints them.
 #'
-#' @param data `"mnist-sample"` (10,000 training and 2,000 test images of MNIST, part of the package),
+#' @section Tables:
+#' `train_sense(formula, data)` trains on the numeric columns of a data frame: `Species ~ .`, or
+#' `y ~ x1 + x2`. `train_sense(x, y)` takes a data frame of features and their classes. Defaults are those
+#' of the recipe `"table"`: `model = "mlp"`, `eps = 0.2`, a step size of `eps / 4`, 5 epochs of natural
+#' training and 35 of the method, `batch_size = 32`, `lr = 0.05`.
+#'
+#' * Each feature is standardised by its mean and standard deviation in the training data. Both are
+#'   kept in `fit$data$features`, and new data are scaled in the same way.
+#' * One `eps` is in standard deviations. A vector named by the features has an `eps` for each feature in
+#'   its own units: the features are then divided by multiples of their `eps`, and `fit$config$eps` is the
+#'   radius of the ball after that.
+#' * An attack changes each feature by itself, so features must be numeric columns of the data. Factors,
+#'   transformations and interactions are refused: an attack would turn a level into a fraction
+#'   of another. Numbers in their place, computed before, can be used.
+#' * The response may be a factor, whose levels are kept, or strings, `TRUE` and `FALSE` or whole numbers.
+#'   For classes of unequal size, `class_weights = "balanced"`, or a number for each level, weights the
+#'   loss.
+#' * Networks are `"mlp"` (two hidden layers of 64 units), `"mlp-32-16"` (layers of these widths), and
+#'   `"linear"` (multinomial logistic regression).
+#'
+#' @param x Images or features. A string is the name of a data set, see `data`. An array n x height x
+#'   width (x channels) has images, and so has a matrix with a row for each square greyscale image, its
+#'   pixels row by row. Pixels are numbers from 0 to 1, or integers from 0 to 255. A data frame has a
+#'   column for each feature.
+#' @param inputs `"pixels"` or `"features"`: what the columns of a matrix or of a data frame are.
+#' @param formula,test The classes on the left, features on the right, which are columns of the data frame
+#'   `data`. `test` is a data frame with test rows, if there are any.
+#' @param bounds Bounds of attacked features: none (default); `"range"`, the range of the data; one pair
+#'   `c(low, high)`; or a list of pairs named by feature, such as `list(age = c(0, Inf))`.
+#' @param na.action What to do with rows with missing values, such as [stats::na.omit()] (default, with a
+#'   message) or [stats::na.fail()].
+#' @param data With `formula`: a data frame. Otherwise `"mnist-sample"` (10,000 training and 2,000 test images of MNIST, part of the package),
 #'   `"mnist"` (all of it) or `"cifar10"` (its binary version). The last two are downloaded once into
 #'   the cache directory [tools::R_user_dir()], or read from the folder `data_dir`. Default:
-#'   `"mnist-sample"`. Leave it out if you pass images as `x`.
+#'   `"mnist-sample"`. Leave it out if you pass `x`.
 #' @param method Training method: `"sense"` (default); `"nt"` (natural training); `"r-at"` (regular
 #'   adversarial training, Madry et al.); the published methods `"trades"`, `"mart"`, `"mma"` and `"iaat"`;
 #'   `"fgsm-rs"` (Fast), `"n-fgsm"` and `"free"`, adversarial training with one step per update, which
@@ -67,18 +98,15 @@
 #' @param c Lowest probability of the true class that an attacked image may have, from 0 to 1. The
 #'   paper recommends 0.5 or more.
 #' @param eps Radius of the ball of perturbations, with pixels from 0 to 1. A number such as `8 / 255`,
-#'   or a string such as `"8/255"`.
+#'   or a string such as `"8/255"`. For a table see the section Tables.
 #' @param epochs Number of epochs of the method, after the `pretrain` epochs of natural training.
 #' @param ... Further options by name, as `python -m sense.train --help` lists them, with `_` in place
 #'   of `-`: those of the table above, `random_start`, `warmup`, `beta` (TRADES, MART), `d_max` (MMA),
 #'   `gamma` (IAAT), `fgsm_step` (FGSM-RS, N-FGSM, Free), `noise_scale` (N-FGSM), `replays` (Free), `label_smoothing`,
 #'   `milestones`, `validation_size`, `keep`, `data_dir` and others.
 #'   `norm` is `Inf`, 2 or 1. `milestones` are epochs, or fractions of `epochs` such as `c(0.5, 0.75)`.
-#' @param x Training images: an array n x height x width (x channels), or a matrix with a row for each
-#'   square greyscale image, its pixels row by row. Pixels are numbers from 0 to 1, or integers from 0
-#'   to 255.
-#' @param y Classes of the training images: a factor, or a vector that [factor()] accepts.
-#' @param x_test,y_test Test images and their classes, in the same form. Training does not use them.
+#' @param y Classes of the training images or rows: a factor, or a vector that [factor()] accepts.
+#' @param x_test,y_test Test images or rows and their classes, in the same form. Training does not use them.
 #'   Without them one sixth of `x` is held out for validation. These images are drawn with the seed, with
 #'   the same share of each class. `validation_size` sets another number, and `fit$validation` has the
 #'   positions of these images. Evaluate the network only on images that it was not trained on.
@@ -90,7 +118,7 @@
 #'   (`"module:name"`) is not run unless an argument names it too.
 #' @param control [sense_control()]: folder, device and seed of the run.
 #' @return A [sense_fit]: plain R data, which can be saved by [saveRDS()].
-#' @seealso [install_sense()] makes the Python environment, [evaluate_sense()] attacks the network.
+#' @seealso [images_from_folder()] reads your own images, [install_sense()] makes the Python environment, [evaluate_sense()] attacks the network.
 #' @examples
 #' if (sense_available()) {
 #'   # A small network on few images; train_sense() alone takes some minutes.
@@ -99,37 +127,126 @@
 #'   )
 #'   fit
 #'   autoplot(fit)
+#'
+#'   # A table, with eps in standard deviations.
+#'   flowers <- train_sense(
+#'     Species ~ ., iris,
+#'     epochs = 5, control = sense_control(threads = 1, quiet = TRUE)
+#'   )
+#'   predict(flowers, iris[c(1, 51, 101), ], type = "prob")
 #' }
 #' \dontrun{
 #' train_sense()
+#' train_sense(Species ~ ., iris, eps = c(
+#'   Sepal.Length = 0.2, Sepal.Width = 0.2, Petal.Length = 0.2, Petal.Width = 0.1
+#' ), bounds = c(0, Inf), class_weights = "balanced")
 #' train_sense(method = "r-at", epochs = 2, control = sense_control(threads = 2))
 #' train_sense("cifar10", "trades", "resnet20", eps = "8/255", recipe = "cifar10-resnet")
 #' train_sense(control = sense_control(resume = "runs/sense"), epochs = 20)
 #' }
 #' @export
-train_sense <- function(data = "mnist-sample", method = "sense", model = NULL,
-                        c = NULL, eps = NULL, epochs = NULL, ...,
-                        x = NULL, y = NULL, x_test = NULL, y_test = NULL,
-                        recipe = NULL, config = NULL, control = sense_control()) {
-  if (!missing(data) && is.array(data) && is.null(x)) {
-    x <- data
-  } else if (!missing(data) && !is.null(x)) {
-    cli::cli_abort("Give either {.arg data}, the name of a data set, or images as {.arg x}, not both.")
+train_sense <- function(x = "mnist-sample", ...) UseMethod("train_sense")
+
+#' @rdname train_sense
+#' @export
+train_sense.default <- function(x = "mnist-sample", method = NULL, model = NULL, c = NULL, eps = NULL,
+                                epochs = NULL, minutes = NULL, ..., data = NULL, formula = NULL,
+                                recipe = NULL, config = NULL, control = sense_control()) {
+  if (!is.null(formula)) {
+    if (!missing(x)) {
+      cli::cli_abort("Give either {.arg x} or {.arg formula} with {.arg data}, not both.")
+    }
+    if (!inherits(formula, "formula")) refuse(formula, "formula", "a formula, such as y ~ .")
+    return(train_sense.formula(
+      formula, data, method, model, c, eps, epochs,
+      minutes = minutes, ..., recipe = recipe, config = config, control = control
+    ))
   }
-  check_class(control, "sense_control", "sense_control")
-  recipe <- check_string(recipe, allow_null = TRUE)
-  check_path(config)
-  images <- if (!is.null(x)) as_images(x, y, x_test, y_test)
-  set <- drop_null(list(
-    dataset = if (!is.null(x)) "arrays" else if (!missing(data)) data,
-    method = if (!missing(method)) method,
-    model = model, c = c, eps = eps, epochs = epochs
-  ))
-  options <- as_options(utils::modifyList(control$options, utils::modifyList(set, named_dots(...))))
+  if (!missing(x) && !is.null(data)) {
+    cli::cli_abort("Give either {.arg data}, the name of a data set, or {.arg x}, not both.")
+  }
+  name <- if (missing(x)) data else x
+  if (!is.null(name) && !is_string(name)) {
+    refuse(
+      name, if (missing(x)) "data" else "x",
+      "the name of a data set, an array of images, or a matrix or data frame",
+      cli::format_inline("To train on a table: {.code train_sense(formula, data)}."),
+      call = parent.frame()
+    )
+  }
+  start_training(
+    NULL, name,
+    method = method, model = model, c = c, eps = eps, epochs = epochs, minutes = minutes, ...,
+    recipe = recipe, config = config, control = control, command = sys.call()
+  )
+}
+
+#' @rdname train_sense
+#' @export
+train_sense.array <- function(x, y = NULL, x_test = NULL, y_test = NULL, ...) {
+  images <- as_images(x, y, x_test, y_test)
+  start_training(images, "arrays", ..., command = sys.call())
+}
+
+#' @rdname train_sense
+#' @export
+train_sense.matrix <- function(x, y = NULL, x_test = NULL, y_test = NULL, ..., inputs = "pixels") {
+  inputs <- check_choice(inputs, c("pixels", "features"))
+  if (inputs == "features") {
+    if (is.null(colnames(x))) colnames(x) <- paste0("x", seq_len(ncol(x)))
+    return(train_sense.data.frame(as.data.frame(x), y, x_test, y_test, ...))
+  }
+  train_sense.array(x, y, x_test, y_test, ...)
+}
+
+#' @rdname train_sense
+#' @export
+train_sense.data.frame <- function(x, y = NULL, x_test = NULL, y_test = NULL, eps = NULL, bounds = NULL,
+                                   na.action = stats::na.omit, ..., inputs = "features") {
+  inputs <- check_choice(inputs, c("pixels", "features"))
+  if (inputs == "pixels") {
+    return(train_sense.array(
+      pixel_matrix(x, "x"), y, if (!is.null(x_test)) pixel_matrix(x_test, "x_test"), y_test, eps = eps, ...
+    ))
+  }
+  if (is.null(x_test) != is.null(y_test)) {
+    cli::cli_abort("Give both {.arg x_test} and {.arg y_test}, or neither.")
+  }
+  train <- complete_rows(x, y, na.action, "y")
+  test <- if (!is.null(x_test)) complete_rows(as_frame(x_test, names(x), "x_test"), y_test, na.action, "y_test")
+  table <- as_feature_data(train, test, eps, bounds)
+  start_training(table, "table", eps = one_eps(eps), ..., command = sys.call())
+}
+
+#' @rdname train_sense
+#' @export
+train_sense.formula <- function(formula, data = NULL, method = NULL, model = NULL, c = NULL, eps = NULL,
+                                epochs = NULL, ..., test = NULL, bounds = NULL,
+                                na.action = stats::na.omit) {
+  train <- model_rows(formula, data, na.action, "data")
+  held <- if (!is.null(test)) model_rows(formula, test, na.action, "test", names(train$x))
+  table <- as_feature_data(train, held, eps, bounds)
+  start_training(
+    table, "table",
+    method = method, model = model, c = c, eps = one_eps(eps), epochs = epochs, ...,
+    command = sys.call()
+  )
+}
+
+# Collects the options and trains. `images` is what Python gets in place of the data set.
+start_training <- function(images, dataset, ..., recipe = NULL, config = NULL, control = sense_control(),
+                           command, call = parent.frame()) {
+  check_class(control, "sense_control", "sense_control", "control", call)
+  recipe <- check_string(recipe, allow_null = TRUE, arg = "recipe", call = call)
+  check_path(config, "config", call)
+  set <- drop_null(list(dataset = dataset))
+  options <- as_options(
+    utils::modifyList(control$options, utils::modifyList(set, named_dots(..., call = call))), call
+  )
   # Resuming takes the stored options; `model` is then permission to run the network's code.
   allowed_model <- if (!is.null(control$resume)) options$model
   if (!is.null(allowed_model)) options$model <- NULL
-  run_training(options, recipe, images, control, command = sys.call(), model = allowed_model, config = config)
+  run_training(options, recipe, images, control, command, model = allowed_model, config = config, call = call)
 }
 
 # The part that needs Python.

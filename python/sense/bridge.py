@@ -17,7 +17,9 @@ from .collapse import collapse_summary, new_collapse
 from .config import Config, default_recipe, from_plain, notes, recipe
 from .config.options import CODE_OPTIONS, check_named_code, with_named_code
 from .config_files import config_from_file
-from .data import Data, ImageData, load_data, to_float
+from .data import Data, ImageData, Scaling, TableData, load_data, to_float
+from .data.folder import MAX_IMAGES
+from .data.folder import images_from_folder as folder_images
 from .data.images import check_images
 from .description import parse_description
 from .devices import check_threads, choose_device, to_device_for_evaluation
@@ -40,7 +42,15 @@ from .runs import check_same_data, load_run_test_data, read_metrics, read_run
 from .train import TrainingStopped, fit
 from .weights import load_matching_weights
 
-TASKS = ("train", "predict", "evaluate", "adversarial_examples", "compare", "export")
+TASKS = (
+    "train",
+    "predict",
+    "evaluate",
+    "adversarial_examples",
+    "compare",
+    "export",
+    "images_from_folder",
+)
 FIT = "the fit"  # its name in messages
 PREDICT_BATCH = 500
 VALIDATION_PART = 6  # without test images, one in 6 training images is held out for validation
@@ -91,7 +101,8 @@ def train(
     out
         The folder of the run.
     images
-        Arguments of `image_data_from_r`. Default: the data set of the options.
+        Arguments of `image_data_from_r` or `table_data_from_r`. Default: the data set of the
+        options.
     on_epoch
         Called with one line of text per epoch.
     model
@@ -123,14 +134,19 @@ def train(
         code = named_code(options)
         options = {name: value for name, value in options.items() if name not in code}
         start = None if start is None else with_named_code(start, code)
-        if images is not None and start is not None and start.dataset == "arrays":
+        if images is not None and start is not None and start.dataset in ("arrays", "table"):
             options.pop("dataset", None)  # R names it whenever images are passed
     if images is not None:
-        data = image_data_from_r(**images)
+        data = data_from_r(images)
+        if "eps" in images and isinstance(data, TableData):
+            options = dict(options) | {"eps": data.scaling.radius(images["eps"])}
         if "x_test" not in images and not resume and base is None:
             options = {"validation_size": max(1, len(data.train_x) // VALIDATION_PART)} | options
         start = start or default_recipe(options.get("dataset"), data.shape[0])
         config = from_plain(options, start)
+        if isinstance(data, TableData) and "eps" in options and not resume:
+            # A step of the table's recipe is a quarter of its eps.
+            config = from_plain({"step_size": config.eps / 4 or config.step_size} | options, start)
     else:
         config = from_plain(options, start)
         data = load_data(config.dataset, config.data_dir, _path(cache_dir))
@@ -186,13 +202,13 @@ def predict(
     description, weights
         The text of a run's config.json, and the bytes of its weights.
     x
-        Images, as in `images_from_r`.
+        Images, as in `images_from_r`, or features in their own units, n x d.
     model
         The name of the network. Required if the fit names a factory, which is only called if it is
         named here.
     """
     config, run = parse_description(description, FIT)
-    images = images_from_r(x, tuple(run["data"]["shape"]))
+    images = inputs_from_r(x, run["data"], attacked=False)
     torch_device = choose_device(device)
     network = to_device_for_evaluation(_network(config, run, weights, model, FIT), torch_device)
     labels = torch.empty(0, dtype=torch.int64)
@@ -334,6 +350,24 @@ def compare(folders: dict[str, str]) -> dict[str, Any]:
     return compare_evaluations({name: Path(folder) for name, folder in folders.items()})
 
 
+def images_from_folder(
+    folder: str,
+    size: list[int] | None = None,
+    colour: bool | None = None,
+    max_images: int = MAX_IMAGES,
+) -> dict[str, Any]:
+    """Return the images of a folder in R's order, n x height x width x channels, their labels, and
+    the names of the classes and files. Arguments as in `sense.data.images_from_folder`."""
+    shape = None if size is None else (int(size[0]), int(size[1]))
+    found = folder_images(folder, size=shape, colour=colour, max_images=int(max_images))
+    return {
+        "x": found.x.permute(0, 2, 3, 1).contiguous().numpy().astype(np.int32),
+        "y": found.y.tolist(),
+        "classes": list(found.classes),
+        "files": list(found.files),
+    }
+
+
 def as_target(
     description: str,
     weights: bytes | bytearray,
@@ -346,13 +380,18 @@ def as_target(
 ) -> Target:
     """Return a fit to evaluate, on its own test images or on those of `images`."""
     config, run = parse_description(description, name)
-    shape = tuple(run["data"]["shape"])
     data: Data
     if images is not None and "x" not in images:
-        x, y = images_from_r(images["x_test"], shape), labels_from_r(images["y_test"])
-        data = ImageData.from_test_images("arrays", x, y, tuple(run["data"]["classes"]))
+        y, classes = labels_from_r(images["y_test"]), tuple(run["data"]["classes"])
+        x = inputs_from_r(images["x_test"], run["data"])
+        if "features" in run["data"]:
+            data = TableData(
+                "table", x, y, x, y, classes, Scaling.from_plain(run["data"]["features"])
+            )
+        else:
+            data = ImageData.from_test_images("arrays", x, y, classes)
     elif images is not None:
-        data = image_data_from_r(**images)
+        data = data_from_r(images)
         check_same_data(Path(name), run, data)
     else:
         data = load_run_test_data(name, config, run, _path(data_dir), _path(cache_dir))
@@ -379,6 +418,38 @@ def _path(path: str | None) -> Path | None:
 def _set_threads(threads: int | None) -> None:
     if threads is not None:
         torch.set_num_threads(check_threads(int(threads)))
+
+
+def data_from_r(images: dict[str, Any]) -> Data:
+    """Return the data set of R's arguments: a table if they have "features", otherwise images."""
+    return table_data_from_r(**images) if "features" in images else image_data_from_r(**images)
+
+
+def table_data_from_r(
+    features: NDArray[Any],
+    y: Any,
+    classes: list[str],
+    names: list[str],
+    eps: list[float] | None = None,
+    bounds: Any = None,
+    x_test: NDArray[Any] | None = None,
+    y_test: Any = None,
+) -> TableData:
+    """Return a table from R: features in their own units, n x d, labels from 0, and the arguments
+    of `Scaling.of`. The test rows may be missing."""
+    test_labels = None if x_test is None else labels_from_r(y_test)
+    options = {"names": tuple(names), "eps": eps, "bounds": bounds}
+    return TableData.from_features(
+        "table", features, labels_from_r(y), x_test, test_labels, classes, **options
+    )
+
+
+def inputs_from_r(x: NDArray[Any], data: dict[str, Any], *, attacked: bool = True) -> torch.Tensor:
+    """Return images, or scaled features, for a fit with this description of its data."""
+    if "features" in data:
+        return Scaling.from_plain(data["features"])(x, attacked=attacked)
+    channels, height, width = data["shape"]
+    return images_from_r(x, (channels, height, width))
 
 
 def image_data_from_r(

@@ -42,6 +42,7 @@ calls <- list(
   plot_path = list(fits = list(trained)),
   read_sense_evaluation = list(folder = stored, level = 0.9),
   read_sense_fit = list(folder = stored),
+  images_from_folder = list(folder = tempdir(), size = c(2, 2), colour = FALSE, max_images = 5),
   linear_risk = c(list(classifier = line), law, eps = 1, norm = 2),
   simulate_risk = c(list(classifier = line), law, list(eps = 1, norm = 2, kind = "robust", n = 100, level = 0.9, seed = 1)),
   seal_run = list(folder = tempfile()),

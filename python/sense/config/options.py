@@ -19,7 +19,7 @@ from ..precision import Precision
 from .checks import option_from_plain
 from .validation import validate
 
-Dataset = Literal["mnist-sample", "mnist", "cifar10", "arrays", "table"]
+Dataset = Literal["mnist-sample", "mnist", "cifar10", "folder", "arrays", "table"]
 MethodName = Literal[
     "nt",
     "r-at",

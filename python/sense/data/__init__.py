@@ -5,6 +5,7 @@ from pathlib import Path
 from ..errors import InputError
 from .base import Data
 from .cifar10 import load_cifar10, load_cifar10_test_data
+from .folder import images_from_folder, load_folder
 from .forms import as_data
 from .images import ImageData, to_float
 from .mnist import load_mnist, load_mnist_test_data, load_sample
@@ -14,6 +15,8 @@ DATASETS = {
     "mnist-sample": "10,000 training and 2,000 test images of MNIST, part of the package",
     "mnist": "all of MNIST, downloaded or from --data-dir",
     "cifar10": "CIFAR10, downloaded or from --data-dir (binary version)",
+    "folder": "PNG and JPEG files in --data-dir: subfolders train and test, or images of one "
+    "folder for each class, of which one in six is held out for testing",
     "arrays": "images passed in memory, from R or Python",
     "table": "a table of numeric features passed in memory, from R or Python",
 }
@@ -25,7 +28,9 @@ __all__ = [
     "Scaling",
     "TableData",
     "as_data",
+    "images_from_folder",
     "load_data",
+    "load_folder",
     "load_test_data",
     "to_float",
 ]
@@ -50,6 +55,10 @@ def load_data(name: str, data_dir: Path | None = None, cache_dir: Path | None = 
         return load_mnist(data_dir, cache_dir)
     if name == "cifar10":
         return load_cifar10(data_dir, cache_dir)
+    if name == "folder":
+        if data_dir is None:
+            raise InputError("the dataset folder needs the folder of the images: --data-dir DIR")
+        return load_folder(data_dir)
     if name == "mnist-sample":
         raise InputError("mnist-sample needs no --data-dir: use --dataset mnist")
     if name in ("arrays", "table"):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset, RandomSampler, Sequent
 from ..errors import InputError
 from ..files import Spool
 from .base import Data
+from .folder import load_folder
 from .images import ImageData, as_images
 from .items import (
     IMAGE_COLUMNS,
@@ -43,6 +45,7 @@ def as_data(
     """Return data of any of these forms as `ImageData`.
 
     - an `ImageData` or a `TableData`, which is returned as it is;
+    - the path of a folder of images, as in `load_folder`;
     - (x, y) or (train_x, train_y, test_x, test_y): numpy arrays or tensors, in the forms of
       `ImageData`. An array that is mapped into memory (`np.load(file, mmap_mode="r")`) is not
       copied. Arrays n x d, and data frames, are tables of features, see `TableData`;
@@ -76,6 +79,8 @@ def as_data(
     """
     if isinstance(data, Data):
         return data
+    if isinstance(data, str | Path):
+        return load_folder(data)
     reader = _Reader(name, columns, workers, in_memory)
     train, test = _parts(data)
     x, y, found = reader.read(train, "train")

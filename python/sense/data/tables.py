@@ -125,7 +125,7 @@ class Scaling:
         if attacked:
             self.check_inside(table, what)
         scaled = (table - np.asarray(self.center)) / np.asarray(self.scale)
-        return torch.from_numpy(scaled).float()
+        return torch.from_numpy(scaled).float().contiguous()
 
     def undo(self, z: Tensor) -> NDArray[np.float64]:
         """Return scaled features, n x d, in their own units."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..attacks.geometry import bounds_on
+from ..data import Data, TableData
 from ..devices import choose_device, to_device_for_evaluation
 from ..errors import InputError
 from ..networks import torch_defaults
@@ -96,9 +97,16 @@ def make_examples(
             "attacked": after[0],
             "attacked_probability": after[1],
         },
-        "x": _pixel_rows(batch.x),
-        "x_adv": _pixel_rows(x_adv),
+        **_inputs(target.data, batch.x, x_adv),
     }
+
+
+def _inputs(data: Data, x: Tensor, x_adv: Tensor) -> dict[str, Any]:
+    """The entries x and x_adv: pixels, or features in their own units with their names."""
+    if isinstance(data, TableData):
+        rows = {name: data.scaling.undo(z).tolist() for name, z in (("x", x), ("x_adv", x_adv))}
+        return {**rows, "features": list(data.scaling.names)}
+    return {"x": _pixel_rows(x), "x_adv": _pixel_rows(x_adv)}
 
 
 @torch.no_grad()
