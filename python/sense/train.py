@@ -338,7 +338,8 @@ def set_up(
     processes.set_threads(config.threads)
     device, images = processes.on_every_process(lambda: open_inputs(config, data, processes))
     processes.check_same("images", images.sha256)
-    if images.name != config.dataset:
+    # With a data_dir the images are those of config.dataset, under the name of their folder.
+    if data is not None and config.data_dir is None and images.name != config.dataset:
         own: Dataset = "table" if isinstance(images, TableData) else "arrays"
         config = replace(config, dataset=own)
     config, model = processes.on_every_process(lambda: name_model(config, model, run, resume))

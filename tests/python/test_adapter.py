@@ -76,7 +76,7 @@ def test_values_outside_their_own_bounds_are_clipped_and_keep_their_gradient():
     u = unit.to_unit(outside).requires_grad_()
     torch.testing.assert_close(model(u), model.model(torch.tensor([[1.0, 0.0]])))
     (gradient,) = torch.autograd.grad(model(u)[0, 0], u)
-    assert gradient.flatten()[0] == pytest.approx(unit.width * float(model.model.weight[0, 0]))
+    assert gradient.flatten()[0] == pytest.approx(unit.width * model.model.weight[0, 0].item())
 
 
 def test_the_model_of_scaled_images_has_the_same_logits_and_contiguous_gradients():

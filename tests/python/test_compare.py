@@ -186,6 +186,7 @@ OTHERS = {
     "nesterov": True,
     "weight_decay": 0.1,
     "label_smoothing": 0.1,
+    "class_weights": "balanced",
     "schedule": "cosine",
     "milestones": [3],
     "lr_decay": 0.5,

@@ -9,7 +9,7 @@ from sense.config import RECIPES, Config, from_plain, recipe
 from sense.evaluation.settings import Settings
 
 BAD = [
-    ("dataset", "cifar", "one of mnist-sample, mnist, cifar10, arrays"),
+    ("dataset", "cifar", "one of mnist-sample, mnist, cifar10, folder, arrays, table"),
     ("model", "resnet", "There are small-cnn"),
     ("model", 3, "text"),
     ("method", "pgd", "one of nt, r-at, sense, trades, mart, mma, iaat, sense-trades"),
@@ -53,6 +53,8 @@ BAD = [
     ("milestones", (-0.5,), "whole numbers"),
     ("label_smoothing", 1.0, "from 0 to less than 1"),
     ("label_smoothing", -0.1, "from 0 to less than 1"),
+    ("class_weights", (1.0, 0.0), "balanced, or numbers more than 0, one per class"),
+    ("class_weights", "equal", "a tuple, each a number"),
     ("lr_decay", 0.0, "more than 0, at most 1"),
     ("lr_decay", 2.0, "more than 0, at most 1"),
     ("seed", -1, "a whole number"),

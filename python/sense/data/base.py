@@ -129,7 +129,7 @@ def check_labels(
     """Raise ValueError unless there is one label from 0 to classes - 1 per input."""
     if labels.dtype != torch.int64 or labels.shape != inputs.shape[:1]:
         raise InputError(
-            f"{what} must be {len(inputs)} int64 numbers, one for each of the {kind}, "
+            f"{what} must be {len(inputs)} int64 numbers, one per {kind.removesuffix('s')}, "
             f"got {labels.dtype} of shape {tuple(labels.shape)}"
         )
     low, high = int(labels.min()), int(labels.max())
