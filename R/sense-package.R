@@ -15,7 +15,8 @@
 #'
 #' @section Functions:
 #' Train
-#' * [train_sense()] trains a network. [sense_control()] sets its folder, device, threads and seed.
+#' * [train_sense()] trains a network on images or on a table. [images_from_folder()] reads a folder of
+#'   images. [sense_control()] sets its folder, device, threads and seed.
 #' * [sense_fit] is a trained network: `print()`, `summary()`, `predict()`, `autoplot()`, `plot()`.
 #'   [update()][update.sense_fit()] trains it further or again.
 #' * [install_sense()] and [sense_available()] prepare Python.
