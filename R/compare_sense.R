@@ -92,7 +92,7 @@ has_other_data <- function(first, other) {
 
 # "steps of pgd (100, not 10)"
 differing_options <- function(first, other) {
-  common <- c("eps", "norm", "seed", "batch", "cascade")
+  common <- c("eps", "norm", "seed", "cascade")
   found <- differences(first$options[common], other$options[common], "")
   for (attack in intersect(names(first$attacks), names(other$attacks))) {
     costs <- c("label", "attacked", "seconds")

@@ -7,8 +7,8 @@
 #' `train_sense()` without arguments trains a network by SENSE-AT on a sample of MNIST that is part of
 #' the package. This takes some minutes on two cores. Ctrl-C stops the training after the present step
 #' and saves a checkpoint. `train_sense(control = sense_control(resume = folder))` resumes the run with
-#' its own options. Then only `data_dir`, `device`, `threads`, `cuda_graphs` and `monitor_size` may be
-#' changed, and `epochs` may be increased (with `schedule = "constant"` and a new `lr` if the schedule was
+#' its own options. Then only `data_dir`, `device`, `threads`, `cuda_graphs`, `minutes` and
+#' `monitor_size` may be changed, and `epochs` may be increased (with `schedule = "constant"` and a new `lr` if the schedule was
 #' cosine or one-cycle).
 #'
 #' `out`, `resume`, `device`, `threads`, `seed`, `monitor_size` and `quiet` are arguments of
@@ -100,6 +100,8 @@
 #' @param eps Radius of the ball of perturbations, with pixels from 0 to 1. A number such as `8 / 255`,
 #'   or a string such as `"8/255"`. For a table see the section Tables.
 #' @param epochs Number of epochs of the method, after the `pretrain` epochs of natural training.
+#' @param minutes Time limit of the training in minutes. It sets the number of epochs by the measured
+#'   speed; `pretrain`, `warmup`, `eps_ramp` and `milestones` keep their share of it.
 #' @param ... Further options by name, as `python -m sense.train --help` lists them, with `_` in place
 #'   of `-`: those of the table above, `random_start`, `warmup`, `beta` (TRADES, MART), `d_max` (MMA),
 #'   `gamma` (IAAT), `fgsm_step` (FGSM-RS, N-FGSM, Free), `noise_scale` (N-FGSM), `replays` (Free), `label_smoothing`,

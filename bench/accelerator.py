@@ -197,7 +197,9 @@ def batches(x: torch.Tensor, y: torch.Tensor, size: int) -> Iterator[Batch]:
 
 def machine(device: torch.device, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return machine, versions, commit, command and time."""
-    found = provenance(Settings(arguments.quick, torch.get_num_threads(), Path()), "accelerator")
+    found = provenance(
+        Settings(arguments.quick, torch.get_num_threads(), Path()), "accelerator", device
+    )
     private = argparse.ArgumentParser(add_help=False)  # the folder is not stored
     private.add_argument("--out")
     _, options = private.parse_known_args()

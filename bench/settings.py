@@ -9,6 +9,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import sense.runs
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,7 +45,9 @@ class Settings:
         }
 
 
-def provenance(settings: Settings, section: str) -> dict[str, Any]:
+def provenance(
+    settings: Settings, section: str, device: torch.device | None = None
+) -> dict[str, Any]:
     """Return machine, threads, versions, commit, time, and the load average of the last minute. The
     command is stored without folders, which are private."""
     parts = ["python", "-m", "bench", section, "--threads", str(settings.threads)]
@@ -52,7 +56,7 @@ def provenance(settings: Settings, section: str) -> dict[str, Any]:
     if settings.quick:
         parts += ["--quick"]
     return {
-        **sense.runs.provenance(shlex.join(parts)),
+        **sense.runs.provenance(shlex.join(parts), device),
         "threads": settings.threads,
         "cpu": cpu_name(),
         "cores": os.cpu_count(),

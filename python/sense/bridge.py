@@ -155,7 +155,8 @@ def train(
     def report(line: dict[str, Any]) -> None:
         lines.append(line)
         if on_epoch is not None:
-            on_epoch(epoch_line(lines, config.pretrain + config.epochs))
+            planned = read_run(folder)[0]  # --minutes sets the number of epochs
+            on_epoch(epoch_line(lines, planned.pretrain + planned.epochs))
             if note := new_collapse(lines):
                 on_epoch(f"note: {note}")
 

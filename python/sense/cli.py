@@ -113,9 +113,9 @@ class TrainArguments:
         Path | None,
         Help(
             "resume the run in this folder with its own options. Only --data-dir, --device, "
-            "--threads, --cuda-graphs and --monitor-size may be changed, and --epochs may be "
-            "increased (with --schedule constant and a new --lr if the schedule was cosine or "
-            "one-cycle)"
+            "--threads, --cuda-graphs, --minutes and --monitor-size may be changed, and --epochs "
+            "may be increased (with --schedule constant and a new --lr if the schedule was cosine "
+            "or one-cycle)"
         ),
     ] = None
 

@@ -53,6 +53,7 @@ class BatchShare:
 
 
 _share: BatchShare | None = None
+_common = False
 
 
 @contextmanager
@@ -65,6 +66,24 @@ def shared_batch(share: BatchShare | None) -> Iterator[None]:
         yield
     finally:
         _share = before
+
+
+@contextmanager
+def common_numbers() -> Iterator[None]:
+    """Inside, draw the numbers of one image, and use them for every image of the batch. What an
+    image gets then depends neither on the other images nor on the size of the batch. (Each image
+    has the same distribution as otherwise; only the images are no longer independent.)"""
+    global _common
+    before, _common = _common, True
+    try:
+        yield
+    finally:
+        _common = before
+
+
+def numbers_are_common() -> bool:
+    """Return whether `common_numbers` is in effect."""
+    return _common
 
 
 def uniform(like: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
@@ -99,8 +118,12 @@ def _draw(like: Tensor, fill: Fill, image_dim: int = 0) -> Tensor:
             )
         shape[image_dim] = _share.batch_size
         generator = _share.generators.by_device[like.device.type]
+    if _common:
+        shape[image_dim] = 1
     numbers = torch.empty(shape, dtype=like.dtype, device=like.device)
     fill(numbers, generator)
+    if _common:
+        return numbers.expand(like.shape).contiguous()
     return numbers if _share is None else numbers.narrow(image_dim, _share.first, _share.size)
 
 

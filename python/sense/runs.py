@@ -41,7 +41,12 @@ METRICS = "metrics.jsonl"
 
 
 def create_run(
-    run: RunFolder, config: Config, data: Data, command: str | None = None, processes: int = 1
+    run: RunFolder,
+    config: Config,
+    data: Data,
+    command: str | None = None,
+    processes: int = 1,
+    device: torch.device | None = None,
 ) -> None:
     """Create the folder with its config.json, and lock it. Raises FileExistsError if it holds files
     of a run. The files are removed if the `with` block of the folder ends with an error before the
@@ -53,7 +58,7 @@ def create_run(
         "config": config.resolved().to_plain(),
         "runtime_options": list(runtime_options()),
         "data": data.describe(),
-        "provenance": provenance(command) | {"processes": processes},
+        "provenance": provenance(command, device) | {"processes": processes},
     }
     run.write({CONFIG: json_text(description)})
 
@@ -66,7 +71,9 @@ def read_run(folder: Path | str) -> tuple[Config, dict[str, Any]]:
     return parse_description(run.read(CONFIG), run.path / CONFIG)
 
 
-def resume_run(run: RunFolder, config: Config, data: Data) -> None:
+def resume_run(
+    run: RunFolder, config: Config, data: Data, device: torch.device | None = None
+) -> None:
     """Lock a run to resume it. Raises ValueError if options or images differ, except options that
     do not change the result."""
     folder = run.path
@@ -89,7 +96,8 @@ def resume_run(run: RunFolder, config: Config, data: Data) -> None:
         )
     check_same_data(folder, description, data)
     if changed:
-        record_changes(run, description, {name: (before[name], now[name]) for name in changed}, now)
+        changes = {name: (before[name], now[name]) for name in changed}
+        record_changes(run, description, changes, now, device)
 
 
 def check_more_epochs(folder: Path, begun: Config, now: Config) -> set[str]:
@@ -123,11 +131,12 @@ def record_changes(
     description: dict[str, Any],
     changes: dict[str, tuple[Any, Any]],
     config: dict[str, Any],
+    device: torch.device | None = None,
 ) -> None:
     """Write the new options to config.json, with the old values of those that changed."""
     note = {
         "options": {name: {"before": old, "now": new} for name, (old, new) in changes.items()},
-        "provenance": provenance(),
+        "provenance": provenance(device=device),
     }
     resumed = [*description.get("resumed", []), note]
     run.write({CONFIG: json_text(description | {"config": config, "resumed": resumed})})
@@ -225,10 +234,11 @@ def json_text(content: dict[str, Any]) -> str:
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
-def provenance(command: str | None = None) -> dict[str, Any]:
+def provenance(command: str | None = None, device: torch.device | None = None) -> dict[str, Any]:
     """Return where a result comes from: command (default: that of this process), commit, versions,
-    machine, GPU if one was used, and time."""
-    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_initialized() else {}
+    machine, name of the GPU if the device is one, and time."""
+    on_gpu = device is not None and device.type == "cuda"
+    gpu = {"gpu": torch.cuda.get_device_name(device)} if on_gpu else {}
     return {
         "command": command or shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]]),
         "commit": _commit(),

@@ -10,10 +10,12 @@ A run is a folder, which `sense.runs` describes. `train` is the loop, `set_up` a
 before it.
 """
 
+import copy
+import itertools
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,9 +58,12 @@ from .optimizers import build_optimizer, set_learning_rate
 from .precision import prepare
 from .process_settings import restored_settings
 from .progress import BatchMetrics, epoch_line
+from .random_numbers import preserved_random_state
 from .run_folder import RunFolder
 from .runs import CONFIG, METRICS, create_run, metrics_text, resume_run
 from .schedules import learning_rate
+from .stopping import PassStopped, StoppingPoint
+from .time_budget import TIME_OVER, fit_into, measured_times, until
 from .training_state import TrainingState
 
 BY_CALLBACK = 2**31  # the reason to stop that a callback gives; others are numbers of signals
@@ -186,8 +191,9 @@ def fit(
         A callback that is one function: called with the metrics of each epoch, in the first process
         only.
     stop
-        Called after each step. A value other than None stops training: a checkpoint is written
-        and `TrainingStopped` is raised.
+        Called after each step, and in the passes of slow steps on a CPU, where the step is then
+        lost. A value other than None stops training: a checkpoint is written and `TrainingStopped`
+        is raised.
     show
         Print a line per epoch, and show a progress bar on a terminal.
     command
@@ -195,22 +201,26 @@ def fit(
 
     Returns
     -------
-    The trained network in evaluation mode, with the weights that the run keeps.
+    The trained network in evaluation mode, with the weights that the run keeps. If the time of
+    `config.minutes` is over before the last epoch, the run is saved as it is, to be resumed.
     """
+    began = time.monotonic()
     with (
         restored_settings(),
         torch_defaults(),
         out if isinstance(out, RunFolder) else RunFolder(out) as run,
     ):
-        training = set_up(config, run, data, model, resume, command)
+        training = set_up(config, run, data, model, resume, command, began)
         show = show and training.processes.is_first
         if show:
             for note in notes(training.config, training.monitor.x.shape[1]):
                 print(f"note: {note}", file=sys.stderr, flush=True)
         own = [*callbacks, OnEpoch(on_epoch)] if on_epoch is not None else callbacks
         calls = Callbacks(own, training, save_finite)
+        minutes = training.config.minutes
+        stop = until(stop, None if minutes is None else began + 60 * minutes)
         try:
-            train(training, calls, stop=stop, show=show)
+            train_until_stopped(training, calls, stop=stop, show=show)
         except Exception as error:
             calls("on_error", error)
             raise
@@ -224,8 +234,42 @@ def fit(
         return state.model.eval()
 
 
-def train(
+def train_until_stopped(
     training: Training, calls: Callbacks, *, stop: Callable[[], int | None], show: bool
+) -> None:
+    """`train`, where a slow step may be stopped in its midst, and which ends without an error when
+    the time is over."""
+    point = StoppingPoint(training.state, training.loader.device, stop)
+    try:
+        with point:
+            train(training, calls, stop=stop, show=show, point=point)
+        return
+    except PassStopped as error:
+        reason = error.reason
+        point.restore()
+        save(training)
+    except TrainingStopped as error:
+        reason = error.reason
+    if reason != TIME_OVER:
+        raise TrainingStopped(training.run.path, reason)
+    if show:
+        done, run = training.state.progress.epoch, training.run.path
+        print(
+            f"note: the time is over after {done} of {training.epochs} epochs; resume with "
+            f"--resume {run}",
+            file=sys.stderr,
+            flush=True,
+        )
+    calls("on_train_end")
+
+
+def train(
+    training: Training,
+    calls: Callbacks,
+    *,
+    stop: Callable[[], int | None],
+    show: bool,
+    point: StoppingPoint,
 ) -> None:
     """Train until the last epoch is complete: load, attack, loss, update, save."""
     config, processes, state = training.config, training.processes, training.state
@@ -245,6 +289,7 @@ def train(
         calls("on_epoch_start")
         for index in order[progress.step :]:
             began = time.perf_counter()
+            point.set()
             epoch = progress.epoch + progress.step / len(order)
             set_learning_rate(optimizer, learning_rate(config, epoch), config)
 
@@ -266,6 +311,7 @@ def train(
                 if training.loader.device.type == "cpu":
                     # Elsewhere Python would have to wait; there the next loss shows it.
                     check_finite_gradients(model, advice(config, epoch))
+                point.clear()
                 optimizer.step()
 
             progress.add(metrics, time.perf_counter() - began)
@@ -283,8 +329,10 @@ def train(
         bar.close()
         if progress.step < len(order):
             break
+        point.set()
         check_finite_weights(model, advice(config, progress.epoch + 1))
         line = epoch_metrics(training)
+        point.clear()
         progress.end_epoch(line)
         save(training)
         if show:
@@ -331,10 +379,13 @@ def set_up(
     model: nn.Module | str | None,
     resume: bool,
     command: str | None,
+    began: float,
 ) -> Training:
     """Make all that training needs, then the folder of a new run; or restore the checkpoint of a
-    run that is resumed."""
+    run that is resumed. `began`: time.monotonic() at the start."""
     processes = join_group()
+    if config.minutes is not None and processes.size > 1:
+        raise InputError(f"minutes needs a single process, got {processes.size}: leave it out")
     processes.set_threads(config.threads)
     device, images = processes.on_every_process(lambda: open_inputs(config, data, processes))
     processes.check_same("images", images.sha256)
@@ -345,17 +396,21 @@ def set_up(
     config, model = processes.on_every_process(lambda: name_model(config, model, run, resume))
     config = processes.on_every_process(lambda: with_code(config, run, resume))
     processes.on_first_process(
-        lambda: resume_run(run, config, images) if resume else run.check_unused()
+        lambda: resume_run(run, config, images, device) if resume else run.check_unused()
     )
     model, network, loader, monitor = processes.on_every_process(
         lambda: build(model, config, images, device)
     )
     processes.synchronize(model, config.seed, device)
-    optimizer = build_optimizer(config, model)
     weights = class_weights(config.class_weights, loader.y, len(images.classes))
-    method = build_method(
-        config, len(loader), bounds_on(images.bounds, device), weights, images.shape
-    )
+    bounds = bounds_on(images.bounds, device)
+
+    def method_of(options: Config) -> Method:
+        return build_method(options, len(loader), bounds, weights, images.shape)
+
+    if config.minutes is not None and not resume:
+        config = plan_epochs(config, network, loader, monitor, method_of, began)
+    optimizer, method = build_optimizer(config, model), method_of(config)
     training = Training(
         config,
         run,
@@ -370,8 +425,50 @@ def set_up(
     if resume:
         load(training)
     else:
-        processes.on_first_process(lambda: create_run(run, config, images, command, processes.size))
+        processes.on_first_process(
+            lambda: create_run(run, config, images, command, processes.size, device)
+        )
     return training
+
+
+def plan_epochs(
+    config: Config,
+    network: nn.Module,
+    loader: BatchLoader,
+    monitor: Monitor,
+    method_of: Callable[[Config], Method],
+    began: float,
+) -> Config:
+    """Return the options with the number of epochs that ends in time, from steps of training on
+    copies of the network. Random numbers are those of a training without this trial."""
+    assert config.minutes is not None
+    with preserved_random_state():
+        times = measured_times(
+            config,
+            len(batches(config, len(loader), 0)),
+            lambda options: trial_steps(options, network, loader, method_of(options)),
+            lambda: monitor.evaluate(copy.deepcopy(network), config),
+        )
+    return fit_into(config, began + 60 * config.minutes - time.monotonic(), times)
+
+
+def trial_steps(
+    config: Config, network: nn.Module, loader: BatchLoader, method: Method
+) -> Iterator[float]:
+    """Take steps of training on a copy of the network; yield the seconds of each."""
+    model, epoch = copy.deepcopy(network).train(), float(config.epochs)
+    compute_step = OneProcess().attach(prepare(model, config.precision, config.cuda_graphs).train())
+    optimizer = build_optimizer(config, model)
+    for index in itertools.cycle(batches(config, len(loader), 0)):
+        began = time.perf_counter()
+        with skip_value_checks():
+            x, y = loader.take(index)
+            step = compute_step(method, Batch(augment(x, config.augment), y, index), epoch)
+        optimizer.zero_grad()
+        step.loss.backward()
+        optimizer.step()
+        float(step.loss.detach())  # waits for the device
+        yield time.perf_counter() - began
 
 
 def open_inputs(config: Config, data: Any, processes: OneProcess) -> tuple[torch.device, Data]:

@@ -114,14 +114,15 @@ def start(tmp_path):
     """Start `python -m MODULE ...` in an empty folder; what still runs at the end is killed."""
     started = []
 
-    def start(module: str, *arguments: object) -> subprocess.Popen:
+    def start(module: str, *arguments: object, module_path: Path | None = None) -> subprocess.Popen:
+        paths = [ROOT / "python", *([module_path] if module_path else [])]
         process = subprocess.Popen(
             [sys.executable, "-m", module, *map(str, arguments)],
             cwd=tmp_path,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(ROOT / "python"), "NO_COLOR": "1"},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), "NO_COLOR": "1"},
         )
         started.append(process)
         return process

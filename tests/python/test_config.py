@@ -42,6 +42,7 @@ BAD = [
     ("epochs", 0, "a whole number >= 1"),
     ("batch_size", 0, "a whole number >= 1"),
     ("optimizer", "lion", "one of sgd, adam"),
+    ("minutes", 0.0, "more than 0"),
     ("lr", 0.0, "more than 0"),
     ("lr", math.nan, "more than 0"),
     ("momentum", 1.0, "from 0 to less than 1"),

@@ -96,7 +96,7 @@ def test_training_gives_the_network_of_the_cpu(tmp_path, few, config, change, at
 
 def test_a_run_stores_the_name_of_the_gpu(tmp_path, few, config):
     fit(config, tmp_path, data=few)
-    assert read_run(tmp_path)[1]["provenance"]["gpu"] == torch.cuda.get_device_name()
+    assert read_run(tmp_path)[1]["provenance"]["gpu"] == torch.cuda.get_device_name("cuda")
 
 
 def natural(folder):

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from networks import linear_network
 from sense.attacks import pgd
 from sense.data import to_float
+from sense.evaluation.batch_size import BatchSize
 from sense.evaluation.compare import compare
 from sense.evaluation.curves import (
     CONVERGENCE,
@@ -27,7 +28,7 @@ from sense.evaluation.curves import (
 )
 from sense.evaluation.evaluate import evaluate_target
 from sense.evaluation.outcomes import CorrectMatrix, Record, read_outcomes
-from sense.evaluation.runner import make_batches
+from sense.evaluation.runner import evaluated_images
 from sense.evaluation.settings import Settings
 from sense.evaluation.targets import open_run
 from sense.runs import load
@@ -54,7 +55,7 @@ def linear():
     y[:5] = 1 - y[:5]
     model = torch.nn.Sequential(torch.nn.Flatten(), linear_network(w))
     robust = {eps: (score.abs() > eps * w.abs().sum()) & ((score > 0).long() == y) for eps in RADII}
-    return model, make_batches(range(100), x, y, 30, CPU), y, robust
+    return model, evaluated_images(range(100), x, y, CPU), y, robust
 
 
 def settings(**options):
@@ -64,11 +65,13 @@ def settings(**options):
 
 
 def test_the_curve_of_a_linear_network_is_the_closed_form(linear, locked, tmp_path):
-    model, batches, y, robust = linear
-    record = Record(range(100), y.tolist(), 30, key="eps")
+    model, images, y, robust = linear
+    record = Record(range(100), y.tolist(), key="eps")
     done = []
-    run_curve(model, batches, settings(), record, done.append)
-    assert done == [30, 30, 30, 10] * 4
+    run_curve(model, images, settings(), record, BatchSize(30), done.append)
+    assert sum(done) == 4 * 100
+    assert done[:4] == [30, 30, 30, 10]  # no attack: all images count
+    assert len(done) < 16  # later, misclassified images do not
     for eps in RADII:
         assert torch.equal(record.correct()[repr(eps)], robust[eps])
     assert 5 < sum(robust[0.05]) < sum(robust[0.0]) == 95
@@ -83,13 +86,13 @@ def test_the_curve_of_a_linear_network_is_the_closed_form(linear, locked, tmp_pa
 
 
 def test_interrupted_after_any_batch_the_curve_is_the_same(linear, locked):
-    model, batches, y, _ = linear
+    model, images, y, _ = linear
     some = settings(steps=1, curve=(0.01, 0.02))
-    whole = Record(range(100), y.tolist(), 30, key="eps")
-    run_curve(model, batches, some, whole)
+    whole = Record(range(100), y.tolist(), key="eps")
+    run_curve(model, images, some, whole, BatchSize(30))
 
     def in_file():
-        return Record(range(100), y.tolist(), 30, locked, CURVE_OUTCOMES, "eps")
+        return Record(range(100), y.tolist(), locked, CURVE_OUTCOMES, "eps")
 
     for most in (1, 4, 6):
         locked.remove([CURVE_OUTCOMES])
@@ -100,9 +103,9 @@ def test_interrupted_after_any_batch_the_curve_is_the_same(linear, locked):
                 raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            run_curve(model, batches, some, in_file(), stop)
+            run_curve(model, images, some, in_file(), BatchSize(30), stop)
         again = in_file()
-        run_curve(model, batches, some, again)
+        run_curve(model, images, some, again, BatchSize(7))
         assert again.outcomes() == whole.outcomes()
 
 
@@ -154,9 +157,9 @@ def test_the_convergence_files_are_of_the_first_images(trained, locked, tmp_path
     folder, data = trained
     model = load(folder)
     images = list(range(10, 90))
-    batches = make_batches(images, data.test_x, data.test_y, 30, CPU)
+    chosen = evaluated_images(images, data.test_x, data.test_y, CPU)
     done = []
-    trace = trace_batches(model, batches, TRACED, done.append)
+    trace = trace_batches(model, chosen, TRACED, BatchSize(30), done.append)
     assert done == [30, 20]
     assert trace.loss.shape == (5, 50)
     write_convergence(locked, images, trace)
@@ -174,13 +177,13 @@ def test_the_convergence_files_are_of_the_first_images(trained, locked, tmp_path
     assert {row["n"] for row in rows} == {"50"}
 
 
-# One short step: curve and convergence, with their own random starts, break other images than PGD.
+# Long steps: curve and convergence break other images than the last step of PGD.
 SHORT = Settings(
     n=120,
     eps=0.08,
-    steps=2,
+    steps=4,
     restarts=1,
-    step_size=0.05,
+    step_size=0.2,
     curve=(0.04, 0.08, 0.2),
     convergence=50,
     batch=50,
@@ -218,9 +221,9 @@ def test_convergence_has_no_accuracy_of_its_own(evaluated):
     assert list(content["accuracy"]) == ["natural", "pgd", "curve", "worst"]
     natural, entry = correct["natural"], content["attacks"]["convergence"]
     assert (entry["images"], entry["attacked"]) == (50, int(natural[:50].sum()))
-    assert entry["label"] == "PGD-2 x 1, step by step"
+    assert entry["label"] == "PGD-4 x 1, step by step"
     curve = content["attacks"]["curve"]
-    assert (curve["label"], curve["attacked"]) == ("PGD-2 x 1, radii to 0.08", int(natural.sum()))
+    assert (curve["label"], curve["attacked"]) == ("PGD-4 x 1, radii to 0.08", int(natural.sum()))
     same = torch.equal(correct["convergence"][50:], natural[50:])
     assert same or settings.cascade
 
@@ -241,7 +244,7 @@ def test_a_comparison_includes_the_curve_and_not_the_convergence(evaluated):
 
 
 def test_radii_of_zero_and_outside_the_ball_add_nothing():
-    record, curve = Record(range(2), [1, 1], 2), Record(range(2), [1, 1], 2, key="eps")
+    record, curve = Record(range(2), [1, 1]), Record(range(2), [1, 1], key="eps")
     record.add("natural", [1, 1])
     for eps in ("0.0", "0.5"):
         curve.add(eps, [0, 0])
@@ -252,7 +255,7 @@ def test_radii_of_zero_and_outside_the_ball_add_nothing():
 
 
 def test_evaluation_json_lists_the_curve_before_its_rows_are_written():
-    record, curve = Record(range(2), [1, 1], 2), Record(range(2), [1, 1], 2, key="eps")
+    record, curve = Record(range(2), [1, 1]), Record(range(2), [1, 1], key="eps")
     record.add("natural", [1, 1])
     curve.add("0.5", [0, 0])
     content, saved = {"attacks": {}, "finished": True}, []

@@ -213,7 +213,7 @@ def texts(folder):
 def test_stopped_after_each_batch_the_result_is_the_same(run, tmp_path, cascade):
     settings = replace(ALL, cascade=cascade)
     whole = run(settings)
-    for _ in range(3 * 3 + 2 * 3):  # three attacks, two radii, three batches each
+    for _ in range(3 + 2 + 2 + 3 + 2):  # the batches of three attacks and of two radii
         torch.rand(3)
         with pytest.raises(EvaluationStopped) as stopped:
             run(settings, out="pieces", stop=lambda: 15)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from diagnosed import evidence_of_outcomes
+from sense.evaluation.batch_size import BatchSize
 from sense.evaluation.evidence import (
     MINIMUM,
     SUBSET,
@@ -13,7 +14,7 @@ from sense.evaluation.evidence import (
     check_value,
 )
 from sense.evaluation.outcomes import Record
-from sense.evaluation.runner import NO_ATTACK, build_attacks, make_batches, run_attack
+from sense.evaluation.runner import NO_ATTACK, build_attacks, evaluated_images, run_attack
 from sense.evaluation.settings import Settings
 from sense.runs import load
 from sense.statistics import binomial_p_value, clopper_pearson
@@ -63,12 +64,12 @@ def test_a_value_warns_only_above_its_threshold():
 def test_extra_passes_use_the_first_correct_images(trained):
     folder, data = trained
     n, model = 200, load(folder)
-    settings = Settings(eps=0.05, steps=5, restarts=1, batch=80).complete(None, None)
-    batches = make_batches(range(n), data.test_x, data.test_y, 80, torch.device("cpu"))
-    record = Record(range(n), data.test_y[:n].tolist(), 80)
+    settings = Settings(eps=0.05, steps=5, restarts=1).complete(None, None)
+    images = evaluated_images(range(n), data.test_x, data.test_y, torch.device("cpu"))
+    record = Record(range(n), data.test_y[:n].tolist())
     for attack in (NO_ATTACK, *build_attacks(settings)):
-        list(run_attack(attack, model, batches, settings, record))
-    evidence = Evidence.of(model, batches, settings, record)
+        list(run_attack(attack, model, images, settings, record, BatchSize(80)))
+    evidence = Evidence.of(model, images, settings, record)
     correct = record.correct()
     positions = correct["natural"].nonzero().squeeze(1)
     assert torch.equal(evidence.subset, positions[:SUBSET])

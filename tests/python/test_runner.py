@@ -9,6 +9,7 @@ from defences import Blocked
 from networks import CountRows, linear_network
 from sense import attacks
 from sense.evaluation import runner as module
+from sense.evaluation.batch_size import BatchSize
 from sense.evaluation.outcomes import OUTCOMES, Record
 from sense.evaluation.runner import (
     NO_ATTACK,
@@ -18,8 +19,9 @@ from sense.evaluation.runner import (
     build_attacks,
     check_attackable,
     choose_images,
+    end_of_batch,
+    evaluated_images,
     first_misclassification,
-    make_batches,
     predict,
     run_attack,
 )
@@ -187,11 +189,18 @@ def test_n_out_of_range_is_refused(n):
         choose_images(100, n, None)
 
 
-def test_batches_are_of_the_images_at_the_positions(few):
-    batches = make_batches([3, 50, 51, 99], few.test_x, few.test_y, 3, torch.device("cpu"))
-    assert [batch.images for batch in batches] == [[3, 50, 51], [99]]
-    assert torch.equal(batches[1].x, few.test_x[99:].float() / 255)
-    assert batches[0].y.tolist() == few.test_y[[3, 50, 51]].tolist()
+def test_the_images_are_those_at_the_positions(few):
+    found = evaluated_images([3, 50, 99], few.test_x, few.test_y, torch.device("cpu"))
+    assert found.images == [3, 50, 99]
+    assert torch.equal(found.x, few.test_x[[3, 50, 99]].float() / 255)
+    assert found.y.tolist() == few.test_y[[3, 50, 99]].tolist()
+
+
+def test_a_batch_has_a_number_of_images_to_attack():
+    to_attack = [False, True, True, False, True, False, True]
+    assert end_of_batch(to_attack, 0, 2) == 4
+    assert end_of_batch(to_attack, 4, 1) == 6
+    assert end_of_batch(to_attack, 2, 9) == end_of_batch([False] * 7, 3, 1) == 7
 
 
 def line(n):
@@ -202,16 +211,14 @@ def line(n):
 
 
 def batch_settings(**options):
-    return Settings(**{"eps": 0.2, "steps": 3, "restarts": 1, "batch": 4, **options}).complete(
-        None, None
-    )
+    return Settings(**{"eps": 0.2, "steps": 3, "restarts": 1, **options}).complete(None, None)
 
 
-def run_attacks(record, model, batches, chosen, names, most=99):
+def run_attacks(record, model, images, chosen, names, most=99, size=4):
     """Run at most so many batches."""
     for name in names:
         attack = NO_ATTACK if name == "natural" else build_attack(name, chosen)
-        for _ in run_attack(attack, model, batches, chosen, record):
+        for _ in run_attack(attack, model, images, chosen, record, BatchSize(size)):
             most -= 1
             if not most:
                 return
@@ -221,26 +228,26 @@ def run_attacks(record, model, batches, chosen, names, most=99):
 def test_interrupted_after_any_batch_the_outcomes_are_the_same(locked, cascade):
     model, x, y = line(10)
     chosen = batch_settings(cascade=cascade, attacks=("fgsm", "pgd"))
-    batches = make_batches(range(10), x, y, 4, torch.device("cpu"))
+    images = evaluated_images(range(10), x, y, torch.device("cpu"))
     names = ("natural", "fgsm", "pgd")
-    whole = Record(range(10), y.tolist(), 4)
-    run_attacks(whole, model, batches, chosen, names)
+    whole = Record(range(10), y.tolist())
+    run_attacks(whole, model, images, chosen, names)
     for most in range(1, 9):
         locked.remove([OUTCOMES])
-        run_attacks(Record(range(10), y.tolist(), 4, locked), model, batches, chosen, names, most)
+        run_attacks(Record(range(10), y.tolist(), locked), model, images, chosen, names, most)
         torch.rand(7)
-        again = Record(range(10), y.tolist(), 4, locked)
-        run_attacks(again, model, batches, chosen, names)
+        again = Record(range(10), y.tolist(), locked)
+        run_attacks(again, model, images, chosen, names, size=3)
         assert again.outcomes() == whole.outcomes()
 
 
 def test_each_attack_runs_on_correct_images_and_a_cascade_on_those_correct_so_far(monkeypatch):
     model, x, y = line(40)
-    batches = make_batches(range(40), x, y, 40, torch.device("cpu"))
+    images = evaluated_images(range(40), x, y, torch.device("cpu"))
     for cascade in (False, True):
         chosen = batch_settings(cascade=cascade, attacks=("fgsm", "pgd"), eps=0.1)
-        record, seen = Record(range(40), y.tolist(), 40), []
-        run_attacks(record, model, batches, chosen, ("natural", "fgsm"))
+        record, seen = Record(range(40), y.tolist()), []
+        run_attacks(record, model, images, chosen, ("natural", "fgsm"), size=40)
         attack = build_attack("pgd", chosen)
 
         def look(model, x, y, *, function=attack.function, seen=seen, **options):
@@ -248,7 +255,7 @@ def test_each_attack_runs_on_correct_images_and_a_cascade_on_those_correct_so_fa
             return function(model, x, y, **options)
 
         object.__setattr__(attack, "function", look)
-        list(run_attack(attack, model, batches, chosen, record))
+        list(run_attack(attack, model, images, chosen, record, BatchSize(40)))
         correct = record.correct()
         natural, fgsm = int(correct["natural"].sum()), int(correct["fgsm"].sum())
         assert 0 < fgsm < natural
@@ -257,15 +264,10 @@ def test_each_attack_runs_on_correct_images_and_a_cascade_on_those_correct_so_fa
         assert torch.equal(correct["fgsm"], correct["pgd"])
 
 
-def test_the_first_successful_attack_gives_the_wrong_prediction(few):
-    record = Record(range(3), [1, 1, 1], 3)
+def test_the_first_successful_attack_gives_the_wrong_prediction():
+    record = Record(range(3), [1, 1, 1])
     record.add("natural", [1, 1, 7])
     record.add("fgsm", [1, 4, 7])
     record.add("pgd", [5, 6, 1])
-    batch = make_batches(range(3), few.test_x, torch.tensor([1, 1, 1]), 3, torch.device("cpu"))[0]
-    assert first_misclassification(record, ["natural", "fgsm", "pgd"], 0, batch).tolist() == [
-        5,
-        4,
-        7,
-    ]
-    assert first_misclassification(record, ["natural"], 0, batch).tolist() == [1, 1, 7]
+    assert first_misclassification(record, ["natural", "fgsm", "pgd"]) == [5, 4, 7]
+    assert first_misclassification(record, ["natural"]) == [1, 1, 7]

@@ -5,20 +5,22 @@ import importlib
 import logging
 import math
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import InputError, MissingPackageError
-from ..random_numbers import preserved_random_state
+from ..random_numbers import numbers_are_common, preserved_random_state
 from .geometry import Bounds, broadcast, clip, has_finite_bounds, project
 from .modes import attack_mode
 from .output_checks import check_gradient
 
+DRAWING = ("autopgd_base", "square", "fab_base")  # modules of pyautoattack that draw numbers
 NAMES = {math.inf: "Linf", 2.0: "L2", 1.0: "L1"}  # names of the norms in pyautoattack
 SMALLEST_SIDE = 5  # of an image for Square with the norms 2 and 1
 TINY = 1e-12  # smallest width of a range, for a batch of equal images and eps = 0
@@ -135,7 +137,10 @@ def preserved_state(model: nn.Module) -> Iterator[list[str]]:
         torch.set_default_dtype(torch.float32)  # for tensors that the package creates
         for parameter in with_gradient:
             parameter.requires_grad_(False)
-        with attack_mode(model, "evaluation"), preserved_random_state():
+        with attack_mode(model, "evaluation"), preserved_random_state(), ExitStack() as patches:
+            for module in DRAWING if numbers_are_common() else ():
+                drawing = import_pyautoattack(f"pyautoattack.{module}")
+                patches.enter_context(patch.object(drawing, "torch", CommonDraws()))
             yield collector.messages
     finally:
         for parameter in with_gradient:
@@ -144,6 +149,28 @@ def preserved_state(model: nn.Module) -> Iterator[list[str]]:
         log.removeHandler(collector)
         log.propagate = propagate
         sys.settrace(tracer)
+
+
+class CommonDraws:
+    """torch, but for images (four dimensions) `rand`, `randn` and `randn_like` draw the numbers of
+    one image and return them for every image: `random_numbers.common_numbers` for pyautoattack."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch, name)
+
+    def rand(self, shape: Sequence[int]) -> Tensor:
+        return self._draw(torch.rand, shape)
+
+    def randn(self, shape: Sequence[int]) -> Tensor:
+        return self._draw(torch.randn, shape)
+
+    def randn_like(self, x: Tensor) -> Tensor:
+        return self._draw(torch.randn, x.shape).to(x)
+
+    def _draw(self, function: Callable[[list[int]], Tensor], shape: Sequence[int]) -> Tensor:
+        if len(shape) != 4:
+            return function([*shape])
+        return function([1, *shape[1:]]).expand(*shape).contiguous()
 
 
 class WarningCollector(logging.Handler):

@@ -309,6 +309,17 @@ class Config:
     ] = None
     pretrain: Annotated[int, Help("number of epochs of natural training before the method")] = 10
     epochs: Annotated[int, Help("number of epochs of the method")] = 500
+    minutes: Annotated[
+        float | None,
+        Help(
+            "time limit of the training. The number of epochs is set by the measured speed, so "
+            "that the training ends in time; --pretrain, --warmup, --eps-ramp and --milestones "
+            "keep their share of it. Resumed, a run has the same number of epochs, and this time "
+            "again. Not with several processes",
+            default="no limit",
+        ),
+        RUNTIME,
+    ] = None
     batch_size: Annotated[int, Help("batch size")] = 128
     optimizer: Annotated[
         Optimizer | str, Help("optimizer: SGD with momentum, or Adam", names=Optimizer)

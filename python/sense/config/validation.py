@@ -61,9 +61,9 @@ def _check_numbers(config: "Config") -> None:
     weights = config.class_weights if isinstance(config.class_weights, tuple) else ()
     expected = "balanced, or numbers more than 0, one per class"
     check("class_weights", weights, all(0 < weight < math.inf for weight in weights), expected)
-    for name in ("step_size", "lr"):
+    for name in ("step_size", "lr", "minutes"):
         value = getattr(config, name)
-        check(name, value, 0 < value < math.inf, "more than 0")
+        check(name, value, value is None or 0 < value < math.inf, "more than 0")
 
 
 def _check_attack(config: "Config") -> None:

@@ -239,7 +239,6 @@ def _broken_by_parts(evidence: Evidence, images: Tensor, parts: tuple[Part, ...]
         eps=evidence.settings.radius,
         norm=evidence.settings.lp,
         parts=tuple(part for part in parts if classes >= MIN_CLASSES.get(part, 0)),
-        batch_size=evidence.settings.batch,
         seed=evidence.settings.seed,
         bounds=evidence.bounds,
     )

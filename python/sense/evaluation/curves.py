@@ -6,7 +6,7 @@ add a row per image to outcomes.csv, like an attack, and count in the worst atta
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -18,15 +18,17 @@ from ..attacks import pgd
 from ..attacks.geometry import Bounds, random_point
 from ..run_folder import RunFolder
 from ..statistics import wilson
+from .batch_size import BatchSize
 from .outcomes import Record
 from .runner import (
-    EvaluationBatch,
+    EvaluatedImages,
     attack_images,
-    batch_seed,
     build_attack,
+    end_of_batch,
     first_misclassification,
     first_wrong,
     predict,
+    seeded_numbers,
 )
 from .settings import Settings
 
@@ -40,9 +42,10 @@ INTERVAL = ("k", "n", "estimate", "lower", "upper")
 
 def run_curve(
     model: nn.Module,
-    batches: list[EvaluationBatch],
+    data: EvaluatedImages,
     settings: Settings,
     record: Record,
+    size: BatchSize,
     after_batch: Callable[[int], None] = lambda n: None,
     bounds: Bounds = (0, 1),
 ) -> None:
@@ -51,21 +54,45 @@ def run_curve(
 
     `after_batch` is called with the number of images of each batch.
     """
-    previous = ""
+    earlier: list[str] = []
     for eps in settings.curve:
-        key = repr(float(eps))
-        attack = build_attack("pgd", replace(settings, eps=eps), bounds=bounds)
-        for batch in batches[record.batches(key) :]:
-            if previous:
-                predictions = first_misclassification(record, [previous], record.done(key), batch)
-            else:
-                predictions = predict(model, batch.x)
-            if eps > 0:
-                torch.manual_seed(batch_seed(settings.seed, batch))
-                predictions = attack_images(attack, model, batch.x, batch.y, predictions, 0)
-            record.add(key, predictions.tolist())
-            after_batch(len(batch.x))
-        previous = key
+        for n in _run_radius(
+            model, data, replace(settings, eps=eps), record, earlier, size, bounds
+        ):
+            after_batch(n)
+        earlier = [repr(float(eps))]
+
+
+def _run_radius(
+    model: nn.Module,
+    data: EvaluatedImages,
+    settings: Settings,
+    record: Record,
+    earlier: list[str],
+    size: BatchSize,
+    bounds: Bounds,
+) -> Iterator[int]:
+    """Run PGD at the radius of the settings, batch by batch. Yields the size of each batch."""
+    key, attack = repr(settings.radius), build_attack("pgd", settings, bounds=bounds)
+    if record.complete(key):
+        return
+    known = first_misclassification(record, earlier)
+    to_attack = [known[i] == label for i, label in enumerate(record.labels)]
+    before = torch.tensor(known, device=data.y.device)
+    while (begin := record.done(key)) < len(data.images):
+
+        def attempt(images: int, begin: int = begin) -> Tensor:
+            rows = slice(begin, end_of_batch(to_attack, begin, images))
+            x, y = data.x[rows], data.y[rows]
+            predictions = before[rows] if earlier else predict(model, x)
+            if settings.radius == 0:
+                return predictions
+            with seeded_numbers(settings.seed):
+                return attack_images(attack, model, x, y, predictions, 0)
+
+        predictions = size.run(attempt)
+        record.add(key, predictions.tolist())
+        yield len(predictions)
 
 
 def write_curve(folder: RunFolder, record: Record) -> None:
@@ -124,20 +151,24 @@ def trace_pgd(
 
 def trace_batches(
     model: nn.Module,
-    batches: list[EvaluationBatch],
+    data: EvaluatedImages,
     settings: Settings,
+    size: BatchSize,
     after_batch: Callable[[int], None] = lambda n: None,
     bounds: Bounds = (0, 1),
 ) -> PGDTrace:
     """Trace PGD on the first images, as many as `settings.convergence`."""
-    parts, left = [], settings.convergence or 0
-    for batch in batches:
-        if left <= 0:
-            break
-        torch.manual_seed(batch_seed(settings.seed, batch))
-        part = trace_pgd(model, batch.x[:left], batch.y[:left], settings, bounds)
+    parts, done, total = [], 0, min(settings.convergence or 0, len(data.images))
+    while done < total:
+
+        def attempt(images: int, done: int = done) -> PGDTrace:
+            rows = slice(done, min(done + images, total))
+            with seeded_numbers(settings.seed):
+                return trace_pgd(model, data.x[rows], data.y[rows], settings, bounds)
+
+        part = size.run(attempt)
         parts.append(PGDTrace(*(tensor.cpu() for tensor in part)))
-        left -= len(batch.x)
+        done += part.loss.shape[1]
         after_batch(part.loss.shape[1])
     loss, correct, predictions = zip(*parts, strict=True)
     return PGDTrace(torch.cat(loss, 1), torch.cat(correct, 2), torch.cat(predictions))

@@ -8,9 +8,10 @@ batch. Accuracy under an attack is an upper bound of robust accuracy.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ from ..random_numbers import preserved_random_state
 from ..run_folder import RunFolder
 from ..runs import read_run
 from ..statistics import Proportion, binomial_p_value
+from ..stopping import PATIENCE, PassStopped, stoppable
+from .batch_size import BatchSize, choose_batch_size
 from .curves import (
     CONVERGENCE,
     CONVERGENCE_ACCURACY,
@@ -48,11 +51,11 @@ from .outcomes import OUTCOMES, CorrectMatrix, Outcome, Record
 from .runner import (
     NO_ATTACK,
     Attack,
-    EvaluationBatch,
+    EvaluatedImages,
     build_attacks,
     check_attackable,
     choose_images,
-    make_batches,
+    evaluated_images,
     run_attack,
 )
 from .settings import Settings, settings_from_plain
@@ -220,15 +223,16 @@ def _evaluate_images(
 ) -> Evaluation:
     model = to_device_for_evaluation(model, device)
     images = choose_images(len(x), settings.n, settings.draw)
-    batches = make_batches(images, x, y, settings.batch, device)
+    chosen = evaluated_images(images, x, y, device)
     source = open_source(settings, device)
-    classes = number_of_classes(model, batches[0].x) if "autoattack" in settings.attacks else None
+    classes = number_of_classes(model, chosen.x) if "autoattack" in settings.attacks else None
     attacks = build_attacks(settings, source, bounds_on(bounds, device), classes)
-    model = check_attackable(model, batches[0].x, y, attacks)
-    record = Record(images, y[images].tolist(), settings.batch)
+    model = check_attackable(model, chosen.x, y, attacks)
+    size = choose_batch_size(settings.batch, model, chosen.x)
+    record = Record(images, y[images].tolist())
     with preserved_random_state():
         for attack in (NO_ATTACK, *attacks):
-            for _ in run_attack(attack, model, batches, settings, record):
+            for _ in run_attack(attack, model, chosen, settings, record, size):
                 pass
     ball = (settings.radius, settings.lp)
     in_ball = ["natural", *(a.name for a in attacks if (a.eps, a.norm) == ball)]
@@ -243,7 +247,7 @@ def _evaluate_images(
 
 
 class EvaluationStopped(Exception):  # noqa: N818  not an error: a signal came
-    """The evaluation was stopped after a batch; `reason` is the signal's number."""
+    """The evaluation was stopped; `reason` is the signal's number."""
 
     def __init__(self, folder: Path, reason: int) -> None:
         super().__init__(f"stopped: run the same command to resume in {folder}")
@@ -302,7 +306,8 @@ def evaluate_target(
     on_line
         Called with each line of the table as soon as it is known.
     stop
-        Called after each batch. If it returns a number, `EvaluationStopped` is raised with it.
+        Called after each batch, and in the passes of a batch that takes longer than 2 seconds. If
+        it returns a number, `EvaluationStopped` is raised with it; a batch in progress is lost.
     command
         The command to record. Default: that of this process.
 
@@ -327,17 +332,27 @@ def evaluate_target(
         attacks = build_attacks(settings, source, bounds, len(target.data.classes))
         model = to_device_for_evaluation(target.model, torch_device)
         x, y = target.data.test_x, target.data.test_y
-        batches = make_batches(images, x, y, settings.batch, torch_device)
-        model = check_attackable(model, batches[0].x, y, attacks)
+        chosen = evaluated_images(images, x, y, torch_device)
+        model = check_attackable(model, chosen.x, y, attacks)
         if source is not None:
-            check_attackable(source, batches[0].x, y, attacks)
+            check_attackable(source, chosen.x, y, attacks)
+        size = choose_batch_size(settings.batch, model, chosen.x)
+        settings = replace(settings, batch=size.images)
         content, record = start_or_resume(
-            folder, target, settings, images, attacks, overwrite=overwrite, command=command
+            folder,
+            target,
+            settings,
+            images,
+            attacks,
+            overwrite=overwrite,
+            command=command,
+            device=torch_device,
         )
         stored = _StoredEvaluation(
-            folder, settings, model, batches, content, record, bounds, on_line, stop, show
+            folder, settings, model, chosen, size, content, record, bounds, on_line, stop, show
         )
-        stored.run(attacks)
+        networks = [model] if source is None else [model, source]
+        stored.run_until_stopped(attacks, networks)
     return content
 
 
@@ -348,7 +363,8 @@ class _StoredEvaluation:
     folder: RunFolder
     settings: Settings
     model: nn.Module
-    batches: list[EvaluationBatch]
+    data: EvaluatedImages
+    size: BatchSize
     content: dict[str, Any]
     record: Record
     bounds: Bounds
@@ -357,6 +373,17 @@ class _StoredEvaluation:
     show: bool
     bar: Any = field(default=None, init=False)
     saved: float = field(default=0.0, init=False)
+    batch_began: float = field(default_factory=time.monotonic, init=False)
+
+    def run_until_stopped(self, attacks: list[Attack], networks: list[nn.Module]) -> None:
+        """`run`, but a signal also stops it in the midst of an attack."""
+        try:
+            with ExitStack() as stack:
+                for network in networks:
+                    stack.enter_context(stoppable(network, self.stop_in_batch))
+                self.run(attacks)
+        except PassStopped as stopped:
+            self.end(stopped.reason)
 
     def run(self, attacks: list[Attack]) -> None:
         started = list(self.record.predictions)
@@ -378,7 +405,7 @@ class _StoredEvaluation:
             if self.settings.diagnostics and self.content["diagnostics"] is None:
                 torch.manual_seed(self.settings.seed)
                 evidence = Evidence.of(
-                    self.model, self.batches, self.settings, self.record, self.bounds
+                    self.model, self.data, self.settings, self.record, self.bounds
                 )
                 self.content["diagnostics"] = run_diagnostics(evidence)
         self.close_bar()
@@ -392,7 +419,9 @@ class _StoredEvaluation:
         """Run an attack on the batches that the record does not have yet."""
         entry = self.content["attacks"][attack.name]
         self.show_bar(attack.label, len(self.record.images), self.record.done(attack.name))
-        for n, seconds in run_attack(attack, self.model, self.batches, self.settings, self.record):
+        for n, seconds in run_attack(
+            attack, self.model, self.data, self.settings, self.record, self.size
+        ):
             if entry["seconds"] is not None:
                 entry["seconds"] = round(entry["seconds"] + seconds, 3)
             self.after_batch(n)
@@ -405,14 +434,21 @@ class _StoredEvaluation:
         curve = Record(
             self.record.images,
             self.record.labels,
-            self.settings.batch,
             self.folder,
             CURVE_OUTCOMES,
             "eps",
         )
         done = sum(map(len, curve.predictions.values()))
         self.show_bar("curve", len(curve.images) * len(self.settings.curve), done)
-        run_curve(self.model, self.batches, self.settings, curve, self.after_batch, self.bounds)
+        run_curve(
+            self.model,
+            self.data,
+            self.settings,
+            curve,
+            self.size,
+            self.after_batch,
+            self.bounds,
+        )
         write_curve(self.folder, curve)
         add_curve(self.content, self.record, curve, self.settings, self.save)
         update_accuracies(self.content, self.record, self.settings)
@@ -420,7 +456,7 @@ class _StoredEvaluation:
 
     def run_convergence(self) -> None:
         """Write convergence.csv and convergence_accuracy.csv, and add the trace to the outcomes. It
-        is short and stored only as a whole, so it does not stop half-way."""
+        is stored only as a whole: if it is stopped, it starts again."""
         self.record_options("convergence")
         files = (CONVERGENCE, CONVERGENCE_ACCURACY)
         if all(self.folder.has(name) for name in files):
@@ -428,7 +464,9 @@ class _StoredEvaluation:
                 self.folder.read(name)  # checks them
             return
         self.show_bar("convergence", self.settings.convergence or 0, 0)
-        trace = trace_batches(self.model, self.batches, self.settings, self.bar.update, self.bounds)
+        trace = trace_batches(
+            self.model, self.data, self.settings, self.size, self.bar.update, self.bounds
+        )
         predictions = trace.predictions.tolist()
         add_convergence(self.content, self.record, predictions, self.settings, self.save)
         update_accuracies(self.content, self.record, self.settings)
@@ -451,15 +489,26 @@ class _StoredEvaluation:
         """Update the bar, save at most once per second (the rows are saved already), and stop if
         requested."""
         self.bar.update(images)
+        self.batch_began = time.monotonic()
         reason = self.stop()
-        if reason is not None or time.monotonic() > self.saved + 1:
+        if reason is not None:
+            self.end(reason)
+        if time.monotonic() > self.saved + 1:
             self.save()
             self.saved = time.monotonic()
-        if reason is not None:
-            self.close_bar()
-            raise EvaluationStopped(self.folder.path, reason)
+
+    def stop_in_batch(self) -> int | None:
+        """What `stop` returns, once the batch has lasted for a while."""
+        return self.stop() if time.monotonic() > self.batch_began + PATIENCE else None
+
+    def end(self, reason: int) -> NoReturn:
+        """Save, and raise `EvaluationStopped`."""
+        self.save()
+        self.close_bar()
+        raise EvaluationStopped(self.folder.path, reason)
 
     def save(self) -> None:
+        self.content["options"]["batch"] = self.size.images
         save(self.folder, self.content)
 
     def show_bar(self, what: str, total: int, done: int) -> None:

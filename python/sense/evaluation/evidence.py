@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..attacks.geometry import Bounds
 from ..statistics import LEVEL, clopper_pearson
 from .outcomes import CorrectMatrix, Record
-from .runner import EvaluationBatch, attack_images, build_attack
+from .runner import EvaluatedImages, attack_images, build_attack
 from .settings import Settings
 
 SUBSET = 128  # maximum number of images for extra passes
@@ -93,17 +93,16 @@ class Evidence:
     def of(
         cls,
         model: nn.Module,
-        batches: Sequence[EvaluationBatch],
+        data: EvaluatedImages,
         settings: Settings,
         record: Record,
         bounds: Bounds = (0, 1),
     ) -> "Evidence":
         """The evidence of a completed evaluation."""
-        images, labels = torch.cat([b.x for b in batches]), torch.cat([b.y for b in batches])
         correct = record.correct()
         predictions = torch.tensor(record.predictions["natural"])
         subset = correct["natural"].nonzero().squeeze(1)[:SUBSET]
-        return cls(model, images, labels, settings, correct, predictions, subset, bounds)
+        return cls(model, data.x, data.y, settings, correct, predictions, subset, bounds)
 
     @property
     def x(self) -> Tensor:

@@ -17,12 +17,12 @@ from ..random_numbers import preserved_random_state
 from ..run_folder import RunFolder
 from ..weights import weights_sha256
 from .runner import (
-    batch_seed,
     build_attack,
     check_attackable,
     choose_images,
-    make_batches,
+    evaluated_images,
     predict,
+    seeded_numbers,
     worst_images,
 )
 from .settings import Settings
@@ -73,10 +73,9 @@ def make_examples(
         len(target.data.classes),
     )
     model = to_device_for_evaluation(target.model, torch_device)
-    (batch,) = make_batches(images, target.data.test_x, target.data.test_y, n, torch_device)
+    batch = evaluated_images(images, target.data.test_x, target.data.test_y, torch_device)
     model = check_attackable(model, batch.x, batch.y, [attack])
-    with preserved_random_state():
-        torch.manual_seed(batch_seed(settings.seed, batch))
+    with preserved_random_state(), seeded_numbers(settings.seed):
         known = predict(model, batch.x)
         x_adv, _ = worst_images(attack, model, batch.x, batch.y, known, settings.seed)
     before, after = (

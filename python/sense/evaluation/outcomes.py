@@ -1,7 +1,7 @@
 """The prediction for each image under each attack, and which of them are correct.
 
-outcomes.csv grows by one batch at a time. A process may die at any moment: the next one cuts the
-file to whole batches and continues from there.
+outcomes.csv grows by one batch at a time. A process may die at any moment: the next one continues
+after the last whole row.
 """
 
 import csv
@@ -91,8 +91,6 @@ class Record:
     ----------
     images, labels
         Positions in the test set, and labels.
-    batch
-        Number of images that are added at once.
     folder, name
         The file, which is created if it does not exist. Without a (locked) folder, everything
         stays in memory.
@@ -106,12 +104,11 @@ class Record:
         self,
         images: Sequence[int],
         labels: Sequence[int],
-        batch: int,
         folder: RunFolder | None = None,
         name: str = OUTCOMES,
         key: str = "attack",
     ) -> None:
-        self.images, self.labels, self.batch = list(images), list(labels), batch
+        self.images, self.labels = list(images), list(labels)
         self.folder, self.name = folder, name
         self.header = ["image", "label", key, "prediction", "correct"]
         self.predictions: dict[str, list[int]] = {}
@@ -121,10 +118,6 @@ class Record:
     def done(self, key: str) -> int:
         """The number of images that the key has."""
         return len(self.predictions.get(key, []))
-
-    def batches(self, key: str) -> int:
-        """The number of batches that the key has; the last one may be short."""
-        return -(-self.done(key) // self.batch)
 
     def complete(self, key: str) -> bool:
         return self.done(key) == len(self.images)
@@ -179,7 +172,7 @@ class Record:
         return text.getvalue()
 
     def _read(self, folder: RunFolder) -> None:
-        """Read the rows of the file, and cut it to whole batches."""
+        """Read the whole rows of the file, and cut off a torn one."""
         head, path = ",".join(self.header) + "\n", folder.path / self.name
         content = folder.text(self.name) if folder.has(self.name) else ""
         whole = content[: content.rfind("\n") + 1]  # the last line may be torn
@@ -187,9 +180,6 @@ class Record:
             raise InputError(f"{path} does not begin with {head.strip()}: --overwrite it")
         for line in whole[len(head) :].splitlines():
             self._read_row(path, line)
-        for key in self.unfinished():
-            del self.predictions[key][self.done(key) // self.batch * self.batch :]
-        self.predictions = {key: row for key, row in self.predictions.items() if row}
         kept = self._whole()
         if kept != content:
             folder.write({self.name: kept})

@@ -1,9 +1,11 @@
 """The attacks of an evaluation, and how they are run: batch by batch, over several restarts."""
 
 import importlib.util
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -29,7 +31,9 @@ from ..data import to_float
 from ..errors import InputError, MissingPackageError
 from ..extensions import Code, is_code
 from ..networks import check_network
+from ..random_numbers import common_numbers
 from ..weights import weights_sha256
+from .batch_size import BatchSize
 from .outcomes import Record
 from .settings import Settings
 
@@ -42,6 +46,7 @@ GRADIENT_ATTACKS = (
     "deepfool-l2",
     "autoattack",
 )
+UNDIVIDED = 2**30  # batch size of AutoAttack: all images that it gets
 FROM_PYAUTOATTACK = ("autoattack", "square")
 PGD_VARIANTS: dict[str, tuple[str, Callable[..., Tensor]]] = {
     "pgd": ("PGD", pgd),
@@ -171,7 +176,7 @@ def _build_attack(
         autoattack,
         eps,
         norm,
-        {"batch_size": settings.batch, "parts": parts},
+        {"batch_size": UNDIVIDED, "parts": parts},
         seeded=True,
         options={"version": "standard" if standard else " ".join(parts)},
     )
@@ -245,8 +250,8 @@ def check_attackable(
     return check_network(model, x, y, gradients_for=need_gradients[0] if need_gradients else None)
 
 
-class EvaluationBatch(NamedTuple):
-    """Test images that are attacked and stored together: positions, float32 pixels, labels."""
+class EvaluatedImages(NamedTuple):
+    """The test images of an evaluation: positions, float32 pixels and labels, on the device."""
 
     images: list[int]
     x: Tensor
@@ -270,55 +275,73 @@ def choose_images(total: int, n: int | None, draw: int | None) -> list[int]:
     return sorted(torch.randperm(total, generator=generator)[:n].tolist())
 
 
-def make_batches(
-    images: Sequence[int], x: Tensor, y: Tensor, size: int, device: torch.device
-) -> list[EvaluationBatch]:
-    """Return batches of the images at these positions of x and y, on the device."""
-    parts = [list(images[i : i + size]) for i in range(0, len(images), size)]
-    return [
-        EvaluationBatch(part, to_float(x[part].to(device)), y[part].to(device)) for part in parts
-    ]
+def evaluated_images(
+    images: Sequence[int], x: Tensor, y: Tensor, device: torch.device
+) -> EvaluatedImages:
+    """Return the images at these positions of x and y, on the device."""
+    chosen = list(images)
+    return EvaluatedImages(chosen, to_float(x[chosen].to(device)), y[chosen].to(device))
 
 
 def run_attack(
     attack: Attack,
     model: nn.Module,
-    batches: list[EvaluationBatch],
+    data: EvaluatedImages,
     settings: Settings,
     record: Record,
+    size: BatchSize,
 ) -> Iterator[tuple[int, float]]:
-    """Attack the batches that the record does not have yet and add their predictions to it.
-    Yields the number of images and the seconds of each batch."""
+    """Attack the images that the record does not have yet and add their predictions to it, batch by
+    batch. Yields the number of images and the seconds of each batch.
+
+    Each batch has as many images to attack as the size says, with the misclassified ones between
+    them, so that every pass is full.
+    """
+    if record.complete(attack.name):
+        return
     earlier = [name for name in record.predictions if name != attack.name]
     if not settings.cascade:
         earlier = earlier[:1]  # natural
-    for batch in batches[record.batches(attack.name) :]:
+    known = first_misclassification(record, earlier)
+    to_attack = [known[i] == label for i, label in enumerate(record.labels)]
+    before = torch.tensor(known, device=data.y.device)
+    while (begin := record.done(attack.name)) < len(data.images):
         began = time.perf_counter()
-        seed = batch_seed(settings.seed, batch)
-        torch.manual_seed(seed)
-        if attack is NO_ATTACK:
-            predictions = predict(model, batch.x)
-        else:
-            known = first_misclassification(record, earlier, record.done(attack.name), batch)
-            predictions = attack_images(attack, model, batch.x, batch.y, known, seed)
+
+        def attempt(images: int, begin: int = begin) -> Tensor:
+            rows = slice(begin, end_of_batch(to_attack, begin, images))
+            if attack is NO_ATTACK:
+                return predict(model, data.x[rows])
+            with seeded_numbers(settings.seed):
+                x, y = data.x[rows], data.y[rows]
+                return attack_images(attack, model, x, y, before[rows], settings.seed)
+
+        predictions = size.run(attempt)
         record.add(attack.name, predictions.tolist())
-        yield len(batch.x), time.perf_counter() - began
+        yield len(predictions), time.perf_counter() - began
 
 
-def batch_seed(seed: int, batch: EvaluationBatch) -> int:
-    """Return a seed for the batch, so that a restart more in one batch does not change the random
-    starts of the next."""
-    return seed * 1_000_003 + batch.images[0]
+def end_of_batch(to_attack: Sequence[bool], begin: int, images: int) -> int:
+    """Return the end of the batch that begins at a row and has this number of images to attack."""
+    rows = itertools.islice(
+        (i for i in range(begin, len(to_attack)) if to_attack[i]), images, images + 1
+    )
+    return next(rows, len(to_attack))
 
 
-def first_misclassification(
-    record: Record, attacks: Sequence[str], begin: int, batch: EvaluationBatch
-) -> Tensor:
-    """Return, for each image of the batch (which begins at row `begin`), the wrong prediction under
-    the first of the attacks that succeeded, or else the label: int64, shape (n,)."""
-    labels = batch.y.tolist()
-    rows = [record.predictions[name][begin : begin + len(labels)] for name in attacks]
-    return torch.tensor(first_wrong(labels, rows), device=batch.y.device)
+@contextmanager
+def seeded_numbers(seed: int) -> Iterator[None]:
+    """Inside, an attack draws the numbers of this seed, which do not depend on the batch: a batch
+    more, or a restart more in one batch, changes no random start of another."""
+    torch.manual_seed(seed)
+    with common_numbers():
+        yield
+
+
+def first_misclassification(record: Record, attacks: Sequence[str]) -> list[int]:
+    """Return, for each image, the wrong prediction under the first attack that succeeded, or else
+    the label."""
+    return first_wrong(record.labels, [record.predictions[name] for name in attacks])
 
 
 def first_wrong(labels: Sequence[int], rows: Sequence[Sequence[int]]) -> list[int]:

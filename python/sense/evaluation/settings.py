@@ -92,7 +92,14 @@ class Settings:
         int | None,
         Help("random seed for drawing the n images", default="the first n are used"),
     ] = None
-    batch: Annotated[int, Help("batch size; results are saved after each batch")] = 250
+    batch: Annotated[
+        int | None,
+        Help(
+            "number of images that are attacked at once; the results do not depend on it, and are "
+            "saved after each batch",
+            default="250; on a GPU as many as its memory allows, at most 4096",
+        ),
+    ] = None
 
     # Further results
     diagnostics: Annotated[

@@ -34,7 +34,7 @@ FILES = (OUTCOMES, CURVE_OUTCOMES, CURVE, CONVERGENCE, CONVERGENCE_ACCURACY, EVA
 MUST_MATCH = {
     "target": ("weights_sha256",),
     "data": ("sha256", "n", "draw"),
-    "options": ("eps", "norm", "seed", "batch", "cascade"),
+    "options": ("eps", "norm", "seed", "cascade"),
 }
 NOT_OPTIONS = ("label", "attacked", "seconds")  # of the entry of an attack
 
@@ -107,6 +107,7 @@ def start_or_resume(
     *,
     overwrite: bool = False,
     command: str | None = None,
+    device: torch.device | None = None,
 ) -> tuple[dict[str, Any], Record]:
     """Return the content of evaluation.json and the outcomes: new ones, or those in the folder. The
     folder is locked, and created if it does not exist.
@@ -119,7 +120,7 @@ def start_or_resume(
     stored = read_evaluation(folder) if folder.has(EVALUATION) else None
     if stored is None and folder.has(OUTCOMES):
         raise InputError(f"{folder.path} has {OUTCOMES} without {EVALUATION}: --overwrite it")
-    content = new_content(target, settings, len(images), attacks, command)
+    content = new_content(target, settings, len(images), attacks, command, device)
     if stored is None:
         save(folder, content)  # before the rows, which mean nothing without it
     elif different := differences(stored, content, tuple(MUST_MATCH)):
@@ -127,7 +128,7 @@ def start_or_resume(
             f"{folder.path} holds an evaluation with other options: {', '.join(different)}. "
             "Choose another --out, or --overwrite it"
         )
-    record = Record(images, target.data.test_y[list(images)].tolist(), settings.batch, folder)
+    record = Record(images, target.data.test_y[list(images)].tolist(), folder)
     for name in record.unfinished():
         if name not in content["attacks"]:
             raise InputError(
@@ -177,7 +178,12 @@ def differences(stored: dict[str, Any], content: dict[str, Any], parts: Sequence
 
 
 def new_content(
-    target: Target, settings: Settings, n: int, attacks: Sequence[Attack], command: str | None
+    target: Target,
+    settings: Settings,
+    n: int,
+    attacks: Sequence[Attack],
+    command: str | None,
+    device: torch.device | None = None,
 ) -> dict[str, Any]:
     """Return the content of evaluation.json at the start of an evaluation."""
     data = target.data
@@ -200,7 +206,7 @@ def new_content(
         "curve": None,
         "convergence": None,
         "finished": False,
-        "provenance": provenance(command),
+        "provenance": provenance(command, device),
     }
 
 
