@@ -105,6 +105,7 @@
 #' @param ... Further options by name, as `python -m sense.train --help` lists them, with `_` in place
 #'   of `-`: those of the table above, `random_start`, `warmup`, `beta` (TRADES, MART), `d_max` (MMA),
 #'   `gamma` (IAAT), `fgsm_step` (FGSM-RS, N-FGSM, Free), `noise_scale` (N-FGSM), `replays` (Free), `label_smoothing`,
+#'   `ema`, `awp`,
 #'   `milestones`, `validation_size`, `keep`, `data_dir` and others.
 #'   `norm` is `Inf`, 2 or 1. `milestones` are epochs, or fractions of `epochs` such as `c(0.5, 0.75)`.
 #' @param y Classes of the training images or rows: a factor, or a vector that [factor()] accepts.

@@ -147,6 +147,10 @@ class OneProcess:
         """Return the sums over all processes."""
         return numbers
 
+    def sum_tensors(self, tensors: list[Tensor]) -> list[Tensor]:
+        """Return the sums of tensors of one device over all processes."""
+        return tensors
+
     def agree(self, reason: int | None) -> int | None:
         """Return the reason to stop of the first process that has one, so that all processes stop
         after the same step."""
@@ -289,16 +293,20 @@ class SeveralProcesses(OneProcess):
         if not self._buffers:
             return
         changes = [shard.weight * (buffer - before) for buffer, before in self._buffers]
-        flat = torch.cat([change.reshape(-1).double() for change in changes])
-        self._exchange(dist.all_reduce, flat)
-        means = flat.split([change.numel() for change in changes])
+        means = self.sum_tensors([change.double() for change in changes])
         for (buffer, before), mean in zip(self._buffers, means, strict=True):
-            buffer.copy_(before + mean.view_as(before).to(before))
+            buffer.copy_(before + mean.to(before))
 
     def sum(self, numbers: list[float]) -> list[float]:
         totals = torch.tensor(numbers, dtype=torch.float64)
         self._exchange(dist.all_reduce, totals)
         return totals.tolist()
+
+    def sum_tensors(self, tensors: list[Tensor]) -> list[Tensor]:
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        self._exchange(dist.all_reduce, flat)
+        sums = flat.split([tensor.numel() for tensor in tensors])
+        return [part.view_as(tensor).to(tensor) for part, tensor in zip(sums, tensors, strict=True)]
 
     def agree(self, reason: int | None) -> int | None:
         reasons = [0.0] * self.size

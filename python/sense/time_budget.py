@@ -37,7 +37,7 @@ class EpochTimes:
 
 def with_epochs(config: Config, epochs: int) -> Config:
     """Return the options with this number of epochs. All that is counted in epochs (pretrain,
-    warmup, eps_ramp and milestones) keeps its share of them, rounded to whole epochs."""
+    warmup, awp_warmup, eps_ramp, milestones) keeps its share of them, rounded to whole epochs."""
     part = epochs / config.epochs
     full = config.resolved()
 
@@ -49,6 +49,7 @@ def with_epochs(config: Config, epochs: int) -> Config:
         epochs=epochs,
         pretrain=scaled(config.pretrain),
         warmup=None if full.warmup is None else round(part * full.warmup),
+        awp_warmup=round(part * config.awp_warmup),
         eps_ramp=part * config.eps_ramp,
         milestones=tuple(scaled(milestone) for milestone in full.milestone_epochs),
     )

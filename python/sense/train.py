@@ -40,12 +40,20 @@ from .devices import configure_backend, to_device
 from .distributed import ComputeStep, OneProcess, Shard, join_group
 from .errors import InputError, NotFiniteError
 from .extensions import Code, is_code, trusted_name
-from .methods import Batch, Method, NaturalTraining, Step, build_method, check_own_step
+from .methods import (
+    Batch,
+    Method,
+    NaturalTraining,
+    TwoPartMethod,
+    build_method,
+    check_own_step,
+)
 from .models import build_model
 from .models.custom import custom_model_name
 from .monitor import Monitor, training_part
 from .networks import (
     CHECKED_IMAGES,
+    LogitsModel,
     check_finite_gradients,
     check_finite_weights,
     check_trainable,
@@ -65,6 +73,8 @@ from .schedules import learning_rate
 from .stopping import PassStopped, StoppingPoint
 from .time_budget import TIME_OVER, fit_into, measured_times, until
 from .training_state import TrainingState
+from .weight_average import update_average, weight_average
+from .weight_perturbation import PerturbedWeights, perturbed_parameters, restored_weights
 
 BY_CALLBACK = 2**31  # the reason to stop that a callback gives; others are numbers of signals
 
@@ -93,7 +103,7 @@ class Training:
     loader, monitor
         The training images, and those that each epoch's accuracies are measured on.
     network
-        The model, with logits as its output.
+        The model that is evaluated (`state.result`), with logits as its output.
     compute_step
         Computes the training step (loss and stages) of a method on a batch.
     stopping
@@ -229,8 +239,8 @@ def fit(
         state = training.state
         if show and (summary := collapse_summary(state.progress.metrics)):
             print(f"note: {summary}", file=sys.stderr, flush=True)
-        if state.best.weights:
-            state.model.load_state_dict(state.best.weights)
+        if state.best.weights or state.average is not None:
+            state.model.load_state_dict(state.kept_weights())
         return state.model.eval()
 
 
@@ -274,7 +284,6 @@ def train(
     """Train until the last epoch is complete: load, attack, loss, update, save."""
     config, processes, state = training.config, training.processes, training.state
     model, optimizer, progress = state.model, state.optimizer, state.progress
-    own_method = is_code(config.method)
     positions = 0  # in the batch, divided among the processes; 0: exchange the state
     calls("on_train_start")
     while progress.epoch < training.epochs:
@@ -298,21 +307,12 @@ def train(
                 state.share_method_state()
                 positions = len(index)
             for _ in range(method.replays):
-                with processes.whole_batch(index, model) as shard, skip_value_checks():
-                    step = training.compute_step(method, batch, epoch - config.pretrain)
-                if own_method:
-                    check_own_step(config.method, step)
-                step = weigh_shard(step, method, training.loader.y, index, shard)
-                metrics = BatchMetrics.of(step, shard.images, processes.sum)
-                check_finite_loss(metrics, model, config, epoch)
-
                 optimizer.zero_grad()
-                processes.backward(step.loss, shard)
-                if training.loader.device.type == "cpu":
-                    # Elsewhere Python would have to wait; there the next loss shows it.
-                    check_finite_gradients(model, advice(config, epoch))
+                metrics = compute_gradients(training, method, batch, index, epoch)
                 point.clear()
                 optimizer.step()
+                if state.average is not None:
+                    update_average(state.average, model, copy_only=training.is_pretraining)
 
             progress.add(metrics, time.perf_counter() - began)
             bar.update()
@@ -363,13 +363,54 @@ def load_batch(training: Training, index: Tensor) -> Batch:
         return Batch(augment(x, training.config.augment), y, shard.index)
 
 
-def weigh_shard(step: Step, method: Method, y: Tensor, index: Tensor, shard: Shard) -> Step:
-    """Return the step with the loss of this process's shard in proportion to its class weights: a
+def shard_scale(method: Method, y: Tensor, index: Tensor, shard: Shard) -> Tensor | float:
+    """Return the factor that gives the loss of this process's shard its share by class weights: a
     method divides by the weights of the shard, the mean of the batch by those of all its images."""
     if method.class_weights is None or shard.images == len(index) or not shard.images:
-        return step
+        return 1.0
     own, whole = (method.total_weight(y[part.to(y.device)]) for part in (shard.index, index))
-    return replace(step, loss=own / whole / shard.weight * step.loss)
+    return own / whole / shard.weight
+
+
+def compute_gradients(
+    training: Training, method: Method, batch: Batch, index: Tensor, epoch: float
+) -> BatchMetrics:
+    """Compute the gradients of the loss for the batch at these positions of the training set, of
+    which `batch` is this process's shard. With AWP they are those at moved weights."""
+    config, processes, model = training.config, training.processes, training.state.model
+    awp = config.awp > 0 and epoch >= config.pretrain + config.awp_warmup
+    with restored_weights(perturbed_parameters(model) if awp else ()):
+        with processes.whole_batch(index, model) as shard, skip_value_checks():
+            scale = shard_scale(method, training.loader.y, index, shard)
+            if awp:
+                assert isinstance(method, TwoPartMethod)
+                weight = scale * shard.weight
+                method = PerturbedWeights(method, config.awp, weight, processes.sum_tensors)
+            step = training.compute_step(method, batch, epoch - config.pretrain)
+        if is_code(config.method):
+            check_own_step(config.method, step)
+        step = replace(step, loss=scale * step.loss)
+        metrics = BatchMetrics.of(step, shard.images, processes.sum)
+        check_finite_loss(metrics, model, config, epoch)
+        processes.backward(step.loss, shard)
+    if training.loader.device.type == "cpu":
+        # Elsewhere Python would have to wait for the device; there the next loss shows it.
+        check_finite_gradients(model, advice(config, epoch))
+    return metrics
+
+
+def check_perturbable(config: Config, method: Method, model: nn.Module) -> None:
+    """Raise InputError if AWP is not possible with this method or model."""
+    if not isinstance(method, TwoPartMethod):
+        raise InputError(
+            f"awp must be 0 with {config.method}, whose loss cannot be computed again on the same "
+            f"examples, got {config.awp:g}"
+        )
+    if not perturbed_parameters(model):
+        raise InputError(
+            f"awp must be 0 for a network without a parameter of two or more dimensions, got "
+            f"{config.awp:g}"
+        )
 
 
 def set_up(
@@ -411,13 +452,18 @@ def set_up(
     if config.minutes is not None and not resume:
         config = plan_epochs(config, network, loader, monitor, method_of, began)
     optimizer, method = build_optimizer(config, model), method_of(config)
+    if config.awp:
+        check_perturbable(config, method, model)
+    state = TrainingState(model, optimizer, method, processes)
+    if config.ema:
+        state.average = weight_average(model, config.ema)
     training = Training(
         config,
         run,
-        TrainingState(model, optimizer, method, processes),
+        state,
         loader,
         monitor,
-        network,
+        LogitsModel(state.result) if isinstance(network, LogitsModel) else state.result,
         processes.attach(
             prepare(network, config.precision, config.cuda_graphs and processes.size == 1).train()
         ),
@@ -459,13 +505,16 @@ def trial_steps(
     model, epoch = copy.deepcopy(network).train(), float(config.epochs)
     compute_step = OneProcess().attach(prepare(model, config.precision, config.cuda_graphs).train())
     optimizer = build_optimizer(config, model)
+    if config.awp and isinstance(method, TwoPartMethod):
+        method = PerturbedWeights(method, config.awp)
     for index in itertools.cycle(batches(config, len(loader), 0)):
         began = time.perf_counter()
-        with skip_value_checks():
-            x, y = loader.take(index)
-            step = compute_step(method, Batch(augment(x, config.augment), y, index), epoch)
         optimizer.zero_grad()
-        step.loss.backward()
+        with restored_weights(perturbed_parameters(model) if config.awp else ()):
+            with skip_value_checks():
+                x, y = loader.take(index)
+                step = compute_step(method, Batch(augment(x, config.augment), y, index), epoch)
+            step.loss.backward()
         optimizer.step()
         float(step.loss.detach())  # waits for the device
         yield time.perf_counter() - began
@@ -585,7 +634,7 @@ def epoch_metrics(training: Training) -> dict[str, Any]:
         "images_per_second": round(progress.images / progress.seconds, 1),
     }
     if config.keep == "best" and not training.is_pretraining:
-        state.best.update(metrics, state.model, config.method)
+        state.best.update(metrics, state.result, config.method)
         metrics["kept_epoch"] = state.best.epoch
     return metrics
 
@@ -644,7 +693,7 @@ def load(training: Training) -> None:
 def publish(training: Training) -> None:
     """Write the files that others read: the metrics, and the weights of the last or best epoch."""
     state = training.state
-    weights = pack_weights(state.best.weights or state.model.state_dict())
+    weights = pack_weights(state.kept_weights())
     training.run.write({METRICS: metrics_text(state.progress.metrics), WEIGHTS: weights})
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
 
 from .distributed import OneProcess
 from .errors import InputError
@@ -35,7 +36,8 @@ WRONG_CONTENT = (
 
 @dataclass
 class TrainingState:
-    """What changes while a network is trained."""
+    """What changes while a network is trained. `average` is that of the weights, if there is
+    one."""
 
     model: nn.Module
     optimizer: Optimizer
@@ -43,6 +45,16 @@ class TrainingState:
     processes: OneProcess
     progress: TrainingProgress = field(default_factory=TrainingProgress)
     best: BestWeights = field(default_factory=BestWeights)
+    average: AveragedModel | None = None
+
+    @property
+    def result(self) -> nn.Module:
+        """The network that is evaluated and kept: the average of the weights, or the model."""
+        return self.model if self.average is None else self.average.module
+
+    def kept_weights(self) -> dict[str, Any]:
+        """Return the weights of the last or best epoch."""
+        return self.best.weights or self.result.state_dict()
 
     def share_method_state(self) -> None:
         """Give each process what the others have changed in the state of the method."""
@@ -57,6 +69,7 @@ class TrainingState:
             "method": self.method.state_dict(),
             "progress": asdict(self.progress),
             "best": asdict(self.best) if self.best.weights else {},
+            "average": {} if self.average is None else self.average.state_dict(),
             **self.processes.random_state(),
         }
 
@@ -74,6 +87,9 @@ class TrainingState:
     def _load(self, state: dict[str, Any]) -> None:
         check_tensors("model", state["model"], self.model.state_dict())
         self.model.load_state_dict(state["model"])
+        if self.average is not None:
+            check_tensors("average", state["average"], self.average.state_dict())
+            self.average.load_state_dict(state["average"])
         _load_optimizer(state["optimizer"], self.optimizer)
         check_tensors("method", state["method"], self.method.state_dict())
         self.method.load_state_dict(state["method"])

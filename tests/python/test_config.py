@@ -56,6 +56,9 @@ BAD = [
     ("label_smoothing", -0.1, "from 0 to less than 1"),
     ("class_weights", (1.0, 0.0), "balanced, or numbers more than 0, one per class"),
     ("class_weights", "equal", "a tuple, each a number"),
+    ("ema", 1.0, "from 0 to less than 1"),
+    ("awp", -0.1, "0 or more"),
+    ("awp_warmup", -1, "a whole number >= 0"),
     ("lr_decay", 0.0, "more than 0, at most 1"),
     ("lr_decay", 2.0, "more than 0, at most 1"),
     ("seed", -1, "a whole number"),
@@ -134,6 +137,7 @@ def test_schedule_step_needs_milestones():
         ({"nesterov": True, "momentum": 0.0}, "nesterov needs optimizer sgd and momentum > 0"),
         ({"nesterov": True, "optimizer": "adam"}, "nesterov needs optimizer sgd"),
         ({"method": "mma", "natural_weight": 2.0}, "natural_weight must be from 0 to 1 with mma"),
+        ({"method": "free", "awp": 0.01}, "awp must be 0 with free, whose attack is the backward"),
         ({"method": "mart", "label_smoothing": 0.1}, "label_smoothing must be 0 with mart, whose"),
     ],
 )

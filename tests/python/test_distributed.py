@@ -52,8 +52,17 @@ RUNS = {
     "adam, crops": {"method": "nt", "optimizer": "adam", "lr": 0.003, "augment": "reflect"},
     "batch norm": {"method": "sense", "random_start": True},
     "skipped layers": {"method": "trades"},
+    "ema, batch norm": {"method": "r-at", "ema": 0.9},
+    "awp, batch norm": {"method": "sense-trades", "c": 0.6, "awp": 0.02},
+    "awp, skipped layers": {"method": "r-at", "awp": 0.02},
 }
-FOUR = ("iaat", "mma", "sense, random start", "batch norm")  # the last process has no image
+FOUR = (
+    "iaat",
+    "mma",
+    "awp, batch norm",
+    "sense, random start",
+    "batch norm",
+)  # the last process has no image
 
 
 class Wide(nn.Module):
@@ -87,7 +96,7 @@ def network(name):
         "dropout": nn.Dropout(0.3),
         "skipped layers": Skipped(),
     }
-    layer = layers.get(name, nn.Identity())
+    layer = layers.get(name.split(", ")[-1], nn.Identity())
     return Wide(
         nn.Sequential(
             nn.Conv2d(1, 4, 3, stride=2), layer, nn.ReLU(), nn.Flatten(), nn.Linear(676, 10)

@@ -36,6 +36,7 @@ UNUSUAL = [
         {"method": "sense-trades", "natural_weight": 0.0, "label_smoothing": 0.1},
         "label_smoothing has no effect with natural_weight 0",
     ),
+    ({"awp_warmup": 3}, "awp_warmup has no effect with awp 0"),
     ({"eps_start": 0.1}, "eps_start has no effect with eps_ramp 0"),
     (
         {"monitor_size": 9, "validation_size": 9},

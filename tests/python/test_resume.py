@@ -56,6 +56,17 @@ RUNS = {
     "free, ramp": {"method": "free", "replays": 2, "norm": "2", "eps": 1.5, "eps_ramp": 2.0},
     "crops": {"method": "trades", "augment": "reflect", "steps": 2},
     "noise": {"method": "sense", "boundary": "noise"},
+    "ema": {"method": "sense", "ema": 0.9},
+    "awp": {"method": "r-at", "awp": 0.02, "awp_warmup": 1},
+    "ema, awp, label smoothing, best epoch": {
+        "method": "mma",
+        "steps": 2,
+        "ema": 0.99,
+        "awp": 0.02,
+        "label_smoothing": 0.1,
+        "validation_size": 40,
+        "keep": "best",
+    },
     "dropout": {"method": "nt", "model": "small-cnn", "pretrain": 0, "epochs": 1},
 }
 

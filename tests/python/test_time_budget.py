@@ -21,10 +21,13 @@ STEP = replace(
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_parts_of_a_training_keep_their_shares(name):
-    config = RECIPES[name]
+    config = replace(
+        RECIPES[name], awp=0.0 if RECIPES[name].method == "free" else 0.01, awp_warmup=3
+    )
     twice = with_epochs(config, 2 * config.epochs)
     assert (twice.epochs, twice.pretrain) == (2 * config.epochs, 2 * config.pretrain)
     assert twice.milestone_epochs == tuple(2 * m for m in config.milestone_epochs)
+    assert twice.awp_warmup == 6
     assert twice.eps_ramp == 2 * config.eps_ramp
     assert (twice.resolved().warmup or 0) == 2 * (config.resolved().warmup or 0)
     assert with_epochs(config, config.epochs).resolved() == config.resolved()

@@ -54,6 +54,7 @@ def _options_without_effect(config: Config) -> list[str]:
             config.method == "sense-trades" and config.natural_weight == 0,
             "natural_weight 0",
         ),
+        "awp_warmup": (not config.awp, "awp 0"),
         "eps_start": (not config.eps_ramp, "eps_ramp 0"),
         "monitor_size": (bool(config.validation_size), "validation images"),
     }

@@ -338,6 +338,21 @@ class Config:
         ),
         SMOOTHED,
     ] = 0.0
+    ema: Annotated[
+        float,
+        Help(
+            "decay of the exponential moving average of the weights, such as 0.999; 0: none. The "
+            "averaged weights are evaluated, kept and returned; the average starts after --pretrain"
+        ),
+    ] = 0.0
+    awp: Annotated[
+        float,
+        Help(
+            "adversarial weight perturbation: size of the perturbation of each layer relative to "
+            "the norm of its weights, such as 0.005; 0: none"
+        ),
+    ] = 0.0
+    awp_warmup: Annotated[int, Help("number of epochs of the method before --awp starts")] = 0
     schedule: Annotated[Schedule | str, Help("learning rate schedule", names=Schedule)] = "constant"
     milestones: Annotated[
         tuple[float, ...],

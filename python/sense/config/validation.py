@@ -40,7 +40,7 @@ def _check_numbers(config: "Config") -> None:
     ):
         value = getattr(config, name)
         check(name, value, value is None or value >= 1, "a whole number >= 1")
-    for name in ("warmup", "pretrain", "seed", "bisections", "validation_size"):
+    for name in ("warmup", "pretrain", "seed", "bisections", "validation_size", "awp_warmup"):
         value = getattr(config, name)
         check(name, value, value is None or value >= 0, "a whole number >= 0")
     check("seed", config.seed, config.seed < 2**32, "a whole number less than 2^32")
@@ -55,6 +55,7 @@ def _check_numbers(config: "Config") -> None:
         "noise_scale",
         "beta",
         "weight_decay",
+        "awp",
     ):
         value = getattr(config, name)
         check(name, value, value is None or 0 <= value < math.inf, "0 or more")
@@ -84,6 +85,11 @@ def _check_method(config: "Config") -> None:
         raise InputError(
             "label_smoothing must be 0 with mart, whose boosted cross-entropy is not defined for "
             f"smoothed labels, got {smoothing:g}"
+        )
+    if config.awp and config.method == "free":
+        raise InputError(
+            "awp must be 0 with free, whose attack is the backward pass of the loss itself, got "
+            f"{config.awp:g}"
         )
     rate = config.radius_rate
     check("radius_rate", rate, 0 <= rate <= 1, "from 0 to 1")
@@ -115,6 +121,7 @@ def _check_learning_rate(config: "Config") -> None:
             f"nesterov needs optimizer sgd and momentum > 0, got {config.optimizer} and "
             f"{config.momentum:g}"
         )
+    check("ema", config.ema, 0 <= config.ema < 1, "from 0 to less than 1")
     milestones, lrs = config.milestones, config.milestone_lrs
     valid = all(0 < m < 1 or (m >= 0 and float(m).is_integer()) for m in milestones)
     expected = "whole numbers >= 0 (epochs), or fractions of the epochs between 0 and 1"
