@@ -246,7 +246,7 @@ def fail(rank, folder):
             return replace(step, loss=step.loss * (float("nan") if broken else 1))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "build_method", Broken)
+        patch.setattr(train, "build_method", lambda config, n, *_: Broken(config, n))
         with pytest.raises(FloatingPointError, match=r"loss became nan after 3.00 epochs"):
             fit(TINY, folder / "broken", data=some_images(), model=network("nt"))
     with pytest.raises((ValueError, OSError), match="holds a run already"):
