@@ -181,10 +181,15 @@ def pack(folder: Path, out: Path) -> None:
             if path.is_file() and path.name not in (".lock", "checkpoint-previous.pt"):
                 tar.add(path, f"{folder.name}/{path.relative_to(folder)}")
     data = content.getbuffer()
-    for old in out.glob(f"{folder.name}.tar.*"):
+    pieces = {
+        out / f"{folder.name}.tar.{number:02}": data[begin : begin + PIECE]
+        for number, begin in enumerate(range(0, len(data), PIECE))
+    }
+    for piece, part in pieces.items():
+        piece.with_suffix(".part").write_bytes(part)
+        piece.with_suffix(".part").replace(piece)
+    for old in set(out.glob(f"{folder.name}.tar.*")) - set(pieces):
         old.unlink()
-    for number, begin in enumerate(range(0, len(data), PIECE)):
-        (out / f"{folder.name}.tar.{number:02}").write_bytes(data[begin : begin + PIECE])
 
 
 def unpack(out: Path, work: Path) -> None:
