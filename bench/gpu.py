@@ -280,7 +280,7 @@ def parts(arguments: argparse.Namespace, cifar10: Path | None) -> list[Part]:
             Part("mnist-fast-evaluation", check, 45, ("mnist-fast",)),
         ]
     if small or cifar10 is not None:
-        minutes = "0.2" if small else "1.6"
+        minutes = "0.5" if small else "1.6"
         run = [*train, "cifar10-demo", *device, "--minutes", minutes, "--out", "trained"]
         if small:
             run = [*train, "mnist-demo", *device, "--minutes", minutes, "--out", "trained"]

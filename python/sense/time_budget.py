@@ -56,7 +56,8 @@ def with_epochs(config: Config, epochs: int) -> Config:
 
 
 def fit_into(config: Config, seconds: float, times: EpochTimes) -> Config:
-    """Return the options with the largest number of epochs that fits into these seconds.
+    """Return the options with the largest number of epochs that fits into these seconds, those that
+    are left of the minutes.
 
     Raises InputError if not even one epoch does.
     """
@@ -65,10 +66,11 @@ def fit_into(config: Config, seconds: float, times: EpochTimes) -> Config:
         epochs -= 1
     shortest = times.total(with_epochs(config, 1))
     if epochs < 1 or shortest > seconds:
-        minutes = math.ceil(10 * shortest / 60 + 0.5) / 10
+        assert config.minutes is not None
+        needed = config.minutes + (shortest - seconds) / 60
         raise InputError(
-            f"minutes must be at least about {minutes:g}, the time of one epoch and its "
-            f"pre-training here, got {config.minutes:g}"
+            f"minutes must be at least about {math.ceil(10 * needed + 0.5) / 10:g}, the time of the "
+            f"start, of one epoch and of its pre-training here, got {config.minutes:g}"
         )
     return with_epochs(config, epochs)
 

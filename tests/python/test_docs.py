@@ -378,6 +378,8 @@ def options():
     found["bench"] = options_of(bench_main)
     for name, path in (
         ("bench.accelerator", "bench/accelerator.py"),
+        ("tools/gpu", "bench/gpu.py"),
+        ("tools/gpu-pack", "bench/gpu_pack.py"),
         ("tests.torture", "tests/torture/__main__.py"),
         ("tools/compare_methods", "tools/compare_methods"),
         ("tools/store-demo-seeds", "tools/store-demo-seeds"),

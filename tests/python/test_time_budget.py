@@ -45,7 +45,7 @@ def test_the_most_epochs_that_fit_are_taken(seconds):
 
 
 def test_a_time_for_less_than_an_epoch_is_refused_with_the_shortest_time():
-    with pytest.raises(InputError, match=r"at least about 0\.3, .* got 1"):
+    with pytest.raises(InputError, match=r"at least about 1\.1, .* got 1"):
         fit_into(STEP, 13.9, EpochTimes(natural=2.0, method=10.0, monitor=1.0))
 
 
