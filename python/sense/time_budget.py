@@ -69,8 +69,8 @@ def fit_into(config: Config, seconds: float, times: EpochTimes) -> Config:
         assert config.minutes is not None
         needed = config.minutes + (shortest - seconds) / 60
         raise InputError(
-            f"minutes must be at least about {math.ceil(10 * needed + 0.5) / 10:g}, the time of the "
-            f"start, of one epoch and of its pre-training here, got {config.minutes:g}"
+            f"minutes must be at least about {math.ceil(10 * needed + 0.5) / 10:g}, the time of "
+            f"the start, of one epoch and of its pre-training here, got {config.minutes:g}"
         )
     return with_epochs(config, epochs)
 
