@@ -1,5 +1,6 @@
 """Checks of a network before it is trained or evaluated, with the same messages for both."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,8 @@ from .errors import InputError, NotFiniteError
 from .random_numbers import preserved_random_state
 
 CHECKED_IMAGES = 2
+
+_log = logging.getLogger("sense")
 
 
 class LogitsModel(nn.Module):
@@ -81,6 +84,13 @@ def check_trainable(
         raise InputError(
             "the network returns probabilities, not logits, and the loss would apply another "
             "softmax to them: train it without its last softmax"
+        )
+    if logits.shape[1] > classes:
+        _log.warning(
+            "the network gives %d logits for %d classes: replace its last layer, unless the other "
+            "outputs are to be trained too",
+            logits.shape[1],
+            classes,
         )
     n = min(smallest_batch, len(x))
     with attack_mode(network, "training"), preserved_random_state():

@@ -95,6 +95,14 @@ def test_the_exported_network_gives_the_same_logits():
         assert torch.equal(other(x), network(x))
 
 
+@pytest.mark.parametrize("suffix", [".pt2", ".onnx"])
+def test_it_is_exported_with_its_mean_and_std(tmp_path, suffix):
+    """`sense.export` compares the logits and raises if they differ."""
+    network = sense.Normalised(plain(), MEAN, STD).eval()
+    sense.export(network, tmp_path / f"network{suffix}", images=torch.rand(4, 3, 6, 6))
+    assert (tmp_path / f"network{suffix}").is_file()
+
+
 def test_weights_load_into_the_plain_network_and_back():
     wrapped = sense.Normalised(plain(), MEAN, STD)
     inner = load_matching_weights(plain(), wrapped.state_dict(), "wrapped")

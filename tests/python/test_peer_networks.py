@@ -134,6 +134,12 @@ def test_too_few_classes_are_refused_before_training(kind, large, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_the_head_of_imagenet_is_warned_of(large, tmp_path, caplog):
+    network = sense.Normalised(Timm(), MEAN, STD)
+    sense.fit(QUICK, tmp_path / "run", data=large, model=network)
+    assert "gives 1000 logits for 3 classes: replace its last layer" in caplog.text
+
+
 def test_a_new_head_replaces_that_of_imagenet(large, tmp_path):
     network = Timm()
     network.reset_classifier(3)
