@@ -25,6 +25,8 @@ from datasets import (
 from sense import files
 from sense.data import ImageData, TableData, as_data, forms, to_float
 from sense.errors import FileError, InputError
+from sense.evaluation.evaluate import evaluate_run
+from sense.evaluation.settings import Settings
 from sense.train import fit
 from test_resume import outcome
 
@@ -265,3 +267,18 @@ def test_a_table_is_evaluated_within_its_bounds():
     found = sense.evaluate(model, data, **options)
     expected = sense.evaluate(model, data.test_x, data.test_y, bounds=data.bounds, **options)
     assert found.outcomes == expected.outcomes
+
+
+def test_a_run_on_data_in_memory_is_evaluated_on_a_dataset(tmp_path, tiny):
+    config = replace(tiny, model="linear", epochs=1, pretrain=0, batch_size=10)
+    run, pair = tmp_path / "run", (Pictures(X, Y), Pictures(TEST_X, TEST_Y))
+    model = fit(config, run, data=pair)
+    options = {"steps": 2, "restarts": 1}
+    expected = sense.evaluate(model, pair, eps=config.eps, **options).outcomes
+    assert sense.evaluate(run, pair, **options).outcomes == expected
+    assert sense.evaluate(run, TEST, TEST_Y, **options).outcomes == expected
+    stored = evaluate_run(run, Settings(diagnostics=False, **options), data=pair)
+    found = sense.evaluate(model, pair, eps=config.eps, **options).accuracy["worst"]
+    assert stored["accuracy"]["worst"]["k"] == found.k
+    with pytest.raises(InputError, match="passed in memory: pass it again"):
+        sense.evaluate(run, **options)

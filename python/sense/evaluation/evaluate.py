@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from ..attacks.autoattack import number_of_classes
 from ..attacks.geometry import Bounds, bounds_on
-from ..data import Data, Scaling, TableData
+from ..data import Data, ImageData, Scaling, TableData, as_data
 from ..data.forms import images_and_labels, is_array
 from ..data.images import as_images, as_labels
 from ..devices import choose_device, to_device_for_evaluation
@@ -182,9 +182,9 @@ def evaluate(
     device = None
     eps = norm = None
     if not isinstance(model, nn.Module):
-        target, device = open_run(model, data=_scaled(model, x, y)), choose_device("auto")
+        target, device = open_run(model, data=_test_data(model, x, y)), choose_device("auto")
         model, eps, norm, bounds = target.model, target.eps, target.norm, target.data.bounds
-        if (x is None and y is None) or isinstance(target.data, TableData):
+        if (x is None) == (y is None):
             x, y = target.data.test_x, target.data.test_y
     if x is None or y is None:
         raise InputError("pass the images x and their labels y, or a dataset in place of both")
@@ -198,19 +198,24 @@ def evaluate(
     return _evaluate_images(model, images, labels, settings, device or images.device, bounds)
 
 
-def _scaled(folder: Path | str, x: Any, y: Any) -> Data | None:
-    """Return the test data of a run on a table, from features in their own units; None for a run on
-    images."""
+def _test_data(folder: Path | str, x: Any, y: Any) -> Data | None:
+    """Return the test data of a run: images, or features in their own units. None for the test
+    images that the run itself names."""
     description = read_run(folder)[1]["data"]
-    if "features" not in description:
-        return None
+    is_table = "features" in description
     if x is None or y is None:
-        raise InputError(
-            f"the run in {folder} was trained on a table: pass features x and labels y"
-        )
-    scaling = Scaling.from_plain(description["features"])
-    data = TableData.for_testing("table", x, y, description["classes"], scaling)
-    return data.with_sha256(description["sha256"])  # rows that the run has not seen
+        if is_table:
+            raise InputError(
+                f"the run in {folder} was trained on a table: pass features x and labels y"
+            )
+        return None
+    classes = tuple(description["classes"])
+    if is_table:
+        scaling = Scaling.from_plain(description["features"])
+        data: Data = TableData.for_testing("table", x, y, classes, scaling)
+    else:
+        data = ImageData.from_test_images("arrays", x, as_labels(y), classes)
+    return data.with_sha256(description["sha256"])  # data that the run has not seen
 
 
 def _evaluate_images(
@@ -259,17 +264,19 @@ def evaluate_run(
     settings: Settings | None = None,
     *,
     model: nn.Module | str | None = None,
-    data: Data | None = None,
+    data: Any = None,
     data_dir: Path | None = None,
     out: Path | str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
     """Evaluate the network of a run and store the result, as `evaluate_target` does.
 
-    `model` is as in `load`. Default `out`: the run's folder, or a new folder inside it if it
-    holds an evaluation with other options.
+    `model` is as in `load`. `data` are those of training, in the form in which `fit` got them, and
+    needed only if they were passed in memory. Default `out`: the run's folder, or a new folder
+    inside it if it holds an evaluation with other options.
     """
     settings = settings or Settings()
+    data = None if data is None else as_data(data)
     target = open_run(folder, model=model, data=data, data_dir=data_dir, out=out)
     if out is None and not options.get("overwrite"):
         target = with_free_folder(target, settings)
