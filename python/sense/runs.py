@@ -206,7 +206,7 @@ def load(
 
 def load_scaling(folder: Path | str) -> Scaling:
     """Return the scaling of the features of a run on a table: `load_scaling(folder)(x)` gives
-    features as the network of `load_model` takes them.
+    features as the network of `load` takes them.
 
     Raises InputError if the run was trained on images."""
     data = read_run(folder)[1]["data"]

@@ -216,7 +216,7 @@ def test_the_folder_of_a_run_takes_features_in_their_own_units(tmp_path):
     data = table()
     sense.fit(quick(), tmp_path / "run", data=data)
     by_folder = sense.evaluate(tmp_path / "run", x[45:], y[45:], attacks=["pgd"], steps=3)
-    model = sense.load_model(tmp_path / "run")
+    model = sense.load(tmp_path / "run")
     by_hand = sense.evaluate(
         model,
         data.scaling(x[45:]),
