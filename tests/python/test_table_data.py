@@ -151,7 +151,7 @@ def test_a_damaged_scaling_is_refused(part, value):
 def test_every_method_trains_on_a_table(tmp_path, method):
     bounds = "range" if method in ("sense", "iaat", "mart") else None
     data = table(bounds=bounds)
-    model = sense.fit(quick(method=method), tmp_path / "run", data=data)
+    model = sense.fit(quick(method=method, replays=2), tmp_path / "run", data=data)
     assert model(data.test_x).shape == (45, 3)
     assert load_scaling(tmp_path / "run") == data.scaling
 
