@@ -24,6 +24,7 @@
 #' table <- accuracies(list.dirs(runs, recursive = FALSE))
 #' table
 #' autoplot(table)
+#' @family functions to evaluate
 #' @export
 accuracies <- function(folders, level = 0.95) {
   check_level(level)
@@ -51,7 +52,7 @@ evaluated_rows <- function(folders, level, call = parent.frame()) {
 counted_rows <- function(counts, call = parent.frame()) {
   needed <- c("method", "attack", "k", "n")
   if (!all(needed %in% names(counts)) || !nrow(counts)) {
-    cli::cli_abort(
+    abort(
       c("A data frame of counts must have rows, and the columns {.val {needed}}.",
         x = "You gave {describe(counts)} with the columns {.val {names(counts)}}."),
       call = call
@@ -77,7 +78,7 @@ as_evaluations <- function(given, level, arg = "folders", call = parent.frame())
     inherits(one, c("sense_evaluation", "sense_fit")) || is_string(one)
   }, logical(1))
   if (!length(given) || !all(good)) {
-    cli::cli_abort(
+    abort(
       c("{.arg {arg}} must be the paths of evaluated runs, or results of {.fun evaluate_sense}.",
         x = "You gave {describe(given)}."),
       call = call
@@ -99,7 +100,7 @@ folder_of <- function(one, call) {
     return(one)
   }
   if (is.null(one$folder) || !run_has(one$folder, "evaluation.json")) {
-    cli::cli_abort(
+    abort(
       "This fit was not evaluated, or its folder is gone: pass the result of {.code evaluate_sense(fit)}.",
       call = call
     )

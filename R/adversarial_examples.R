@@ -23,6 +23,7 @@
 #'   examples
 #'   autoplot(examples)
 #' }
+#' @family functions to evaluate
 #' @export
 adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y = NULL,
                                  data_dir = NULL, model = NULL, device = NULL, threads = NULL) {
@@ -106,7 +107,7 @@ pixel_array <- function(rows, shape) {
 #' @export
 autoplot.sense_examples <- function(object, ...) {
   if (is.matrix(object$x)) {
-    cli::cli_abort("Rows of a table have no picture: compare {.code object$x} with {.code object$x_adv}.")
+    abort("Rows of a table have no picture: compare {.code object$x} with {.code object$x_adv}.")
   }
   n <- nrow(object$table)
   shown <- do.call(rbind, lapply(seq_len(n), function(i) picture_rows(object, i)))

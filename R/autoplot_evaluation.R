@@ -15,6 +15,7 @@
 #' @examples
 #' runs <- system.file("extdata", "mnist-demo", package = "sense")
 #' autoplot(read_sense_evaluation(file.path(runs, "sense")))
+#' @family functions to evaluate
 #' @export
 autoplot.sense_evaluation <- function(object, type = c("accuracy", "curve", "loss", "worst-case"),
                                       ...) {
@@ -161,7 +162,7 @@ pgd_words <- function(object) {
 
 need <- function(part, object, option, call) {
   if (is.null(part)) {
-    cli::cli_abort(
+    abort(
       c(
         "{.val {object$target$name %||% basename(object$folder)}} was evaluated without the option that this picture needs.",
         i = "Evaluate it again with {.code evaluate_sense(fit, {option})}."

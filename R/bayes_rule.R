@@ -12,6 +12,7 @@
 #' rule <- bayes_rule(p = 0.55, m = 7, sigma = 0.2)
 #' predict(rule, rbind(c(1, 7), c(-1, 0)))
 #' predict(rule, c(0, 3.5), type = "prob")
+#' @family functions of the Three Clusters
 #' @export
 bayes_rule <- function(p = 0.55, m = 7, sigma = 0.2) {
   structure(check_law(p, m, sigma), class = "bayes_rule")

@@ -17,6 +17,7 @@
 #' @examples
 #' boundary_distance(vertical_line(), rbind(c(1, 7), c(-1, 0)))
 #' boundary_distance(bayes_rule(), rbind(c(1, 7), c(-1, 0)))
+#' @family functions of the Three Clusters
 #' @export
 boundary_distance <- function(classifier, x, norm = 2, ...) UseMethod("boundary_distance")
 
@@ -121,7 +122,7 @@ label_points <- function(classifier, x, call = parent.frame()) {
   if (!is.function(classifier)) return(stats::predict(classifier, x))
   label <- classifier(x)
   tryCatch(as_labels(label, nrow(x)), rlang_error = function(e) {
-    cli::cli_abort(c("{.arg classifier} must return one label, -1 or 1, for each point.",
+    abort(c("{.arg classifier} must return one label, -1 or 1, for each point.",
                      "x" = "For {nrow(x)} point{?s} it returned {describe(label)}."), call = call)
   })
 }

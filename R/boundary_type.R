@@ -12,6 +12,7 @@
 #' @examples
 #' boundary_type(vertical_line())
 #' boundary_type(two_cluster_line())
+#' @family functions of the Three Clusters
 #' @export
 boundary_type <- function(path, m = 7) {
   m <- check_number(m, above = 0)
@@ -53,6 +54,7 @@ boundary_angle <- function(path) atan2(path[, 3], path[, 2]) * 180 / pi
 #' @examples
 #' fit <- fit_linear_at(three_clusters(500, seed = 1), "r-at", setting = "large-step")
 #' boundary_motion(fit)
+#' @family functions of the Three Clusters
 #' @export
 boundary_motion <- function(fit, window = 100) {
   check_class(fit, "linear_at", "fit_linear_at")

@@ -39,8 +39,8 @@
 #'   run <- system.file("extdata", "mnist-demo", "sense", package = "sense")
 #'   autoplot(calibration(run, n = 100, steps = 5, restarts = 1))
 #' }
-#' @family verbs
 #' @seealso [confusion()] counts the predicted classes.
+#' @family functions to evaluate
 #' @export
 calibration <- function(object, ...) UseMethod("calibration")
 
@@ -54,8 +54,7 @@ calibration.default <- function(object, ...) {
     object, "object", "a <sense_fit>, the folder of a run, <sense_examples> or a matrix of probabilities",
     if (inherits(object, "sense_evaluation")) {
       "An evaluation stores predicted classes without their probabilities: give the fit, such as `read_sense_fit(evaluation$folder)`."
-    },
-    parent.frame()
+    }
   )
 }
 

@@ -4,7 +4,7 @@
 # not show what they received.
 
 refuse <- function(x, arg, expected, hint = NULL, call = parent.frame()) {
-  cli::cli_abort(
+  abort(
     c("{.arg {arg}} must be {expected}.", x = "You gave {describe(x)}.", i = hint), call = call
   )
 }
@@ -136,7 +136,7 @@ as_points <- function(x, arg = "x", call = parent.frame()) {
   }
   if (!all(is.finite(points))) {
     bad <- which(!is.finite(rowSums(points)))[1]
-    cli::cli_abort(c("{.arg {arg}} must hold finite coordinates.",
+    abort(c("{.arg {arg}} must hold finite coordinates.",
                      "x" = "Row {bad} has {.val {unname(points[bad, ])}}.",
                      "i" = "Remove or repair that row."), call = call)
   }

@@ -8,10 +8,10 @@
 #' @param ... Not used.
 #' @return For a classifier in the plane, three numbers: the intercept and the weights of `x1` and `x2`.
 #'   For a linear network, a matrix with a row for each class: the logit is the intercept plus the
-#'   weights times the inputs.
+#'   weights times the inputs. The inputs of a table are its scaled features.
 #' @examples
 #' coef(fit_linear_at(three_clusters(200, seed = 1), iterations = 5))
-#' @family verbs
+#' @family functions to train
 #' @name coef.sense_fit
 NULL
 
@@ -32,13 +32,13 @@ coef.sense_fit <- function(object, ...) {
   classes <- object$data$classes
   if (length(weight) != 1 || length(bias) > 1 || length(tensors) != 1 + length(bias) ||
     dims[[weight]][1] != length(classes)) {
-    cli::cli_abort(c(
+    abort(c(
       "{.arg object} is a network of {length(tensors)} tensors, not one linear layer: its coefficients mean nothing by themselves.",
       i = "Look at {.fn predict}, {.fn adversarial_examples} or {.code autoplot()} instead."
     ))
   }
   weights <- tensors[[weight]]
-  inputs <- object$data$features %||% paste0("x", seq_len(ncol(weights)))
+  inputs <- unlist(object$data$features$names) %||% paste0("x", seq_len(ncol(weights)))
   intercept <- if (length(bias)) as.vector(tensors[[bias]]) else 0
   matrix(
     cbind(intercept, weights), length(classes),

@@ -12,6 +12,7 @@
 #' @source Derived for this package. The paper leaves open whether R-AT collapses.
 #' @examples
 #' collapse_radius(p = 0.55)
+#' @family functions of the Three Clusters
 #' @export
 collapse_radius <- function(p = 0.55, m = 7) {
   check_law(p, m, 1)

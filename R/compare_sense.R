@@ -33,6 +33,7 @@
 #' comparison <- compare_sense(file.path(runs, "r-at"), file.path(runs, "sense"))
 #' comparison
 #' autoplot(comparison)
+#' @family functions to evaluate
 #' @export
 compare_sense <- function(..., level = 0.95) {
   check_level(level)
@@ -40,7 +41,7 @@ compare_sense <- function(..., level = 0.95) {
   if (length(given) == 1 && identical(class(given[[1]]), "list")) given <- given[[1]]
   evaluations <- as_evaluations(given, level, "...")
   if (length(evaluations) < 2) {
-    cli::cli_abort("A comparison needs at least two evaluations, not {length(evaluations)}: give more.")
+    abort("A comparison needs at least two evaluations, not {length(evaluations)}: give more.")
   }
   check_comparable(evaluations)
   structure(
@@ -58,7 +59,7 @@ check_comparable <- function(evaluations, call = parent.frame()) {
   for (name in names(evaluations)[-1]) {
     other <- evaluations[[name]]
     if (!identical(images_and_labels(first), images_and_labels(other)) || has_other_data(first, other)) {
-      cli::cli_abort(
+      abort(
         c(
           "{.val {names(evaluations)[1]}} and {.val {name}} were not evaluated on the same images with the same labels, so they cannot be compared in pairs.",
           x = "The images are {describe_images(first$data)}, and {describe_images(other$data)}.",
@@ -69,7 +70,7 @@ check_comparable <- function(evaluations, call = parent.frame()) {
     }
     differing <- differing_options(first, other)
     if (length(differing)) {
-      cli::cli_abort(
+      abort(
         "{.val {names(evaluations)[1]}} and {.val {name}} were evaluated with different options: {differing}. Evaluate both with the same options.",
         call = call
       )

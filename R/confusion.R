@@ -15,14 +15,14 @@
 #' evaluation <- read_sense_evaluation(run)
 #' confusion(evaluation)
 #' autoplot(confusion(evaluation, "autoattack"))
-#' @family verbs
 #' @seealso [calibration()] compares the probabilities with the accuracy.
+#' @family functions to evaluate
 #' @export
 confusion <- function(object, ...) UseMethod("confusion")
 
 #' @export
 confusion.default <- function(object, ...) {
-  refuse(object, "object", "a <sense_evaluation> or a <sense_fit>", call = parent.frame())
+  refuse(object, "object", "a <sense_evaluation> or a <sense_fit>")
 }
 
 #' @rdname confusion

@@ -18,13 +18,14 @@
 #' @return An object of class `sense_control`. Printing it shows the options that were set.
 #' @examples
 #' sense_control(threads = 2, seed = 7)
+#' @family functions to train
 #' @export
 sense_control <- function(out = NULL, resume = NULL, device = NULL, threads = NULL,
                           seed = NULL, monitor_size = NULL, quiet = FALSE) {
   check_path(out)
   check_path(resume)
   if (!is.null(out) && !is.null(resume)) {
-    cli::cli_abort("Give {.arg out} for a new run or {.arg resume} for one to resume, not both.")
+    abort("Give {.arg out} for a new run or {.arg resume} for one to resume, not both.")
   }
   device <- check_string(device, allow_null = TRUE)
   quiet <- check_flag(quiet)

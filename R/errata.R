@@ -14,6 +14,7 @@
 #' @source Kim and Wang, at the places given.
 #' @examples
 #' paper_errata()[, c("id", "printed_value", "correct_value", "reference", "holds")]
+#' @family functions of the theory
 #' @export
 paper_errata <- function(n = 1e5, seed = 1) {
   n <- check_count(n, min = 1000)

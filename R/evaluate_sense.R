@@ -45,6 +45,7 @@
 #'   autoplot(evaluation)
 #'   autoplot(evaluation, "curve")
 #' }
+#' @family functions to evaluate
 #' @export
 evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
                            x = NULL, y = NULL, data_dir = NULL, out = NULL, overwrite = FALSE,
@@ -64,7 +65,7 @@ evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
     command = paste(deparse(sys.call()), collapse = " ")
   )
   if (result$stopped) {
-    cli::cli_abort(
+    abort(
       c(
         "The evaluation was interrupted.",
         i = "To resume it, repeat the same call with {.code out = \"{result$folder}\"}."
@@ -90,7 +91,7 @@ as_fit <- function(fit, call = parent.frame()) {
     return(fit)
   }
   if (!is_string(fit)) {
-    cli::cli_abort(
+    abort(
       "{.arg fit} must be a result of {.fun train_sense}, or the folder of a run, not {.cls {class(fit)}}.",
       call = call
     )
@@ -104,7 +105,7 @@ evaluation_options <- function(..., call = parent.frame()) {
   if (inherits(options$source, "sense_fit")) {
     options$source <- own_folder(options$source)
     if (is.null(options$source)) {
-      cli::cli_abort("The folder of {.arg source} no longer holds this network: give the folder of a run.", call = call)
+      abort("The folder of {.arg source} no longer holds this network: give the folder of a run.", call = call)
     }
   }
   as_options(options, call)
@@ -124,7 +125,7 @@ test_images <- function(fit, x, y, call = parent.frame()) {
   if (is.null(x)) {
     if (fit$config$dataset %in% c("arrays", "table")) {
       what <- if (has_features(fit)) "rows" else "images"
-      cli::cli_abort(
+      abort(
         "This fit was trained on {if (has_features(fit)) 'a table' else 'arrays'}, which it does not store: give test {what} and classes as {.arg x} and {.arg y}.",
         call = call
       )

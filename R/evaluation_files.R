@@ -5,7 +5,7 @@ read_evaluation_json <- function(folder, call = parent.frame()) {
   if (!run_has(folder, "evaluation.json")) not_evaluated(folder, "evaluation.json", call)
   evaluation <- read_run_json(folder, "evaluation.json", call = call)
   if (isFALSE(evaluation$finished)) {
-    cli::cli_abort(
+    abort_file(
       "The evaluation in {.file {folder}} is not finished: run its command again to resume it, {.code {evaluation$provenance$command}}.",
       call = call
     )
@@ -14,7 +14,7 @@ read_evaluation_json <- function(folder, call = parent.frame()) {
 }
 
 not_evaluated <- function(folder, name, call) {
-  cli::cli_abort(
+  abort_file(
     "{.file {folder}} has no {.file {name}}: evaluate it first, with {.code evaluate_sense(\"{folder}\")} or {.code python -m sense.evaluate {folder}}.",
     call = call
   )
@@ -31,7 +31,7 @@ read_outcomes <- function(folder, call = parent.frame()) {
 check_outcomes <- function(outcomes, path, call) {
   columns <- c("image", "label", "attack", "prediction", "correct")
   if (!all(columns %in% names(outcomes)) || !nrow(outcomes)) {
-    cli::cli_abort("{.file {path}} must have rows, and the columns {.val {columns}}.", call = call)
+    abort_file("{.file {path}} must have rows, and the columns {.val {columns}}.", call = call)
   }
   parts <- split(outcomes[c("image", "label")], factor(outcomes$attack, unique(outcomes$attack)))
   same <- vapply(parts, function(part) {
@@ -39,14 +39,14 @@ check_outcomes <- function(outcomes, path, call) {
   }, logical(1))
   if (!all(same) || anyDuplicated(parts[[1]]$image)) {
     odd <- names(parts)[!same]
-    cli::cli_abort(
+    abort_file(
       "{.file {path}} is damaged: {.val {c(odd, names(parts)[1])[1]}} has other images than the other attacks, or an image twice. Evaluate the network again.",
       call = call
     )
   }
   wrong <- which(outcomes$correct != (outcomes$prediction == outcomes$label))
   if (length(wrong)) {
-    cli::cli_abort(
+    abort_file(
       "{.file {path}} is damaged: row {wrong[1]} has correct = {outcomes$correct[wrong[1]]} for prediction {outcomes$prediction[wrong[1]]} and label {outcomes$label[wrong[1]]}. Evaluate the network again.",
       call = call
     )
@@ -58,7 +58,7 @@ check_stored_counts <- function(folder, accuracy, stored, call) {
   for (name in intersect(accuracy$attack, names(stored))) {
     here <- accuracy[accuracy$attack == name, ]
     if (here$k != stored[[name]]$k || here$n != stored[[name]]$n) {
-      cli::cli_abort(
+      abort_file(
         "{.file {folder}} is damaged: under {.val {name}} outcomes.csv has {here$k} of {here$n} images correct, evaluation.json {stored[[name]]$k} of {stored[[name]]$n}. Evaluate the network again.",
         call = call
       )

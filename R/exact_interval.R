@@ -8,6 +8,7 @@
 #'   and `upper`.
 #' @examples
 #' exact_interval(c(0, 90, 100), 100)
+#' @family intervals
 #' @export
 exact_interval <- function(k, n, level = 0.95) {
   check_counts(k, n)

@@ -14,6 +14,7 @@
 #' @examples
 #' example1_risks(p = 0.7, eps = 0.1)
 #' simulate_example1(p = 0.7, eps = 0.1, n = 2000, seed = 1)
+#' @family functions of the theory
 #' @export
 example1_risks <- function(p, eps) {
   check_example(p, eps)
@@ -69,6 +70,7 @@ example_points <- function(n, p) {
 #' @examples
 #' example2_classifier(rbind(c(0.2, 0.2), c(0.01, 0.01)), "natural")
 #' example2_risk("sensible", eps = 0.03, p = 0.7)
+#' @family functions of the theory
 #' @export
 example2_classifier <- function(x, kind = c("natural", "robust", "sensible"), eps = 1 / 24,
                              norm = Inf) {

@@ -20,6 +20,7 @@
 #'   run <- system.file("extdata", "mnist-demo", "sense", package = "sense")
 #'   export_sense(run, tempfile(fileext = ".pt2"))
 #' }
+#' @family functions of run folders
 #' @export
 export_sense <- function(fit, file, x = NULL, data_dir = NULL, overwrite = FALSE, model = NULL) {
   fit <- as_fit(fit)
@@ -28,7 +29,7 @@ export_sense <- function(fit, file, x = NULL, data_dir = NULL, overwrite = FALSE
   check_flag(overwrite)
   check_string(model, allow_null = TRUE)
   if (is.null(x) && identical(fit$config$dataset, "arrays")) {
-    cli::cli_abort("This fit was trained on arrays, which it does not store: give test images as {.arg x}.")
+    abort("This fit was trained on arrays, which it does not store: give test images as {.arg x}.")
   }
   check_sums(fit, "fit")
   done <- call_python("export", drop_null(list(

@@ -11,6 +11,7 @@
 #' @source Kim and Wang, figure 2.
 #' @examples
 #' figure2(cells = 60)
+#' @family figures of the paper
 #' @export
 figure2 <- function(eps = 1 / 24, p = 0.7, norm = Inf, cells = 240) {
   check_radius(eps, "robust")

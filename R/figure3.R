@@ -10,6 +10,7 @@
 #' @source Kim and Wang, figure 3.
 #' @examples
 #' figure3(0.7)
+#' @family figures of the paper
 #' @export
 figure3 <- function(c = 0.7) {
   c <- check_number(c, above = 0, below = 1)

@@ -13,6 +13,7 @@
 #' @source Kim and Wang, figure 4.
 #' @examples
 #' figure4(n = 1000)
+#' @family figures of the paper
 #' @export
 figure4 <- function(p = 0.95, m = 7, sigma = 0.2, gamma = 8, p_lines = c(0.5, 0.75, 0.95),
                     n = 20000, seed = 1) {

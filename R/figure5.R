@@ -9,6 +9,7 @@
 #' @source Kim and Wang, figure 5; the paper prints 1 / sigma^2.
 #' @examples
 #' figure5()
+#' @family figures of the paper
 #' @export
 figure5 <- function(gamma = 0:6, sigma = seq(0.05, 1, by = 0.005)) {
   sigma <- check_numbers(sigma, above = 0, least = 2)

@@ -12,6 +12,7 @@
 #' @source Kim and Wang, figure 6.
 #' @examples
 #' figure6(n = 300, iterations = c(0, 299, 300))
+#' @family figures of the paper
 #' @export
 figure6 <- function(iterations = c(0, 100, 299, 300), setting = "large-step", p = 0.55, m = 7,
                     sigma = 0.2, gamma = 8, c = 0.9, n = 5000, seed = 1) {
@@ -22,7 +23,7 @@ figure6 <- function(iterations = c(0, 100, 299, 300), setting = "large-step", p 
   })
   last <- fits[[1]]$options$iterations
   if (!plain_numbers(iterations) || !length(iterations) || !all(iterations %in% 0:last)) {
-    cli::cli_abort(c("{.arg iterations} must hold whole numbers from 0 to {last}.",
+    abort(c("{.arg iterations} must hold whole numbers from 0 to {last}.",
                      "x" = "You gave {describe(iterations)}."))
   }
   frames <- unlist(lapply(fits, function(fit) {
@@ -119,11 +120,12 @@ moved_points <- function(fit, model, x, y) {
 #' data <- three_clusters(300, seed = 1)
 #' plot_path(list(fit_linear_at(data, "r-at", setting = "large-step"),
 #'                fit_linear_at(data, "sense", setting = "large-step")))
+#' @family functions of the Three Clusters
 #' @export
 plot_path <- function(fits) {
   if (inherits(fits, "linear_at")) fits <- list(fits)
   if (!is.list(fits) || !length(fits) || !all(vapply(fits, inherits, TRUE, "linear_at"))) {
-    cli::cli_abort(c("{.arg fits} must be a list of fits of {.fn fit_linear_at}.",
+    abort(c("{.arg fits} must be a list of fits of {.fn fit_linear_at}.",
                      "x" = "You gave {describe(fits)}."))
   }
   path <- do.call(rbind, lapply(fits, function(fit) {

@@ -6,17 +6,17 @@
 read_bytes <- function(path, limit, call = parent.frame()) {
   link <- Sys.readlink(path)
   if (!is.na(link) && nzchar(link)) {
-    cli::cli_abort("{.file {path}} is a link, not a plain file: put the file itself there.", call = call)
+    abort_file("{.file {path}} is a link, not a plain file: put the file itself there.", call = call)
   }
   if (!file.exists(path)) {
-    cli::cli_abort("{.file {path}} is missing: give the complete folder of a run.", call = call)
+    abort_file("{.file {path}} is missing: give the complete folder of a run.", call = call)
   }
   if (dir.exists(path)) {
-    cli::cli_abort("{.file {path}} is a folder, not a plain file: put the file itself there.", call = call)
+    abort_file("{.file {path}} is a folder, not a plain file: put the file itself there.", call = call)
   }
   size <- file.size(path)
   if (size > limit) {
-    cli::cli_abort(
+    abort_file(
       "{.file {path}} has {size} bytes, but at most {limit} are expected: it is another kind of file, or damaged.",
       call = call
     )
@@ -28,7 +28,7 @@ read_bytes <- function(path, limit, call = parent.frame()) {
   connection <- tryCatch(
     suppressWarnings(file(normalizePath(path), "rb", raw = TRUE)),
     error = function(e) {
-      cli::cli_abort("{.file {path}} cannot be read: check its permissions.", call = call)
+      abort_file("{.file {path}} cannot be read: check its permissions.", call = call)
     }
   )
   on.exit(close(connection))
@@ -51,7 +51,7 @@ write_atomically <- function(path, content, call = parent.frame()) {
     error = function(e) FALSE
   )
   if (!isTRUE(written)) {
-    cli::cli_abort(
+    abort_file(
       "{.file {path}} could not be written: check that its folder exists and is writable, and that the disk is not full.",
       call = call
     )
@@ -135,7 +135,7 @@ parse_csv <- function(bytes, path, call = parent.frame()) {
 }
 
 damaged <- function(path, why, call = parent.frame()) {
-  cli::cli_abort(
+  abort_file(
     c(
       "{.file {path}} is damaged or not a file of this package: {why}.",
       i = "Copy it again from an undamaged folder, or repeat the run or evaluation."

@@ -6,7 +6,7 @@ as_images <- function(x, y, x_test, y_test, call = parent.frame()) {
   y <- as_classes(y, nrow(x), "y", call)
   check_several(y, "y", call)
   if (is.null(x_test) != is.null(y_test)) {
-    cli::cli_abort("Give both {.arg x_test} and {.arg y_test}, or neither.", call = call)
+    abort("Give both {.arg x_test} and {.arg y_test}, or neither.", call = call)
   }
   images <- list(x = x, y = as.integer(y) - 1L, classes = as.list(levels(y)))
   if (!is.null(x_test)) {
@@ -20,7 +20,7 @@ as_images <- function(x, y, x_test, y_test, call = parent.frame()) {
 as_image_array <- function(x, arg, call = parent.frame()) {
   dims <- dim(x)
   if (!plain_numbers(x) || !length(dims) %in% 2:4) {
-    cli::cli_abort(
+    abort(
       c(
         "{.arg {arg}} must be a numeric array of images x height x width (x channels), or a matrix with a row for each square image.",
         x = "You gave {.cls {class(x)}}{if (length(dims)) ' of dimensions '}{.val {dims}}.",
@@ -30,13 +30,13 @@ as_image_array <- function(x, arg, call = parent.frame()) {
     )
   }
   if (!all(dims > 0)) {
-    cli::cli_abort("{.arg {arg}} must hold at least one image: its dimensions are {.val {dims}}.", call = call)
+    abort("{.arg {arg}} must hold at least one image: its dimensions are {.val {dims}}.", call = call)
   }
   if (!is.finite(sum(x))) {
-    cli::cli_abort("{.arg {arg}} has pixels that are missing or not finite, the first at {which(!is.finite(x))[1]}: remove or repair these images.", call = call)
+    abort("{.arg {arg}} has pixels that are missing or not finite, the first at {which(!is.finite(x))[1]}: remove or repair these images.", call = call)
   }
   if (is.integer(x) && max(x) == 1L && min(x) == 0L) {
-    cli::cli_abort(
+    abort(
       c(
         "{.arg {arg}} has no integers but 0 and 1. Integers are read as bytes, 0 black and 255 white, so all pixels would be nearly black.",
         i = "If 1 is white, give real numbers: {.code {arg} * 1}. If the pixels are bytes: {.code {arg} / 255}."
@@ -49,7 +49,7 @@ as_image_array <- function(x, arg, call = parent.frame()) {
   }
   side <- sqrt(dims[2])
   if (side != round(side)) {
-    cli::cli_abort(
+    abort(
       c(
         "{.arg {arg}} has rows of {dims[2]} pixels, which is not the number of pixels of a square image: give an array of images x height x width.",
         i = "If the columns are features, not pixels: {.code inputs = \"features\"}."
@@ -63,17 +63,17 @@ as_image_array <- function(x, arg, call = parent.frame()) {
 
 as_classes <- function(y, n, arg, call = parent.frame(), what = "images") {
   if (is.null(y)) {
-    cli::cli_abort("{tools::toTitleCase(what)} need their classes: give {.arg {arg}}, a factor.", call = call)
+    abort("{tools::toTitleCase(what)} need their classes: give {.arg {arg}}, a factor.", call = call)
   }
   if (length(y) != n) {
-    cli::cli_abort(
+    abort(
       "{.arg {arg}} must hold a class for each of the {n} {what}, not {length(y)}.",
       call = call
     )
   }
   if (!is.factor(y)) y <- plain_classes(y, arg, call, what)
   if (anyNA(y)) {
-    cli::cli_abort(
+    abort(
       "{.arg {arg}} has {sum(is.na(y))} missing or unknown class{?es}, the first at {which(is.na(y))[1]}: remove these {what}, or give their classes.",
       call = call
     )
@@ -91,7 +91,7 @@ plain_classes <- function(y, arg, call = parent.frame(), what = "images") {
   values <- unique(y[!is.na(y)])
   fractions <- is.numeric(y) && any(!is.finite(values) | values != round(values))
   if (fractions || (is.numeric(y) && length(values) > 2 && 2 * length(values) > length(y))) {
-    cli::cli_abort(
+    abort(
       c(
         "{.arg {arg}} has {length(values)} different number{?s} for {length(y)} {what}{if (fractions) ', with fractions'}: these are measurements, not classes.",
         i = "If each number is a class: {.code factor({arg})}."
@@ -115,7 +115,7 @@ known_classes <- function(y, levels, n, arg, call = parent.frame(), what = "imag
 check_several <- function(y, arg, call = parent.frame(), what = "images") {
   there <- unique(y)
   if (length(there) < 2) {
-    cli::cli_abort(
+    abort(
       "{.arg {arg}} has one class only, {.val {as.character(there)}}: give {what} of at least two classes.",
       call = call
     )

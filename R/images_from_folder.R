@@ -34,6 +34,7 @@
 #' images <- images_from_folder("photos", size = c(32, 32))
 #' fit <- train_sense(images$x, images$y, eps = 8 / 255)
 #' }
+#' @family functions to train
 #' @export
 images_from_folder <- function(folder, size = NULL, colour = NULL, max_images = 100000) {
   check_folder(folder)

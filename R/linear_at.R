@@ -39,6 +39,7 @@
 #' fit <- fit_linear_at(data, "sense", iterations = 20)
 #' fit
 #' glance.linear_at(fit)
+#' @family functions of the Three Clusters
 #' @export
 fit_linear_at <- function(data, method = c("sense", "r-at", "nt"), c = 0.9, eps = 1.6, K = 1,
                           setting = c("paper", "script", "large-step"),
@@ -105,7 +106,7 @@ check_start <- function(start, call = parent.frame()) {
 # glm.fit() warns about separable data, but the start is well defined.
 logistic_start <- function(x, y, call = parent.frame()) {
   if (length(unique(y)) < 2) {
-    cli::cli_abort(c("{.arg data} must hold both labels, -1 and 1.",
+    abort(c("{.arg data} must hold both labels, -1 and 1.",
                      "x" = "All {length(y)} label{?s} are {y[1]}.", "i" = "Draw more points."), call = call)
   }
   fit <- withCallingHandlers(
@@ -156,7 +157,7 @@ descend <- function(x, y, start, adversary, options) {
     lost <- if (length(drop) == 1) drop * sum(pull) else sum(crossprod(drop, pull))
     v <- v + step * (as.vector(crossprod(signed, pull)) - c(0, u * lost))
     if (!all(is.finite(v))) {
-      cli::cli_abort(c("The training diverged: the coefficients are not finite.",
+      abort(c("The training diverged: the coefficients are not finite.",
                        "x" = "It happened at iteration {i} of {options$iterations}.",
                        "i" = "Lower {.arg learning_rate} (now {options$learning_rate})."),
                      call = parent.frame())

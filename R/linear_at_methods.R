@@ -31,6 +31,7 @@ method_label <- function(method) c(sense = "SENSE-AT", `r-at` = "R-AT", nt = "NT
 #' fit <- fit_linear_at(three_clusters(500, seed = 1), "sense", iterations = 20)
 #' summary(fit)
 #' tidy.linear_at(fit)
+#' @family functions of the Three Clusters
 #' @export
 summary.linear_at <- function(object, window = 100, ...) {
   row <- glance.linear_at(object, window = window)
@@ -92,12 +93,13 @@ glance.linear_at <- function(x, window = 100, ...) {
 #' @examples
 #' fit <- fit_linear_at(three_clusters(300, seed = 1), "r-at", setting = "large-step")
 #' autoplot(fit)
+#' @family functions of the Three Clusters
 #' @export
 autoplot.linear_at <- function(object, data = NULL, type = c("path", "boundary"), ...) {
   type <- check_choice(type, c("path", "boundary"))
   if (type == "path") return(plot_path(list(object)))
   if (is.null(data)) {
-    cli::cli_abort(c("{.arg data} must be given to draw the boundary with the training points.",
+    abort(c("{.arg data} must be given to draw the boundary with the training points.",
                      "i" = "Give the data that the model was fitted to, or use {.code type = \"path\"}."))
   }
   plot_training_frames(list(list(fit = object, iteration = object$options$iterations)), data)

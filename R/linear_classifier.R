@@ -10,6 +10,7 @@
 #' f_std <- linear_classifier(c(1, 0))
 #' predict(f_std, rbind(c(1, 7), c(-1, 0)))
 #' linear_risk(f_std, p = 0.95, m = 7, sigma = 0.2, eps = 1.6)
+#' @family functions of the Three Clusters
 #' @export
 linear_classifier <- function(w, b = 0) {
   if (!plain_numbers(w) || length(w) != 2 || !all(is.finite(w))) {

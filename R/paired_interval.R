@@ -12,6 +12,7 @@
 #'   `lower` and `upper`.
 #' @examples
 #' paired_interval(16, 6, 161)
+#' @family intervals
 #' @export
 paired_interval <- function(only_first, only_second, n, level = 0.95) {
   check_pairs(only_first, only_second, n)
@@ -33,7 +34,7 @@ check_pairs <- function(only_first, only_second, n, call = parent.frame()) {
   lengths <- unique(c(length(only_first), length(only_second), length(n)))
   if (!good(only_first) || !good(only_second) || !good(n) || length(setdiff(lengths, 1)) > 1 ||
         any(n < 1) || any(as.numeric(only_first) + as.numeric(only_second) > n)) {
-    cli::cli_abort(
+    abort(
       "{.arg only_first} and {.arg only_second} must be whole numbers of at least 0, whose sum is at most {.arg n}; all three must have the same length, or length 1.",
       call = call
     )

@@ -1,23 +1,49 @@
-# The R side of the bridge to Python. Nothing here runs when the package is loaded.
+# The R side of the bridge to Python. Loading the package declares what it needs of Python, but does not
+# start it.
 
 bridge_cache <- new.env(parent = emptyenv())
+
+.onLoad <- function(libname, pkgname) {
+  declare_requirements()
+  register_engine_with_parsnip()
+}
+
+# From version 1.41 on, reticulate makes an environment of all that packages have declared, when Python
+# is first used and the user has named no other.
+reticulate_installs <- function() utils::packageVersion("reticulate") >= "1.41"
+
+declare_requirements <- function() {
+  # Older versions have no reticulate::py_require().
+  if (reticulate_installs()) {
+    getExportedValue("reticulate", "py_require")(python_requirements(), python_version = ">=3.10")
+  }
+}
 
 #' Is Python ready?
 #'
 #' Training, attacks and prediction with a trained network run in Python with torch. The rest of the
-#' package is plain R.
+#' package is plain R. `sense_available()` starts Python. With reticulate 1.41 or later this makes the
+#' environment that [install_sense()] describes, if no other was named; in `R CMD check` it is `FALSE`
+#' instead.
 #'
 #' @return `sense_available()`: `TRUE` or `FALSE`.
 #' @examples
 #' sense_available()
+#' @family functions to train
 #' @export
 sense_available <- function() is.null(python_problem())
 
 #' Install the Python packages of sense
 #'
-#' Creates a virtual environment and installs the Python packages that [train_sense()] needs, among
-#' them torch (some hundred megabytes, or some gigabytes with support for GPUs). Run it once, then
-#' restart R.
+#' With reticulate 1.41 or later nothing has to be installed by hand: when [train_sense()] or another
+#' function first needs Python, reticulate makes an environment with the Python packages that this
+#' package declares, among them torch (some hundred megabytes, or some gigabytes with support for GPUs).
+#' It is kept in a cache and used again. `Sys.setenv(UV_INDEX = "https://download.pytorch.org/whl/cpu")`
+#' before that selects the version of torch without GPUs.
+#'
+#' `install_sense()` does the same for older versions of reticulate, or for an environment of one's own,
+#' which comes before that of reticulate: it creates a virtual environment and installs the packages. Run
+#' it once, then restart R.
 #'
 #' @param envname Name or path of the virtual environment. The environment `r-sense` is found
 #'   automatically; any other must be named with [reticulate::use_virtualenv()] in each session.
@@ -28,13 +54,14 @@ sense_available <- function() is.null(python_problem())
 #' \dontrun{
 #' install_sense()
 #' }
+#' @family functions to train
 #' @export
 install_sense <- function(envname = "r-sense", python = NULL, constraints = NULL) {
   check_string(envname)
   check_string(python, allow_null = TRUE)
   check_string(constraints, allow_null = TRUE)
   if (!is.null(constraints) && !file.exists(constraints)) {
-    cli::cli_abort("{.arg constraints} must be the path of a file: there is no {.file {constraints}}.")
+    abort("{.arg constraints} must be the path of a file: there is no {.file {constraints}}.")
   }
   reticulate::virtualenv_create(envname, python = python, packages = NULL)
   reticulate::virtualenv_install(
@@ -70,7 +97,7 @@ sense_bridge <- function(call = parent.frame()) {
   if (is.null(bridge_cache$module)) {
     problem <- python_problem()
     if (!is.null(problem)) {
-      cli::cli_abort(
+      abort(
         "This needs Python with torch: run {.code sense::install_sense()} and restart R ({problem}).",
         call = call, class = "sense_no_python"
       )
@@ -84,6 +111,9 @@ sense_bridge <- function(call = parent.frame()) {
 
 # Why Python cannot be used, or NULL.
 python_problem <- function() {
+  if (checked_without_python()) {
+    return("R CMD check, where reticulate would install it")
+  }
   prefer_own_environment()
   if (!quietly_start_python()) {
     return("no Python was found")
@@ -122,13 +152,14 @@ prefer_own_environment <- function() {
   if (reticulate::py_available() || nzchar(Sys.getenv("RETICULATE_PYTHON"))) {
     return(invisible())
   }
-  if (reticulate::virtualenv_exists("r-sense")) {
-    reticulate::use_virtualenv("r-sense", required = FALSE)
-  } else if (utils::packageVersion("reticulate") >= "1.41") {
-    # Older versions have no reticulate::py_require().
-    getExportedValue("reticulate", "py_require")(python_requirements())
-  }
+  if (reticulate::virtualenv_exists("r-sense")) reticulate::use_virtualenv("r-sense", required = FALSE)
   invisible()
+}
+
+# A check of a package must not download another. NOT_CRAN says that it may.
+checked_without_python <- function() {
+  nzchar(Sys.getenv("_R_CHECK_PACKAGE_NAME_")) && !isTRUE(as.logical(Sys.getenv("NOT_CRAN"))) &&
+    reticulate_installs() && !nzchar(Sys.getenv("RETICULATE_PYTHON"))
 }
 
 # reticulate would offer to install Miniconda. This package has install_sense().
@@ -152,7 +183,7 @@ call_python <- function(task, arguments, call = parent.frame()) {
   )
   if (!is.null(answer$input_error)) {
     text <- translate_message(answer$input_error, training = task == "train")
-    cli::cli_abort("{text}", call = call, class = "sense_python_error")
+    abort("{text}", call = call, class = "sense_python_error")
   }
   if (isTRUE(answer$interrupted)) pass_interrupt()
   if (!is.null(answer$traceback)) stop(python_fault(answer$traceback, call))
@@ -175,7 +206,7 @@ pass_interrupt <- function() {
 python_fault <- function(traceback, call) {
   lines <- strsplit(trimws(traceback), "\n", fixed = TRUE)[[1]]
   structure(
-    class = c("sense_python_fault", "error", "condition"),
+    class = c("sense_python_fault", "sense_error", "error", "condition"),
     list(
       message = paste0(
         lines[length(lines)],

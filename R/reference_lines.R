@@ -12,6 +12,7 @@
 #' @examples
 #' two_cluster_line(p = 0.95)
 #' best_line(p = 0.55, eps = 1.6)
+#' @family functions of the Three Clusters
 #' @export
 vertical_line <- function() linear_classifier(c(1, 0), 0)
 

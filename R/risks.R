@@ -15,6 +15,7 @@
 #'   paper prints 1 / sigma^2, see [paper_errata()].
 #' @examples
 #' linear_risk(vertical_line(), p = 0.55, m = 7, sigma = 0.2, eps = 1.6)
+#' @family functions of the Three Clusters
 #' @export
 linear_risk <- function(classifier, p = 0.55, m = 7, sigma = 0.2, eps = 0, norm = 2) {
   check_class(classifier, "linear_classifier", "linear_classifier")
@@ -55,6 +56,7 @@ linear_risk_value <- function(f, law, eps, norm) {
 #' @source Equations (2) and (6).
 #' @examples
 #' simulate_risk(bayes_rule(), eps = 1.6, n = 2000, seed = 1)
+#' @family functions of the Three Clusters
 #' @export
 simulate_risk <- function(classifier, p = 0.55, m = 7, sigma = 0.2, eps = 0, norm = 2,
                              kind = c("standard", "robust", "sensible"), n = 1e5,

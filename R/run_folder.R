@@ -18,7 +18,7 @@ run_limits <- function() {
 check_folder <- function(folder, arg = "folder", call = parent.frame()) {
   check_string(folder, expected = "the path of a folder, a single string", arg = arg, call = call)
   if (!dir.exists(folder)) {
-    cli::cli_abort(
+    abort_file(
       c(
         "There is no folder {.file {folder}}.",
         i = if (grepl("^[A-Za-z]+://", folder)) "Nothing is downloaded: download the folder, and give its path as {.arg {arg}}." else "Give the path of a run or an evaluation as {.arg {arg}}."
@@ -42,7 +42,7 @@ read_run <- function(folder, name, call = parent.frame()) {
   bytes <- read_bytes(path, run_limits()[[name]], call)
   entry <- read_manifest(folder, path, call)[[name]]
   if (is.null(entry)) {
-    cli::cli_abort(
+    abort_file(
       c(
         "{.file {path}} cannot be checked: {.file {manifest_name}} does not list it.",
         i = "If you trust the folder as it is: {.code seal_run(\"{folder}\")}."
@@ -56,7 +56,7 @@ read_run <- function(folder, name, call = parent.frame()) {
       return(counted)
     }
   }
-  cli::cli_abort(
+  abort_file(
     c(
       "{.file {path}} is damaged or was changed: its sum differs from that in {.file {manifest_name}}.",
       i = "If it was changed on purpose: {.code seal_run(\"{folder}\")}. Otherwise copy it again from an undamaged folder."
@@ -71,7 +71,7 @@ check_absent <- function(folder, names, call = parent.frame()) {
   gone <- intersect(names, names(entries))
   if (length(gone) && !is.null(entries[[gone[1]]]$sha256)) {
     path <- file.path(folder, gone[1])
-    cli::cli_abort(
+    abort_file(
       c(
         "{.file {path}} is listed in {.file {manifest_name}}, but missing.",
         i = "Put it back. If it was removed on purpose: {.code seal_run(\"{folder}\")}."
@@ -92,7 +92,7 @@ sha256 <- function(bytes) cli::hash_raw_sha256(bytes)
 read_manifest <- function(folder, file, call = parent.frame()) {
   path <- file.path(folder, manifest_name)
   if (!run_has(folder, manifest_name)) {
-    cli::cli_abort(
+    abort_file(
       c(
         "{.file {file}} cannot be checked: its folder has no {.file {manifest_name}}.",
         i = "If you trust the folder as it is: {.code seal_run(\"{folder}\")}."
@@ -114,7 +114,7 @@ read_manifest <- function(folder, file, call = parent.frame()) {
 }
 
 bad_manifest <- function(path, why, folder, call) {
-  cli::cli_abort(
+  abort_file(
     c(
       "{.file {path}} is damaged: {why}.",
       i = "Copy the folder again from an undamaged one. If you trust its files as they are: {.code seal_run(\"{folder}\")}."
@@ -189,6 +189,7 @@ check_columns <- function(table, columns, path, call) {
 #' try(read_sense_fit(folder))
 #' seal_run(folder)
 #' read_sense_fit(folder)
+#' @family functions of run folders
 #' @export
 seal_run <- function(folder) {
   if (inherits(folder, "sense_fit")) {
@@ -197,7 +198,7 @@ seal_run <- function(folder) {
   check_folder(folder)
   names <- Filter(function(name) run_has(folder, name), sort(names(run_limits()), method = "radix"))
   if (!length(names)) {
-    cli::cli_abort("{.file {folder}} has no file of a run or an evaluation: give the folder of one.")
+    abort_file("{.file {folder}} has no file of a run or an evaluation: give the folder of one.")
   }
   bytes <- lapply(stats::setNames(names, names), function(name) {
     read_bytes(file.path(folder, name), run_limits()[[name]])
@@ -235,7 +236,7 @@ check_old_sum <- function(folder, weights, call = parent.frame()) {
   }
   expected <- sub(" .*", "", as_text(read_bytes(path, 1000, call), path, call))
   if (!identical(expected, sha256(weights))) {
-    cli::cli_abort(
+    abort_file(
       "{.file {file.path(folder, 'model.safetensors')}} is damaged: its sum differs from that in {.file {old_sum_name}}. If it was changed on purpose, remove {.file {old_sum_name}}.",
       call = call
     )
@@ -254,7 +255,7 @@ fit_sums <- function(fit) {
 
 check_sums <- function(fit, arg, call = parent.frame()) {
   if (!is.raw(fit$weights) || !is_string(fit$description)) {
-    cli::cli_abort(
+    abort_file(
       "{.arg {arg}} is damaged: it must have {.field weights}, raw bytes, and {.field description}, a string. Read it again with {.fn read_sense_fit}.",
       call = call
     )
@@ -262,7 +263,7 @@ check_sums <- function(fit, arg, call = parent.frame()) {
   now <- fit_sums(fit)
   differ <- Filter(function(part) !identical(now[[part]], fit$sums[[part]]), names(now))
   if (length(differ)) {
-    cli::cli_abort(
+    abort_file(
       c(
         if (is.null(fit$sums)) {
           "{.arg {arg}} cannot be checked: it has no sums."

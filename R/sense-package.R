@@ -9,14 +9,16 @@
 #' @section Installation:
 #' Install the package from its source: `R CMD build . && R CMD INSTALL sense_*.tar.gz`. Training,
 #' attacks and predictions of networks run in Python, by a Python package that is part of the R package.
-#' It needs Python 3.10 or newer with torch. [install_sense()] creates an environment with these: run it
-#' once, then restart R. [sense_available()] returns whether Python is ready. Reading stored results,
+#' It needs Python 3.10 or newer with torch. From version 1.41 on, reticulate installs these when they are
+#' first needed. With older versions run [install_sense()] once, then restart R. [sense_available()] returns whether Python is ready. Reading stored results,
 #' statistics, figures and the Three Clusters do not need Python.
 #'
 #' @section Functions:
 #' Train
 #' * [train_sense()] trains a network on images or on a table. [images_from_folder()] reads a folder of
 #'   images. [sense_control()] sets its folder, device, threads and seed.
+#' * [sense_mlp()] trains a multilayer perceptron on a table, and is the engine `"sense"` of parsnip's
+#'   `mlp()`.
 #' * [sense_fit] is a trained network: `print()`, `summary()`, `predict()`, `autoplot()`, `plot()`.
 #'   [update()][update.sense_fit()] trains it further or again.
 #' * [install_sense()] and [sense_available()] prepare Python.

@@ -41,6 +41,7 @@
 #' evaluation <- read_sense_evaluation(file.path(runs, "sense"))
 #' evaluation
 #' as.data.frame(evaluation)
+#' @family functions to evaluate
 #' @name sense_evaluation
 NULL
 

@@ -28,6 +28,7 @@
 #' summary(fit)
 #' autoplot(fit)
 #' if (sense_available()) predict(fit, array(0, c(2, 28, 28)), type = "prob")
+#' @family functions to train
 #' @name sense_fit
 NULL
 
@@ -38,7 +39,7 @@ read_sense_fit <- function(folder) {
   files <- c("config.json", "metrics.jsonl", "model.safetensors")
   absent <- files[!vapply(files, function(name) run_has(folder, name), TRUE)]
   if (length(absent)) {
-    cli::cli_abort("{.file {folder}} is not the folder of a finished run: it has no {.file {absent}}. Give another folder, or resume the run.")
+    abort_file("{.file {folder}} is not the folder of a finished run: it has no {.file {absent}}. Give another folder, or resume the run.")
   }
   text <- read_run_text(folder, "config.json")
   description <- parse_json_text(text, file.path(folder, "config.json"), simplify = TRUE)
@@ -117,7 +118,7 @@ predict.sense_fit <- function(object, newdata, type = c("class", "prob"), device
                               model = NULL, ...) {
   type <- check_choice(type, c("class", "prob"))
   if (missing(newdata)) {
-    cli::cli_abort("Give the images to classify as {.arg newdata}.")
+    abort("Give the images to classify as {.arg newdata}.")
   }
   images <- as_inputs(newdata, object, "newdata")
   check_sums(object, "object")

@@ -17,6 +17,7 @@
 #'   runs <- system.file("extdata", "mnist-demo", c("nt", "sense"), package = "sense")
 #'   sense_report(runs, file.path(tempdir(), "nt-and-sense.html"))
 #' }
+#' @family functions to evaluate
 #' @export
 sense_report <- function(folders, out = NULL, level = 0.95) {
   check_path(out)
@@ -25,7 +26,7 @@ sense_report <- function(folders, out = NULL, level = 0.95) {
   evaluations <- as_evaluations(folders, level)
   if (is.null(out)) {
     if (length(evaluations) > 1) {
-      cli::cli_abort("A report of several evaluations needs a file to write: pass {.arg out}.")
+      abort("A report of several evaluations needs a file to write: pass {.arg out}.")
     }
     out <- file.path(evaluations[[1]]$folder, "report.html")
   }
@@ -47,13 +48,13 @@ check_report_tools <- function(call = parent.frame()) {
   absent <- packages[!vapply(packages, requireNamespace, logical(1), quietly = TRUE)]
   if (length(absent)) {
     remedy <- sprintf("install.packages(%s)", paste(deparse(absent), collapse = ""))
-    cli::cli_abort(
+    abort(
       "The report needs {.pkg {absent}}: run {.code {remedy}} in R.",
       call = call
     )
   }
   if (!rmarkdown::pandoc_available("2.0")) {
-    cli::cli_abort(
+    abort(
       "The report needs pandoc 2.0 or newer: install it from {.url https://pandoc.org} (Debian: {.code apt install pandoc}).",
       call = call
     )

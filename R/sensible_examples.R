@@ -35,6 +35,7 @@
 #' f <- linear_classifier(c(2, 0))
 #' x <- rbind(c(0.5, 0), c(2, 0), c(4, 0))
 #' sensible_examples(x, y = c(1, 1, 1), f, eps = 1, c = 0.9)
+#' @family functions of the theory
 #' @export
 sensible_examples <- function(x, y, classifier, eps, c, K = 1, step_size = eps / K,
                           boundary = c("project", "revert"),

@@ -16,6 +16,7 @@
 #' x <- rbind(c(0.5, 0), c(2, 0), c(4, 0))
 #' sapply(c("truncated", "partition", "example"), function(w)
 #'   sensible_loss(x, c(1, 1, 1), f, eps = 1, c = 0.9, form = w))
+#' @family functions of the theory
 #' @export
 sensible_loss <- function(x, y, classifier, eps, c,
                           form = c("truncated", "partition", "example"), norm = 2) {
@@ -57,12 +58,12 @@ sensible_stage <- function(p_natural, p_adversarial, c) {
   p_natural <- check_numbers(p_natural, min = 0, max = 1)
   p_adversarial <- check_numbers(p_adversarial, min = 0, max = 1)
   if (length(p_natural) != length(p_adversarial)) {
-    cli::cli_abort(c("{.arg p_adversarial} must hold as many probabilities as {.arg p_natural}.",
+    abort(c("{.arg p_adversarial} must hold as many probabilities as {.arg p_natural}.",
                      "x" = "You gave {length(p_adversarial)} and {length(p_natural)}."))
   }
   if (any(p_adversarial > p_natural)) {
     bad <- which(p_adversarial > p_natural)[1]
-    cli::cli_abort(c("{.arg p_adversarial} must not exceed {.arg p_natural}.",
+    abort(c("{.arg p_adversarial} must not exceed {.arg p_natural}.",
                      "x" = "At position {bad} they are {p_adversarial[bad]} and {p_natural[bad]}.",
                      "i" = "An adversary cannot make the label more probable."))
   }

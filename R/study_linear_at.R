@@ -19,6 +19,7 @@
 #'                    gamma = 8, c = 0.9)
 #' runs <- study_linear_at(grid, seeds = 1:3, n = 500)
 #' summarise_study(runs)
+#' @family functions of the Three Clusters
 #' @export
 study_linear_at <- function(grid, seeds = 1:100, n = 5000, m = 7, sigma = 0.2, window = 100) {
   needed <- c("method", "setting", "p", "gamma", "c")
@@ -53,7 +54,7 @@ check_grid <- function(grid, call = parent.frame()) {
             vapply(grid[numbers], function(column) plain_numbers(column) || all(is.na(column)), TRUE))
   if (!all(good)) {
     bad <- c(words, numbers)[!good][1]
-    cli::cli_abort(c("{.arg grid} must have {if (bad %in% words) 'strings' else 'numbers'} in its column {.field {bad}}.",
+    abort(c("{.arg grid} must have {if (bad %in% words) 'strings' else 'numbers'} in its column {.field {bad}}.",
                      "x" = "It has {describe(grid[[bad]])}."), call = call)
   }
   for (i in seq_len(nrow(grid))) {
@@ -153,6 +154,7 @@ leading <- function(x, name) {
 #' @examples
 #' study <- stored_study()
 #' attr(study, "provenance")$command
+#' @family functions of the Three Clusters
 #' @export
 stored_study <- function() {
   file <- function(name) system.file("extdata", name, package = "sense", mustWork = TRUE)

@@ -29,11 +29,11 @@ model_rows <- function(formula, data, na.action, arg, features = NULL, call = pa
   terms <- stats::terms(formula, data = data)
   labels <- gsub("^`|`$", "", attr(terms, "term.labels"))
   if (attr(terms, "response") == 0 || !length(labels)) {
-    cli::cli_abort("{.arg formula} must have the classes on the left and features on the right, such as {.code y ~ .}.", call = call)
+    abort("{.arg formula} must have the classes on the left and features on the right, such as {.code y ~ .}.", call = call)
   }
   other <- c(setdiff(labels, names(data)), names(attr(terms, "offset")))
   if (length(other) || length(attr(terms, "offset"))) {
-    cli::cli_abort(
+    abort(
       c(
         "The features on the right of {.arg formula} must be columns of {.arg {arg}}: there is no column {.val {other}}.",
         i = "An attack changes each feature by itself: compute transformations as columns, and leave out interactions and offsets."
@@ -67,7 +67,7 @@ tell_dropped <- function(dropped, n, arg) {
 feature_matrix <- function(x, arg, call = parent.frame()) {
   other <- names(x)[!vapply(x, function(column) plain_numbers(column) && is.null(dim(column)), TRUE)]
   if (length(other)) {
-    cli::cli_abort(
+    abort(
       c(
         "Features must be numeric, and {.field {other}} {?is/are} not.",
         x = "{.field {other[1]}} is {describe(x[[other[1]]])}.",
@@ -78,10 +78,10 @@ feature_matrix <- function(x, arg, call = parent.frame()) {
   }
   rows <- as.matrix(x)
   storage.mode(rows) <- "double"
-  if (!nrow(rows)) cli::cli_abort("{.arg {arg}} must have at least one row.", call = call)
+  if (!nrow(rows)) abort("{.arg {arg}} must have at least one row.", call = call)
   bad <- which(!is.finite(rows), arr.ind = TRUE)
   if (nrow(bad)) {
-    cli::cli_abort(
+    abort(
       "{.field {colnames(rows)[bad[1, 2]]}} is {.val {rows[bad[1, 1], bad[1, 2]]}} in row {bad[1, 1]} of {.arg {arg}}: remove these rows, or impute the value.",
       call = call
     )
@@ -102,7 +102,7 @@ as_frame <- function(x, names, arg, call = parent.frame()) {
   if (unnamed && ncol(x) == length(names)) colnames(x) <- names
   absent <- setdiff(names, colnames(x))
   if (length(absent)) {
-    cli::cli_abort("{.arg {arg}} has no column {.val {absent}}: it must have the features of the training, {.val {names}}.", call = call)
+    abort("{.arg {arg}} has no column {.val {absent}}: it must have the features of the training, {.val {names}}.", call = call)
   }
   as.data.frame(x)[names]
 }

@@ -17,6 +17,7 @@
 #' @seealso [bayes_rule()], [fit_linear_at()]
 #' @examples
 #' three_clusters(6, seed = 1)
+#' @family functions of the Three Clusters
 #' @export
 three_clusters <- function(n = 5000, p = 0.55, m = 7, sigma = 0.2, seed = NULL) {
   n <- check_count(n)

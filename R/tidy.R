@@ -32,7 +32,7 @@
 #'   generics::glance(read_sense_fit(run))
 #'   head(generics::augment(evaluation))
 #' }
-#' @family verbs
+#' @family functions to evaluate
 #' @name tidy.sense_fit
 #' @aliases glance.sense_fit augment.sense_fit
 NULL
@@ -121,7 +121,7 @@ training_row <- function(config) {
 #' @exportS3Method generics::augment
 augment.sense_fit <- function(x, newdata, y = NULL, ...) {
   if (missing(newdata)) {
-    cli::cli_abort("Give the images or rows to predict as {.arg newdata}: a fit does not store its data.")
+    abort("Give the images or rows to predict as {.arg newdata}: a fit does not store its data.")
   }
   probabilities <- stats::predict(x, newdata, type = "prob", ...)
   classes <- colnames(probabilities)
@@ -148,7 +148,7 @@ augment.sense_evaluation <- function(x, ...) {
 #' @exportS3Method generics::augment
 augment.linear_at <- function(x, newdata, y = NULL, ...) {
   if (missing(newdata)) {
-    cli::cli_abort("Give the points to predict as {.arg newdata}: a fit does not store its data.")
+    abort("Give the points to predict as {.arg newdata}: a fit does not store its data.")
   }
   above <- stats::predict(x, newdata, type = "prob")
   probabilities <- cbind(`-1` = 1 - above, `1` = above)

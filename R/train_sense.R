@@ -147,6 +147,7 @@
 #' train_sense("cifar10", "trades", "resnet20", eps = "8/255", recipe = "cifar10-resnet")
 #' train_sense(control = sense_control(resume = "runs/sense"), epochs = 20)
 #' }
+#' @family functions to train
 #' @export
 train_sense <- function(x = "mnist-sample", ...) UseMethod("train_sense")
 
@@ -157,7 +158,7 @@ train_sense.default <- function(x = "mnist-sample", method = NULL, model = NULL,
                                 recipe = NULL, config = NULL, control = sense_control()) {
   if (!is.null(formula)) {
     if (!missing(x)) {
-      cli::cli_abort("Give either {.arg x} or {.arg formula} with {.arg data}, not both.")
+      abort("Give either {.arg x} or {.arg formula} with {.arg data}, not both.")
     }
     if (!inherits(formula, "formula")) refuse(formula, "formula", "a formula, such as y ~ .")
     return(train_sense.formula(
@@ -166,7 +167,7 @@ train_sense.default <- function(x = "mnist-sample", method = NULL, model = NULL,
     ))
   }
   if (!missing(x) && !is.null(data)) {
-    cli::cli_abort("Give either {.arg data}, the name of a data set, or {.arg x}, not both.")
+    abort("Give either {.arg data}, the name of a data set, or {.arg x}, not both.")
   }
   name <- if (missing(x)) data else x
   if (!is.null(name) && !is_string(name)) {
@@ -213,7 +214,7 @@ train_sense.data.frame <- function(x, y = NULL, x_test = NULL, y_test = NULL, ep
     ))
   }
   if (is.null(x_test) != is.null(y_test)) {
-    cli::cli_abort("Give both {.arg x_test} and {.arg y_test}, or neither.")
+    abort("Give both {.arg x_test} and {.arg y_test}, or neither.")
   }
   train <- complete_rows(x, y, na.action, "y")
   test <- if (!is.null(x_test)) complete_rows(as_frame(x_test, names(x), "x_test"), y_test, na.action, "y_test")
@@ -265,7 +266,7 @@ run_training <- function(options, recipe, images, control, command, model = NULL
     config_file = if (!is.null(config)) path.expand(config)
   ), call)
   if (done$stopped) {
-    cli::cli_abort(
+    abort(
       c(
         "Training was stopped before its end.",
         i = "To resume it: {.code train_sense(control = sense_control(resume = \"{folder}\"))}."
@@ -284,7 +285,7 @@ run_training <- function(options, recipe, images, control, command, model = NULL
 named_dots <- function(..., call = parent.frame()) {
   dots <- list(...)
   if (length(dots) && (is.null(names(dots)) || any(names(dots) == ""))) {
-    cli::cli_abort("Further options must be named, such as {.code steps = 10}.", call = call)
+    abort("Further options must be named, such as {.code steps = 10}.", call = call)
   }
   drop_null(dots)
 }

@@ -22,13 +22,13 @@
 #'   update(fit, epochs = 2) # trains one more epoch
 #'   update(fit, c = 0.5)    # trains again
 #' }
-#' @family verbs
 #' @seealso [train_sense()]
+#' @family functions to train
 #' @export
 update.sense_fit <- function(object, ..., control = sense_control()) {
   check_class(control, "sense_control", "sense_control")
   if (!is.null(control$resume)) {
-    cli::cli_abort("Leave out {.arg resume} of {.arg control}: {.fn update} finds the folder of the fit.")
+    abort("Leave out {.arg resume} of {.arg control}: {.fn update} finds the folder of the fit.")
   }
   check_sums(object, "object")
   changes <- named_dots(...)
@@ -48,7 +48,7 @@ update.sense_fit <- function(object, ..., control = sense_control()) {
 why_again <- function(fit, changes, out) {
   config <- fit$config
   further <- c("epochs", if (!ends_at_zero(config) || identical(changes$schedule, "constant")) c("schedule", "lr"))
-  data <- c("x", "y", "x_test", "y_test", "formula", "data")
+  data <- c("x", "y", "x_test", "y_test", "formula", "data", "test", "bounds", "na.action", "inputs")
   other <- setdiff(names(changes), c(further, runtime_options(fit), data, config_equal(config, changes)))
   if (!is.null(out)) {
     "`out` names a new folder"

@@ -11,6 +11,7 @@
 #'   and `upper`.
 #' @examples
 #' wilson_interval(c(0, 90, 100), 100)
+#' @family intervals
 #' @export
 wilson_interval <- function(k, n, level = 0.95) {
   check_counts(k, n)
@@ -34,8 +35,11 @@ check_counts <- function(k, n, call = parent.frame()) {
     in_range(n, 1, Inf, whole = TRUE) &&
     (length(k) == length(n) || length(n) == 1 || length(k) == 1) && all(k <= n)
   if (!good) {
-    cli::cli_abort(
-      "{.arg k} and {.arg n} must be whole numbers with n >= 1 and 0 <= k <= n, of the same length, or one of them of length 1.",
+    abort(
+      c(
+        "{.arg k} and {.arg n} must be whole numbers with n >= 1 and 0 <= k <= n, of the same length, or one of them of length 1.",
+        x = "You gave {describe(k)} and {describe(n)}."
+      ),
       call = call
     )
   }

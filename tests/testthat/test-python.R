@@ -25,6 +25,53 @@ test_that("loading the package does not start Python", {
   expect_equal(said, "FALSE")
 })
 
+# A library with a package 'reticulate' of which only the interface exists: it notes what is declared.
+stub_reticulate <- function() {
+  source <- file.path(tempfile("stub-"), "reticulate")
+  dir.create(file.path(source, "R"), recursive = TRUE)
+  writeLines(c("Package: reticulate", "Version: 1.41", "Title: Stub", "License: MIT"), file.path(source, "DESCRIPTION"))
+  writeLines("export(py_require, py_available, virtualenv_exists, py_config)", file.path(source, "NAMESPACE"))
+  writeLines(
+    c(
+      "noted <- new.env()",
+      "py_require <- function(packages = NULL, python_version = NULL) {",
+      "  if (is.null(packages)) return(as.list(noted))",
+      "  noted$packages <- packages; noted$python_version <- python_version",
+      "}",
+      "py_available <- function(initialize = FALSE) { if (initialize) stop('no network'); FALSE }",
+      "virtualenv_exists <- function(envname) FALSE", "py_config <- function() NULL"
+    ),
+    file.path(source, "R", "stub.R")
+  )
+  library <- tempfile("library-")
+  dir.create(library)
+  utils::install.packages(source, library, repos = NULL, type = "source", quiet = TRUE)
+  library
+}
+
+test_that("from reticulate 1.41 on the requirements are declared when the package is loaded", {
+  new <- !sense:::reticulate_installs()
+  libraries <- paste(c(if (new) stub_reticulate(), .libPaths()), collapse = .Platform$path.sep)
+  env <- c(paste0("R_LIBS=", libraries), "RETICULATE_PYTHON=")
+  said <- fresh_r(
+    c(
+      "library(sense)", "declared <- reticulate::py_require()",
+      "cat(setdiff(sense:::python_requirements(), declared$packages), '.\n')", "cat(declared$python_version, '\n')",
+      "cat(reticulate::py_available(), '\n')",
+      "Sys.setenv('_R_CHECK_PACKAGE_NAME_' = 'sense'); Sys.unsetenv('NOT_CRAN')",
+      "cat(conditionMessage(tryCatch(train_sense(), error = identity)))"
+    ),
+    env = env
+  )
+  expect_equal(trimws(said[1:3]), c(".", ">=3.10", "FALSE"))
+  expect_match(paste(said, collapse = " "), "R CMD check, where reticulate would install it")
+})
+
+test_that("older versions of reticulate declare nothing", {
+  skip_if(sense:::reticulate_installs())
+  expect_null(sense:::declare_requirements())
+})
+
 test_that("install_sense() refuses a constraints file that is not there", {
   expect_error(install_sense(constraints = "no-such-file"), "constraints.*there is no")
 })
