@@ -1,7 +1,8 @@
 """Run sections of the bench, store their results, and show the bars: limits that must be kept.
 
-    python -m bench                              all sections
+    python -m bench                              all sections but time-to-...
     python -m bench attack epoch --run RUN       two sections, with a small-cnn that you trained
+    python -m bench time-to-mnist --rounds 3     seconds to 90 % under AutoAttack; takes hours
     python -m bench --table                      show the stored results without measuring
     python -m bench --quick                      tiny sizes, to test that everything runs
 
@@ -13,13 +14,14 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from sense.process_settings import freed_memory_kept
 
-from . import attack, clusters, data, epoch, evaluation, floor
+from . import attack, clusters, data, epoch, evaluation, floor, half_precision, time_to_accuracy
 from .report import Section, bars_markdown, stored
 from .settings import ROOT, Settings, provenance
 
@@ -30,7 +32,11 @@ SECTIONS: dict[str, Callable[[Settings], Section]] = {
     "evaluation": evaluation.run,
     "data": data.run,
     "clusters": clusters.run,
+    "half-precision": half_precision.run,
+    "time-to-mnist": partial(time_to_accuracy.run, "mnist"),
+    "time-to-cifar10": partial(time_to_accuracy.run, "cifar10"),
 }
+HOURS = ("time-to-mnist", "time-to-cifar10")  # sections that run only if they are named
 QUICK = "tiny sizes"
 
 
@@ -46,11 +52,15 @@ def main(argv: list[str] | None = None) -> None:
         mnist=arguments.mnist,
         cifar10=arguments.cifar10,
         run=arguments.run,
+        target=arguments.target,
+        epochs=arguments.epochs,
+        rounds=arguments.rounds,
+        minutes=arguments.minutes,
     )
     if not arguments.table:
         torch.set_num_threads(settings.threads)
         out.mkdir(parents=True, exist_ok=True)
-        for name in arguments.sections or SECTIONS:
+        for name in arguments.sections or [name for name in SECTIONS if name not in HOURS]:
             print(f"{name} ...", flush=True)
             section = measure(name, settings)
             (out / f"{name}.json").write_text(section.to_json())
@@ -90,6 +100,23 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--mnist", type=Path, help="folder of the MNIST files (default: download)")
     parser.add_argument(
         "--cifar10", type=Path, help="folder of the CIFAR10 files (default: download)"
+    )
+    parser.add_argument(
+        "--target",
+        type=float,
+        help="time-to-...: accuracy under AutoAttack, from 0 to 1 (default: 0.9 on MNIST, 0.3 on "
+        "CIFAR10)",
+    )
+    parser.add_argument(
+        "--epochs", type=int, help="time-to-...: number of epochs (default: those of the recipe)"
+    )
+    parser.add_argument("--rounds", type=int, default=1, help="time-to-...: seeds (default: 1)")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=120.0,
+        help="time-to-...: minutes of training after which a contender begins no other epoch "
+        "(default: 120)",
     )
     parser.add_argument("--out", type=Path, help="folder for the results (default: bench/results)")
     parser.add_argument(

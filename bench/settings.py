@@ -20,7 +20,9 @@ PEERS = ("foolbox", "torchattacks", "adv-lib", "adversarial-robustness-toolbox",
 @dataclass(frozen=True)
 class Settings:
     """`run` is the folder of a trained small-cnn; `networks` is the folder of the networks that
-    the bench trains itself, for use by several sections."""
+    the bench trains itself, for use by several sections. The last four are of the sections
+    time-to-...: the accuracy to reach and the number of epochs (None: those of the section), the
+    number of seeds, and the minutes of training after which a contender begins no other epoch."""
 
     quick: bool
     threads: int
@@ -28,6 +30,10 @@ class Settings:
     mnist: Path | None = None
     cifar10: Path | None = None
     run: Path | None = None
+    target: float | None = None
+    epochs: int | None = None
+    rounds: int = 1
+    minutes: float = 120.0
 
     def pick(self, quick: int, full: int) -> int:
         """Return the size for tests or for measurements."""
@@ -53,6 +59,9 @@ def provenance(
     parts = ["python", "-m", "bench", section, "--threads", str(settings.threads)]
     if settings.run:
         parts += ["--run", settings.run.name]
+    for name in ("target", "epochs", "rounds", "minutes"):
+        if getattr(settings, name) != getattr(Settings, name):
+            parts += [f"--{name}", f"{getattr(settings, name):g}"]
     if settings.quick:
         parts += ["--quick"]
     return {

@@ -3,6 +3,7 @@
 Validation images are held out of the training set. The test set is left to evaluation.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from .attacks import pgd
-from .attacks.fgsm import one_step
-from .attacks.geometry import Bounds, random_point
+from .attacks.geometry import Bounds
 from .collapse import MINIMUM_UPDATES, find_collapse
 from .config import Config
 from .data import Data, to_float
@@ -19,6 +19,9 @@ from .data.split import hold_out, stratified_sample
 from .random_numbers import preserved_random_state
 
 SEED = 0  # of the random starts and of the choice of training images: the same in each run
+
+
+AfterOneStep = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -54,13 +57,16 @@ class Monitor:
         )
 
     def evaluate(
-        self, network: nn.Module, config: Config, updates: int = 0, one_step: bool = False
+        self,
+        network: nn.Module,
+        config: Config,
+        updates: int = 0,
+        after_one_step: AfterOneStep | None = None,
     ) -> dict[str, Any]:
         """Return the number of images that are correctly classified, without an attack and under
         PGD with eps, step size and steps of training and one random start; and the kind of a
-        collapse, after this number of updates of the weights. `one_step`: also after one step of
-        the length of training."""
-        config = config.resolved()
+        collapse, after this number of updates of the weights. `after_one_step` is
+        `Method.after_one_step`, whose images count too."""
         network.eval()
         with preserved_random_state():
             torch.manual_seed(SEED)
@@ -75,8 +81,8 @@ class Monitor:
                 bounds=self.bounds,
             )
             attacked = {"natural_correct": self.x, "robust_correct": x_adv}
-            if one_step:
-                attacked["one_step_correct"] = self.after_one_step(network, config)
+            if after_one_step is not None:
+                attacked["one_step_correct"] = after_one_step(network, self.x, self.y)
         with torch.no_grad():
             predictions = {name: network(images).argmax(1) for name, images in attacked.items()}
         network.train()
@@ -95,22 +101,6 @@ class Monitor:
             **correct,
             **({"collapse": collapse} if collapse else {}),
         }
-
-    def after_one_step(self, network: nn.Module, config: Config) -> Tensor:
-        """Return the images after one step of the length of training, from a random start in the
-        ball and projected into it."""
-        assert config.fgsm_step is not None
-        start = random_point(self.x, config.eps, config.lp, self.bounds)
-        return one_step(
-            network,
-            self.x,
-            self.y,
-            start,
-            eps=config.eps,
-            step_size=config.fgsm_step,
-            norm=config.lp,
-            bounds=self.bounds,
-        )
 
 
 def training_part(data: Data, config: Config) -> tuple[Tensor, Tensor]:

@@ -31,7 +31,7 @@ from .callbacks import Callback, Callbacks, OnEpoch
 from .checkpoint import WEIGHTS, has_checkpoint, load_checkpoint, pack_weights, save_checkpoint
 from .collapse import collapse_summary, new_collapse
 from .config import Config, notes
-from .config.options import CODE_OPTIONS, FGSM, Dataset
+from .config.options import CODE_OPTIONS, Dataset
 from .data import Data, TableData, as_data, load_data, to_float
 from .data.augment import augment, check_own_augmentation
 from .data.class_weights import class_weights
@@ -620,7 +620,7 @@ def epoch_metrics(training: Training) -> dict[str, Any]:
     best."""
     config, state, progress = training.config, training.state, training.state.progress
     full_strength = progress.epoch >= config.pretrain + config.eps_ramp
-    one_step = config.method in FGSM.methods and full_strength
+    one_step = state.method.after_one_step if full_strength else None
     updates = progress.step * state.method.replays * (progress.epoch + 1)
     metrics = {
         "epoch": progress.epoch + 1,

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from networks import conv_network, images_and_labels
 from sense.collapse import (
     MINIMUM_UPDATES,
     MOST_FREQUENT_LABEL,
@@ -25,17 +26,25 @@ from sense.collapse import (
     is_one_class,
     new_collapse,
 )
-from sense.config import Config
+from sense.config import Config, recipe
+from sense.config.options import FGSM
+from sense.data import ImageData
 from sense.errors import InputError
 from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.settings import Settings
 from sense.evaluation.tables import footer
 from sense.evaluation.targets import open_run, training_note
+from sense.methods import METHODS, Batch, build_method
 from sense.monitor import Monitor
 from sense.progress import epoch_line
 from sense.run_folder import RunFolder
 from sense.runs import METRICS
 from sense.train import fit
+
+
+def replace_training(data, n):
+    x, y = data.train_x[:n], data.train_y[:n]
+    return ImageData("some", x, y, data.test_x, data.test_y, data.classes)
 
 
 def at_least(k, n, p):
@@ -140,9 +149,13 @@ def monitored():
 FAST = Config(method="fgsm-rs", eps=0.1, step_size=0.005, steps=40)
 
 
+def one_step(network, x, y):
+    return build_method(FAST).after_one_step(network, x, y)
+
+
 def test_the_monitor_tells_the_two_kinds_apart():
-    assert monitored().evaluate(Constant(), FAST, 100, True)["collapse"] == "one-class"
-    found = monitored().evaluate(Ring(), FAST, 100, True)
+    assert monitored().evaluate(Constant(), FAST, 100, one_step)["collapse"] == "one-class"
+    found = monitored().evaluate(Ring(), FAST, 100, one_step)
     assert found["one_step_correct"] == 64
     assert found["robust_correct"] == 0
     assert found["collapse"] == "catastrophic-overfitting"
@@ -152,7 +165,57 @@ def test_the_monitor_tells_the_two_kinds_apart():
 
 def test_nothing_is_concluded_of_a_network_that_has_hardly_been_trained():
     for network in (Constant(), Ring()):
-        assert "collapse" not in monitored().evaluate(network, FAST, MINIMUM_UPDATES - 1, True)
+        assert "collapse" not in monitored().evaluate(network, FAST, MINIMUM_UPDATES - 1, one_step)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_step_of_training_at_full_strength(method):
+    """For fgsm-rs and n-fgsm the images of training after the ramp; within the ball for free."""
+    config = Config(method=method, eps=0.1, eps_ramp=3.0 if method in FGSM.methods else 0.0)
+    built = build_method(config)
+    if method not in FGSM.methods:
+        assert built.after_one_step is None
+        return
+    network = conv_network().eval()
+    x, y = images_and_labels(network, 20, 1, 8, 8)
+    torch.manual_seed(1)
+    found = built.after_one_step(network, x, y)
+    if method != "free":
+        torch.manual_seed(1)
+        same = build_method(replace(config, eps_ramp=0.0))
+        expected = same.examples(network, Batch(x, y, torch.arange(20)), 0.0).x_adv
+        assert torch.equal(found, expected)
+    distance = (found - x).abs().max().item()
+    assert distance == pytest.approx(0.1 if method != "n-fgsm" else 0.3, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_real_training_that_collapses_and_that_does_not(tmp_path, sample):
+    """FGSM without noise in a large ball collapses; with the noise of N-FGSM in a smaller one it
+    does not. The same network and images, 13 epochs."""
+    data = replace_training(sample, 2000)
+    base = replace(
+        recipe("mnist-demo"),
+        method="n-fgsm",
+        dataset="arrays",
+        model="capacity-4",
+        epochs=10,
+        pretrain=2,
+        batch_size=32,
+        lr=0.02,
+        eps_ramp=3.0,
+        threads=1,
+        device="cpu",
+    )
+    collapsing = replace(base, eps=0.4, eps_start=0.1, noise_scale=0.0)
+    healthy = replace(base, eps=0.15, step_size=0.03)
+    kinds = {}
+    for name, config in {"collapsing": collapsing, "healthy": healthy}.items():
+        metrics = []
+        fit(config, tmp_path / name, data=data, on_epoch=metrics.append)
+        kinds[name] = [entry.get("collapse") for entry in metrics]
+    assert kinds["collapsing"][-1] == "catastrophic-overfitting"
+    assert set(kinds["healthy"]) == {None}
 
 
 # What is said
@@ -202,9 +265,9 @@ def collapsed(tmp_path, few, tiny, monkeypatch):
     """A run whose last two epochs have collapsed."""
     evaluate, calls = Monitor.evaluate, []
 
-    def counted(self, network, config, updates=0, one_step=False):
-        calls.append((updates, one_step))
-        found = evaluate(self, network, config, 0, one_step)
+    def counted(self, network, config, updates=0, after_one_step=None):
+        calls.append((updates, after_one_step is not None))
+        found = evaluate(self, network, config, 0, after_one_step)
         return found | ({"collapse": "catastrophic-overfitting"} if len(calls) > 1 else {})
 
     monkeypatch.setattr(Monitor, "evaluate", counted)

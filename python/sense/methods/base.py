@@ -1,7 +1,7 @@
 """The base class of training methods: a batch goes in, a loss comes out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -94,6 +94,9 @@ class Method(ABC):
     class_weights: Tensor | None = None
     # Number of times that each batch is used in succession, with an update of the weights each.
     replays: int = 1
+    # For methods with one step per update: a function (model, x, y) that returns images after one
+    # step of training at full strength, which is compared with PGD.
+    after_one_step: Callable[[nn.Module, Tensor, Tensor], Tensor] | None = None
     # Whether there is a state by the position in the batch. Several processes exchange it when the
     # positions that each of them computes change.
     state_by_position: ClassVar[bool] = False

@@ -1,6 +1,9 @@
 """FGSM-RS, the method of "Fast is better than free" (Wong et al. 2020): the cross-entropy of the
 images after one step from a random start."""
 
+import math
+
+import torch
 from torch import Tensor, nn
 
 from ..attacks.fgsm import one_step
@@ -32,6 +35,10 @@ class FastFGSM(TwoPartMethod):
             bounds=self.bounds,
         )
         return Examples(x, y, x_adv)
+
+    def after_one_step(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """Return the images of the attack of training."""
+        return self.examples(model, Batch(x, y, torch.arange(len(x))), math.inf).x_adv
 
     def loss(self, model: nn.Module, examples: Examples) -> Tensor:
         return self.cross_entropy(model(examples.x_adv), examples.y)

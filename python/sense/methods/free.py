@@ -1,12 +1,14 @@
 """Free adversarial training (Shafahi et al. 2019, "Adversarial training for free!"): each batch is
 used several times, and the backward pass that updates the weights also updates the perturbation."""
 
+import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
-from ..attacks.geometry import ascent_direction, clip, project
+from ..attacks.fgsm import one_step
+from ..attacks.geometry import ascent_direction, clip, project, random_point
 from ..config import Config
 from ..errors import InputError
 from ..random_numbers import first_in_batch
@@ -48,6 +50,14 @@ class FreeAdversarialTraining(TwoPartMethod):
 
         delta.register_hook(ascend)
         return Examples(x, y, clip(x + delta, self.bounds))
+
+    def after_one_step(self, model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        """Return the images after one step from a random point of the ball: delta belongs to other
+        images."""
+        eps, step_size = attack_size(self.config, math.inf)
+        norm, bounds = self.config.lp, self.bounds
+        start = random_point(x, eps, norm, bounds)
+        return one_step(model, x, y, start, eps=eps, step_size=step_size, norm=norm, bounds=bounds)
 
     def loss(self, model: nn.Module, examples: Examples) -> Tensor:
         return self.cross_entropy(model(examples.x_adv), examples.y)
