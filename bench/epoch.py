@@ -18,7 +18,7 @@ from .steps import OUR_LAYERS, check_peers, first_images, our_epoch, peer_loops,
 from .timing import Contender, Times, alternate, fastest, ratio
 
 FIVE = ("r-at", "sense", "nt", "trades", "mart")
-ALL = (*FIVE, "mma", "iaat", "sense-trades")
+ALL = (*FIVE, "mma", "iaat", "sense-trades", "fgsm-rs", "n-fgsm")
 VARIANTS: dict[str, dict[str, Any]] = {
     "sense, bisect": {"method": "sense", "boundary": "bisect"},
     "sense, noise": {"method": "sense", "boundary": "noise"},
@@ -69,7 +69,8 @@ def plans_for(settings: Settings, peers: list[str]) -> list[Plan]:
         return plans
     cnn = timed_options(recipe("cifar10-demo"), batch_size=batch)
     batches = settings.pick(1, 4)
-    plans.append(Plan(cifar_cnn(settings, 2), cnn, ALL, VARIANTS, peers, batches, rounds))
+    variants = VARIANTS | {"free": {"method": "free", "replays": batches}}
+    plans.append(Plan(cifar_cnn(settings, 2), cnn, ALL, variants, peers, batches, rounds))
     plans.append(Plan(cifar_cnn(settings, 1), cnn, ("r-at", "sense"), {}, [], batches, 2 * rounds))
     resnet = timed_options(recipe("cifar10-resnet"), batch_size=settings.pick(4, 32))
     network = untrained(settings, recipe("cifar10-resnet"))

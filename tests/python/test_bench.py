@@ -9,14 +9,28 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
-from bench import attack, epoch, networks, passes, peer_process, report, settings, steps, timing
-from bench.__main__ import SECTIONS, main, parse, table
+from bench import (
+    attack,
+    epoch,
+    half_precision,
+    networks,
+    passes,
+    peer_process,
+    report,
+    settings,
+    steps,
+    time_to_accuracy,
+    timing,
+)
+from bench.__main__ import HOURS, SECTIONS, main, parse, table
 from conftest import ROOT
 from networks import Sharper, conv_network, images_and_labels
 from sense.attacks import sensible_with_stages
 from sense.config import recipe
+from sense.train import fit
 
 ATTACK = {"eps": 0.04, "step_size": 0.01, "steps": 6, "c": 0.5}
 
@@ -330,6 +344,105 @@ def test_the_peers_do_not_install_their_own_torch():
     pins = [line for line in lines if not line.startswith("#")]
     assert all(pin.count("==") == 1 for pin in pins)
     assert not {pin.split("==")[0] for pin in pins} & {"torch", "torchvision", "numpy", "requests"}
+
+
+# Time to an accuracy
+
+
+def task(target, n=20):
+    config = replace(recipe("mnist-demo"), model="capacity-1", pretrain=1, epochs=3, threads=1)
+    return time_to_accuracy.Task(config, {}, 0.01, target, n)
+
+
+def test_the_seconds_of_all_epochs_up_to_the_first_that_reaches_the_target_count(
+    few, tmp_path, monkeypatch
+):
+    """The networks predict one class each: the rarest one, but the most frequent one third."""
+    counts = few.test_y[:20].bincount(minlength=10)
+    model = time_to_accuracy.new_model(task(0.0).config, few)
+    *_, bias = model.parameters()
+    rarest, most_frequent = int(counts.argmin()), int(counts.argmax())
+    for number, label in enumerate([rarest, rarest, most_frequent, rarest], 1):
+        with torch.no_grad():
+            bias.copy_(1000.0 * (torch.arange(10) == label))
+        time_to_accuracy.keep(model, tmp_path, number)
+    attacked = []
+
+    def autoattack(network, x, y, *, eps):
+        attacked.append(eps)
+        return x
+
+    monkeypatch.setattr(time_to_accuracy, "autoattack", autoattack)
+    most = int(counts.max()) / 20
+    seconds, text = time_to_accuracy.first_reached(task(most), few, tmp_path, [1.0, 2.0, 4.0, 8.0])
+    assert seconds == 7.0
+    assert f"({counts.max()} / 20) under AutoAttack after epoch 3 (7 s)" in text
+    assert attacked == [0.01]  # the others miss the target under PGD
+    seconds, text = time_to_accuracy.first_reached(task(0.99), few, tmp_path, [1.0, 2.0])
+    assert seconds is None
+    assert text.startswith("not reached: ")
+    assert "under PGD-20 after epoch 2 (3 s)" in text
+
+
+def test_only_contenders_that_reach_the_target_with_every_seed_are_compared():
+    def section(times):
+        return time_to_accuracy.section("mnist", task(0.9), ("foolbox", "contiguous"), times, [], 2)
+
+    base = time_to_accuracy.BASELINE
+    found = section({base: [2.0, 3.0], "peer": [4.0, 9.0], "other": [1.0]})
+    (compared,) = found.comparisons
+    assert compared.times.keys() == {base, "peer"}
+    assert timing.ratio(compared.times, "peer", base) == timing.Spread(2.5, 2.0, 3.0)
+    assert found.figures[0].value == 2
+    assert section({base: [2.0], "peer": [4.0, 9.0]}).comparisons == ()
+
+
+def test_an_epoch_of_ours_at_a_time_is_the_run_without_a_stop(few, tiny, tmp_path):
+    config = replace(tiny, method="n-fgsm", epochs=2)
+    train_epoch = time_to_accuracy.our_epochs(config, few, tmp_path / "parts")
+    assert all(train_epoch() > 0 for _ in range(3))
+    expected = fit(config, tmp_path / "whole", data=few).state_dict()
+    found = load_file(tmp_path / "parts" / "3.safetensors")
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+    assert {path.name for path in (tmp_path / "parts").glob("*.safetensors")} == {
+        f"{number}.safetensors" for number in (1, 2, 3)
+    }
+
+
+def test_the_loop_of_a_peer_trains_as_ours_with_the_same_attack(few, tiny, tmp_path, monkeypatch):
+    """With an attack that changes nothing, R-AT is natural training: the same weights, up to
+    rounding, as by `fit`, with its schedule and its batches."""
+    monkeypatch.setitem(time_to_accuracy.PEERS, "none", lambda model, ball: lambda x, y: x)
+    config = replace(tiny, method="r-at", schedule="one-cycle", nesterov=True, lr=0.05)
+    made = time_to_accuracy.peer_epochs("row", config, few, "none", "contiguous", tmp_path)
+    assert list(made) == ["row"]
+    for _ in range(3):
+        assert made["row"]() > 0
+    expected = fit(replace(config, method="nt"), tmp_path / "whole", data=few).state_dict()
+    found = load_file(tmp_path / "3.safetensors")
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_hours_are_not_spent_unless_they_are_named(tmp_path, monkeypatch):
+    assert set(HOURS) < set(SECTIONS)
+    ran = []
+    for name in SECTIONS:
+        own = report.Section(name)
+        monkeypatch.setitem(SECTIONS, name, lambda given, own=own: ran.append(own.name) or own)
+    main(["--out", str(tmp_path), "--threads", "1"])
+    assert ran == [name for name in SECTIONS if name not in HOURS]
+    main(["time-to-mnist", "--out", str(tmp_path), "--target", "0.5", "--rounds", "3"])
+    assert ran[-1] == "time-to-mnist"
+    command = json.loads((tmp_path / "time-to-mnist.json").read_text())["provenance"]["command"]
+    assert command.endswith("time-to-mnist --threads 2 --target 0.5 --rounds 3")
+
+
+def test_bfloat16_is_not_measured_without_its_instructions(tmp_path, monkeypatch):
+    monkeypatch.setattr(half_precision, "has_bfloat16_instructions", lambda: False)
+    found = half_precision.run(settings.Settings(quick=False, threads=1, networks=tmp_path))
+    assert found.comparisons == ()
+    assert "neither AMX nor avx512_bf16" in found.markdown()
 
 
 @pytest.mark.slow
