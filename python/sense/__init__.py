@@ -42,7 +42,7 @@ Functions and classes, each with its own help():
                      defaults are those of the recipe "mnist", with 500 epochs
     Callback         base class of your own code at certain moments of training
     ImageData        training and test images with their labels
-    as_data          arrays, a dataset of torch or Hugging Face, or a DataLoader as such data
+    as_data          a folder, arrays, a dataset of torch or Hugging Face ... as such data
     SenseClassifier  a classifier of scikit-learn, for tables and images
     Normalised       a network that takes normalised images, as one that takes pixels from 0 to 1
 

@@ -185,7 +185,8 @@ def fit(
         new folder is created after all checks. The folder is locked until the function returns.
     data
         The images, in any form of `as_data`: `ImageData`, numpy arrays or tensors, a dataset of
-        torch or Hugging Face, or a DataLoader. config.json then has the dataset "arrays".
+        torch or Hugging Face, a DataLoader, or a folder of PNG and JPEG files. config.json then
+        has the dataset "arrays", "table" or "folder".
         Default: those of `config.dataset`.
     model
         A network of your own, which is trained in place, or the name of a network. Default: that of
@@ -424,6 +425,8 @@ def set_up(
 ) -> Training:
     """Make all that training needs, then the folder of a new run; or restore the checkpoint of a
     run that is resumed. `began`: time.monotonic() at the start."""
+    if isinstance(data, str | Path):
+        config, data = replace(config, dataset="folder", data_dir=Path(data)), None
     processes = join_group()
     if config.minutes is not None and processes.size > 1:
         raise InputError(f"minutes needs a single process, got {processes.size}: leave it out")

@@ -27,6 +27,7 @@ from sense.data import ImageData, TableData, as_data, forms, to_float
 from sense.errors import FileError, InputError
 from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.settings import Settings
+from sense.runs import read_run
 from sense.train import fit
 from test_resume import outcome
 
@@ -282,3 +283,23 @@ def test_a_run_on_data_in_memory_is_evaluated_on_a_dataset(tmp_path, tiny):
     assert stored["accuracy"]["worst"]["k"] == found.k
     with pytest.raises(InputError, match="passed in memory: pass it again"):
         sense.evaluate(run, **options)
+
+
+def test_a_folder_of_pictures_is_trained_on_and_found_again(tmp_path, tiny):
+    for part, x, y in (("train", X, Y), ("test", TEST_X, TEST_Y)):
+        for i, (picture, label) in enumerate(zip(pillow(x), y, strict=True)):
+            folder = tmp_path / "photos" / part / NAMES[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            picture.save(folder / f"{i:02}.png")
+    photos, run = tmp_path / "photos", tmp_path / "run"
+    data = as_data(photos)
+    order = Y.argsort(kind="stable")
+    assert torch.equal(data.train_x, EXPECTED.train_x[order])
+    assert data.classes == NAMES
+    config = replace(tiny, model="linear", epochs=1, pretrain=0, batch_size=10)
+    model = fit(config, run, data=str(photos))
+    assert read_run(run)[0].dataset == "folder"
+    options = {"steps": 2, "restarts": 1}
+    expected = sense.evaluate(model, data.test_x, data.test_y, eps=config.eps, **options)
+    assert sense.evaluate(run, **options).outcomes == expected.outcomes
+    assert sense.evaluate(model, photos, eps=config.eps, **options).outcomes == expected.outcomes

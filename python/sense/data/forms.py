@@ -42,7 +42,7 @@ def as_data(
     workers: int = 0,
     in_memory: bool | None = None,
 ) -> Data:
-    """Return data of any of these forms as `ImageData`.
+    """Return data of any of these forms as `ImageData` or `TableData`.
 
     - an `ImageData` or a `TableData`, which is returned as it is;
     - the path of a folder of images, as in `load_folder`;
@@ -96,6 +96,8 @@ def as_data(
 def images_and_labels(data: Any) -> tuple[Any, Tensor]:
     """Return the images and labels to evaluate on: those of the test part of any form of `as_data`,
     or of the only part."""
+    if isinstance(data, str | Path):
+        data = load_folder(data)
     if isinstance(data, Data):
         part = "test" if len(data.test_y) else "train"
         return getattr(data, f"{part}_x"), getattr(data, f"{part}_y")
