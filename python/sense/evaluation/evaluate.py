@@ -48,6 +48,7 @@ from .curves import (
 from .diagnostics import CHANCE, NORMALISED_HINT, run_diagnostics
 from .evidence import MINIMUM, Evidence
 from .outcomes import OUTCOMES, CorrectMatrix, Outcome, Record
+from .padded import with_graphs
 from .runner import (
     NO_ATTACK,
     Attack,
@@ -234,6 +235,7 @@ def _evaluate_images(
     attacks = build_attacks(settings, source, bounds_on(bounds, device), classes)
     model = check_attackable(model, chosen.x, y, attacks)
     size = choose_batch_size(settings.batch, model, chosen.x)
+    model = with_graphs(model, chosen.x, size.images)
     record = Record(images, y[images].tolist())
     with preserved_random_state():
         for attack in (NO_ATTACK, *attacks):
@@ -344,6 +346,7 @@ def evaluate_target(
         if source is not None:
             check_attackable(source, chosen.x, y, attacks)
         size = choose_batch_size(settings.batch, model, chosen.x)
+        model = with_graphs(model, chosen.x, size.images)
         settings = replace(settings, batch=size.images)
         content, record = start_or_resume(
             folder,
