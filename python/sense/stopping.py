@@ -117,7 +117,8 @@ class StoppingPoint:
 
     def __enter__(self) -> None:
         if self.possible:
-            self.hooks.enter_context(stoppable(self.state.model, self.stop_if_restorable))
+            for network in dict.fromkeys((self.state.model, self.state.result)):
+                self.hooks.enter_context(stoppable(network, self.stop_if_restorable))
 
     def __exit__(self, *error: object) -> None:
         self.hooks.close()

@@ -15,7 +15,7 @@ from sense.attacks.modes import attack_mode
 from sense.checkpoint import load_checkpoint
 from sense.config import Config
 from sense.errors import InputError, NotFiniteError
-from sense.methods import METHODS, Batch, Method, Step, build_method
+from sense.methods import METHODS, Batch, Examples, Method, Step, TwoPartMethod, build_method
 from sense.precision import MixedPrecision
 from sense.train import fit
 from sense.weight_perturbation import (
@@ -320,6 +320,24 @@ def test_a_gradient_that_is_not_finite_is_reported_as_without_awp(tmp_path, few,
     config = replace(tiny, method="nt", pretrain=0, awp=0.05)
     with pytest.raises(NotFiniteError, match=r"the gradient of layer\.1\.weight is NaN"):
         fit(config, tmp_path / "run", data=few, model=Broken())
+
+
+class Own(TwoPartMethod):
+    """Natural training, as a user would write it."""
+
+    def examples(self, model, batch, epoch):
+        return Examples(batch.x, batch.y, batch.x)
+
+    def loss(self, model, examples):
+        return self.cross_entropy(model(examples.x), examples.y)
+
+
+def test_a_class_of_the_users_own_in_two_parts_can_be_used(tmp_path, few, tiny):
+    config = replace(tiny, pretrain=0, epochs=1, awp=0.05, label_smoothing=0.1)
+    for name, method in {"nt": "nt", "own": Own}.items():
+        fit(replace(config, method=method), tmp_path / name, data=few, model=linear())
+    one, two = (load_checkpoint(tmp_path / name)["model"] for name in ("nt", "own"))
+    assert all(torch.equal(value, two[name]) for name, value in one.items())
 
 
 def test_methods_and_networks_without_a_perturbation_are_refused(tmp_path, few, tiny, monkeypatch):
