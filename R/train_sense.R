@@ -49,6 +49,13 @@
 #' `python -m sense.train RECIPE --help` prints all options, with the defaults of that recipe. All
 #' options of a trained network are in `fit$config`, and `summary(fit)` prints them.
 #'
+#' @section Precision and speed:
+#' All recipes have `precision = "auto"`: bfloat16 where the processor or GPU is made for it and a
+#' timing of the network before training shows that it is faster, otherwise float32 (on an NVIDIA GPU
+#' TF32). Use `precision = "float32"` for results that are equal on different machines, bit for bit.
+#' `cuda_graphs` is `"auto"`, `"off"`, `"on"` or `"compact"` and has an effect on NVIDIA GPUs only.
+#' `fit$config` has what was chosen, and a run that is resumed keeps it.
+#'
 #' @section Tables:
 #' `train_sense(formula, data)` trains on the numeric columns of a data frame: `Species ~ .`, or
 #' `y ~ x1 + x2`. `train_sense(x, y)` takes a data frame of features and their classes. Defaults are those

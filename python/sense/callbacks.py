@@ -70,6 +70,11 @@ class Callbacks:
     def __bool__(self) -> bool:
         return bool(self.callbacks)
 
+    @property
+    def follow_steps(self) -> bool:
+        """Whether a callback has a method `on_step`, for which the loss of each step is read."""
+        return any(type(callback).on_step is not Callback.on_step for callback in self.callbacks)
+
     def __call__(self, event: str, *arguments: Any) -> None:
         """Call the method `event` of each callback. An exception is raised after a checkpoint."""
         for callback in self.callbacks:

@@ -23,6 +23,7 @@ from .files import temporary_folder
 from .models.custom import custom_model_name
 from .networks import torch_defaults
 from .process_settings import restored_settings
+from .runs import read_run
 from .train import fit
 
 try:
@@ -170,16 +171,17 @@ class SenseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.history_: list[dict[str, Any]] = []
         folder = temporary_folder() if self.run_folder is None else nullcontext(self.run_folder)
         with folder as out:
+            run = Path(out) / "run" if self.run_folder is None else out
             network = fit(
                 config,
-                Path(out) / "run" if self.run_folder is None else out,
+                run,
                 data=data,
                 model=model,
                 on_epoch=self.history_.append,
                 show=bool(self.verbose),
             )
+            self.config_ = read_run(run)[0].resolved()
         self.network_ = network.cpu()
-        self.config_ = config.resolved()
         self.n_iter_ = len(self.history_)
         return self
 

@@ -49,21 +49,18 @@ def to_device(model: nn.Module, device: torch.device) -> nn.Module:
     return model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def configure_backend(
-    device: torch.device, *, precision: str | None, cuda_graphs: bool = False
-) -> None:
-    """Set TF32 for the whole process: on for the precisions tf32 and None (the default).
+def check_cuda_options(device: torch.device, **options: str | None) -> None:
+    """Raise InputError for the value of `precision` or `cuda_graphs` that needs a CUDA device where
+    the device is another."""
+    for option, value in options.items():
+        if value in ("tf32", "on", "compact") and device.type != "cuda":
+            raise InputError(f"{option} {value} needs a device of type cuda, got {device.type}")
 
-    Raises InputError for an option that needs a CUDA device where the device is another.
-    """
-    for option, is_set in (
-        ("precision tf32", precision == "tf32"),
-        ("cuda_graphs", cuda_graphs),
-    ):
-        if is_set and device.type != "cuda":
-            raise InputError(f"{option} needs a device of type cuda, got {device.type}")
+
+def configure_backend(device: torch.device, precision: str | None) -> None:
+    """Set TF32 for the whole process: on for the precisions tf32, auto and None (the default)."""
     if device.type == "cuda":
-        format = "tf32" if precision in ("tf32", None) else "ieee"
+        format = "tf32" if precision in ("tf32", "auto", None) else "ieee"
         torch.backends.cuda.matmul.fp32_precision = format
         torch.backends.cudnn.conv.fp32_precision = format  # type: ignore[attr-defined]
 

@@ -22,7 +22,7 @@ import random
 import sys
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -104,12 +104,18 @@ class CudaRecorder:
 
     def record(self, run: Replay, pool: Any) -> Replay:
         graph = torch.cuda.CUDAGraph()
-        # The outer block restores the stream also where recording ends with an error.
-        with (
-            torch.cuda.stream(torch.cuda.current_stream(self.device)),
-            torch.cuda.graph(graph, pool=pool, stream=self.stream),
-        ):
-            run()
+        try:
+            # The outer block restores the stream also where recording ends with an error.
+            with (
+                torch.cuda.stream(torch.cuda.current_stream(self.device)),
+                torch.cuda.graph(graph, pool=pool, stream=self.stream),
+            ):
+                run()
+        except Exception:
+            # torch leaves the allocator in the state of recording.
+            with suppress(Exception):
+                torch._C._cuda_endAllocateToPool(self.stream.device_index, pool)
+            raise
         return graph.replay
 
     def random_state(self) -> Tensor:
@@ -233,6 +239,8 @@ class Graphs:
         What records them.
     record_at
         The use of a function, counted from 1, at which it is recorded.
+    compacts
+        Whether the sensible attack removes finished images, by graphs of a few sizes.
     note
         Called with a sentence for each reason for which something was not recorded.
     """
@@ -240,6 +248,7 @@ class Graphs:
     network: nn.Module
     recorder: Recorder
     record_at: int = 2
+    compacts: bool = False
     note: Callable[[str], None] = print_note
     is_recording: bool = False
     refused: dict[Hashable, str] = field(default_factory=dict)

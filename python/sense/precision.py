@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from .attacks.modes import in_attack
 from .graphs import CudaRecorder, GraphedNetwork, Graphs, Recorder
 
-Precision = Literal["float32", "tf32", "bfloat16"]
+Precision = Literal["auto", "float32", "tf32", "bfloat16"]
+CudaGraphs = Literal["auto", "off", "on", "compact"]
 
 
 class MixedPrecision(nn.Module):
@@ -43,8 +44,15 @@ def graphed(network: nn.Module, recorder: Recorder | None = None) -> GraphedNetw
     return GraphedNetwork(network, Graphs(network, recorder), images_only=in_attack)
 
 
-def prepare(network: nn.Module, precision: Precision | None, cuda_graphs: bool) -> nn.Module:
-    """Return the network as the training methods call it: `network` itself in float32 and TF32."""
+def prepare(
+    network: nn.Module, precision: Precision | None, cuda_graphs: CudaGraphs = "off"
+) -> nn.Module:
+    """Return the network as the training methods call it: `network` itself in float32 and TF32
+    without CUDA graphs."""
     if precision == "bfloat16":
         network = MixedPrecision(network)
-    return graphed(network) if cuda_graphs else network
+    if cuda_graphs not in ("on", "compact"):
+        return network
+    found = graphed(network)
+    found.graphs.compacts = cuda_graphs == "compact"
+    return found

@@ -1,14 +1,20 @@
 """The progress of a run and the metrics of an epoch."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from .attacks import Stage
 from .collapse import NAMES
+from .distributed import OneProcess
 from .methods import Step
+from .transfers import LateValue
+
+MOST_WAITING = 16  # steps; the device has work for all of them
 
 
 class BatchMetrics(NamedTuple):
@@ -30,27 +36,61 @@ class BatchMetrics(NamedTuple):
     means: dict[str, list[float]]
 
     @classmethod
-    def of(
-        cls, step: Step, images: int, total: Callable[[list[float]], list[float]] = list
-    ) -> "BatchMetrics":
-        """Return the sums over the first `images` images of the step; `total` adds those of other
-        processes."""
-        stages: list[int] = []
+    def from_sums(cls, step: Step, numbers: list[float]) -> "BatchMetrics":
+        """Return the numbers of `sums` by their names."""
+        loss, count, *rest = numbers
+        stages, means = [], rest
         if step.stages is not None:
-            stages = torch.bincount(step.stages[:images].int(), minlength=len(Stage)).tolist()
-        means = [
-            number
-            for values in step.means.values()
-            for number in (float(values[:images].nansum()), float((~values[:images].isnan()).sum()))
-        ]
-        loss, count, *rest = total([float(step.loss.detach()) * images, images, *stages, *means])
-        means = rest[len(stages) :]
+            stages, means = rest[: len(Stage)], rest[len(Stage) :]
         return cls(
             loss,
             int(count),
-            [int(n) for n in rest[: len(stages)]] or None,
+            [int(n) for n in stages] or None,
             {name: [means[2 * i], int(means[2 * i + 1])] for i, name in enumerate(step.means)},
         )
+
+
+def sums(step: Step, images: int) -> Tensor:
+    """Return the sums over the first `images` images of the step, on its device and without waiting
+    for it: loss, number of images, images in each stage, and for each mean the sum and the number
+    of its values. Float64, one dimension."""
+    loss = step.loss.detach().double() * images
+    numbers = [loss, torch.full_like(loss, images)]
+    if step.stages is not None:
+        stages = step.stages[:images]
+        numbers += [(stages == stage).sum() for stage in Stage]
+    for values in step.means.values():
+        numbers += [values[:images].nansum(), (~values[:images].isnan()).sum()]
+    return torch.stack([number.to(loss) for number in numbers])
+
+
+class LateMetrics:
+    """The metrics of steps, in their order, as they arrive from the device.
+
+    From a CPU, and with several processes, those of a step are there at once. From a CUDA device
+    they arrive some steps later, so that the device never waits for Python to read them.
+    """
+
+    def __init__(self, processes: OneProcess) -> None:
+        self.processes = processes
+        self._waiting: deque[tuple[Step, LateValue, float, bool]] = deque()
+
+    def add(self, step: Step, images: int, epoch: float, *, counts: bool = True) -> None:
+        """Add a step on `images` images at `epoch`. `counts`: it is not one of the replays of a
+        batch that are left out of the sums."""
+        names = replace(step, loss=step.loss.detach())  # without its autograd graph
+        self._waiting.append((names, LateValue(sums(step, images)), epoch, counts))
+
+    def take(self, wait: bool = False) -> Iterator[tuple[BatchMetrics, float, bool]]:
+        """Yield the metrics that have arrived, with the epoch of each and whether it counts; with
+        `wait` all."""
+        wait = wait or self.processes.size > 1
+        while self._waiting:
+            step, value, epoch, counts = self._waiting[0]
+            if not (wait or value.is_ready() or len(self._waiting) > MOST_WAITING):
+                return
+            self._waiting.popleft()
+            yield BatchMetrics.from_sums(step, self.processes.sum(value.read())), epoch, counts
 
 
 @dataclass
@@ -67,11 +107,15 @@ class TrainingProgress:
     means: dict[str, list[float]] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
-    def add(self, batch: BatchMetrics, seconds: float) -> None:
+    def end_step(self, seconds: float) -> None:
+        """Count a step that took `seconds`."""
         self.step += 1
+        self.seconds += seconds
+
+    def add(self, batch: BatchMetrics) -> None:
+        """Add the sums of a batch."""
         self.loss += batch.loss
         self.images += batch.images
-        self.seconds += seconds
         if batch.stages is not None:
             stages = self.stages or [0, 0, 0]
             self.stages = [a + b for a, b in zip(stages, batch.stages, strict=True)]

@@ -14,6 +14,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,16 @@ def read_run(folder: Path | str) -> tuple[Config, dict[str, Any]]:
     if not run.has(CONFIG):
         raise MissingFileError(f"no {CONFIG} in {folder}: pass the folder of a run")
     return parse_description(run.read(CONFIG), run.path / CONFIG)
+
+
+def with_choices_of(begun: Config, config: Config) -> Config:
+    """Return the options of a resumed run, with the choices that were made when it was begun: the
+    precision, and whether passes are CUDA graphs."""
+    if config.precision in (None, "auto"):
+        config = replace(config, precision=begun.precision)
+    if config.cuda_graphs == "auto":
+        config = replace(config, cuda_graphs=begun.cuda_graphs)
+    return config
 
 
 def resume_run(

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from .data import Data, TableData, as_data, load_data, to_float
 from .data.augment import augment, check_own_augmentation
 from .data.class_weights import class_weights
 from .data.loader import BatchLoader
-from .devices import configure_backend, to_device
+from .devices import check_cuda_options, configure_backend, to_device
 from .distributed import ComputeStep, OneProcess, Shard, join_group
 from .errors import InputError, NotFiniteError
 from .extensions import Code, is_code, trusted_name
@@ -63,15 +64,24 @@ from .networks import (
     uncompiled,
 )
 from .optimizers import build_optimizer, set_learning_rate
-from .precision import prepare
+from .precision import CudaGraphs, Precision, prepare
 from .process_settings import restored_settings
-from .progress import BatchMetrics, epoch_line
+from .progress import BatchMetrics, LateMetrics, epoch_line
 from .random_numbers import preserved_random_state
 from .run_folder import RunFolder
-from .runs import CONFIG, METRICS, create_run, metrics_text, resume_run
+from .runs import (
+    CONFIG,
+    METRICS,
+    create_run,
+    metrics_text,
+    read_run,
+    resume_run,
+    with_choices_of,
+)
 from .schedules import learning_rate
 from .stopping import PassStopped, StoppingPoint
 from .time_budget import TIME_OVER, fit_into, measured_times, until
+from .timed_choices import choose_cuda_graphs, choose_precision
 from .training_state import TrainingState
 from .weight_average import update_average, weight_average
 from .weight_perturbation import PerturbedWeights, perturbed_parameters, restored_weights
@@ -286,6 +296,22 @@ def train(
     config, processes, state = training.config, training.processes, training.state
     model, optimizer, progress = state.model, state.optimizer, state.progress
     positions = 0  # in the batch, divided among the processes; 0: exchange the state
+    late = LateMetrics(processes)
+    latest: BatchMetrics | None = None
+
+    def take_metrics(wait: bool = False) -> None:
+        nonlocal latest
+        for metrics, when, counts in late.take(wait):
+            check_finite_loss(metrics, model, config, when)
+            if counts:
+                progress.add(metrics)
+                latest = metrics
+
+    def record_step(step: Step, images: int, *, epoch: float, counts: bool) -> None:
+        late.add(step, images, epoch, counts=counts)
+        # From a CPU, and for callbacks, those of this step, before its update.
+        take_metrics(wait=calls.follow_steps)
+
     calls("on_train_start")
     while progress.epoch < training.epochs:
         method = state.method
@@ -307,21 +333,24 @@ def train(
             if method.state_by_position and len(index) != positions:
                 state.share_method_state()
                 positions = len(index)
-            for _ in range(method.replays):
+            for replay in range(1, method.replays + 1):
                 optimizer.zero_grad()
-                metrics = compute_gradients(training, method, batch, index, epoch)
+                record = partial(record_step, epoch=epoch, counts=replay == method.replays)
+                compute_gradients(training, method, batch, index, epoch, record)
                 point.clear()
                 optimizer.step()
                 if state.average is not None:
                     update_average(state.average, model, copy_only=training.is_pretraining)
 
-            progress.add(metrics, time.perf_counter() - began)
+            progress.end_step(time.perf_counter() - began)
             bar.update()
-            bar.set_postfix(loss=f"{progress.mean_loss():.3f}", **progress.stage_counts())
-            if calls:
-                calls("on_step", metrics.loss / metrics.images)
+            if progress.images:
+                bar.set_postfix(loss=f"{progress.mean_loss():.3f}", **progress.stage_counts())
+            if calls.follow_steps and latest is not None:
+                calls("on_step", latest.loss / latest.images)
             reason = processes.agree(BY_CALLBACK if training.stopping else stop())
             if reason is not None and progress.step < len(order):
+                take_metrics(wait=True)
                 check_finite_weights(model, advice(config, epoch))
                 save(training)
                 if reason != BY_CALLBACK:
@@ -330,6 +359,9 @@ def train(
         bar.close()
         if progress.step < len(order):
             break
+        began = time.perf_counter()
+        take_metrics(wait=True)
+        progress.seconds += time.perf_counter() - began
         point.set()
         check_finite_weights(model, advice(config, progress.epoch + 1))
         line = epoch_metrics(training)
@@ -374,10 +406,16 @@ def shard_scale(method: Method, y: Tensor, index: Tensor, shard: Shard) -> Tenso
 
 
 def compute_gradients(
-    training: Training, method: Method, batch: Batch, index: Tensor, epoch: float
-) -> BatchMetrics:
+    training: Training,
+    method: Method,
+    batch: Batch,
+    index: Tensor,
+    epoch: float,
+    record: Callable[[Step, int], None],
+) -> None:
     """Compute the gradients of the loss for the batch at these positions of the training set, of
-    which `batch` is this process's shard. With AWP they are those at moved weights."""
+    which `batch` is this process's shard. With AWP they are those at moved weights. `record` takes
+    the step and the number of its images before the backward pass."""
     config, processes, model = training.config, training.processes, training.state.model
     awp = config.awp > 0 and epoch >= config.pretrain + config.awp_warmup
     with restored_weights(perturbed_parameters(model) if awp else ()):
@@ -391,13 +429,11 @@ def compute_gradients(
         if is_code(config.method):
             check_own_step(config.method, step)
         step = replace(step, loss=scale * step.loss)
-        metrics = BatchMetrics.of(step, shard.images, processes.sum)
-        check_finite_loss(metrics, model, config, epoch)
+        record(step, shard.images)
         processes.backward(step.loss, shard)
     if training.loader.device.type == "cpu":
         # Elsewhere Python would have to wait for the device; there the next loss shows it.
         check_finite_gradients(model, advice(config, epoch))
-    return metrics
 
 
 def check_perturbable(config: Config, method: Method, model: nn.Module) -> None:
@@ -431,7 +467,9 @@ def set_up(
     if config.minutes is not None and processes.size > 1:
         raise InputError(f"minutes needs a single process, got {processes.size}: leave it out")
     processes.set_threads(config.threads)
-    device, images = processes.on_every_process(lambda: open_inputs(config, data, processes))
+    config, device, images = processes.on_every_process(
+        lambda: open_inputs(config, data, processes, run if resume else None)
+    )
     processes.check_same("images", images.sha256)
     # With a data_dir the images are those of config.dataset, under the name of their folder.
     if data is not None and config.data_dir is None and images.name != config.dataset:
@@ -452,6 +490,7 @@ def set_up(
     def method_of(options: Config) -> Method:
         return build_method(options, len(loader), bounds, weights, images.shape)
 
+    config = choose_by_timing(config, network, loader, method_of, processes)
     if config.minutes is not None and not resume:
         config = plan_epochs(config, network, loader, monitor, method_of, began)
     optimizer, method = build_optimizer(config, model), method_of(config)
@@ -467,9 +506,7 @@ def set_up(
         loader,
         monitor,
         LogitsModel(state.result) if isinstance(network, LogitsModel) else state.result,
-        processes.attach(
-            prepare(network, config.precision, config.cuda_graphs and processes.size == 1).train()
-        ),
+        processes.attach(prepare(network, config.precision, config.cuda_graphs).train()),
     )
     if resume:
         load(training)
@@ -523,13 +560,52 @@ def trial_steps(
         yield time.perf_counter() - began
 
 
-def open_inputs(config: Config, data: Any, processes: OneProcess) -> tuple[torch.device, Data]:
-    """Return the device, with its precision set, and the images."""
+def open_inputs(
+    config: Config, data: Any, processes: OneProcess, resumed: RunFolder | None
+) -> tuple[Config, torch.device, Data]:
+    """Return the config, with the choices of the run that is resumed; the device; and the images.
+
+    A run that was begun on a CUDA device may be resumed on another, where it is computed in
+    float32 and without CUDA graphs.
+    """
     device = processes.choose_device(config.device)
-    configure_backend(device, precision=config.precision, cuda_graphs=config.cuda_graphs)
+    if resumed is None:
+        check_cuda_options(device, precision=config.precision, cuda_graphs=config.cuda_graphs)
+    else:
+        begun, _ = read_run(resumed.path)
+        config = with_choices_of(begun, config)
+        if config.cuda_graphs != begun.cuda_graphs:
+            check_cuda_options(device, cuda_graphs=config.cuda_graphs)
+    configure_backend(device, config.precision)
     if data is None:
-        return device, load_data(config.dataset, config.data_dir)
-    return device, as_data(data)
+        return config, device, load_data(config.dataset, config.data_dir)
+    return config, device, as_data(data)
+
+
+def choose_by_timing(
+    config: Config,
+    network: nn.Module,
+    loader: BatchLoader,
+    method_of: Callable[[Config], Method],
+    processes: OneProcess,
+) -> Config:
+    """Return the config with a precision, and with a way to launch passes."""
+    device = loader.device
+
+    def take() -> tuple[Tensor, Tensor]:
+        return loader.take(torch.arange(min(config.batch_size, len(loader))))
+
+    def choose() -> tuple[Precision, CudaGraphs]:
+        precision = choose_precision(config.precision, device, network, take)
+        configure_backend(device, precision)
+        chosen = replace(config, precision=precision)
+        return precision, choose_cuda_graphs(
+            chosen, device, network, take, method_of, processes.size
+        )
+
+    precision, cuda_graphs = processes.on_first_process(choose)
+    configure_backend(device, precision)
+    return replace(config, precision=precision, cuda_graphs=cuda_graphs)
 
 
 def name_model(

@@ -98,6 +98,8 @@ def tiny() -> Config:
         monitor_size=32,
         threads=1,
         device="cpu",
+        precision="float32",
+        cuda_graphs="off",
     )
 
 

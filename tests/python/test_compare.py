@@ -197,7 +197,7 @@ OTHERS = {
     "device": "cpu",
     "threads": 1,
     "precision": "bfloat16",
-    "cuda_graphs": True,
+    "cuda_graphs": "on",
     "validation_size": 5,
     "keep": "best",
     "monitor_size": 9,
@@ -205,7 +205,6 @@ OTHERS = {
 NEEDED = {
     "milestone_lrs": {"milestones": [3]},
     "keep": {"validation_size": 9},
-    "cuda_graphs": {"method": "r-at"},
     "eps_ramp": {"eps_start": 0.1},
 }
 
@@ -257,13 +256,23 @@ def test_other_precisions_are_other_trainings(stored):
     assert found["apart"][0]["options"] == {"precision": ["float16", "bfloat16"]}
 
 
+@pytest.mark.parametrize(("device", "precision"), [("auto", "float32"), ("cuda:1", "tf32")])
+def test_a_precision_that_was_not_stored_is_the_default_of_the_device(stored, device, precision):
+    old = stored("old", FIRST, precision=None, device=device)
+    found = compare({"old": old, "new": stored("new", SECOND, seed=2, precision=precision)})
+    assert found["seeds"]
+    other = stored("other", SECOND, seed=2, precision="bfloat16")
+    found = compare({"old": old, "other": other})
+    assert found["apart"][0]["options"] == {"precision": [precision, "bfloat16"]}
+
+
 def test_removed_and_newer_runtime_options_do_not_separate_seeds(stored):
     old = stored("old", FIRST, compile="default", cudnn_benchmark=True)
     content = json.loads((old / EVALUATION).read_text())
     content["target"]["runtime_options"] = ["threads", "compile", "cudnn_benchmark"]
     (old / EVALUATION).write_text(json.dumps(content))
     seal_folder(old)
-    found = compare({"old": old, "new": stored("new", SECOND, seed=2, cuda_graphs=False)})
+    found = compare({"old": old, "new": stored("new", SECOND, seed=2, cuda_graphs="off")})
     assert found["seeds"]
     assert found["apart"] == []
 

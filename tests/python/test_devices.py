@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sense import bridge
-from sense.devices import check_threads, choose_device, configure_backend, to_device
+from sense.devices import check_cuda_options, check_threads, choose_device, to_device
 from sense.errors import InputError
 from sense.models import build_model
 from sense.train import fit
@@ -32,17 +32,14 @@ def test_to_device_changes_only_the_memory_format():
 
 
 @pytest.mark.parametrize(
-    ("option", "name"),
-    [
-        ({"precision": "tf32"}, "precision tf32"),
-        ({"cuda_graphs": True}, "cuda_graphs"),
-    ],
+    "option", [{"precision": "tf32"}, {"cuda_graphs": "on"}, {"cuda_graphs": "compact"}], ids=str
 )
-def test_options_that_need_cuda_are_refused_on_a_cpu(option, name):
-    plain = {"precision": "float32", "cuda_graphs": False}
-    configure_backend(torch.device("cpu"), **plain)
-    with pytest.raises(ValueError, match=f"{name} needs a device of type cuda, got cpu"):
-        configure_backend(torch.device("cpu"), **{**plain, **option})
+def test_options_that_need_cuda_are_refused_on_a_cpu(option, tiny, few, tmp_path):
+    check_cuda_options(torch.device("cpu"), precision="float32", cuda_graphs="off")
+    ((name, value),) = option.items()
+    with pytest.raises(InputError, match=f"{name} {value} needs a device of type cuda, got cpu"):
+        fit(replace(tiny, **option), tmp_path / "run", data=few)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("threads", [0, -1, 100_000, 10**9])

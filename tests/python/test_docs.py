@@ -263,7 +263,7 @@ def test_mnist_fast_is_its_recipe_and_took_less_than_an_hour_of_two_threads():
     description = json.loads((MNIST_FAST / "config.json").read_text())
     config = from_stored(description["config"])
     assert config.precision == "float32"
-    elsewhere = replace(config, data_dir=None, threads=None, precision=None)
+    elsewhere = replace(config, data_dir=None, threads=None, precision="auto", cuda_graphs="auto")
     assert elsewhere == recipe("mnist-fast")
     assert (config.threads, description["provenance"]["threads"]) == (2, 2)
     assert "gpu" not in description["provenance"]

@@ -33,10 +33,10 @@ def trained(few):
     return model.eval(), x[:100], y[:100]
 
 
-@pytest.mark.parametrize("precision", ["float32", "tf32", None])
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
 def test_without_half_precision_the_network_is_called_itself(precision):
     model = build_model("capacity-1", (1, 28, 28), 10)
-    assert prepare(model, precision, cuda_graphs=False) is model
+    assert prepare(model, precision) is model
 
 
 def test_weights_and_logits_stay_float32():

@@ -3,8 +3,9 @@ import math
 import pytest
 import torch
 
+from sense.distributed import OneProcess
 from sense.methods import Step
-from sense.progress import BatchMetrics, TrainingProgress, epoch_line
+from sense.progress import BatchMetrics, LateMetrics, TrainingProgress, epoch_line, sums
 
 NAN = math.nan
 LINE = {
@@ -19,13 +20,20 @@ LINE = {
 }
 
 
+def metrics(step, images):
+    return BatchMetrics.from_sums(step, sums(step, images).tolist())
+
+
 def test_sums_of_an_epoch():
     progress = TrainingProgress()
     stages = torch.tensor([0, 2, 1, 2], dtype=torch.uint8)
     gaps = {"stage_b_gap": torch.tensor([NAN, NAN, 0.25, NAN])}
-    progress.add(BatchMetrics.of(Step(torch.tensor(1.0), stages, gaps), 4), 0.5)
+    progress.add(metrics(Step(torch.tensor(1.0), stages, gaps), 4))
     more = {"stage_b_gap": torch.tensor([NAN, 0.5])}
-    progress.add(BatchMetrics.of(Step(torch.tensor(3.0), stages[:2], more), 2), 0.5)
+    progress.add(metrics(Step(torch.tensor(3.0), stages[:2], more), 2))
+    progress.end_step(0.5)
+    progress.end_step(0.75)
+    assert (progress.step, progress.seconds) == (2, 1.25)
     assert progress.loss == pytest.approx(4 * 1 + 2 * 3)
     assert progress.stage_counts() == {"stage_a": 2, "stage_b": 1, "stage_c": 3}
     assert progress.epoch_means() == {"stage_b_gap": pytest.approx(0.375)}
@@ -33,23 +41,62 @@ def test_sums_of_an_epoch():
     assert (progress.epoch, progress.step, progress.epoch_means()) == (1, 0, {})
 
 
+class Threefold(OneProcess):
+    """Stands for several processes: another has twice as much of all, a third has an image that
+    counts for nothing."""
+
+    def sum(self, numbers):
+        return [3 * number for number in numbers]
+
+
 def test_sums_over_processes():
-    """Another process has twice as much of all, a third has an image that counts for nothing."""
     stages, gaps = torch.tensor([0, 2, 1], dtype=torch.uint8), torch.tensor([NAN, NAN, 0.25])
     step = Step(torch.tensor(1.5), stages, {"stage_b_gap": gaps})
-    assert BatchMetrics.of(step, 3, lambda numbers: [3 * number for number in numbers]) == (
-        13.5,
-        9,
-        [3, 3, 3],
-        {"stage_b_gap": [0.75, 3]},
-    )
-    assert BatchMetrics.of(step, 0) == (0.0, 0, [0, 0, 0], {"stage_b_gap": [0.0, 0]})
+    late = LateMetrics(Threefold(size=3))
+    late.add(step, 3, 0.5)
+    expected = (13.5, 9, [3, 3, 3], {"stage_b_gap": [0.75, 3]})
+    assert list(late.take()) == [(expected, 0.5, True)]
+    assert metrics(step, 0) == (0.0, 0, [0, 0, 0], {"stage_b_gap": [0.0, 0]})
+
+
+class NotReady:
+    """A value that is on its way until it is waited for."""
+
+    def __init__(self, tensor):
+        self.values = tensor.tolist()
+
+    def is_ready(self):
+        return False
+
+    def read(self):
+        return self.values
+
+
+def test_metrics_arrive_late_and_in_order(monkeypatch):
+    monkeypatch.setattr("sense.progress.LateValue", NotReady)
+    monkeypatch.setattr("sense.progress.MOST_WAITING", 3)
+    late = LateMetrics(OneProcess())
+    taken = []
+    for i in range(5):
+        late.add(Step(torch.tensor(float(i))), 2, i / 10)
+        taken.append([metrics.loss for metrics, *_ in late.take()])
+    assert taken == [[], [], [], [0.0], [2.0]]
+    assert [when for _, when, _ in late.take(wait=True)] == [0.2, 0.3, 0.4]
+    assert list(late.take(wait=True)) == []
+
+
+def test_from_a_cpu_metrics_are_there_at_once():
+    late = LateMetrics(OneProcess())
+    loss = torch.tensor(2.0)
+    late.add(Step(loss), 3, 0.0)
+    loss.zero_()
+    assert [metrics.loss for metrics, *_ in late.take()] == [6.0]
 
 
 def test_a_mean_over_no_image_is_none():
     progress = TrainingProgress()
     step = Step(torch.tensor(1.0), None, {"stage_b_gap": torch.tensor([NAN, NAN])})
-    progress.add(BatchMetrics.of(step, 2), 0.1)
+    progress.add(metrics(step, 2))
     assert progress.epoch_means() == {"stage_b_gap": None}
 
 

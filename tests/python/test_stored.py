@@ -51,15 +51,25 @@ def test_there_are_stored_runs():
 @pytest.mark.parametrize(
     ("code", "method", "graphs"),
     [
-        ("none", "r-at", False),
-        ("default", "r-at", False),
-        ("cuda-graphs", "r-at", True),
-        ("cuda-graphs", "sense", False),
+        ("none", "r-at", "off"),
+        ("default", "r-at", "off"),
+        ("cuda-graphs", "r-at", "on"),
+        ("cuda-graphs", "sense", "on"),
     ],
 )
 def test_compile_is_read_as_cuda_graphs(code, method, graphs):
     config = from_stored({"compile": code, "cudnn_benchmark": True, "method": method})
     assert config.cuda_graphs == graphs
+
+
+@pytest.mark.parametrize(("stored", "graphs"), [(True, "on"), (False, "off"), ("compact",) * 2])
+def test_cuda_graphs_were_once_true_or_false(stored, graphs):
+    assert from_stored({"cuda_graphs": stored, "method": "r-at"}).cuda_graphs == graphs
+
+
+def test_a_run_without_a_precision_has_that_of_its_time():
+    assert from_stored({}).precision is None
+    assert from_stored({"precision": "bfloat16"}).precision == "bfloat16"
 
 
 def test_a_value_that_compile_never_had_is_refused():

@@ -10,6 +10,7 @@ from sense import train
 from sense.checkpoint import CHECKPOINT, PREVIOUS, WEIGHTS, load_checkpoint
 from sense.checkpoint import load_weights as weights
 from sense.config import Config
+from sense.errors import NotFiniteError
 from sense.manifest import MANIFEST
 from sense.models import build_model
 from sense.optimizers import build_optimizer
@@ -106,7 +107,7 @@ def test_the_loss_is_the_mean_over_images(tmp_path, few, tiny, monkeypatch):
     def loss(model, batch):
         return 0 * model(batch.x).sum() + next(constant)
 
-    monkeypatch.setattr(train, "build_method", lambda config, n: FakeMethod(loss))
+    monkeypatch.setattr(train, "build_method", lambda *arguments: FakeMethod(loss))
     fit(replace(tiny, pretrain=0, epochs=1, batch_size=80), tmp_path, data=few)
     assert lines(tmp_path)[0]["loss"] == pytest.approx((80 * 6 + 60 * 4) / 300)
 
@@ -132,7 +133,7 @@ def test_a_loss_that_is_not_a_number_stops_before_the_update(tmp_path, few, tiny
 
     seen = []
     monkeypatch.setattr(train, "build_model", build)
-    monkeypatch.setattr(train, "build_method", lambda config, n: FakeMethod(loss))
+    monkeypatch.setattr(train, "build_method", lambda *arguments: FakeMethod(loss))
     with pytest.raises(FloatingPointError, match=r"loss became nan after 0.33 epochs, .*--lr"):
         fit(replace(tiny, pretrain=0), tmp_path, data=few)
     assert not equal(seen[1], seen[2])
@@ -187,3 +188,65 @@ def test_a_stop_says_how_to_resume(tmp_path, few, tiny):
         fit(tiny, tmp_path, data=few, stop=lambda: 15)
     assert caught.value.reason == 15
     assert load_checkpoint(tmp_path)["progress"]["step"] == 1
+
+
+class NeverReady:
+    """Metrics of a device that is far behind Python."""
+
+    def __init__(self, tensor):
+        self.values = tensor.tolist()
+
+    def is_ready(self):
+        return False
+
+    def read(self):
+        return self.values
+
+
+@pytest.fixture
+def late_metrics(monkeypatch):
+    monkeypatch.setattr("sense.progress.LateValue", NeverReady)
+
+
+@pytest.mark.parametrize("after", [None, 3, 8])
+def test_late_metrics_are_those_of_the_run(tmp_path, few, tiny, late_metrics, monkeypatch, after):
+    """Also if the run was stopped and resumed."""
+    calls = iter(range(100))
+
+    def stop():
+        return 15 if next(calls) == after else None
+
+    def measured(folder):
+        return [{k: v for k, v in line.items() if "second" not in k} for line in lines(folder)]
+
+    if after is None:
+        fit(tiny, tmp_path / "late", data=few)
+    else:
+        with pytest.raises(TrainingStopped):
+            fit(tiny, tmp_path / "late", data=few, stop=stop)
+        fit(tiny, tmp_path / "late", data=few, resume=True)
+    monkeypatch.undo()
+    fit(tiny, tmp_path / "plain", data=few)
+    assert measured(tmp_path / "late") == measured(tmp_path / "plain")
+    assert equal(weights(tmp_path / "late"), weights(tmp_path / "plain"))
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_late_nan_is_found_before_a_checkpoint_is_written(
+    tmp_path, few, tiny, late_metrics, monkeypatch, stopped
+):
+    fit(replace(tiny, epochs=1), tmp_path, data=few)
+    checkpoint = (tmp_path / CHECKPOINT).read_bytes()
+    monkeypatch.setattr("sense.train.check_finite_gradients", lambda *arguments: None)
+    real, steps = train.LateMetrics.add, []
+
+    def add(late, step, images, epoch, **options):
+        steps.append(epoch)
+        loss = step.loss * (math.nan if len(steps) == 3 else 1)
+        real(late, replace(step, loss=loss), images, epoch, **options)
+
+    monkeypatch.setattr(train.LateMetrics, "add", add)
+    stop = (lambda: 15 if len(steps) > 3 else None) if stopped else (lambda: None)
+    with pytest.raises(NotFiniteError, match=r"the loss became nan after 2\.33 epochs"):
+        fit(tiny, tmp_path, data=few, resume=True, stop=stop)
+    assert (tmp_path / CHECKPOINT).read_bytes() == checkpoint

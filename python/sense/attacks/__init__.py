@@ -5,8 +5,9 @@ from .deepfool import deepfool, deepfool_points
 from .fgsm import fgsm
 from .margin_pgd import margin_pgd
 from .pgd import pgd
-from .sensible import Stage, sensible, sensible_with_stages
+from .sensible import sensible, sensible_with_stages
 from .square import square
+from .stages import Stage
 from .targeted_pgd import targeted_pgd
 from .transfer import transfer
 

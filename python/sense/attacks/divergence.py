@@ -9,7 +9,7 @@ from .. import random_numbers
 from .arguments import checked_attack
 from .geometry import Bounds, broadcast, clip, clip_then_project_l2, noisy_start, per_image_norm
 from .losses import divergence
-from .modes import Mode, attack_mode
+from .modes import Mode, attack_mode, recorded_passes
 from .output_checks import check_gradient
 from .pgd import ascend
 
@@ -45,20 +45,31 @@ def divergence_pgd(
     The adversarial images: shape, type and device of x.
     """
     z = noisy_start(x) if start is None else start
-    with attack_mode(model, mode) as network:
+    recorded, graphs = recorded_passes(model, bounds)
+    with attack_mode(model if norm == 2 else recorded, mode) as network:
         with torch.no_grad():
             reference = network(x)
 
-        def objective(z: Tensor) -> Tensor:
+        def objective(z: Tensor, reference: Tensor) -> Tensor:
             return divergence(reference, network(z)).sum()
 
         if norm == math.inf:
             return ascend(
-                objective, z, x, eps=eps, step_size=step_size, steps=steps, norm=norm, bounds=bounds
+                objective,
+                z,
+                x,
+                reference,
+                eps=eps,
+                step_size=step_size,
+                steps=steps,
+                norm=norm,
+                bounds=bounds,
+                graphs=graphs,
+                name="divergence",
             )
         for _ in range(steps):
             z = z.detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(objective(z), z)
+            (gradient,) = torch.autograd.grad(objective(z, reference), z)
             moved = z.detach() + 2 * eps / steps * _unit(gradient)
             z = clip_then_project_l2(moved, x, eps, bounds)
     return clip(z.detach(), bounds)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .arguments import checked_attack
 from .geometry import Bounds, Radius
-from .modes import Mode, attack_mode
+from .modes import Mode, attack_mode, recorded_passes
 from .pgd import ascend
 
 
@@ -50,14 +50,18 @@ def one_step(
 ) -> Tensor:
     """Return `start` after one step along the gradient of the cross-entropy at `start`, projected
     into the ball around x and into the bounds. With eps = inf there is no ball."""
+    model, graphs = recorded_passes(model, bounds)
     with attack_mode(model, mode) as network:
         return ascend(
-            lambda z: F.cross_entropy(network(z), y, reduction="sum"),
+            lambda z, y: F.cross_entropy(network(z), y, reduction="sum"),
             start,
             x,
+            y,
             eps=eps,
             step_size=step_size,
             steps=1,
             norm=norm,
             bounds=bounds,
+            graphs=graphs,
+            name="cross-entropy",
         )

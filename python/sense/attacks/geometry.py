@@ -16,7 +16,8 @@ from .output_checks import check_gradient
 # The lowest and the highest value of a pixel or feature; tensors of the shape of one image (or one
 # row of features) give each its own. Infinite: no bounds.
 Bounds = tuple[float, float] | tuple[Tensor, Tensor]
-Radius = float | Tensor  # a Tensor has one number per image, shape (n,)
+# A Tensor has one number per image, shape (n,), or one number for all, shape ().
+Radius = float | Tensor
 L2Form = Literal["paper", "published"]
 MIN_GRADIENT_NORM = 1e-6  # smallest norm of the gradient of a mean loss, in the authors' code
 
@@ -99,9 +100,10 @@ def clip_then_project_l2(z: Tensor, x: Tensor, eps: Radius, bounds: Bounds) -> T
 
 def project_l2(delta: Tensor, eps: Radius) -> Tensor:
     """Return delta, scaled to the l2 norm eps (a number, or n x 1 x 1 x 1) where it is longer."""
-    length = broadcast(per_image_norm(delta, 2), delta)
-    tiny = torch.finfo(delta.dtype).tiny
-    return delta * (eps / length.clamp_min(tiny)).clamp_max(1)
+    length = broadcast(per_image_norm(delta, 2), delta).clamp_min(torch.finfo(delta.dtype).tiny)
+    # A number over a tensor is computed by torch as its product with the reciprocal.
+    one = isinstance(eps, Tensor) and not eps.dim()
+    return delta * (length.reciprocal() * eps if one else eps / length).clamp_max(1)
 
 
 def random_point(x: Tensor, eps: Radius, norm: float, bounds: Bounds) -> Tensor:
@@ -139,7 +141,8 @@ def _project_l1(delta: Tensor, eps: Radius) -> Tensor:
     """Return the Euclidean projection onto the l1 ball: a soft threshold, found by sorting."""
     size = delta.abs().flatten(1)
     ordered = size.sort(dim=1, descending=True).values
-    excess = ordered.cumsum(1) - (eps.flatten(1) if isinstance(eps, Tensor) else eps)
+    radius = eps.flatten(1) if isinstance(eps, Tensor) and eps.dim() else eps
+    excess = ordered.cumsum(1) - radius
     count = torch.arange(1, size.shape[1] + 1, dtype=size.dtype, device=size.device)
     kept = (ordered * count > excess).sum(1, keepdim=True).clamp_min(1)
     threshold = (excess.gather(1, kept - 1) / kept).clamp_min(0)
@@ -159,7 +162,7 @@ def noisy_start(x: Tensor) -> Tensor:
 
 def broadcast_radius(eps: Radius, x: Tensor) -> Radius:
     """Return one number as it is; one number per image in a shape that broadcasts with x."""
-    return broadcast(eps, x) if isinstance(eps, Tensor) else eps
+    return broadcast(eps, x) if isinstance(eps, Tensor) and eps.dim() else eps
 
 
 def broadcast(per_image: Tensor, images: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from .geometry import (
     random_point,
 )
 from .losses import soft_margin
-from .modes import Mode, attack_mode
+from .modes import Mode, attack_mode, recorded_passes
 
 
 @checked_attack((math.inf, 2.0))
@@ -65,6 +65,8 @@ def boundary_points(
     if start is None:
         start = random_start(x, eps, norm, bounds)
     z = start
+    # Numbers of images vary: there would be a graph for each.
+    model = recorded_passes(model)[0]
     with attack_mode(model, "evaluation"):
         for _ in range(steps):
             z = z.detach().requires_grad_()

@@ -8,6 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 
+from ..graphs import Graphs, graphs_of
+from .geometry import Bounds
+from .output_checks import value_checks_are_skipped
+
 Mode = Literal["evaluation", "training", "updating"]
 # evaluation: no dropout, and batch norm uses its running statistics.
 # training: each module is in the mode that the caller set. In training mode that means dropout and
@@ -48,6 +52,16 @@ def attack_mode(model: nn.Module, mode: Mode) -> Iterator[Callable[[Tensor], Any
             with torch.no_grad():
                 for buffer, value in saved_buffers:
                     buffer.copy_(value)
+
+
+def recorded_passes(model: nn.Module, bounds: Bounds = (0, 1)) -> tuple[nn.Module, Graphs | None]:
+    """Return the network to call in an attack whose passes are recorded as wholes, and what records
+    them: None if bounds are tensors, which a graph would read at one address. The model itself and
+    None if it is not in CUDA graphs or if values are checked."""
+    graphs = graphs_of(model)
+    if graphs is None or not value_checks_are_skipped():
+        return model, None
+    return graphs.network, None if isinstance(bounds[0], Tensor) else graphs
 
 
 def _without_single_images(model: nn.Module) -> Callable[[Tensor], Any]:

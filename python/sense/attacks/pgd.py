@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..graphs import Graphs
 from .arguments import checked_attack
 from .geometry import Bounds, Radius, ascent_direction, broadcast_radius, project, random_point
-from .modes import Mode, attack_mode
+from .modes import Mode, attack_mode, recorded_passes
 
 
 @checked_attack()
@@ -67,38 +68,56 @@ def pgd(
     In eq. (4) of the paper the gradient is at x, which is a misprint. Here, as in PGD, it is at the
     current iterate.
     """
+    model, graphs = recorded_passes(model, bounds)
     with attack_mode(model, mode) as network:
         if start is None:
             start = random_point(x, eps, norm, bounds) if random_start else x
         return ascend(
-            lambda z: F.cross_entropy(network(z), y, reduction="sum"),
+            lambda z, y: F.cross_entropy(network(z), y, reduction="sum"),
             start,
             x,
+            y,
             eps=eps,
             step_size=step_size,
             steps=steps,
             norm=norm,
             bounds=bounds,
+            graphs=graphs,
+            name="cross-entropy",
         )
 
 
 def ascend(
-    objective: Callable[[Tensor], Tensor],
+    objective: Callable[..., Tensor],
     z: Tensor,
     x: Tensor,
-    *,
+    *given: Tensor,
     eps: Radius,
     step_size: Radius,
     steps: int,
     norm: float,
     bounds: Bounds,
+    graphs: Graphs | None = None,
+    name: str = "",
 ) -> Tensor:
-    """Return the result of K steps of projected gradient ascent from z, in the ball around x. The
-    objective is a sum over the images of the batch."""
-    length = broadcast_radius(step_size, x)
-    for _ in range(steps):
+    """Return the result of K steps of projected gradient ascent from z, in the ball around x.
+
+    The objective is a function of z and of `given`, a sum over the images of the batch. With
+    `graphs`, a step is a graph with the name of the objective.
+    """
+
+    def step(z: Tensor, x: Tensor, eps: Radius, step_size: Radius, *given: Tensor) -> tuple[Tensor]:
         z = z.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(objective(z), z)
+        (gradient,) = torch.autograd.grad(objective(z, *given), z)
+        length = broadcast_radius(step_size, x)
         moved = ascent_direction(gradient, norm).mul_(length).add_(z.detach())
-        z = project(moved, x, eps, norm, bounds)
-    return z.detach()
+        return (project(moved, x, eps, norm, bounds),)
+
+    if graphs is None:
+        for _ in range(steps):
+            (z,) = step(z, x, eps, step_size, *given)
+        return z.detach()
+    sizes = [r if isinstance(r, Tensor) else x.new_full((), r) for r in (eps, step_size)]
+    for _ in range(steps):
+        (z,) = graphs.run((name, norm, bounds), step, z, x, *sizes, *given)
+    return z.clone()

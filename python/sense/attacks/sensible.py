@@ -5,8 +5,7 @@ Algorithm 1 (l-infinity) and Algorithm 2 (lp) of the paper; Definition 3, eq. (1
 
 import math
 from collections.abc import Callable
-from enum import IntEnum
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from .. import random_numbers
 from .arguments import checked_attack
+from .bisection import bisect
 from .geometry import (
     Bounds,
     L2Form,
@@ -25,27 +25,12 @@ from .geometry import (
     random_point,
 )
 from .losses import divergence
-from .modes import Mode, attack_mode
+from .modes import Mode, attack_mode, recorded_passes
+from .sensible_graphs import Attack, attack_in_graphs
+from .stages import Sensible, Stage
 
 StageTest = Literal["natural", "start"]
 Boundary = Literal["revert", "noise", "bisect"]
-
-
-class Stage(IntEnum):
-    """What happened to an image (section 4.2)."""
-
-    A = 0  # it was not moved: misclassified, or p_y(x) <= c
-    B = 1  # a step took its loss past log(1/c) and was reverted
-    C = 2  # it took every step
-
-
-class Sensible(NamedTuple):
-    """Adversarial images, shape of x; the `Stage` of each (uint8, shape (n,)); and log(1/c) minus
-    the loss of each image in stage B (NaN in the other stages, shape (n,))."""
-
-    x_adv: Tensor
-    stages: Tensor
-    stage_b_gap: Tensor
 
 
 @checked_attack()
@@ -173,6 +158,10 @@ def sensible_with_stages(
             unit = ascent_direction(gradient, norm)
         return project(unit.mul_(step_size).add_(z), x[images], eps, norm, bounds)
 
+    model, graphs = recorded_passes(model, bounds)
+    # In other modes statistics of the batch depend on which images are in it.
+    if mode != "evaluation" or boundary == "noise" or not len(x):
+        graphs = None
     x_adv, moving = x.clone(), torch.arange(len(x), device=x.device)
     stage = torch.zeros_like(y, dtype=torch.uint8)  # A, until an image moves
     loss_at = x.new_zeros(len(x))  # at x_adv
@@ -184,6 +173,25 @@ def sensible_with_stages(
                 z = projected_uniform_image(x, eps, bounds)
             else:
                 z = random_point(x, eps, norm, bounds)
+        if graphs is not None:
+            attack = Attack(network, norm, bounds, threshold, limit, published, batch_size)
+            return Sensible(
+                *attack_in_graphs(
+                    graphs,
+                    attack,
+                    z,
+                    x,
+                    y,
+                    reference,
+                    eps=eps,
+                    step_size=step_size,
+                    steps=steps,
+                    stays_at_start=random_start and stage_test == "start",
+                    tests_x=random_start and stage_test == "natural",
+                    bisections=bisections if boundary == "bisect" else 0,
+                )
+            )
+        if random_start:
             if stage_test == "start":
                 x_adv = z.clone()
             else:
@@ -223,8 +231,8 @@ def sensible_with_stages(
             (gradient,) = torch.autograd.grad(loss[going_on].sum(), z)
             z = step_from(reached, gradient[going_on], moving)
 
-        stage_b = (stage == Stage.B).nonzero().squeeze(1)
-        if len(stage_b) and boundary != "revert":
+        stage_b = (stage == Stage.B).nonzero().squeeze(1) if boundary != "revert" else moving[:0]
+        if len(stage_b):
             # Those that were reverted first come first; random numbers are drawn in this order.
             stage_b = stage_b[steps_left[stage_b].argsort(descending=True, stable=True)]
             inside, loss = x_adv[stage_b], loss_at[stage_b]
@@ -238,7 +246,7 @@ def sensible_with_stages(
                 return project(noisy, x[stage_b], eps, norm, bounds)
 
             if boundary == "bisect":
-                inside, loss = _bisect(
+                inside, loss = bisect(
                     loss_of, inside, past[stage_b], loss, limit=threshold, bisections=bisections
                 )
             else:
@@ -253,34 +261,6 @@ def sensible_with_stages(
                 )
             x_adv[stage_b], loss_at[stage_b] = inside, loss.to(x.dtype)
     return Sensible(x_adv, stage, (threshold - loss_at).where(stage == Stage.B, math.nan))
-
-
-@torch.no_grad()
-def _bisect(
-    loss_of: Callable[[Tensor], Tensor],
-    inside: Tensor,
-    past: Tensor,
-    loss: Tensor,
-    *,
-    limit: float,
-    bisections: int,
-) -> tuple[Tensor, Tensor]:
-    """Search each reverted step for the point where the loss is log(1/c), eq. (13).
-
-    Returns the points with the highest loss found that is not past the limit, and their losses.
-    They lie between `inside` and `past`, and so in the ball and in the bounds.
-    """
-    low, high = torch.zeros_like(loss), torch.ones_like(loss)
-    start, step = inside, past - inside
-    for _ in range(bisections):
-        middle = (low + high) / 2
-        z = start + broadcast(middle, step) * step
-        loss_z = loss_of(z)
-        allowed = loss_z <= limit
-        low, high = torch.where(allowed, middle, low), torch.where(allowed, high, middle)
-        inside = torch.where(broadcast(allowed, z), z, inside)
-        loss = torch.where(allowed, loss_z, loss)
-    return inside, loss
 
 
 def _continue_with_noise(

@@ -15,7 +15,7 @@ from ..data.augment import Augment
 from ..data.class_weights import Balanced
 from ..extensions import Code, as_code, is_code, trusted_name
 from ..models import MODELS
-from ..precision import Precision
+from ..precision import CudaGraphs, Precision
 from .checks import option_from_plain
 from .validation import validate
 
@@ -387,19 +387,22 @@ class Config:
         Precision | None,
         Help(
             "floating-point format of the forward and backward passes in training. tf32 needs a "
-            "CUDA device. Weights, losses and evaluation are always in float32",
+            "CUDA device. auto: bfloat16 where the device is made for it and a timing of the "
+            "network shows that it is faster, otherwise tf32 on a CUDA device and float32 "
+            "elsewhere. Weights, losses and evaluation are always in float32",
             default="tf32 on a CUDA device, float32 elsewhere",
         ),
     ] = None
     cuda_graphs: Annotated[
-        bool,
+        CudaGraphs,
         Help(
-            "compile the network into CUDA graphs, which takes about a minute for each mode and "
-            "batch size. Needs a CUDA device; not possible with sense and sense-trades, whose "
-            "batch size changes within an attack"
+            "launch the passes of the network as CUDA graphs. compact: with sense and "
+            "sense-trades, remove finished images from the batch, by graphs of a few sizes; auto: "
+            "whichever a timing of the network shows to be fastest; off without a CUDA device and "
+            "with several processes"
         ),
         RUNTIME,
-    ] = False
+    ] = "auto"
     validation_size: Annotated[
         int,
         Help(

@@ -63,7 +63,7 @@ _TRADES_CIFAR10 = replace(
     lr_decay=0.1,
 )
 
-RECIPES: dict[str, Config] = {
+_RECIPES: dict[str, Config] = {
     # Takes minutes on two cores: a small network on the sample, with one-cycle. The learning rate
     # is 0.03 since R-AT collapses at 0.1 (SENSE-AT does not).
     "mnist-demo": Config(model="capacity-3", pretrain=1, epochs=12, lr=0.03, schedule="one-cycle"),
@@ -210,6 +210,7 @@ RECIPES: dict[str, Config] = {
         gamma=1.9 / 255,
     ),
 }
+RECIPES = {name: replace(config, precision="auto") for name, config in _RECIPES.items()}
 DEFAULT_RECIPE = "mnist-demo"
 
 

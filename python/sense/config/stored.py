@@ -26,8 +26,10 @@ def from_stored(options: Mapping[str, Any]) -> Config:
         kept["precision"] = "bfloat16"  # the other half precision: it can be read, not resumed
     if "compile" in kept:
         check_choice("compile", kept["compile"], ("none", "default", "cuda-graphs"))
-        fixed_batch_size = kept.get("method") not in ("sense", "sense-trades")
-        kept["cuda_graphs"] = kept.pop("compile") == "cuda-graphs" and fixed_batch_size
+        kept["cuda_graphs"] = kept.pop("compile") == "cuda-graphs"
+    if isinstance(kept.get("cuda_graphs"), bool):
+        kept["cuda_graphs"] = "on" if kept["cuda_graphs"] else "off"
+    kept.setdefault("precision", None)
     return from_plain(kept)
 
 

@@ -144,8 +144,3 @@ def _check_run(config: "Config") -> None:
             "keep best needs validation images: hold out some of the training images, such as "
             "--validation-size 1000"
         )
-    if config.cuda_graphs and config.method in ("sense", "sense-trades"):
-        raise InputError(
-            f"cuda_graphs cannot be used with {config.method}, whose batch size changes within "
-            "an attack: leave it out"
-        )

@@ -9,6 +9,7 @@ from torch import Tensor
 from .. import random_numbers
 from ..errors import InputError
 from ..extensions import Code
+from ..transfers import send
 
 Augment = Literal["none", "reflect", "zero", "shift"]
 _PADS = {"reflect": 4, "zero": 4, "shift": 1}
@@ -43,7 +44,7 @@ def augment(x: Tensor, how: Augment | str) -> Tensor:
         if how == "shift"
         else random_numbers.uniform(torch.empty(n, dtype=torch.float32))
     )
-    (top, left), flip = (draw.to(x.device, non_blocking=True) for draw in (corners, chance < 0.5))
+    (top, left), flip = (send(draw, x.device) for draw in (corners, chance < 0.5))
     padded = F.pad(x, (pad,) * 4, mode="reflect" if how == "reflect" else "constant")
     down, across = (torch.arange(size, device=x.device) for size in (height, width))
     rows = top.unsqueeze(1) + down

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..transfers import send
 from .images import to_float
 from .streams import StreamedImages
 
@@ -43,7 +44,6 @@ class BatchLoader:
         if isinstance(x, Tensor) and x.numel() * x.element_size() <= limit:
             home = device
             self.x = x.to(device)
-        self.sends_batches = device != home
         self.kept = None if kept is None else kept.to(home)
         self.y = (y if kept is None else y[kept]).to(home)
         self._planned: Iterator[tuple[Tensor, Tensor]] | None = None
@@ -63,16 +63,14 @@ class BatchLoader:
     def take(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return the images at these positions of the training set as float32 in [0, 1], and their
         labels."""
-        positions = index.to(self.y.device, non_blocking=True)
+        positions = send(index, self.y.device)
         y = self.y[positions]
         if self._planned is None:
             x = self.x[self._in_dataset(positions)]
         else:
             expected, x = next(self._planned)
             assert torch.equal(expected, index)
-        if self.sends_batches:
-            x, y = (part.pin_memory().to(self.device, non_blocking=True) for part in (x, y))
-        return to_float(x), y
+        return to_float(send(x, self.device)), send(y, self.device)
 
     def close(self) -> None:
         """End the workers of a stream."""

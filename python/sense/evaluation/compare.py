@@ -122,7 +122,9 @@ def _training_options(content: dict[str, Any]) -> dict[str, Any]:
     target = content["target"]
     left_out = {"seed", *(target.get("runtime_options") or ()), *runtime_options()}
     config = from_stored(target["config"]).resolved().to_plain()
-    config["precision"] = target["config"].get("precision")  # float16 is read as bfloat16
+    # As it was stored: float16 is read as bfloat16. Earlier versions stored None for the default.
+    default = "tf32" if config["device"].startswith("cuda") else "float32"
+    config["precision"] = target["config"].get("precision") or default
     return {name: value for name, value in config.items() if name not in left_out}
 
 

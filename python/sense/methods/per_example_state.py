@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..transfers import send
 
 
 class PerExampleState:
-    """Numbers by position in the training set, and how often each was updated.
+    """Numbers by position in the training set, and how often each was updated. They are kept on the
+    CUDA device of the images, otherwise on the CPU.
 
     With several processes each has a state of the whole training set and updates the images that
     it sees. `merge` then takes the number of each image from the process with the most updates.
@@ -21,17 +23,23 @@ class PerExampleState:
 
     def read(self, indices: Tensor, like: Tensor) -> Tensor:
         """Return the numbers of these images, with the dtype and the device of `like`."""
-        return self.values[indices.cpu()].to(like)
+        return self.values[self._positions(indices, like)].to(like)
 
     def write(self, indices: Tensor, values: Tensor) -> None:
         """Set the numbers of these images and count the update."""
-        indices = indices.cpu()
-        self.values[indices] = values.detach().to("cpu", torch.float64)
-        self.updates[indices] += 1
+        positions = self._positions(indices, values)
+        self.values[positions] = values.detach().to(self.values)
+        self.updates[positions] += 1
+
+    def _positions(self, indices: Tensor, like: Tensor) -> Tensor:
+        """Return the positions on the device that the numbers are kept on for images `like`."""
+        home = like.device if like.device.type == "cuda" else torch.device("cpu")
+        self.values, self.updates = self.values.to(home), self.updates.to(home)
+        return send(indices, home)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return a copy of the numbers and the counts."""
-        return {"values": self.values.clone(), "updates": self.updates.clone()}
+        """Return a copy of the numbers and the counts, on the CPU."""
+        return {"values": self.values.cpu().clone(), "updates": self.updates.cpu().clone()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Restore a state. Raises InputError for the state of another number of images."""

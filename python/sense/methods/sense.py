@@ -3,7 +3,8 @@ the sensible adversary. This truncates the robust loss implicitly (eq. 14)."""
 
 from torch import Tensor, nn
 
-from ..attacks.sensible import Sensible, sensible_with_stages
+from ..attacks.sensible import sensible_with_stages
+from ..attacks.stages import Sensible
 from .base import Batch, Examples, TwoPartMethod
 
 

@@ -1,11 +1,20 @@
-"""Numbers of a device that Python reads later, so that neither waits for the other."""
+"""Transfers between the CPU and a CUDA device for which neither waits."""
 
 import torch
 from torch import Tensor
 
 
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor of the CPU on the device. It is sent to a CUDA device from pinned memory,
+    behind the work that was launched before."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device, non_blocking=True)
+
+
 class LateValue:
-    """The values of a tensor at this point of the device's work.
+    """Numbers of a device that Python reads later: the values of a tensor at this point of the work
+    of the device.
 
     On a CUDA device they are copied to pinned memory behind the work that was launched before; on
     other devices they are copied at once.
