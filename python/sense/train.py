@@ -45,6 +45,7 @@ from .methods import (
     Batch,
     Method,
     NaturalTraining,
+    Step,
     TwoPartMethod,
     build_method,
     check_own_step,

@@ -83,3 +83,18 @@ def test_store_demo_seeds_refuses_a_folder_without_a_complete_seed(tmp_path):
     done = store_demo_seeds(tmp_path / "runs", tmp_path)
     assert done.returncode == 2
     assert "no seed with a finished evaluation of every method" in done.stderr
+
+
+def test_measure_rounding_has_a_row_for_each_run():
+    run = ROOT / "inst/extdata/mnist-demo/sense"
+    command = [sys.executable, ROOT / "tools/measure_rounding", run, "--n", "40", "--steps", "3"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    cells = lines[2].strip("| ").split(" | ")
+    assert len(lines) == 3
+    assert [len(line.split("|")) for line in lines] == [9] * 3
+    assert cells[0] == "sense"
+    for errors in cells[1:3]:
+        mean, _, largest = map(float, errors.split(", "))
+        assert 0 < mean <= largest < 0.05
+    moved, below = map(int, cells[5].split(", "))
+    assert 0 <= below < moved <= 40
