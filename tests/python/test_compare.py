@@ -234,7 +234,7 @@ def test_stored_runtime_options_are_checked(stored, names):
     content["target"]["runtime_options"] = names
     (folder / EVALUATION).write_text(json.dumps(content))
     seal_folder(folder)
-    with pytest.raises(ValueError, match="runtime_options must be some of data_dir, device"):
+    with pytest.raises(ValueError, match="runtime_options must be some of data_dir, minutes"):
         compare({"one": folder, "two": stored("two", SECOND)})
 
 
@@ -245,6 +245,7 @@ def test_every_option_is_in_the_table():
         "device",
         "threads",
         "cuda_graphs",
+        "minutes",
         "monitor_size",
     }
 
