@@ -38,8 +38,14 @@ coef.sense_fit <- function(object, ...) {
     ))
   }
   weights <- tensors[[weight]]
-  inputs <- unlist(object$data$features$names) %||% paste0("x", seq_len(ncol(weights)))
   intercept <- if (length(bias)) as.vector(tensors[[bias]]) else 0
+  features <- object$data$features
+  inputs <- unlist(features$names) %||% paste0("x", seq_len(ncol(weights)))
+  if (!is.null(features)) {
+    # The network takes (x - center) / scale.
+    weights <- sweep(weights, 2, unlist(features$scale), "/")
+    intercept <- intercept - as.vector(weights %*% unlist(features$center))
+  }
   matrix(
     cbind(intercept, weights), length(classes),
     dimnames = list(classes, c("(Intercept)", inputs))

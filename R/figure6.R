@@ -7,16 +7,32 @@
 #' @param iterations Iterations to show; 0 is the start.
 #' @param setting,c,gamma As in [fit_linear_at()]; `eps = gamma * sigma`. The paper's own
 #'   setting moves the boundary too little to show anything, so `"large-step"` is used.
+#' @param fits A named list of trained classifiers to draw side by side in place of the iterations: fits
+#'   of [train_sense()] on `y ~ x1 + x2` with the network `"mlp"` or `"linear"`, of [fit_linear_at()], or any
+#'   classifier of [simulate_risk()]. Each panel has the boundary and the measured risks. `iterations`,
+#'   `setting` and `c` are not used then.
+#' @param draws Number of draws for the risks of `fits` without a closed form.
 #' @inheritParams three_clusters
 #' @return A ggplot.
 #' @source Kim and Wang, figure 6.
 #' @examples
 #' figure6(n = 300, iterations = c(0, 299, 300))
-#' @family figures of the paper
+#'
+#' # A stored network beside a linear classifier.
+#' run <- system.file("extdata", "three-clusters", "sense", package = "sense")
+#' line <- fit_linear_at(three_clusters(300, seed = 1), "sense", setting = "large-step", iterations = 50)
+#' figure6(fits = list(network = read_sense_fit(run), linear = line), n = 300, draws = 200)
 #' @export
 figure6 <- function(iterations = c(0, 100, 299, 300), setting = "large-step", p = 0.55, m = 7,
-                    sigma = 0.2, gamma = 8, c = 0.9, n = 5000, seed = 1) {
+                    sigma = 0.2, gamma = 8, c = 0.9, n = 5000, seed = 1, fits = NULL,
+                    draws = 2000) {
   gamma <- check_number(gamma, min = 0)
+  if (!is.null(fits)) {
+    law <- check_law(p, m, sigma)
+    n <- check_count(n)
+    seed <- check_count(seed, min = 0, allow_null = TRUE)
+    return(plot_classifiers(fits, law, gamma * law$sigma, n, check_count(draws), seed))
+  }
   data <- three_clusters(n, p, m, sigma, seed)
   fits <- lapply(c("r-at", "sense"), function(method) {
     fit_linear_at(data, method, c = c, eps = gamma * sigma, setting = setting)

@@ -44,8 +44,9 @@ linear_risk_value <- function(f, law, eps, norm) {
 #' rule. For a classifier given as a function they come from a search of the ball, with 1024
 #' labels per point, which may miss errors. The column `bound` is then `"lower bound"`.
 #'
-#' @param classifier A [linear_classifier()], a [fit_linear_at()], a [bayes_rule()], or a
-#'   function from an n x 2 matrix to labels -1 and 1.
+#' @param classifier A [linear_classifier()], a [fit_linear_at()], a [bayes_rule()], a function from an n
+#'   x 2 matrix to labels -1 and 1, or a [sense_fit] of the networks `"linear"` or `"mlp"` that was trained
+#'   on the formula `y ~ x1 + x2`. Its predictions are computed in R.
 #' @inheritParams linear_risk
 #' @param kind Which risks: any of `"standard"`, `"robust"`, `"sensible"`.
 #' @param n Number of draws.
@@ -64,6 +65,7 @@ simulate_risk <- function(classifier, p = 0.55, m = 7, sigma = 0.2, eps = 0, nor
   law <- check_law(p, m, sigma)
   eps <- check_number(eps, min = 0)
   norm <- check_norm(norm)
+  if (inherits(classifier, "sense_fit")) classifier <- plane_classifier(classifier)
   check_classifier(classifier)
   check_level(level)
   if (!is.character(kind) || !all(kind %in% c("standard", "robust", "sensible")) || length(kind) == 0) {

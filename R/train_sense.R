@@ -161,7 +161,7 @@ train_sense <- function(x = "mnist-sample", ...) UseMethod("train_sense")
 #' @rdname train_sense
 #' @export
 train_sense.default <- function(x = "mnist-sample", method = NULL, model = NULL, c = NULL, eps = NULL,
-                                epochs = NULL, minutes = NULL, ..., data = NULL, formula = NULL,
+                                epochs = NULL, ..., data = NULL, formula = NULL,
                                 recipe = NULL, config = NULL, control = sense_control()) {
   if (!is.null(formula)) {
     if (!missing(x)) {
@@ -170,7 +170,7 @@ train_sense.default <- function(x = "mnist-sample", method = NULL, model = NULL,
     if (!inherits(formula, "formula")) refuse(formula, "formula", "a formula, such as y ~ .")
     return(train_sense.formula(
       formula, data, method, model, c, eps, epochs,
-      minutes = minutes, ..., recipe = recipe, config = config, control = control
+      ..., recipe = recipe, config = config, control = control
     ))
   }
   if (!missing(x) && !is.null(data)) {
@@ -187,7 +187,7 @@ train_sense.default <- function(x = "mnist-sample", method = NULL, model = NULL,
   }
   start_training(
     NULL, name,
-    method = method, model = model, c = c, eps = eps, epochs = epochs, minutes = minutes, ...,
+    method = method, model = model, c = c, eps = eps, epochs = epochs, ...,
     recipe = recipe, config = config, control = control, command = sys.call()
   )
 }

@@ -252,7 +252,8 @@ test_that("invalid options are refused with R's name", {
 })
 
 test_that("invalid calls are refused without Python", {
-  expect_error(train_sense("mnist", x = array(0, c(8, 2, 2))), "not both")
+  expect_error(train_sense("mnist", x = array(0, c(8, 2, 2))), "class for each of the 8 images")
+  expect_error(train_sense("mnist", data = "mnist"), "not both")
   expect_error(train_sense("mnist", "sense", "capacity-1", 0.5, 0.3, 1, 10), "must be named")
   expect_error(train_sense(control = list()), "sense_control")
 })
