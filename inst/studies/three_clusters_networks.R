@@ -3,9 +3,8 @@
 #
 #   Rscript inst/studies/three_clusters_networks.R [output folder]
 #
-# from the root of the repository, with the package installed and Python. Writes the folders of three
-# runs; a minute on one core.
-library(sense)
+# from the root of the repository, with Python. Writes the folders of three runs; a minute on one core.
+pkgload::load_all(quiet = TRUE) # the source, so that each run records its commit
 
 arguments <- commandArgs(trailingOnly = TRUE)
 folder <- if (length(arguments)) arguments[1] else "inst/extdata/three-clusters"
@@ -19,5 +18,5 @@ for (method in c("nt", "r-at", "sense")) {
     method = method, model = "mlp-16-16", c = 0.9, eps = eps, norm = 2, pretrain = 1, epochs = 9,
     batch_size = 50, control = sense_control(out = out, threads = 1, device = "cpu")
   )
-  unlink(file.path(out, "checkpoint.pt"))
+  unlink(list.files(out, "^checkpoint", full.names = TRUE))
 }
