@@ -55,7 +55,7 @@ plot_classifiers <- function(fits, law, eps, n, draws, seed, call = parent.frame
   panels <- vapply(names(fits), function(name) {
     paste0(name, "\n", risk_words(fits[[name]], law, eps, draws, seed))
   }, "")
-  in_panel <- function(data, i) cbind(data, panel = factor(panels[i], panels))
+  in_panel <- function(data, i) cbind(data, panel = factor(unname(panels[i]), panels))
   scores <- do.call(rbind, lapply(seq_along(fits), function(i) {
     in_panel(cbind(grid, score = as.vector(score_of(fits[[i]], as.matrix(grid)))), i)
   }))

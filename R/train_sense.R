@@ -247,6 +247,7 @@ train_sense.formula <- function(formula, data = NULL, method = NULL, model = NUL
 # Collects the options and trains. `images` is what Python gets in place of the data set.
 start_training <- function(images, dataset, ..., recipe = NULL, config = NULL, control = sense_control(),
                            command, call = parent.frame()) {
+  command[[1]] <- quote(train_sense) # not the method that was called
   check_class(control, "sense_control", "sense_control", "control", call)
   recipe <- check_string(recipe, allow_null = TRUE, arg = "recipe", call = call)
   check_path(config, "config", call)
