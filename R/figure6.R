@@ -18,20 +18,19 @@
 #' @examples
 #' figure6(n = 300, iterations = c(0, 299, 300))
 #'
-#' # A stored network beside a linear classifier.
-#' run <- system.file("extdata", "three-clusters", "sense", package = "sense")
-#' line <- fit_linear_at(three_clusters(300, seed = 1), "sense", setting = "large-step", iterations = 50)
-#' figure6(fits = list(network = read_sense_fit(run), linear = line), n = 300, draws = 200)
+#' # Trained classifiers side by side.
+#' figure6(fits = list(vertical = vertical_line(), `Bayes rule` = bayes_rule()), n = 300, draws = 200)
 #' @export
 figure6 <- function(iterations = c(0, 100, 299, 300), setting = "large-step", p = 0.55, m = 7,
                     sigma = 0.2, gamma = 8, c = 0.9, n = 5000, seed = 1, fits = NULL,
                     draws = 2000) {
   gamma <- check_number(gamma, min = 0)
+  draws <- check_count(draws)
   if (!is.null(fits)) {
     law <- check_law(p, m, sigma)
     n <- check_count(n)
     seed <- check_count(seed, min = 0, allow_null = TRUE)
-    return(plot_classifiers(fits, law, gamma * law$sigma, n, check_count(draws), seed))
+    return(plot_classifiers(fits, law, gamma * law$sigma, n, draws, seed))
   }
   data <- three_clusters(n, p, m, sigma, seed)
   fits <- lapply(c("r-at", "sense"), function(method) {

@@ -69,6 +69,7 @@ plot_classifiers <- function(fits, law, eps, n, draws, seed, call = parent.frame
     ggplot2::coord_cartesian(xlim = c(-1, 1) * reach[1], ylim = c(-1, 1) * reach[2], expand = FALSE) +
     ggplot2::labs(x = expression(x[1]), y = expression(x[2])) +
     sense_theme() +
+    ggplot2::theme(strip.text = ggplot2::element_text(size = 8)) +
     wrapped_caption(sprintf(paste(
       "Lines: the boundaries. Dashed: what an l2 adversary with eps = %.3g can reach from the centre of each",
       "cluster. Grey: %d points. Above: standard and robust risk, in closed form for linear",
@@ -80,11 +81,11 @@ plot_classifiers <- function(fits, law, eps, n, draws, seed, call = parent.frame
 risk_words <- function(classifier, law, eps, draws, seed) {
   if (inherits(classifier, "linear_classifier")) {
     value <- c(linear_risk_value(classifier, law, 0, 2), linear_risk_value(classifier, law, eps, 2))
-    return(sprintf("risk %s,\nrobust %s", signif(value[1], 2), signif(value[2], 2)))
+    return(sprintf("risk %s,\nrobust risk %s\n", signif(value[1], 2), signif(value[2], 2)))
   }
   risk <- simulate_risk(
     classifier, law$p, law$m, law$sigma, eps, kind = c("standard", "robust"), n = draws, seed = seed
   )
   shown <- sprintf("%s [%s, %s]", signif(risk$estimate, 2), signif(risk$lower, 2), signif(risk$upper, 2))
-  sprintf("risk %s,\nrobust %s%s", shown[1], if (risk$bound[2] == "exact") "" else ">= ", shown[2])
+  sprintf("risk %s,\nrobust %s\n%s", shown[1], if (risk$bound[2] == "exact") "risk" else "risk at least", shown[2])
 }

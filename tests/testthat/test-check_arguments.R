@@ -31,7 +31,7 @@ calls <- list(
   figure3 = list(c = 0.7),
   figure4 = c(law, list(gamma = 8, p_lines = 0.5, n = 100, seed = 1)),
   figure5 = list(gamma = 1, sigma = c(0.1, 0.2)),
-  figure6 = c(list(iterations = c(0, 1), setting = "paper"), law, gamma = 8, c = 0.9, n = 100, seed = 1),
+  figure6 = c(list(iterations = c(0, 1), setting = "paper"), law, gamma = 8, c = 0.9, n = 100, seed = 1, draws = 50),
   fit_linear_at = list(data = data, method = "sense", c = 0.9, eps = 1, K = 1, setting = "paper", learning_rate = 1, iterations = 2, gradient = "sum", renew_every = 1, boundary = "project", norm = 2, start = c(0, 1, 1)),
   glance.linear_at = list(x = trained, window = 10),
   install_sense = list(envname = "x", python = "y", constraints = "z"),
@@ -91,7 +91,7 @@ test_that("the table has every exported function with all its arguments", {
   for (name in setdiff(names(calls), c("autoplot", "compare_sense"))) {
     arguments <- setdiff(names(formals(getExportedValue("sense", name))), "...")
     missing <- setdiff(arguments, names(calls[[name]]))
-    allowed <- list(train_sense = "data", sense_control = "resume")[[name]]
+    allowed <- list(train_sense = "data", sense_control = "resume", figure6 = "fits")[[name]]
     expect_equal(length(setdiff(missing, allowed)), 0, info = name)
   }
 })
