@@ -15,6 +15,7 @@
 #' @inheritParams three_clusters
 #' @return A ggplot.
 #' @source Kim and Wang, figure 6.
+#' @family figures of the paper
 #' @examples
 #' figure6(n = 300, iterations = c(0, 299, 300))
 #'
