@@ -44,6 +44,7 @@ LIMITS = {
     "convergence_accuracy.csv": 16 * _MIB,
     "examples.json": 512 * _MIB,
     "comparison.json": 64 * _MIB,
+    "MODEL_CARD.md": 16 * _MIB,
 }
 CHECKPOINT = "checkpoint.pt"
 PREVIOUS = "checkpoint-previous.pt"

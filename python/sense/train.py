@@ -50,6 +50,7 @@ from .methods import (
     build_method,
     check_own_step,
 )
+from .model_card import write_card
 from .models import build_model
 from .models.custom import custom_model_name
 from .monitor import Monitor, training_part
@@ -86,6 +87,7 @@ from .timed_choices import choose_cuda_graphs, choose_precision
 from .training_state import TrainingState
 from .weight_average import update_average, weight_average
 from .weight_perturbation import PerturbedWeights, perturbed_parameters, restored_weights
+from .weights import weights_sha256
 
 BY_CALLBACK = 2**31  # the reason to stop that a callback gives; others are numbers of signals
 
@@ -253,6 +255,7 @@ def fit(
             print(f"note: {summary}", file=sys.stderr, flush=True)
         if state.best.weights or state.average is not None:
             state.model.load_state_dict(state.kept_weights())
+        training.processes.on_first_process(lambda: write_card(run, weights_sha256(state.model)))
         return state.model.eval()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kills import killed_at_each_change
-from sense import evaluation, runs
+from sense import evaluation, model_card, runs
 from sense.checkpoint import WEIGHTS
 from sense.errors import InputError, TakenError
 from sense.evaluation import compare, curves, examples, outcomes, summary
@@ -227,6 +227,7 @@ def test_every_file_has_a_size_limit():
         *summary.FILES,
         examples.EXAMPLES,
         compare.COMPARISON,
+        model_card.CARD,
         f"{outcomes.OUTCOMES}.gz",
     }
     assert named == set(LIMITS)

@@ -25,11 +25,12 @@ from ..data.forms import images_and_labels, is_array
 from ..data.images import as_images, as_labels
 from ..devices import choose_device, to_device_for_evaluation
 from ..errors import InputError
+from ..model_card import write_card
 from ..networks import torch_defaults
 from ..process_settings import restored_settings
 from ..random_numbers import preserved_random_state
 from ..run_folder import RunFolder
-from ..runs import read_run
+from ..runs import CONFIG, read_run
 from ..statistics import Proportion, binomial_p_value
 from ..stopping import PATIENCE, PassStopped, stoppable
 from .batch_size import BatchSize, choose_batch_size
@@ -363,6 +364,8 @@ def evaluate_target(
         )
         networks = [model] if source is None else [model, source]
         stored.run_until_stopped(attacks, networks)
+        if folder.has(CONFIG) and folder.read_json(CONFIG)["config"] == target.config:
+            write_card(folder, content["target"]["weights_sha256"])
     return content
 
 

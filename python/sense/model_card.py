@@ -1,0 +1,249 @@
+"""MODEL_CARD.md in the folder of a run: what was trained, how accurate it is, and its limits.
+
+The card has the YAML front matter of Hugging Face's model cards. It is written at the end of
+training and again by each evaluation in the folder. Names of data, classes and code may come from
+anybody: they are shown as code, so that Markdown and HTML in them have no effect.
+"""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+from .config.options import runtime_options, uses
+from .description import parse_description
+from .errors import InputError
+from .evaluation.summary import EVALUATION, WORST, attacks_in_ball, read_evaluation
+from .evaluation.tables import WORST_LABEL, ball_words
+from .extensions import is_code
+from .files import parse_json
+from .run_folder import RunFolder
+from .runs import CONFIG, METRICS
+from .statistics import Proportion, wilson
+
+CARD = "MODEL_CARD.md"
+HUGGING_FACE = {"mnist": "mnist", "mnist-sample": "mnist", "cifar10": "cifar10"}  # data sets
+MOST_CLASSES = 20  # that are listed
+NUMBERS = ("epoch", "monitored", "natural_correct", "robust_correct", "seconds")  # of an epoch
+
+INTENDED_USE = """\
+For research on adversarial robustness, and as a baseline for comparison. An accuracy holds for \
+images like the test images, for perturbations in the ball named above, and for the attacks that \
+were run. Accuracy under an attack is an upper bound of robust accuracy. Nothing is known about \
+other perturbations (other norms, larger radii, rotations, blur), about images of other sources, \
+or about images of no class. Probabilities are not calibrated. Do not use the network where an \
+error can harm somebody."""
+
+
+def write_card(folder: RunFolder, weights_sha256: str) -> None:
+    """Write the card of a run, whose folder is locked. An evaluation in the folder counts if it is
+    finished and is one of these weights."""
+    config, description = parse_description(folder.read(CONFIG), folder.path / CONFIG)
+    description["config"] = config.resolved().to_plain()
+    evaluation = None
+    with suppress(InputError):  # a damaged one is replaced by the next evaluation
+        if folder.has(EVALUATION):
+            content = read_evaluation(folder)
+            if content["finished"] and content["target"]["weights_sha256"] == weights_sha256:
+                evaluation = content
+    folder.write({CARD: card_text(description, _read_metrics(folder), evaluation)})
+
+
+def _read_metrics(folder: RunFolder) -> list[dict[str, Any]]:
+    """Return the lines of metrics.jsonl that have the numbers of an epoch."""
+    if not folder.has(METRICS):
+        return []
+    lines = []
+    with suppress(InputError):
+        for text in folder.text(METRICS).splitlines():
+            lines.append(parse_json(text, folder.path / METRICS))
+    return [line for line in lines if all(_is_number(line.get(name)) for name in NUMBERS)]
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and value >= 0
+
+
+def card_text(
+    description: dict[str, Any], metrics: list[dict[str, Any]], evaluation: dict[str, Any] | None
+) -> str:
+    """Return the card.
+
+    Parameters
+    ----------
+    description, metrics, evaluation
+        The contents of config.json, metrics.jsonl and evaluation.json.
+    """
+    config = description["config"]
+    parts = [
+        f"# {code(config['method'])}, {code(config['model'])}, {code(description['data']['name'])}",
+        "## Accuracy",
+        *(_evaluated(evaluation) if evaluation else _not_evaluated(metrics, config)),
+        "## Training",
+        *_training(description, metrics),
+        "## Intended use and limits",
+        INTENDED_USE,
+        "## Use",
+        *_use(config),
+        "## Origin",
+        _origin("training", description.get("provenance")),
+        *([_origin("evaluation", evaluation.get("provenance"))] if evaluation else []),
+    ]
+    return "\n\n".join([front_matter(description, evaluation), *parts]) + "\n"
+
+
+def front_matter(description: dict[str, Any], evaluation: dict[str, Any] | None) -> str:
+    """Return the YAML at the beginning. Its values are JSON, which is YAML too."""
+    config, data = description["config"], description["data"]
+    dataset = HUGGING_FACE.get(config["dataset"])
+    fields: dict[str, Any] = {
+        "library_name": "sense",
+        "pipeline_tag": "image-classification",
+        "tags": ["adversarial-robustness", "image-classification", config["method"]],
+        **({"datasets": [dataset]} if dataset else {}),
+        "metrics": ["accuracy"],
+    }
+    if evaluation:
+        values = [
+            {
+                "type": "accuracy",
+                "name": label if name == "natural" else f"accuracy under {label}",
+                "value": round(accuracy.estimate, 4),
+            }
+            for name, label, accuracy in rows(evaluation)
+        ]
+        result = {
+            "task": {"type": "image-classification"},
+            "dataset": {"type": dataset or "other", "name": data["name"]},
+            "metrics": values,
+        }
+        name = f"{config['method']}, {config['model']}"
+        fields["model-index"] = [{"name": name, "results": [result]}]
+    lines = [f"{name}: {json.dumps(value)}" for name, value in fields.items()]
+    return "\n".join(["---", *lines, "---"])
+
+
+def rows(evaluation: dict[str, Any]) -> list[tuple[str, str, Proportion]]:
+    """Return name, label and accuracy under each attack: the lowest first, in the ball of the
+    evaluation, then without attack, then all others."""
+    labels = {name: entry["label"] for name, entry in evaluation["attacks"].items()}
+    found = [
+        (
+            name,
+            "natural accuracy" if name == "natural" else labels.get(name, WORST_LABEL),
+            Proportion(entry["k"], entry["n"], entry["lower"], entry["upper"]),
+        )
+        for name, entry in evaluation["accuracy"].items()
+    ]
+    inside = {WORST, *attacks_in_ball(evaluation)} - {"natural"}
+    attacked = sorted((r for r in found if r[0] in inside), key=lambda r: (r[2].k, r[0] != WORST))
+    natural = [r for r in found if r[0] == "natural"]
+    outside = [r for r in found if r[0] not in inside and r[0] != "natural"]
+    return [*attacked[:1], *natural, *attacked[1:], *outside]
+
+
+def _evaluated(evaluation: dict[str, Any]) -> list[str]:
+    options, data = evaluation["options"], evaluation["data"]
+    drawn = "the first" if data["draw"] is None else f"drawn with seed {data['draw']}:"
+    table = ["| | accuracy, 95 % Wilson interval, k / n |", "|---|---|"]
+    table += [f"| {code(label)} | {accuracy} |" for _, label, accuracy in rows(evaluation)]
+    notes = [
+        f"On {drawn} {data['n']} of {data['of']} test images, in an "
+        f"{ball_words(options['eps'], options['norm'])}; pixels are from 0 to 1.",
+        _strength(evaluation),
+    ]
+    if options["cascade"]:
+        notes.append(
+            "Each attack was run only on images that were correct under all attacks before it."
+        )
+    diagnostics = evaluation.get("diagnostics")
+    if diagnostics is None:
+        notes.append("The diagnostics of the evaluation were not run.")
+    else:
+        warnings = [c["text"] for c in diagnostics["checks"] if c["verdict"] == "warning"]
+        notes.append("The diagnostics warn:" if warnings else "The diagnostics gave no warning.")
+        notes += [f"- {code(text)}" for text in warnings]
+    return ["\n".join(table), *notes]
+
+
+def _strength(evaluation: dict[str, Any]) -> str:
+    """Say how strong the attacks were."""
+    attacks = [name for name in evaluation["attacks"] if name != "natural"]
+    own = [entry["code"] for entry in evaluation["attacks"].values() if "code" in entry]
+    words = f" Attacks of the user's own: {', '.join(map(code, own))}." if own else ""
+    if "autoattack" in attacks:
+        return f"AutoAttack was run.{words}"
+    if not attacks:
+        return "No attack was run: nothing is known about the robustness of the network."
+    first = "Only PGD was run" if attacks == ["pgd"] else "AutoAttack was not run"
+    return f"**{first}: robust accuracy may be much lower under stronger attacks.**{words}"
+
+
+def _not_evaluated(metrics: list[dict[str, Any]], config: dict[str, Any]) -> list[str]:
+    lines = ["**The network was not evaluated on test images:** run `python -m sense.evaluate`."]
+    last = metrics[-1] if metrics else None
+    if last and max(last["natural_correct"], last["robust_correct"], 1) <= last["monitored"]:
+        n = last["monitored"]
+        natural, robust = (wilson(last[f"{name}_correct"], n) for name in ("natural", "robust"))
+        lines.append(
+            f"After epoch {last['epoch']}, on {n} {code(last.get('monitored_on', 'test'))} images: "
+            f"natural accuracy {natural}; under PGD-{config['steps']} {robust}, an overestimate of "
+            "robust accuracy."
+        )
+    return lines
+
+
+def _training(description: dict[str, Any], metrics: list[dict[str, Any]]) -> list[str]:
+    config, data = description["config"], description["data"]
+    names = [code(name) for name in data["classes"][:MOST_CLASSES]]
+    more = len(data["classes"]) - len(names)
+    shape = " x ".join(map(str, data["shape"]))
+    counts = [n if type(n) is int else "?" for n in (data.get("train"), data.get("test"))]
+    images = f"{counts[0]} training and {counts[1]} test images"
+    facts = [
+        f"- data: {code(data['name'])}, {images} of {shape} (channels, height, width); SHA-256 "
+        f"{code(data['sha256'])}",
+        f"- classes: {', '.join(names)}{f' and {more} more' if more else ''}",
+        f"- method: {code(config['method'])}, network: {code(config['model'])}",
+        f"- epochs: {len(metrics)}, {sum(line['seconds'] for line in metrics):.1f} seconds",
+    ]
+    left_out = {*runtime_options(), "dataset", "method", "model"}
+    options = {
+        name: value
+        for name, value in config.items()
+        if name not in left_out and value not in (None, []) and uses(config["method"], name)
+    }
+    listed = json.dumps(options, indent=2).splitlines()
+    return ["\n".join(facts), "Options:", "\n".join(f"    {line}" for line in listed)]
+
+
+def _use(config: dict[str, Any]) -> list[str]:
+    again = ""
+    if is_code(config["model"]):
+        again = f', model="{config["model"]}"'
+    elif config["model"].startswith("an instance of "):
+        again = ", model=network"
+    lines = [
+        f'model = sense.load("FOLDER"{again})  # Python: a torch module',
+        "probabilities = model(x).softmax(1)  # x: n x channels x height x width",
+        "",
+        'fit <- sense::read_sense_fit("FOLDER")  # R',
+        'predict(fit, images, type = "prob")',
+    ]
+    return [
+        "The network takes pixels from 0 to 1 and returns logits. FOLDER is that of this file.",
+        "\n".join(f"    {line}".rstrip() for line in lines),
+    ]
+
+
+def _origin(what: str, provenance: Any) -> str:
+    provenance = provenance if isinstance(provenance, dict) else {}
+    names = ("time", "command", "commit", "sense", "torch", "python", "machine", "gpu", "threads")
+    known = [f"{name} {code(provenance[name])}" for name in names if provenance.get(name)]
+    return f"- {what}: {', '.join(known) or 'unknown'}"
+
+
+def code(value: Any) -> str:
+    """Return text as code of Markdown, in one line, in a form that has no effect in a table."""
+    line = " ".join(str(value).split())
+    line = "".join(c for c in line if c.isprintable()).replace("`", "'").replace("|", "/")
+    return f"`{line}`" if line else "`(none)`"
