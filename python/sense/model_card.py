@@ -77,13 +77,17 @@ def card_text(
     parts = [
         f"# {code(config['method'])}, {code(config['model'])}, {code(description['data']['name'])}",
         "## Accuracy",
-        *(_evaluated(evaluation) if evaluation else _not_evaluated(metrics, config)),
+        *(
+            _evaluated(evaluation, "features" in description["data"])
+            if evaluation
+            else _not_evaluated(metrics, config)
+        ),
         "## Training",
         *_training(description, metrics),
         "## Intended use and limits",
         INTENDED_USE,
         "## Use",
-        *_use(config),
+        *_use(config, "features" in description["data"]),
         "## Origin",
         _origin("training", description.get("provenance")),
         *([_origin("evaluation", evaluation.get("provenance"))] if evaluation else []),
@@ -95,10 +99,11 @@ def front_matter(description: dict[str, Any], evaluation: dict[str, Any] | None)
     """Return the YAML at the beginning. Its values are JSON, which is YAML too."""
     config, data = description["config"], description["data"]
     dataset = HUGGING_FACE.get(config["dataset"])
+    task = "tabular-classification" if "features" in data else "image-classification"
     fields: dict[str, Any] = {
         "library_name": "sense",
-        "pipeline_tag": "image-classification",
-        "tags": ["adversarial-robustness", "image-classification", config["method"]],
+        "pipeline_tag": task,
+        "tags": ["adversarial-robustness", task, config["method"]],
         **({"datasets": [dataset]} if dataset else {}),
         "metrics": ["accuracy"],
     }
@@ -112,7 +117,7 @@ def front_matter(description: dict[str, Any], evaluation: dict[str, Any] | None)
             for name, label, accuracy in rows(evaluation)
         ]
         result = {
-            "task": {"type": "image-classification"},
+            "task": {"type": task},
             "dataset": {"type": dataset or "other", "name": data["name"]},
             "metrics": values,
         }
@@ -141,14 +146,15 @@ def rows(evaluation: dict[str, Any]) -> list[tuple[str, str, Proportion]]:
     return [*attacked[:1], *natural, *attacked[1:], *outside]
 
 
-def _evaluated(evaluation: dict[str, Any]) -> list[str]:
+def _evaluated(evaluation: dict[str, Any], of_table: bool) -> list[str]:
+    units = "in units of the scaled features" if of_table else "for pixels from 0 to 1"
     options, data = evaluation["options"], evaluation["data"]
     drawn = "the first" if data["draw"] is None else f"drawn with seed {data['draw']}:"
     table = ["| | accuracy, 95 % Wilson interval, k / n |", "|---|---|"]
     table += [f"| {code(label)} | {accuracy} |" for _, label, accuracy in rows(evaluation)]
     notes = [
-        f"On {drawn} {data['n']} of {data['of']} test images, in an "
-        f"{ball_words(options['eps'], options['norm'])}; pixels are from 0 to 1.",
+        f"On {drawn} {data['n']} of {data['of']} test {'rows' if of_table else 'images'}, in an "
+        f"{ball_words(options['eps'], options['norm'])}, {units}.",
         _strength(evaluation),
     ]
     if options["cascade"]:
@@ -179,15 +185,15 @@ def _strength(evaluation: dict[str, Any]) -> str:
 
 
 def _not_evaluated(metrics: list[dict[str, Any]], config: dict[str, Any]) -> list[str]:
-    lines = ["**The network was not evaluated on test images:** run `python -m sense.evaluate`."]
+    lines = ["**The network was not evaluated on test data:** run `python -m sense.evaluate`."]
     last = metrics[-1] if metrics else None
     if last and max(last["natural_correct"], last["robust_correct"], 1) <= last["monitored"]:
         n = last["monitored"]
         natural, robust = (wilson(last[f"{name}_correct"], n) for name in ("natural", "robust"))
         lines.append(
-            f"After epoch {last['epoch']}, on {n} {code(last.get('monitored_on', 'test'))} images: "
-            f"natural accuracy {natural}; under PGD-{config['steps']} {robust}, an overestimate of "
-            "robust accuracy."
+            f"After epoch {last['epoch']}, on {n} images or rows "
+            f"({code(last.get('monitored_on', 'test'))}): natural accuracy {natural}; under "
+            f"PGD-{config['steps']} {robust}, an overestimate of robust accuracy."
         )
     return lines
 
@@ -198,10 +204,11 @@ def _training(description: dict[str, Any], metrics: list[dict[str, Any]]) -> lis
     more = len(data["classes"]) - len(names)
     shape = " x ".join(map(str, data["shape"]))
     counts = [n if type(n) is int else "?" for n in (data.get("train"), data.get("test"))]
-    images = f"{counts[0]} training and {counts[1]} test images"
+    what = "rows of" if "features" in data else "images of"
+    dimensions = "features" if "features" in data else "(channels, height, width)"
     facts = [
-        f"- data: {code(data['name'])}, {images} of {shape} (channels, height, width); SHA-256 "
-        f"{code(data['sha256'])}",
+        f"- data: {code(data['name'])}, {counts[0]} for training and {counts[1]} for tests, {what} "
+        f"{shape} {dimensions}; SHA-256 {code(data['sha256'])}",
         f"- classes: {', '.join(names)}{f' and {more} more' if more else ''}",
         f"- method: {code(config['method'])}, network: {code(config['model'])}",
         f"- epochs: {len(metrics)}, {sum(line['seconds'] for line in metrics):.1f} seconds",
@@ -216,7 +223,9 @@ def _training(description: dict[str, Any], metrics: list[dict[str, Any]]) -> lis
     return ["\n".join(facts), "Options:", "\n".join(f"    {line}" for line in listed)]
 
 
-def _use(config: dict[str, Any]) -> list[str]:
+def _use(config: dict[str, Any], of_table: bool) -> list[str]:
+    of_images = "pixels from 0 to 1, n x channels x height x width,"
+    takes = "scaled features, n x features," if of_table else of_images
     again = ""
     if is_code(config["model"]):
         again = f', model="{config["model"]}"'
@@ -224,13 +233,14 @@ def _use(config: dict[str, Any]) -> list[str]:
         again = ", model=network"
     lines = [
         f'model = sense.load("FOLDER"{again})  # Python: a torch module',
-        "probabilities = model(x).softmax(1)  # x: n x channels x height x width",
+        *(['scaling = sense.runs.load_scaling("FOLDER")'] if of_table else []),
+        f"probabilities = model({'scaling(x)' if of_table else 'x'}).softmax(1)",
         "",
         'fit <- sense::read_sense_fit("FOLDER")  # R',
-        'predict(fit, images, type = "prob")',
+        'predict(fit, x, type = "prob")',
     ]
     return [
-        "The network takes pixels from 0 to 1 and returns logits. FOLDER is that of this file.",
+        f"The network takes {takes} and returns logits. FOLDER is the folder of this file.",
         "\n".join(f"    {line}".rstrip() for line in lines),
     ]
 

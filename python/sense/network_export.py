@@ -34,7 +34,7 @@ from .errors import InputError, MissingFileError, MissingPackageError, TakenErro
 from .files import write_atomically
 from .networks import check_network, torch_defaults
 from .process_settings import restored_settings
-from .runs import load, load_run_test_data, read_run
+from .runs import load, load_run_test_data, load_scaling, read_run
 from .weights import weights_sha256
 
 Format = Literal["torch", "onnx"]
@@ -91,8 +91,8 @@ def export(
     file
         Not replaced unless `overwrite`.
     images
-        Real images for the comparison, in the forms of `ImageData`; of them the first 100 are used.
-        Default for a run: its test images.
+        Real images for the comparison, in the forms of `ImageData`, or features; of them the first
+        100 are used. Default for a run: its test images.
     model
         The network of a run, as in `load`.
     data_dir
@@ -122,6 +122,8 @@ def export(
     if images is None:
         folder = None if data_dir is None else Path(data_dir)
         images = load_run_test_data(source, config, run, folder).test_x
+    elif "features" in run["data"]:
+        images = load_scaling(source)(images)
     return write_network(network, Path(file), images, of_run(config, run))
 
 
@@ -145,13 +147,16 @@ def write_network(
 ) -> Export:
     """Export a network. The file may exist."""
     convert = CONVERTERS[SUFFIXES[path.suffix]]
-    x = to_float(as_images(images)[:CHECKED]).cpu()
+    of_table = isinstance(images, Tensor) and images.ndim == 2
+    x = images[:CHECKED].float() if of_table else to_float(as_images(images)[:CHECKED])
+    x = x.cpu()
     if len(x) < 2:
         raise InputError(f"at least 2 images are needed for the comparison, got {len(x)}")
+    what = "scaled features" if of_table else "pixels from 0 to 1"
     description = (description or {}) | {
         "sense": __version__,
         "output": "logits",
-        "input": f"pixels from 0 to 1, float32, n x {' x '.join(map(str, x.shape[1:]))}",
+        "input": f"{what}, float32, n x {' x '.join(map(str, x.shape[1:]))}",
         "weights_sha256": weights_sha256(network),
     }
     places = {parameter.device for parameter in network.parameters()}

@@ -15,8 +15,10 @@ from sense.data import to_float
 from sense.errors import InputError, MissingPackageError, TakenError
 from sense.models import MODELS, build_model
 from sense.network_export import TOLERANCE, compare, export, export_main, onnx_runner
+from sense.runs import load_scaling
 from sense.train import fit
 from sense.weights import weights_sha256
+from test_table_data import quick, rows, table
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
 # One small network of each entry of MODELS, and the shape of its images.
@@ -212,3 +214,17 @@ def test_a_network_in_memory_is_passed_again(few, tmp_path):
     buffer = io.BytesIO((tmp_path / "a.pt2").read_bytes())
     x = to_float(few.test_x[:3])
     torch.testing.assert_close(torch.export.load(buffer).module()(x), LINEAR(x).detach())
+
+
+def test_a_network_of_a_table_takes_scaled_features(tmp_path):
+    data = table()
+    sense.fit(quick(), tmp_path / "run", data=data)
+    with pytest.raises(InputError, match="passed in memory"):
+        export(tmp_path / "run", tmp_path / "a.pt2")
+    x, _ = rows()
+    export(tmp_path / "run", tmp_path / "a.pt2", images=x)
+    exported, note = run(tmp_path / "a.pt2")
+    assert note["input"] == "scaled features, float32, n x 4"
+    scaled = load_scaling(tmp_path / "run")(x)
+    expected = sense.load(tmp_path / "run")(scaled)
+    torch.testing.assert_close(exported(scaled), expected.detach(), atol=1e-5, rtol=1e-5)

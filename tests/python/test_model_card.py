@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 import own_code
+import sense
 from conftest import ROOT
 from sense.config import Config
 from sense.data import ImageData
@@ -20,6 +21,7 @@ from sense.runs import read_run
 from sense.seal import seal_folder
 from sense.statistics import Proportion, wilson
 from sense.train import TrainingStopped, fit
+from test_table_data import quick, table
 
 QUICK = Settings(attacks=("pgd",), steps=2, restarts=1, n=50, diagnostics=False)
 
@@ -46,14 +48,16 @@ def test_after_training_the_card_says_that_nothing_was_evaluated(run):
     folder, _ = run
     text = RunFolder(folder).text(CARD)  # it is in the manifest
     accuracy = section(text, "Accuracy")
-    assert "was not evaluated on test images" in accuracy
+    assert "was not evaluated on test data" in accuracy
     last = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
     assert str(wilson(last["robust_correct"], last["monitored"])) in accuracy
     fields = front_matter(text)
     assert fields["library_name"] == "sense"
     assert fields["tags"][-1] == "nt"
     assert "model-index" not in fields
-    assert "3000 training and 600 test images of 1 x 28 x 28" in section(text, "Training")
+    assert "3000 for training and 600 for tests, images of 1 x 28 x 28 (channels" in section(
+        text, "Training"
+    )
     assert '"lr": 0.05' in text
     assert '"c"' not in text  # not an option of nt
     provenance = read_run(folder)[1]["provenance"]
@@ -78,7 +82,10 @@ def test_after_an_evaluation_the_strongest_attack_comes_first(run):
         assert str(Proportion(entry["k"], entry["n"], entry["lower"], entry["upper"])) in text
     assert "AutoAttack was not run" in text
     assert "Attacks of the user's own: `own_code:corner`" in text
-    assert "On the first 50 of 600 test images, in an l-infinity ball of radius 0.08" in text
+    assert (
+        "On the first 50 of 600 test images, in an l-infinity ball of radius 0.08, for pixels"
+        in text
+    )
     (result,) = front_matter(text)["model-index"][0]["results"]
     assert result["metrics"][0]["value"] == round(lowest / 50, 4)
     assert result["metrics"][1]["name"] == "natural accuracy"
@@ -205,3 +212,14 @@ def test_the_card_of_a_stored_network():
     first = next(line for line in text.splitlines() if line.startswith("| `"))
     stored = read_evaluation(folder)["accuracy"]["worst"]
     assert f"({stored['k']} / {stored['n']})" in first
+
+
+def test_the_card_of_a_table(tmp_path):
+    sense.fit(quick(), tmp_path / "run", data=table())
+    evaluate_run(tmp_path / "run", replace(QUICK, n=40), data=table())
+    text = RunFolder(tmp_path / "run").text(CARD)
+    assert front_matter(text)["pipeline_tag"] == "tabular-classification"
+    assert "45 for training and 45 for tests, rows of 4 features" in text
+    assert "of 45 test rows" in text
+    assert "pixel" not in text
+    assert "scaling(x)" in text
