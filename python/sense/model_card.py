@@ -36,7 +36,12 @@ error can harm somebody."""
 
 def write_card(folder: RunFolder, weights_sha256: str) -> None:
     """Write the card of a run, whose folder is locked. An evaluation in the folder counts if it is
-    finished and is one of these weights."""
+    finished and is one of these weights. A card that somebody has changed is left as it is."""
+    try:
+        if folder.has(CARD):
+            folder.read(CARD)
+    except InputError:
+        return
     config, description = parse_description(folder.read(CONFIG), folder.path / CONFIG)
     description["config"] = config.resolved().to_plain()
     evaluation = None
@@ -50,10 +55,8 @@ def write_card(folder: RunFolder, weights_sha256: str) -> None:
 
 def _read_metrics(folder: RunFolder) -> list[dict[str, Any]]:
     """Return the lines of metrics.jsonl that have the numbers of an epoch."""
-    if not folder.has(METRICS):
-        return []
     lines = []
-    with suppress(InputError):
+    with suppress(InputError):  # a missing or damaged file
         for text in folder.text(METRICS).splitlines():
             lines.append(parse_json(text, folder.path / METRICS))
     return [line for line in lines if all(_is_number(line.get(name)) for name in NUMBERS)]

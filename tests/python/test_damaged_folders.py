@@ -21,6 +21,7 @@ from sense.evaluation.summary import EVALUATION
 from sense.evaluation.targets import open_run, open_source, open_target
 from sense.folder_lock import LOCK
 from sense.manifest import MANIFEST
+from sense.model_card import CARD
 from sense.run_folder import CHECKPOINT, PREVIOUS, RunFolder
 from sense.runs import CONFIG, METRICS, load
 from sense.seal import seal_folder
@@ -83,6 +84,7 @@ LISTED = {
     "convergence.csv": ("evaluate", "report"),
     "convergence_accuracy.csv": ("evaluate", "report"),
     EXAMPLES: ("report",),
+    CARD: ("report",),
 }
 
 

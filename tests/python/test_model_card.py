@@ -223,3 +223,14 @@ def test_the_card_of_a_table(tmp_path):
     assert "of 45 test rows" in text
     assert "pixel" not in text
     assert "scaling(x)" in text
+
+
+def test_a_card_that_was_changed_by_hand_is_kept(run):
+    folder, data = run
+    (folder / CARD).write_text("# Mine\n")
+    evaluate_run(folder, QUICK, data=data)
+    assert (folder / CARD).read_text() == "# Mine\n"
+    (folder / CARD).unlink()
+    seal_folder(folder)
+    evaluate_run(folder, QUICK, data=data, overwrite=True)
+    assert "Only PGD was run" in (folder / CARD).read_text()

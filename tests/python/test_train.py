@@ -12,6 +12,7 @@ from sense.checkpoint import load_weights as weights
 from sense.config import Config
 from sense.errors import NotFiniteError
 from sense.manifest import MANIFEST
+from sense.model_card import CARD
 from sense.models import build_model
 from sense.optimizers import build_optimizer
 from sense.runs import CONFIG, METRICS, load, read_run
@@ -82,6 +83,7 @@ def test_a_run_has_its_files_and_metrics(tmp_path, few, tiny):
         PREVIOUS,
         WEIGHTS,
         MANIFEST,
+        CARD,
     }
     assert lines(tmp_path) == received
     assert [line["epoch"] for line in received] == [1, 2, 3]
