@@ -12,8 +12,31 @@ progress_lines <- function(quiet, training = FALSE, .envir = parent.frame()) {
     if (anyNA(epoch) || !cli::is_dynamic_tty()) {
       return(rlang::inform(line, class = "sense_progress"))
     }
-    if (is.null(bar)) bar <<- cli::cli_progress_bar("Training", total = epoch[2], .envir = .envir)
-    cli::cli_progress_output("{line}", id = bar)
+    if (is_muffled(line)) {
+      return(invisible())
+    }
+    if (is.null(bar)) {
+      bar <<- cli::cli_progress_bar(
+        "Training", total = epoch[2], format = "{cli::pb_name}{cli::pb_bar} {cli::pb_current}/{cli::pb_total}",
+        .envir = .envir
+      )
+    }
+    # cli breaks lines at spaces, except at these.
+    cli::cli_progress_output(gsub(" ", "\u00a0", line), id = bar)
     cli::cli_progress_update(set = epoch[1], id = bar, force = TRUE)
   }
+}
+
+# Offer the line to handlers before cli prints it.
+is_muffled <- function(line) {
+  condition <- structure(
+    class = c("sense_progress", "message", "condition"), list(message = paste0(line, "\n"), call = NULL)
+  )
+  withRestarts(
+    {
+      signalCondition(condition)
+      FALSE
+    },
+    muffleMessage = function() TRUE
+  )
 }

@@ -50,3 +50,15 @@ test_that("progress is shown in the words of R, and not in knitr", {
   expect_null(sense:::progress_lines(TRUE))
   withr::with_options(list(knitr.in.progress = TRUE), expect_null(sense:::progress_lines(FALSE)))
 })
+
+test_that("in a terminal a handler sees each line of progress and can silence it", {
+  expect_false(sense:::is_muffled("a"))
+  seen <- NULL
+  muffled <- withCallingHandlers(sense:::is_muffled("epoch"), sense_progress = function(m) {
+    seen <<- conditionMessage(m)
+    invokeRestart("muffleMessage")
+  })
+  expect_true(muffled)
+  expect_equal(seen, "epoch\n")
+  expect_true(suppressMessages(sense:::is_muffled("b")))
+})
