@@ -1,7 +1,8 @@
 """Draw the MNIST sample of the package: python tools/make_mnist_sample.py DIR
 
 DIR contains the four official MNIST files. Writes python/sense/data/mnist_sample: 10,000 training
-and 2,000 test images, drawn without replacement with seed 2022, in the order of the draw.
+and 2,000 test images, drawn without replacement with seed 2022, in the order of the draw. The
+stored files have this content, but were compressed by zopfli (5 iterations): 100 KB less.
 """
 
 import sys
