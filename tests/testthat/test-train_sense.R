@@ -237,6 +237,57 @@ test_that("an interrupt leaves a run that can be resumed to the same end", {
   expect_identical(resumed$weights, whole$weights)
 })
 
+test_that("an interrupt stops a step that takes long, and an attack, within seconds", {
+  skip_if_no_sense()
+  skip_on_os("windows")
+  folder <- tempfile("slow-")
+  fit <- short_fit()
+  saved <- tempfile(fileext = ".rds")
+  saveRDS(fit, saved)
+  calls <- c(
+    sprintf("train_sense(method = 'r-at', model = 'capacity-1', pretrain = 0, batch_size = 5000, steps = 100000, control = sense_control(out = '%s', threads = 1))", folder),
+    sprintf("evaluate_sense(readRDS('%s'), 'pgd', steps = 1000000, diagnostics = FALSE, threads = 1, out = tempfile())", saved)
+  )
+  for (call in calls) {
+    log <- tempfile()
+    file <- tempfile(fileext = ".R")
+    writeLines(
+      c(
+        "library(sense)", "stopifnot(sense_available())",
+        "cat('begun\\n')",
+        sprintf("tryCatch(%s, sense_stopped = function(e) cat('stopped\\n'))", call)
+      ),
+      file
+    )
+    pid <- as.integer(system(sprintf("%s %s >%s 2>&1 & echo $!", shQuote(file.path(R.home("bin"), "Rscript")), shQuote(file), shQuote(log)), intern = TRUE))
+    for (i in 1:600) {
+      if (any(grepl("begun", readLines(log)))) break
+      Sys.sleep(0.1)
+    }
+    Sys.sleep(15) # the step, or the batch, is in progress
+    expect_false("stopped" %in% readLines(log))
+    sent <- Sys.time()
+    tools::pskill(pid, tools::SIGINT)
+    for (i in 1:200) {
+      if ("stopped" %in% readLines(log)) break
+      Sys.sleep(0.1)
+    }
+    expect_lt(as.numeric(difftime(Sys.time(), sent, units = "secs")), 5)
+  }
+})
+
+test_that("a time limit sets the number of epochs", {
+  skip_if_no_sense()
+  fit <- train_sense(
+    method = "nt", model = "capacity-1", pretrain = 0, train_size = 100, minutes = 0.2,
+    control = sense_control(threads = 1, monitor_size = 16, quiet = TRUE)
+  )
+  expect_equal(fit$config$minutes, 0.2)
+  expect_gt(fit$config$epochs, 1)
+  expect_lte(nrow(fit$metrics), fit$config$epochs)
+  expect_error(train_sense(minutes = 0), "minutes must be more than 0")
+})
+
 test_that("invalid options are refused with R's name", {
   skip_if_no_sense()
   expect_error(train_sense(eps = 8), "eps must be at most 1.*8/255", class = "sense_python_error")
@@ -254,7 +305,7 @@ test_that("invalid options are refused with R's name", {
 test_that("invalid calls are refused without Python", {
   expect_error(train_sense("mnist", x = array(0, c(8, 2, 2))), "class for each of the 8 images")
   expect_error(train_sense("mnist", data = "mnist"), "not both")
-  expect_error(train_sense("mnist", "sense", "capacity-1", 0.5, 0.3, 1, 10), "must be named")
+  expect_error(train_sense("mnist", "sense", "capacity-1", 0.5, 0.3, 1, 9, 10), "must be named")
   expect_error(train_sense(control = list()), "sense_control")
 })
 
