@@ -22,7 +22,7 @@ MOST_FREQUENT_LABEL = 0.5  # share of images with one label, above which nothing
 # Share of the images that withstand the step which must withstand PGD too. In training that does
 # not collapse it was 0.4 or more in every epoch, and after a collapse 0.1 or less.
 WITHSTAND_PGD = 0.25
-MINIMUM_UPDATES = 100  # of the weights, before anything is concluded
+MINIMUM_UPDATES = 300  # of the weights, before anything is concluded
 P_VALUE = 0.001  # largest p-value: a run has hundreds of epochs
 
 NAMES = {"one-class": "one class", "catastrophic-overfitting": "catastrophic overfitting"}

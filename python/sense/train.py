@@ -705,6 +705,8 @@ def epoch_metrics(training: Training) -> dict[str, Any]:
     full_strength = progress.epoch >= config.pretrain + config.eps_ramp
     one_step = state.method.after_one_step if full_strength else None
     updates = progress.step * state.method.replays * (progress.epoch + 1)
+    if training.is_pretraining:
+        updates = 0  # nothing is concluded: the network may not have begun to learn
     metrics = {
         "epoch": progress.epoch + 1,
         "phase": "pretrain" if training.is_pretraining else "train",

@@ -154,12 +154,14 @@ def one_step(network, x, y):
 
 
 def test_the_monitor_tells_the_two_kinds_apart():
-    assert monitored().evaluate(Constant(), FAST, 100, one_step)["collapse"] == "one-class"
-    found = monitored().evaluate(Ring(), FAST, 100, one_step)
+    assert (
+        monitored().evaluate(Constant(), FAST, MINIMUM_UPDATES, one_step)["collapse"] == "one-class"
+    )
+    found = monitored().evaluate(Ring(), FAST, MINIMUM_UPDATES, one_step)
     assert found["one_step_correct"] == 64
     assert found["robust_correct"] == 0
     assert found["collapse"] == "catastrophic-overfitting"
-    found = monitored().evaluate(Ring(), FAST, 100)
+    found = monitored().evaluate(Ring(), FAST, MINIMUM_UPDATES)
     assert not {"one_step_correct", "collapse"} & set(found)
 
 
@@ -274,7 +276,7 @@ def collapsed(tmp_path, few, tiny, monkeypatch):
     folder = tmp_path / "run"
     with redirect_stdout(StringIO()) as output, redirect_stderr(StringIO()) as errors:
         fit(replace(tiny, method="fgsm-rs", c=0.7), folder, data=few, show=True)
-    assert calls == [(6, False), (12, True), (18, True)]  # the first epoch is pre-training
+    assert calls == [(0, False), (12, True), (18, True)]  # the first epoch is pre-training
     return Collapsed(folder, output.getvalue(), errors.getvalue())
 
 

@@ -129,7 +129,7 @@ test_that("a collapse is a warning with a class, and a note of the evaluation", 
   warned <- NULL
   fit <- withCallingHandlers(
     train_sense(
-      model = "capacity-1", method = "nt", train_size = 1000, pretrain = 0, epochs = 2, batch_size = 10,
+      model = "capacity-1", method = "nt", train_size = 1000, pretrain = 0, epochs = 3, batch_size = 10,
       lr = 1, momentum = 0.9, schedule = "constant", control = control
     ),
     sense_collapse = function(w) {
@@ -137,8 +137,8 @@ test_that("a collapse is a warning with a class, and a note of the evaluation", 
       tryInvokeRestart("muffleWarning")
     }
   )
-  expect_match(warned, "collapsed network .epoch 2.: the network predicts one class.*`lr`")
-  expect_equal(fit$metrics$collapse[2], "one-class")
+  expect_match(warned, "collapsed network .epoch 3.: the network predicts one class.*`lr`")
+  expect_equal(fit$metrics$collapse[3], "one-class")
   fit$folder <- tempfile() # evaluated from the fit alone
   evaluation <- evaluate_sense(fit, "fgsm", n = 40, diagnostics = FALSE, quiet = TRUE)
   expect_match(evaluation$target$training_note, "predicts one class")
