@@ -19,8 +19,10 @@
 #' @examples
 #' figure6(n = 300, iterations = c(0, 299, 300))
 #'
-#' # Trained classifiers side by side.
-#' figure6(fits = list(vertical = vertical_line(), `Bayes rule` = bayes_rule()), n = 300, draws = 200)
+#' # A stored network beside a linear classifier.
+#' run <- system.file("extdata", "three-clusters", "sense", package = "sense")
+#' line <- fit_linear_at(three_clusters(300, seed = 1), "sense", setting = "large-step", iterations = 50)
+#' figure6(fits = list(network = read_sense_fit(run), linear = line), n = 300, draws = 200)
 #' @export
 figure6 <- function(iterations = c(0, 100, 299, 300), setting = "large-step", p = 0.55, m = 7,
                     sigma = 0.2, gamma = 8, c = 0.9, n = 5000, seed = 1, fits = NULL,
