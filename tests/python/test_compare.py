@@ -198,6 +198,7 @@ OTHERS = {
     "threads": 1,
     "precision": "bfloat16",
     "cuda_graphs": "on",
+    "minutes": 5.0,
     "validation_size": 5,
     "keep": "best",
     "monitor_size": 9,
