@@ -30,12 +30,12 @@ PAYS = 0.9
 
 Name = TypeVar("Name", bound=str)
 Take = Callable[[], tuple[Tensor, Tensor]]
-Timing = Callable[[Mapping[Name, Callable[[], object]]], dict[Name, float]]
+Timing = Callable[[Mapping[Name, Callable[[], Tensor]]], dict[Name, float]]
 
 
-def seconds_of(candidates: Mapping[Name, Callable[[], object]]) -> dict[Name, float]:
-    """Return the seconds of each candidate: the least of `ROUNDS` runs, in turns, after as many
-    that are not counted."""
+def seconds_of(candidates: Mapping[Name, Callable[[], Tensor]]) -> dict[Name, float]:
+    """Return the seconds of each candidate, which returns a tensor of one number: the least of
+    `ROUNDS` runs, in turns, after as many that are not counted."""
     seconds = dict.fromkeys(candidates, float("inf"))
     for counts in (False, True):
         for _ in range(ROUNDS):
@@ -46,17 +46,10 @@ def seconds_of(candidates: Mapping[Name, Callable[[], object]]) -> dict[Name, fl
     return seconds
 
 
-def _seconds(run: Callable[[], object]) -> float:
-    _synchronize()
+def _seconds(run: Callable[[], Tensor]) -> float:
     began = time.perf_counter()
-    run()
-    _synchronize()
+    float(run())  # waits for the device of the result
     return time.perf_counter() - began
-
-
-def _synchronize() -> None:
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
 
 
 def bfloat16_is_native(device: torch.device) -> bool:
@@ -99,9 +92,9 @@ def choose_precision(
         return plain
     networks: dict[Precision, nn.Module] = {plain: network, "bfloat16": MixedPrecision(network)}
 
-    def gradient(one: nn.Module, x: Tensor, y: Tensor) -> None:
+    def gradient(one: nn.Module, x: Tensor, y: Tensor) -> Tensor:
         z = x.clone().requires_grad_()
-        torch.autograd.grad(F.cross_entropy(one(z), y), z)
+        return torch.autograd.grad(F.cross_entropy(one(z), y), z)[0].sum()
 
     with _unchanged(network), attack_mode(network, "evaluation"):
         batch = take()
@@ -173,14 +166,15 @@ def choose_cuda_graphs(
 
 def _training_step(
     network: nn.Module, method: Method, batch: Batch, epoch: float
-) -> Callable[[], object]:
-    """Return a training step without the update."""
+) -> Callable[[], Tensor]:
+    """Return a training step without the update, which returns its loss."""
 
-    def step() -> None:
+    def step() -> Tensor:
         with skip_value_checks():
             loss = method(network, batch, epoch).loss
         loss.backward()
         network.zero_grad()
+        return loss.detach()
 
     return step
 
