@@ -3,6 +3,7 @@
 import copy
 import gc
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from torch import nn
 
 from networks import conv_network
 from recorders import EagerRecorder, recorded
+from sense import train
 from sense.attacks.modes import attack_mode
 from sense.graphs import Graphs, graphs_of
 from sense.precision import graphed
+from sense.train import fit
 
 
 def images(n=6):
@@ -319,3 +322,49 @@ def test_an_error_of_the_function_itself_is_raised():
     with torch.no_grad(), pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
         network(torch.rand(2, 5))
     assert len(notes) == 1
+
+
+# Training
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "nt"},
+        {"method": "r-at"},
+        {"method": "trades"},
+        {"method": "mart"},
+        {"method": "iaat", "warmup": 0, "attack_mode": "published"},
+        {"method": "n-fgsm"},
+        {"method": "free", "replays": 2},
+        {"method": "mma"},
+        {"method": "r-at", "awp": 0.01},
+        {"method": "trades", "awp": 0.01},
+        {"method": "r-at", "ema": 0.9},
+        {"method": "sense"},
+        {"method": "sense", "boundary": "bisect", "random_start": True},
+        {"method": "sense-trades", "awp": 0.01},
+    ],
+    ids=str,
+)
+def test_a_run_in_graphs_is_the_eager_run(tmp_path, few, tiny, monkeypatch, change):
+    """To the bit, except for sense, whose eager attack has batches of other sizes."""
+    config = replace(tiny, epochs=1, **change)
+    eager = fit(config, tmp_path / "eager", data=few)
+    networks = []
+
+    def prepare(network, *options):
+        networks.append(recorded(network, record_at=2))
+        networks[-1].graphs.compacts = True
+        return networks[-1]
+
+    monkeypatch.setattr(train, "prepare", prepare)
+    model = fit(config, tmp_path / "graphs", data=few)
+    assert networks[0].graphs.recorder.replays > 10
+    for (name, found), expected in zip(
+        model.state_dict().items(), eager.state_dict().values(), strict=True
+    ):
+        if "sense" in config.method:
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
+        else:
+            assert torch.equal(found, expected), name
