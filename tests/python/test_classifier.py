@@ -1,6 +1,7 @@
 """SenseClassifier: scikit-learn's conventions, and the same numbers as the functions below it."""
 
 import pickle
+import sys
 import warnings
 
 import joblib
@@ -18,7 +19,7 @@ from torch import nn
 
 import sense
 from sense.attacks import pgd
-from sense.errors import InputError
+from sense.errors import InputError, MissingPackageError
 from sense.runs import read_run
 
 ONE_THREAD = {"threads": 1, "monitor_size": 16}
@@ -269,3 +270,11 @@ def test_sklearn_itself_gives_no_warning(iris):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         repr(quick(epochs=1).fit(x, y))
+
+
+def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "sklearn"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "sense.classifier")
+    with pytest.raises(MissingPackageError, match=r"pip install 'sense-at\[sklearn\]'"):
+        _ = sense.SenseClassifier
