@@ -10,7 +10,7 @@ run_limits <- function() {
     "config.json" = mib, "metrics.jsonl" = 64 * mib, "model.safetensors" = 2^34,
     "evaluation.json" = 16 * mib, "outcomes.csv" = 512 * mib, "outcomes.csv.gz" = 64 * mib,
     "curve_outcomes.csv" = 512 * mib, "curve.csv" = mib, "convergence.csv" = 512 * mib,
-    "convergence_accuracy.csv" = 16 * mib, "examples.json" = 512 * mib,
+    "convergence_accuracy.csv" = 16 * mib, "convergence_accuracy.csv.gz" = 16 * mib, "examples.json" = 512 * mib,
     "comparison.json" = 64 * mib, "MODEL_CARD.md" = 16 * mib
   )
 }

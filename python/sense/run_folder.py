@@ -42,6 +42,7 @@ LIMITS = {
     "curve.csv": _MIB,
     "convergence.csv": 512 * _MIB,
     "convergence_accuracy.csv": 16 * _MIB,
+    "convergence_accuracy.csv.gz": 16 * _MIB,
     "examples.json": 512 * _MIB,
     "comparison.json": 64 * _MIB,
     "MODEL_CARD.md": 16 * _MIB,

@@ -236,7 +236,7 @@ def test_the_robustness_study_attacks_with_everything(run):
     assert stored["accuracy"]["worst"]["n"] >= 1000
     assert stored["diagnostics"]
     assert "/tmp" not in json.dumps(stored)
-    assert all((run / name).exists() for name in ("curve.csv", "convergence_accuracy.csv"))
+    assert all((run / name).exists() for name in ("curve.csv", "convergence_accuracy.csv.gz"))
 
 
 @pytest.mark.parametrize("run", [*RUNS, *ROBUSTNESS], ids=named)

@@ -229,6 +229,7 @@ def test_every_file_has_a_size_limit():
         compare.COMPARISON,
         model_card.CARD,
         f"{outcomes.OUTCOMES}.gz",
+        f"{curves.CONVERGENCE_ACCURACY}.gz",
     }
     assert named == set(LIMITS)
     assert {curves.CURVE, curves.CONVERGENCE} < named

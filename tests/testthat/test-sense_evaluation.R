@@ -99,3 +99,10 @@ test_that("folders without a finished evaluation and invalid levels are refused"
   expect_error(read_sense_evaluation(mixed(finished = FALSE)), "not finished.*python -m sense.evaluate toy")
   expect_error(read_sense_evaluation(mixed(), level = 95), "greater than 0 and less than 1")
 })
+
+test_that("the steps of PGD are read compressed too", {
+  evaluation <- read_sense_evaluation(system.file("extdata", "mnist-robustness", "sense", package = "sense"))
+  course <- evaluation$convergence_accuracy
+  expect_equal(unique(course$step), 0:max(course$step))
+  expect_equal(course$estimate, course$k / course$n)
+})
