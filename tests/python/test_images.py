@@ -69,7 +69,7 @@ BAD = {
     "negative": ({"train_x": floats(-1.0, 0)}, r"got -1 to 0.5\. If .* sense\.Normalised\("),
     "many labels": (
         {"train_y": torch.tensor([0, 1, 2])},
-        "must be 4 int64 numbers, one for each of the images",
+        "must be 4 int64 numbers, one per image",
     ),
     "label type": ({"train_y": torch.tensor([0.0, 1, 2, 0])}, "got torch.float32"),
     "counted from 1": ({"train_y": torch.tensor([1, 2, 3, 1])}, "to 2 for 3 classes, got 1 to 3"),
