@@ -51,6 +51,23 @@ def test_provenance_has_command_commit_versions_and_time():
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", here["time"])
 
 
+def test_provenance_names_the_gpu_that_was_used_not_the_present_one(
+    monkeypatch, tmp_path, tiny, few
+):
+    names = {0: "first", 1: "second", None: "present"}
+    monkeypatch.setattr(
+        torch.cuda, "get_device_name", lambda device: names[torch.device(device).index]
+    )
+    assert provenance(device=torch.device("cuda:1"))["gpu"] == "second"
+    assert provenance(device=torch.device("cuda:0"))["gpu"] == "first"
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    assert "gpu" not in provenance()
+    assert "gpu" not in provenance(device=torch.device("cpu"))
+    with RunFolder(tmp_path / "run") as run:
+        create_run(run, tiny, few, device=torch.device("cuda:1"))
+    assert read_run(tmp_path / "run")[1]["provenance"]["gpu"] == "second"
+
+
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path, tiny, few):
     create(tmp_path, tiny, few)
     before = (tmp_path / CONFIG).read_bytes()

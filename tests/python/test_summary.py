@@ -2,6 +2,7 @@ import json
 from dataclasses import replace
 
 import pytest
+import torch
 
 from sense.evaluation.outcomes import OUTCOMES, CorrectMatrix, Outcome
 from sense.evaluation.runner import build_attacks
@@ -202,3 +203,14 @@ def test_outcomes_without_evaluation_json_are_refused(start_in):
         start_in()
     with pytest.raises(FileNotFoundError, match=r"python -m sense\.evaluate"):
         read_evaluation(folder)
+
+
+def test_an_evaluation_names_the_gpu_that_was_used(monkeypatch, trained, tmp_path):
+    monkeypatch.setattr(
+        torch.cuda, "get_device_name", lambda device: {1: "second"}[torch.device(device).index]
+    )
+    folder, data = trained
+    target = open_run(folder, data=data, out=tmp_path)
+    settings = Settings().complete(target.eps, target.norm)
+    content = new_content(target, settings, 9, [], None, torch.device("cuda:1"))
+    assert content["provenance"]["gpu"] == "second"
