@@ -10,6 +10,7 @@ from sense.evaluation.settings import Settings
 from sense.evaluation.summary import (
     EVALUATION,
     accuracies,
+    new_content,
     plain_accuracy,
     read_evaluation,
     save,
