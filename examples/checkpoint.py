@@ -1,7 +1,10 @@
 """Evaluate somebody else's network: its architecture is code that you have, its weights are a file.
 
 The weights are read without unpickling code. `Normalised` is for networks of normalised images:
-attacks act on pixels from 0 to 1.
+attacks act on pixels from 0 to 1. Add "autoattack" to the attacks for the figure to report.
+
+From the shell:
+python -m sense.evaluate MODULE:FACTORY --weights theirs.pt --dataset mnist-sample --eps 0.05
 """
 
 import tempfile
@@ -12,7 +15,7 @@ from torch import nn
 
 import sense
 from sense.data import load_data, to_float
-from sense.weights import load_weights
+from sense.weights import load_matching_weights
 
 
 def architecture() -> nn.Module:
@@ -34,6 +37,6 @@ torch.save(theirs.state_dict(), checkpoint)
 
 # ... and you evaluate it.
 model = sense.Normalised(architecture(), mean=0.13, std=0.31)
-load_weights(model, checkpoint)
+load_matching_weights(model, torch.load(checkpoint, weights_only=True), checkpoint)
 test_x, test_y = to_float(data.test_x[:200]), data.test_y[:200]
-print(sense.evaluate(model, test_x, test_y, eps=0.05, attacks=["fgsm", "pgd", "autoattack"]))
+print(sense.evaluate(model, test_x, test_y, eps=0.05, attacks=["fgsm", "pgd"]))

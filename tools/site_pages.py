@@ -25,6 +25,7 @@ PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "NEWS.md": "news.md",
     "docs/README.md": "index.md",
+    "examples/README.md": "examples.md",
 }
 LINK = re.compile(r"(\]\()([^)\s#]+)((?:#[^)]*)?\))")
 SHOWN_BY_BROWSERS = {".csv", ".html", ".json", ".pdf", ".png", ".svg", ".txt"}
