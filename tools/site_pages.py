@@ -41,6 +41,8 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     linked: dict[str, Path] = {}
     for source, page in sources.items():
         text = LINK.sub(lambda link, s=source: rewritten(link, s, linked), source.read_text())
+        if page == "examples.md":
+            text += example_code()
         if page in files.src_uris:
             files.remove(files.src_uris[page])
         files.append(File.generated(config, page, content=text))
@@ -76,6 +78,16 @@ def rewritten(link: re.Match[str], source: Path, linked: dict[str, Path]) -> str
 def sources_page(source: Path) -> str:
     name = source.relative_to(ROOT).as_posix()
     return PAGES.get(name, name.removeprefix("docs/"))
+
+
+def example_code() -> str:
+    """A section for each program of examples/, with its code."""
+    languages = {".py": "python", ".R": "r"}
+    return "".join(
+        f"\n## {path.name}\n\n```{languages[path.suffix]}\n{path.read_text()}```\n"
+        for path in sorted((ROOT / "examples").iterdir())
+        if path.suffix in languages
+    )
 
 
 def python_functions() -> str:
