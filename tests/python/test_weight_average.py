@@ -8,10 +8,14 @@ import torch
 from torch import nn
 
 from sense.checkpoint import load_checkpoint, load_weights, save_checkpoint
+from sense.distributed import OneProcess
 from sense.errors import InputError
+from sense.methods import NaturalTraining
 from sense.monitor import Monitor, training_part
 from sense.runs import METRICS, read_run
+from sense.stopping import PassStopped, StoppingPoint
 from sense.train import TrainingStopped, fit
+from sense.training_state import TrainingState
 from sense.weight_average import update_average, weight_average
 from test_resume import after, outcome
 
@@ -131,6 +135,25 @@ def test_an_update_may_start_the_average_again():
     assert not torch.equal(average.module.weight, model.weight)
     update_average(average, model, copy_only=True)
     assert torch.equal(average.module.weight, model.weight)
+
+
+def test_a_slow_pass_of_the_average_is_stopped_too(monkeypatch, tiny):
+    monkeypatch.setattr("sense.stopping.PATIENCE", 0.0)
+    model, x = nn.Linear(2, 1), torch.rand(3, 2)
+    state = TrainingState(
+        model,
+        torch.optim.SGD(model.parameters()),
+        NaturalTraining(tiny),
+        OneProcess(),
+        average=weight_average(model, 0.9),
+    )
+    point = StoppingPoint(state, torch.device("cpu"), lambda: 2)
+    with point:
+        state.result(x)
+        point.set()
+        with pytest.raises(PassStopped):
+            state.result(x)
+    state.result(x)
 
 
 def test_a_checkpoint_with_another_average_is_refused(tmp_path, few, tiny):
