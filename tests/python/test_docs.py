@@ -9,6 +9,7 @@ import inspect
 import io
 import json
 import re
+import runpy
 from dataclasses import replace
 
 import pytest
@@ -77,6 +78,22 @@ def test_the_results_page_shows_the_demo(method):
 def test_the_results_page_shows_the_robustness_study(method):
     stored = stored_evaluation(ROOT / "inst/extdata/mnist-robustness" / method)["accuracy"]
     assert table_row(stored, ("natural", "pgd", "autoattack", "worst")) in RESULTS
+
+
+def test_the_results_page_shows_the_comparison_of_regularisers():
+    tool = runpy.run_path(str(ROOT / "tools/compare_regularisers"))
+    results = json.loads((STORED / "regularisers.json").read_text())["results"]
+    assert tool["table"](results) in RESULTS
+    widest = max(
+        max(
+            row["correct"][name] / row["n"] - found.lower,
+            found.upper - row["correct"][name] / row["n"],
+        )
+        for row in results
+        for name in ("natural", "pgd")
+        for found in [wilson(row["correct"][name], row["n"])]
+    )
+    assert f"at most ± {1000 * widest:.0f} images" in RESULTS
 
 
 def table_row(accuracies, attacks):
