@@ -52,7 +52,7 @@ plot_dodged <- function(shown, row, series) {
       numbers = n * rows <= 30
     ) +
     ggplot2::scale_y_discrete(limits = rev) +
-    series_scales(levels(shown[[series]]))
+    series_scales(levels(shown[[series]]))[1:2] # no lines, so no line types
 }
 
 # Several seeds: one panel per attack. In each row one line per seed under the mean over seeds.
