@@ -94,8 +94,13 @@ def python_functions() -> str:
     """The public functions and classes, each documented by its docstring."""
     import sense
 
-    names = "\n\n".join(f"::: sense.{name}" for name in sorted(sense.__all__))
-    return f"# Python functions and classes\n\n{names}\n"
+    parts = ["# Python functions and classes"]
+    for name in sorted(sense.__all__):
+        parts.append(f"::: sense.{name}")
+        if name == "Config":  # its many options are described by the help of the command
+            parts[-1] += "\n    options: {show_signature: false, members: [from_file, resolved]}"
+            parts.append("The options are those of [python -m sense.train](commands.md).")
+    return "\n\n".join(parts) + "\n"
 
 
 def commands() -> str:

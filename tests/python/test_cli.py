@@ -70,7 +70,7 @@ def test_help_names_every_option(capsys, main, options):
     printed = capsys.readouterr().out
     for option in options:
         assert re.search(rf"--{option.replace('_', '-')}[ ,]", printed), option
-    assert "--config" not in printed
+    assert "--config." not in printed  # options have no prefix
     assert "--settings" not in printed
 
 
