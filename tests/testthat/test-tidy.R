@@ -35,7 +35,7 @@ test_that("the predictions of an evaluation give its accuracies", {
   expect_equal(as.vector(right[c("natural", "pgd")]), evaluation$accuracy$k[1:2])
   expect_equal(rows$correct, rows$truth == rows$.pred_class)
   skip_if_not_installed("yardstick")
-  found <- yardstick::accuracy(rows[rows$attack == "pgd", ], truth, .pred_class)
+  found <- getExportedValue("yardstick", "accuracy")(rows[rows$attack == "pgd", ], truth, .pred_class)
   expect_equal(found$.estimate, evaluation$accuracy$estimate[2])
 })
 
