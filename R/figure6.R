@@ -21,7 +21,8 @@
 #'
 #' # A stored network beside a linear classifier.
 #' run <- system.file("extdata", "three-clusters", "sense", package = "sense")
-#' line <- fit_linear_at(three_clusters(300, seed = 1), "sense", setting = "large-step", iterations = 50)
+#' clusters <- three_clusters(300, seed = 1)
+#' line <- fit_linear_at(clusters, "sense", setting = "large-step", iterations = 50)
 #' figure6(fits = list(network = read_sense_fit(run), linear = line), n = 300, draws = 200)
 #' @export
 figure6 <- function(iterations = c(0, 100, 299, 300), setting = "large-step", p = 0.55, m = 7,

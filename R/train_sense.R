@@ -107,14 +107,14 @@
 #' @param eps Radius of the ball of perturbations, with pixels from 0 to 1. A number such as `8 / 255`,
 #'   or a string such as `"8/255"`. For a table see the section Tables.
 #' @param epochs Number of epochs of the method, after the `pretrain` epochs of natural training.
-#' @param minutes Time limit of the training in minutes. It sets the number of epochs by the measured
-#'   speed; `pretrain`, `warmup`, `eps_ramp` and `milestones` keep their share of it.
 #' @param ... Further options by name, as `python -m sense.train --help` lists them, with `_` in place
 #'   of `-`: those of the table above, `random_start`, `warmup`, `beta` (TRADES, MART), `d_max` (MMA),
 #'   `gamma` (IAAT), `fgsm_step` (FGSM-RS, N-FGSM, Free), `noise_scale` (N-FGSM), `replays` (Free), `label_smoothing`,
 #'   `ema`, `awp`,
 #'   `milestones`, `validation_size`, `keep`, `data_dir` and others.
 #'   `norm` is `Inf`, 2 or 1. `milestones` are epochs, or fractions of `epochs` such as `c(0.5, 0.75)`.
+#'   `minutes` is a time limit of the training in minutes. It sets the number of epochs by the measured
+#'   speed; `pretrain`, `warmup`, `eps_ramp` and `milestones` keep their share of it.
 #' @param y Classes of the training images or rows: a factor, or a vector that [factor()] accepts.
 #' @param x_test,y_test Test images or rows and their classes, in the same form. Training does not use them.
 #'   Without them one sixth of `x` is held out for validation. These images are drawn with the seed, with
