@@ -30,7 +30,8 @@ from sense.optimizers import build_optimizer, set_learning_rate
 from sense.runs import load
 from sense.schedules import attack_size, learning_rate
 from sense.statistics import Proportion, wilson
-from sense.train import TrainingStopped, batches, fit
+from sense.train import TrainingStopped, fit
+from sense.training import batches
 
 from .networks import Network, torch_layers
 from .peer_process import contenders_in_new_process

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import InputError, MissingPackageError
 
 if TYPE_CHECKING:
-    from .train import Training
+    from .training import Training
 
 
 class Callback:

@@ -6,86 +6,43 @@
     python -m sense.train --resume runs/r-at     resume a run that was interrupted
     torchrun --nproc-per-node 2 -m sense.train   the same with two processes, see `distributed`
 
-A run is a folder, which `sense.runs` describes. `train` is the loop, `set_up` all that comes
-before it.
+A run is a folder, which `sense.runs` describes. `train` is the loop; what comes before it is in
+`training_setup`.
 """
 
-import copy
-import itertools
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .attacks.geometry import bounds_on
 from .attacks.output_checks import skip_value_checks
 from .callbacks import Callback, Callbacks, OnEpoch
-from .checkpoint import WEIGHTS, has_checkpoint, load_checkpoint, pack_weights, save_checkpoint
 from .collapse import collapse_summary, new_collapse
 from .config import Config, notes
-from .config.options import CODE_OPTIONS, Dataset
-from .data import Data, TableData, as_data, load_data, to_float
-from .data.augment import augment, check_own_augmentation
-from .data.class_weights import class_weights
-from .data.loader import BatchLoader
-from .devices import check_cuda_options, configure_backend, to_device
-from .distributed import ComputeStep, OneProcess, Shard, join_group
-from .errors import InputError, NotFiniteError
-from .extensions import Code, is_code, trusted_name
-from .methods import (
-    Batch,
-    Method,
-    NaturalTraining,
-    Step,
-    TwoPartMethod,
-    build_method,
-    check_own_step,
-)
+from .data.augment import augment
+from .distributed import Shard
+from .errors import NotFiniteError
+from .extensions import is_code
+from .methods import Batch, Method, NaturalTraining, Step, TwoPartMethod, check_own_step
 from .model_card import write_card
-from .models import build_model
-from .models.custom import custom_model_name
-from .monitor import Monitor, training_part
-from .networks import (
-    CHECKED_IMAGES,
-    LogitsModel,
-    check_finite_gradients,
-    check_finite_weights,
-    check_trainable,
-    initialise_lazy_modules,
-    saveable_state_dict,
-    torch_defaults,
-    uncompiled,
-)
-from .optimizers import build_optimizer, set_learning_rate
-from .precision import CudaGraphs, Precision, prepare
+from .networks import check_finite_gradients, check_finite_weights, torch_defaults
+from .optimizers import set_learning_rate
 from .process_settings import restored_settings
 from .progress import BatchMetrics, LateMetrics, epoch_line
-from .random_numbers import preserved_random_state
 from .run_folder import RunFolder
-from .runs import (
-    CONFIG,
-    METRICS,
-    create_run,
-    metrics_text,
-    read_run,
-    resume_run,
-    with_choices_of,
-)
 from .schedules import learning_rate
 from .stopping import PassStopped, StoppingPoint
-from .time_budget import TIME_OVER, fit_into, measured_times, until
-from .timed_choices import choose_cuda_graphs, choose_precision
-from .training_state import TrainingState
-from .weight_average import update_average, weight_average
+from .time_budget import TIME_OVER, until
+from .training import Training, advice, batches, save, save_finite
+from .training_setup import set_up
+from .weight_average import update_average
 from .weight_perturbation import PerturbedWeights, perturbed_parameters, restored_weights
 from .weights import weights_sha256
 
@@ -101,77 +58,6 @@ class TrainingStopped(Exception):  # noqa: N818  nothing went wrong
     def __init__(self, folder: Path, reason: int) -> None:
         super().__init__(f"stopped; resume with --resume {folder}")
         self.reason = reason
-
-
-@dataclass
-class Training:
-    """A network in training.
-
-    Attributes
-    ----------
-    config, run
-        The options and the folder of the run.
-    state
-        All that changes in training: model, optimizer, method and progress.
-    loader, monitor
-        The training images, and those that each epoch's accuracies are measured on.
-    network
-        The model that is evaluated (`state.result`), with logits as its output.
-    compute_step
-        Computes the training step (loss and stages) of a method on a batch.
-    stopping
-        Whether a callback has called `stop`.
-    """
-
-    config: Config
-    run: RunFolder
-    state: TrainingState
-    loader: BatchLoader
-    monitor: Monitor
-    network: nn.Module
-    compute_step: ComputeStep
-    stopping: bool = False
-
-    # What callbacks use, see `Callback`.
-
-    @property
-    def folder(self) -> Path:
-        return self.run.path
-
-    @property
-    def model(self) -> nn.Module:
-        return self.state.model
-
-    @property
-    def optimizer(self) -> torch.optim.Optimizer:
-        return self.state.optimizer
-
-    @property
-    def epoch(self) -> int:
-        return self.state.progress.epoch
-
-    @property
-    def step(self) -> int:
-        return self.state.progress.step
-
-    @property
-    def metrics(self) -> list[dict[str, Any]]:
-        return self.state.progress.metrics
-
-    def stop(self) -> None:
-        self.stopping = True
-
-    @property
-    def processes(self) -> OneProcess:
-        return self.state.processes
-
-    @property
-    def epochs(self) -> int:
-        return self.config.pretrain + self.config.epochs
-
-    @property
-    def is_pretraining(self) -> bool:
-        return self.state.progress.epoch < self.config.pretrain
 
 
 def fit(
@@ -440,253 +326,6 @@ def compute_gradients(
         check_finite_gradients(model, advice(config, epoch))
 
 
-def check_perturbable(config: Config, method: Method, model: nn.Module) -> None:
-    """Raise InputError if AWP is not possible with this method or model."""
-    if not isinstance(method, TwoPartMethod):
-        raise InputError(
-            f"awp must be 0 with {config.method}, whose loss cannot be computed again on the same "
-            f"examples, got {config.awp:g}"
-        )
-    if not perturbed_parameters(model):
-        raise InputError(
-            f"awp must be 0 for a network without a parameter of two or more dimensions, got "
-            f"{config.awp:g}"
-        )
-
-
-def set_up(
-    config: Config,
-    run: RunFolder,
-    data: Any,
-    model: nn.Module | str | None,
-    resume: bool,
-    command: str | None,
-    began: float,
-) -> Training:
-    """Make all that training needs, then the folder of a new run; or restore the checkpoint of a
-    run that is resumed. `began`: time.monotonic() at the start."""
-    if isinstance(data, str | Path):
-        config, data = replace(config, dataset="folder", data_dir=Path(data)), None
-    processes = join_group()
-    if config.minutes is not None and processes.size > 1:
-        raise InputError(f"minutes needs a single process, got {processes.size}: leave it out")
-    processes.set_threads(config.threads)
-    config, device, images = processes.on_every_process(
-        lambda: open_inputs(config, data, processes, run if resume else None)
-    )
-    processes.check_same("images", images.sha256)
-    # With a data_dir the images are those of config.dataset, under the name of their folder.
-    if data is not None and config.data_dir is None and images.name != config.dataset:
-        own: Dataset = "table" if isinstance(images, TableData) else "arrays"
-        config = replace(config, dataset=own)
-    config, model = processes.on_every_process(lambda: name_model(config, model, run, resume))
-    config = processes.on_every_process(lambda: with_code(config, run, resume))
-    processes.on_first_process(
-        lambda: resume_run(run, config, images, device) if resume else run.check_unused()
-    )
-    model, network, loader, monitor = processes.on_every_process(
-        lambda: build(model, config, images, device)
-    )
-    processes.synchronize(model, config.seed, device)
-    weights = class_weights(config.class_weights, loader.y, len(images.classes))
-    bounds = bounds_on(images.bounds, device)
-
-    def method_of(options: Config) -> Method:
-        return build_method(options, len(loader), bounds, weights, images.shape)
-
-    config = choose_by_timing(config, network, loader, method_of, processes)
-    if config.minutes is not None and not resume:
-        config = plan_epochs(config, network, loader, monitor, method_of, began)
-    optimizer, method = build_optimizer(config, model), method_of(config)
-    if config.awp:
-        check_perturbable(config, method, model)
-    state = TrainingState(model, optimizer, method, processes)
-    if config.ema:
-        state.average = weight_average(model, config.ema)
-    training = Training(
-        config,
-        run,
-        state,
-        loader,
-        monitor,
-        LogitsModel(state.result) if isinstance(network, LogitsModel) else state.result,
-        processes.attach(prepare(network, config.precision, config.cuda_graphs).train()),
-    )
-    if resume:
-        load(training)
-    else:
-        processes.on_first_process(
-            lambda: create_run(run, config, images, command, processes.size, device)
-        )
-    return training
-
-
-def plan_epochs(
-    config: Config,
-    network: nn.Module,
-    loader: BatchLoader,
-    monitor: Monitor,
-    method_of: Callable[[Config], Method],
-    began: float,
-) -> Config:
-    """Return the options with the number of epochs that ends in time, from steps of training on
-    copies of the network. Random numbers are those of a training without this trial."""
-    assert config.minutes is not None
-    with preserved_random_state():
-        times = measured_times(
-            config,
-            len(batches(config, len(loader), 0)),
-            lambda options: trial_steps(options, network, loader, method_of(options)),
-            lambda: monitor.evaluate(copy.deepcopy(network), config),
-        )
-    return fit_into(config, began + 60 * config.minutes - time.monotonic(), times)
-
-
-def trial_steps(
-    config: Config, network: nn.Module, loader: BatchLoader, method: Method
-) -> Iterator[float]:
-    """Take steps of training on a copy of the network; yield the seconds of each."""
-    model, epoch = copy.deepcopy(network).train(), float(config.epochs)
-    compute_step = OneProcess().attach(prepare(model, config.precision, config.cuda_graphs).train())
-    optimizer = build_optimizer(config, model)
-    if config.awp and isinstance(method, TwoPartMethod):
-        method = PerturbedWeights(method, config.awp)
-    for index in itertools.cycle(batches(config, len(loader), 0)):
-        began = time.perf_counter()
-        optimizer.zero_grad()
-        with restored_weights(perturbed_parameters(model) if config.awp else ()):
-            with skip_value_checks():
-                x, y = loader.take(index)
-                step = compute_step(method, Batch(augment(x, config.augment), y, index), epoch)
-            step.loss.backward()
-        optimizer.step()
-        float(step.loss.detach())  # waits for the device
-        yield time.perf_counter() - began
-
-
-def open_inputs(
-    config: Config, data: Any, processes: OneProcess, resumed: RunFolder | None
-) -> tuple[Config, torch.device, Data]:
-    """Return the config, with the choices of the run that is resumed; the device; and the images.
-
-    A run that was begun on a CUDA device may be resumed on another, where it is computed in
-    float32 and without CUDA graphs.
-    """
-    device = processes.choose_device(config.device)
-    if resumed is None:
-        check_cuda_options(device, precision=config.precision, cuda_graphs=config.cuda_graphs)
-    else:
-        begun, _ = read_run(resumed.path)
-        config = with_choices_of(begun, config)
-        if config.cuda_graphs != begun.cuda_graphs:
-            check_cuda_options(device, cuda_graphs=config.cuda_graphs)
-    configure_backend(device, config.precision)
-    if data is None:
-        return config, device, load_data(config.dataset, config.data_dir)
-    return config, device, as_data(data)
-
-
-def choose_by_timing(
-    config: Config,
-    network: nn.Module,
-    loader: BatchLoader,
-    method_of: Callable[[Config], Method],
-    processes: OneProcess,
-) -> Config:
-    """Return the config with a precision, and with a way to launch passes."""
-    device = loader.device
-
-    def take() -> tuple[Tensor, Tensor]:
-        return loader.take(torch.arange(min(config.batch_size, len(loader))))
-
-    def choose() -> tuple[Precision, CudaGraphs]:
-        precision = choose_precision(config.precision, device, network, take)
-        configure_backend(device, precision)
-        chosen = replace(config, precision=precision)
-        return precision, choose_cuda_graphs(
-            chosen, device, network, take, method_of, processes.size
-        )
-
-    precision, cuda_graphs = processes.on_first_process(choose)
-    configure_backend(device, precision)
-    return replace(config, precision=precision, cuda_graphs=cuda_graphs)
-
-
-def name_model(
-    config: Config, model: nn.Module | str | None, run: RunFolder, resume: bool
-) -> tuple[Config, nn.Module | str]:
-    """Return the config with the name of the model, and the model or the name to build it from."""
-    if isinstance(model, nn.Module):
-        model = uncompiled(model)
-        return replace(config, model=custom_model_name(model)), model
-    if resume:
-        return config, trusted_name(model, config.model, run.path / CONFIG)
-    config = replace(config, model=model or config.model)
-    return config, config.model
-
-
-def with_code(config: Config, run: RunFolder, resume: bool) -> Config:
-    """Return the config with the code of the user's own that it names. Raises InputError for a name
-    that was only read from the folder of the run."""
-    found: dict[str, Any] = {}
-    for option in CODE_OPTIONS:
-        name = getattr(config, option)
-        if is_code(name) and not isinstance(name, Code):
-            if resume:
-                trusted_name(None, name, run.path / CONFIG, option, option)
-            found[option] = Code.named(name, option)
-    return replace(config, **found)
-
-
-def build(
-    model: nn.Module | str, config: Config, images: Data, device: torch.device
-) -> tuple[nn.Module, nn.Module, BatchLoader, Monitor]:
-    """Return the model on the device, with weights drawn with the seed if it is given by name; the
-    model as a network that returns logits; and the training and monitored images."""
-    torch.manual_seed(config.seed)
-    if isinstance(model, str):
-        model = build_model(model, images.shape, len(images.classes))
-    first = torch.arange(min(CHECKED_IMAGES, len(images.train_y)))
-    initialise_lazy_modules(model, to_float(images.train_x[first]))
-    model = to_device(model, device).train()
-    kept, held_out = training_part(images, config)
-    loader = BatchLoader(images.train_x, images.train_y, device, kept=kept)
-    network = check_start(model, loader, config, len(images.classes))
-    return model, network, loader, Monitor.of(images, held_out, config, device)
-
-
-def check_start(model: nn.Module, loader: BatchLoader, config: Config, classes: int) -> nn.Module:
-    """Return the model as a network that returns logits. Raises InputError if it cannot be trained
-    to the end, or cannot be saved."""
-    order = batches(config, len(loader), 0)
-    smallest = min(map(len, order))
-    if config.method == "free" and len(order) < config.replays:
-        raise InputError(
-            f"replays must be at most the number of batches with free, {len(order)} here, got "
-            f"{config.replays}: an epoch goes over 1/replays of the batches"
-        )
-    x, y = loader.take(torch.arange(min(len(loader), max(2, smallest), CHECKED_IMAGES)))
-    check_own_augmentation(x, config.augment)
-    attacked = config.method != "nt" and not is_code(config.method)
-    network = check_trainable(
-        model, x, y, classes=classes, smallest_batch=smallest, attacked=attacked
-    )
-    saveable_state_dict(model.state_dict())
-    return network
-
-
-def batches(config: Config, n: int, epoch: int) -> list[Tensor]:
-    """Return the batches of an epoch, as positions in the training set of n images: a permutation
-    that depends on the seed and the epoch only. A last batch of one image is joined to the one
-    before it, since batch norm cannot be trained on one image."""
-    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
-    order = torch.randperm(n, generator=generator)
-    if n > config.batch_size and n % config.batch_size == 1:
-        *whole, last, single = order.split(config.batch_size)
-        return [*whole, torch.cat([last, single])]
-    return list(order.split(config.batch_size))
-
-
 def progress_bar(training: Training, steps: int, show: bool) -> tqdm:
     epoch, step = training.state.progress.epoch, training.state.progress.step
     return tqdm(
@@ -734,52 +373,6 @@ def check_finite_loss(
     check_finite_weights(model, advice(config, epoch))  # of the update before
     loss = metrics.loss / metrics.images
     raise NotFiniteError(f"the loss became {loss} {advice(config, epoch)}")
-
-
-def advice(config: Config, epoch: float) -> str:
-    """Return the end of an error message: when it happened and what to do."""
-    return (
-        f"after {epoch:.2f} epochs, which was not saved: lower --lr (now {config.lr:g}) or --eps "
-        f"(now {config.eps:g})"
-    )
-
-
-def save(training: Training) -> None:
-    """Write the checkpoint, then the metrics and the weights."""
-    state, run = training.state.state_dict(), training.run
-
-    def write() -> None:
-        save_checkpoint(run.path, state)
-        run.remove_on_failure = False
-        publish(training)
-
-    # The other processes wait: if they ended now, torchrun would end the first one too.
-    training.processes.on_first_process(write)
-
-
-def save_finite(training: Training) -> None:
-    """Write a checkpoint, unless the weights are not finite."""
-    with suppress(NotFiniteError):
-        check_finite_weights(training.model, "after an update")
-        save(training)
-
-
-def load(training: Training) -> None:
-    """Restore the checkpoint. A run that was interrupted in its first epoch has none."""
-    processes, path = training.processes, training.run.path
-    if not processes.on_first_process(lambda: has_checkpoint(path)):
-        return
-    state = processes.on_first_process(lambda: load_checkpoint(path))
-    processes.on_every_process(lambda: training.state.load_state_dict(state, path))
-    if processes.is_first:
-        publish(training)  # an interruption after the checkpoint may have left this undone
-
-
-def publish(training: Training) -> None:
-    """Write the files that others read: the metrics, and the weights of the last or best epoch."""
-    state = training.state
-    weights = pack_weights(state.kept_weights())
-    training.run.write({METRICS: metrics_text(state.progress.metrics), WEIGHTS: weights})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from processes import together
-from sense import train
+from sense import training_setup
 from sense.checkpoint import load_checkpoint, load_weights
 from sense.config import Config
 from sense.config.options import MethodName
@@ -246,7 +246,7 @@ def fail(rank, folder):
             return replace(step, loss=step.loss * (float("nan") if broken else 1))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "build_method", lambda config, n, *_: Broken(config, n))
+        patch.setattr(training_setup, "build_method", lambda config, n, *_: Broken(config, n))
         with pytest.raises(FloatingPointError, match=r"loss became nan after 3.00 epochs"):
             fit(TINY, folder / "broken", data=some_images(), model=network("nt"))
     with pytest.raises((ValueError, OSError), match="holds a run already"):

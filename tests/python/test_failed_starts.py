@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from fake_method import FakeMethod
-from sense import train
+from sense import training_setup
 from sense.cli import evaluate_main, train_main
 from sense.errors import InputError, TakenError
 from sense.evaluation.evaluate import evaluate_target
@@ -65,7 +65,9 @@ def test_only_an_error_after_the_first_epoch_leaves_the_run(tmp_path, monkeypatc
             return model(batch.x).square().mean() * next(factors)
 
         method = FakeMethod(loss)
-        monkeypatch.setattr(train, "build_method", lambda *arguments, method=method: method)
+        monkeypatch.setattr(
+            training_setup, "build_method", lambda *arguments, method=method: method
+        )
         with pytest.raises(FloatingPointError):
             fit(TINY, tmp_path / "run", data=images())
         assert (tmp_path / "run" / CONFIG).exists() == left

@@ -13,7 +13,7 @@ from torch import nn
 
 from networks import conv_network
 from recorders import EagerRecorder, recorded
-from sense import train
+from sense import training_setup
 from sense.attacks.modes import attack_mode
 from sense.graphs import Graphs, graphs_of
 from sense.precision import graphed
@@ -358,7 +358,7 @@ def test_a_run_in_graphs_is_the_eager_run(tmp_path, few, tiny, monkeypatch, chan
         networks[-1].graphs.compacts = True
         return networks[-1]
 
-    monkeypatch.setattr(train, "prepare", prepare)
+    monkeypatch.setattr(training_setup, "prepare", prepare)
     model = fit(config, tmp_path / "graphs", data=few)
     assert networks[0].graphs.recorder.replays > 10
     for (name, found), expected in zip(

@@ -18,6 +18,8 @@ STEP = replace(
     recipe("cifar10-resnet"), method="r-at", minutes=1.0, pretrain=4, warmup=None, milestones=(0.5,)
 )
 
+MEASURED = "sense.training_setup.measured_times"
+
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_parts_of_a_training_keep_their_shares(name):
@@ -89,7 +91,7 @@ def test_a_training_whose_time_is_over_is_saved_and_resumed(tmp_path, few, tiny,
     """As if the machine had become much slower than in the trial."""
     config = replace(tiny, method="r-at", minutes=0.02)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sense.train.measured_times", lambda *args: EpochTimes(1e-6, 1e-5, 0.0))
+        patch.setattr(MEASURED, lambda *args: EpochTimes(1e-6, 1e-5, 0.0))
         model = fit(config, tmp_path / "run", data=few, show=True)
     assert not model.training
     planned = read_run(tmp_path / "run")[0]
@@ -106,7 +108,7 @@ def test_a_training_whose_time_is_over_is_saved_and_resumed(tmp_path, few, tiny,
 def test_a_timed_run_in_pieces_equals_an_uninterrupted_one(tmp_path, few, tiny):
     config = replace(tiny, method="sense", minutes=0.2, epochs=2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sense.train.measured_times", lambda *args: EpochTimes(1.0, 3.0, 0.0))
+        patch.setattr(MEASURED, lambda *args: EpochTimes(1.0, 3.0, 0.0))
         with pytest.raises(TrainingStopped):
             fit(config, tmp_path / "pieces", data=few, stop=after(5))
     planned = read_run(tmp_path / "pieces")[0]

@@ -8,7 +8,7 @@ import torch
 
 from networks import conv_network
 from recorders import recorded
-from sense import timed_choices, train
+from sense import timed_choices, training_setup
 from sense.config import RECIPES, Config
 from sense.errors import InputError
 from sense.methods import build_method
@@ -206,7 +206,7 @@ def with_bfloat16(monkeypatch):
             precision, device, network, take, is_native=lambda device: True, timing=timing
         )
 
-    monkeypatch.setattr(train, "choose_precision", choose)
+    monkeypatch.setattr(training_setup, "choose_precision", choose)
     return timed
 
 
@@ -233,9 +233,9 @@ def test_the_choice_is_stored_and_kept_on_another_machine(
 def test_a_run_of_a_gpu_is_resumed_on_a_cpu(tmp_path, few, tiny, monkeypatch):
     """In float32, without CUDA graphs; config.json keeps the choices for the next GPU."""
     run, tiny = tmp_path / "run", replace(tiny, precision=None, cuda_graphs="auto")
-    monkeypatch.setattr(train, "choose_precision", lambda *arguments: "tf32")
-    monkeypatch.setattr(train, "choose_cuda_graphs", lambda *arguments: "compact")
-    monkeypatch.setattr(train, "prepare", lambda network, *options: network)
+    monkeypatch.setattr(training_setup, "choose_precision", lambda *arguments: "tf32")
+    monkeypatch.setattr(training_setup, "choose_cuda_graphs", lambda *arguments: "compact")
+    monkeypatch.setattr(training_setup, "prepare", lambda network, *options: network)
     with pytest.raises(TrainingStopped):
         fit(tiny, run, data=few, stop=lambda: 2)
     monkeypatch.undo()

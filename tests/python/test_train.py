@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fake_method import FakeMethod
-from sense import train
+from sense import train, training_setup
 from sense.checkpoint import CHECKPOINT, PREVIOUS, WEIGHTS, load_checkpoint
 from sense.checkpoint import load_weights as weights
 from sense.config import Config
@@ -16,7 +16,8 @@ from sense.model_card import CARD
 from sense.models import build_model
 from sense.optimizers import build_optimizer
 from sense.runs import CONFIG, METRICS, load, read_run
-from sense.train import TrainingStopped, batches, fit
+from sense.train import TrainingStopped, fit
+from sense.training import batches
 
 
 def equal(a, b):
@@ -109,7 +110,7 @@ def test_the_loss_is_the_mean_over_images(tmp_path, few, tiny, monkeypatch):
     def loss(model, batch):
         return 0 * model(batch.x).sum() + next(constant)
 
-    monkeypatch.setattr(train, "build_method", lambda *arguments: FakeMethod(loss))
+    monkeypatch.setattr(training_setup, "build_method", lambda *arguments: FakeMethod(loss))
     fit(replace(tiny, pretrain=0, epochs=1, batch_size=80), tmp_path, data=few)
     assert lines(tmp_path)[0]["loss"] == pytest.approx((80 * 6 + 60 * 4) / 300)
 
@@ -134,8 +135,8 @@ def test_a_loss_that_is_not_a_number_stops_before_the_update(tmp_path, few, tiny
         return model(batch.x).square().mean() * (math.nan if len(seen) == 3 else 1)
 
     seen = []
-    monkeypatch.setattr(train, "build_model", build)
-    monkeypatch.setattr(train, "build_method", lambda *arguments: FakeMethod(loss))
+    monkeypatch.setattr(training_setup, "build_model", build)
+    monkeypatch.setattr(training_setup, "build_method", lambda *arguments: FakeMethod(loss))
     with pytest.raises(FloatingPointError, match=r"loss became nan after 0.33 epochs, .*--lr"):
         fit(replace(tiny, pretrain=0), tmp_path, data=few)
     assert not equal(seen[1], seen[2])

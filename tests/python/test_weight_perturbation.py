@@ -356,7 +356,7 @@ def test_methods_and_networks_without_a_perturbation_are_refused(tmp_path, few, 
     config = replace(tiny, method="nt", awp=0.05)
     with pytest.raises(InputError, match="without a parameter of two or more dimensions"):
         fit(config, tmp_path / "run", data=few, model=Scales())
-    monkeypatch.setattr("sense.train.build_method", lambda config, *_: OnePart(config))
+    monkeypatch.setattr("sense.training_setup.build_method", lambda config, *_: OnePart(config))
     with pytest.raises(InputError, match="awp must be 0 with nt, whose loss cannot be computed"):
         fit(config, tmp_path / "run", data=few)
     assert not (tmp_path / "run").exists()

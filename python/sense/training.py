@@ -1,0 +1,150 @@
+"""A network in training: what the loop and the callbacks work on, the order of its batches, and its
+checkpoint."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .checkpoint import WEIGHTS, has_checkpoint, load_checkpoint, pack_weights, save_checkpoint
+from .config import Config
+from .data.loader import BatchLoader
+from .distributed import ComputeStep, OneProcess
+from .errors import NotFiniteError
+from .monitor import Monitor
+from .networks import check_finite_weights
+from .run_folder import RunFolder
+from .runs import METRICS, metrics_text
+from .training_state import TrainingState
+
+
+@dataclass
+class Training:
+    """A network in training.
+
+    Attributes
+    ----------
+    config, run
+        The options and the folder of the run.
+    state
+        All that changes in training: model, optimizer, method and progress.
+    loader, monitor
+        The training images, and those that each epoch's accuracies are measured on.
+    network
+        The model that is evaluated (`state.result`), with logits as its output.
+    compute_step
+        Computes the training step (loss and stages) of a method on a batch.
+    stopping
+        Whether a callback has called `stop`.
+    """
+
+    config: Config
+    run: RunFolder
+    state: TrainingState
+    loader: BatchLoader
+    monitor: Monitor
+    network: nn.Module
+    compute_step: ComputeStep
+    stopping: bool = False
+
+    # What callbacks use, see `Callback`.
+
+    @property
+    def folder(self) -> Path:
+        return self.run.path
+
+    @property
+    def model(self) -> nn.Module:
+        return self.state.model
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        return self.state.optimizer
+
+    @property
+    def epoch(self) -> int:
+        return self.state.progress.epoch
+
+    @property
+    def step(self) -> int:
+        return self.state.progress.step
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        return self.state.progress.metrics
+
+    def stop(self) -> None:
+        self.stopping = True
+
+    @property
+    def processes(self) -> OneProcess:
+        return self.state.processes
+
+    @property
+    def epochs(self) -> int:
+        return self.config.pretrain + self.config.epochs
+
+    @property
+    def is_pretraining(self) -> bool:
+        return self.state.progress.epoch < self.config.pretrain
+
+
+def batches(config: Config, n: int, epoch: int) -> list[Tensor]:
+    """Return the batches of an epoch, as positions in the training set of n images: a permutation
+    that depends on the seed and the epoch only. A last batch of one image is joined to the one
+    before it, since batch norm cannot be trained on one image."""
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
+    order = torch.randperm(n, generator=generator)
+    if n > config.batch_size and n % config.batch_size == 1:
+        *whole, last, single = order.split(config.batch_size)
+        return [*whole, torch.cat([last, single])]
+    return list(order.split(config.batch_size))
+
+
+def advice(config: Config, epoch: float) -> str:
+    """Return the end of an error message: when it happened and what to do."""
+    return (
+        f"after {epoch:.2f} epochs, which was not saved: lower --lr (now {config.lr:g}) or --eps "
+        f"(now {config.eps:g})"
+    )
+
+
+def save(training: Training) -> None:
+    """Write the checkpoint, then the metrics and the weights."""
+    state, run = training.state.state_dict(), training.run
+
+    def write() -> None:
+        save_checkpoint(run.path, state)
+        run.remove_on_failure = False
+        publish(training)
+
+    # The other processes wait: if they ended now, torchrun would end the first one too.
+    training.processes.on_first_process(write)
+
+
+def save_finite(training: Training) -> None:
+    """Write a checkpoint, unless the weights are not finite."""
+    with suppress(NotFiniteError):
+        check_finite_weights(training.model, "after an update")
+        save(training)
+
+
+def load(training: Training) -> None:
+    """Restore the checkpoint. A run that was interrupted in its first epoch has none."""
+    processes, path = training.processes, training.run.path
+    if not processes.on_first_process(lambda: has_checkpoint(path)):
+        return
+    state = processes.on_first_process(lambda: load_checkpoint(path))
+    processes.on_every_process(lambda: training.state.load_state_dict(state, path))
+    if processes.is_first:
+        publish(training)  # an interruption after the checkpoint may have left this undone
+
+
+def publish(training: Training) -> None:
+    """Write the files that others read: the metrics, and the weights of the last or best epoch."""
+    state = training.state
+    weights = pack_weights(state.kept_weights())
+    training.run.write({METRICS: metrics_text(state.progress.metrics), WEIGHTS: weights})
