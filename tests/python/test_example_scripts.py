@@ -21,6 +21,7 @@ PRINTED = {
     "figure.R": "written: accuracies.png",
     "own_folder.py": "of ('eight', 'three')",
     "own_loop.py": "worst attack per image",
+    "own_method.py": "epoch   4/4  train",
     "own_network.py": "18378 parameters",
     "resume.py": "the same weights: True",
     "sweep.py": "(sd of 2 seeds)",
