@@ -36,7 +36,7 @@ class PassStopped(BaseException):
 def stoppable(model: nn.Module, stop: Stop) -> Iterator[None]:
     """Inside, a forward or backward pass of the model raises `PassStopped` once `stop()` returns a
     number: at its beginning and, while passes are slow (the first one counts as slow), at each
-    layer. Results and gradients are the same."""
+    layer. Results and gradients are the same. Nothing is checked inside a scripted network."""
     checks = _Checks(model, stop)
     try:
         yield
@@ -50,18 +50,23 @@ class _Checks:
     def __init__(self, model: nn.Module, stop: Stop) -> None:
         self.model, self.stop = model, stop
         self.began: float | None = None
+        self.of_layers: list[RemovableHandle] = []
+        self.of_model: list[RemovableHandle] = []
+        if isinstance(model, torch.jit.ScriptModule):
+            return  # it takes no hooks, and only the end of a batch can stop it
         self.of_model = [
             model.register_forward_pre_hook(self.begin_pass),
             model.register_forward_hook(self.check_backward),
         ]
-        self.of_layers: list[RemovableHandle] = []
         self.add_layers()
 
     def add_layers(self) -> None:
         layers = [
             module
             for module in self.model.modules()
-            if module is not self.model and not any(True for _ in module.children())
+            if module is not self.model
+            and not any(True for _ in module.children())
+            and not isinstance(module, torch.jit.ScriptModule)
         ]
         for layer in layers:
             self.of_layers.append(layer.register_forward_pre_hook(self.check))

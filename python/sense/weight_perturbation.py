@@ -57,12 +57,12 @@ class PerturbedWeights(Method):
             found = torch.autograd.grad(loss, weights, allow_unused=True)
         pairs = zip(found, weights, strict=True)
         gradients = self.total([torch.zeros_like(w) if g is None else g for g, w in pairs])
-        move(weights, gradients, self.gamma)
+        move_weights(weights, gradients, self.gamma)
         return Step(self.method.loss(model, examples), examples.stages, examples.means)
 
 
 @torch.no_grad()
-def move(weights: list[Tensor], gradients: list[Tensor], gamma: float) -> None:
+def move_weights(weights: list[Tensor], gradients: list[Tensor], gamma: float) -> None:
     """Add gamma |w| g / |g| to each of the weights w, with its gradient g.
 
     If a number of a gradient is NaN or infinite, nothing is moved: the loss or its gradient at the

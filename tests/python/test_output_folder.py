@@ -30,7 +30,6 @@ OTHER = {
     "eps": {"eps": 0.2},
     "norm": {"norm": "2"},
     "seed": {"seed": 1},
-    "batch": {"batch": 5},
     "cascade": {"cascade": True},
     "n": {"n": 10},
     "draw": {"draw": 0},
@@ -50,7 +49,14 @@ def test_another_option_needs_the_next_folder(run, which):
 
 
 @pytest.mark.parametrize(
-    "more", [{"attacks": ("fgsm",)}, {"curve": ()}, {"convergence": None}, {"diagnostics": True}]
+    "more",
+    [
+        {"attacks": ("fgsm",)},
+        {"curve": ()},
+        {"convergence": None},
+        {"diagnostics": True},
+        {"batch": 5},  # no outcome depends on it
+    ],
 )
 def test_additions_and_omissions_keep_the_folder(run, more):
     target = open_run(run[0], data=run[1])

@@ -66,6 +66,7 @@ def test_the_page_of_a_run(in_r, runs, capsys):
         "metrics.jsonl",
         "model.safetensors",
         "manifest.json",
+        "MODEL_CARD.md",
         "outcomes.csv",
         "evaluation.json",
         EXAMPLES,

@@ -40,7 +40,8 @@ STORED = sorted((ROOT / "inst" / "extdata").rglob("config.json"))
 def test_every_stored_run_is_read(path):
     description = json.loads(path.read_text())
     config = from_stored(description["config"])
-    assert config.monitor_size == description["config"]["monitor"]
+    stored = description["config"]
+    assert config.monitor_size == stored.get("monitor_size", stored.get("monitor"))
     assert config.resolved().method == description["config"]["method"]
 
 

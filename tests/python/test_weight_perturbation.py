@@ -21,7 +21,7 @@ from sense.train import fit
 from sense.weight_perturbation import (
     PerturbedWeights,
     kept_statistics,
-    move,
+    move_weights,
     perturbed_parameters,
     restored_weights,
 )
@@ -207,13 +207,13 @@ def test_weights_are_restored_after_an_error():
 
 def test_a_zero_gradient_moves_nothing_and_a_bad_one_no_weight_at_all():
     weights = [torch.ones(2, 2), torch.ones(3, 1)]
-    move(weights, [torch.zeros(2, 2), torch.tensor([[3.0], [0.0], [4.0]])], 0.1)
+    move_weights(weights, [torch.zeros(2, 2), torch.tensor([[3.0], [0.0], [4.0]])], 0.1)
     assert torch.equal(weights[0], torch.ones(2, 2))
     expected = 1 + 0.1 * 3**0.5 * torch.tensor([[0.6], [0.0], [0.8]])
     torch.testing.assert_close(weights[1], expected)
     for bad in (torch.nan, torch.inf):
         weights = [torch.ones(2, 2), torch.ones(3, 1)]
-        move(weights, [torch.ones(2, 2), torch.tensor([[bad], [0.0], [1.0]])], 0.1)
+        move_weights(weights, [torch.ones(2, 2), torch.tensor([[bad], [0.0], [1.0]])], 0.1)
         assert all(torch.equal(weight, torch.ones_like(weight)) for weight in weights)
 
 
