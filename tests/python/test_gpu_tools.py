@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -239,3 +241,22 @@ def test_the_smoke_run_is_killed_and_goes_on(tmp_path):
     table = (tmp_path / "out/summary.md").read_text()
     assert "| evaluation | finished |" in table
     assert str(tmp_path) not in table
+
+
+def test_an_archive_writes_nothing_outside_its_folder(tmp_path):
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for name in ("../outside", "/tmp/outside-of-sense", "inside"):
+            member = tarfile.TarInfo(name)
+            member.size = 1
+            tar.addfile(member, io.BytesIO(b"x"))
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    archive.seek(0)
+    folder = tmp_path / "folder"
+    with tarfile.open(fileobj=archive) as tar:
+        for member in tar:
+            gpu.extract(tar, member, folder)
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "inside"]
+    assert not Path("/tmp/outside-of-sense").exists()
