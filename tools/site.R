@@ -1,6 +1,10 @@
 # R's part of the site, in .site: reference and vignettes by pkgdown, and a report.
 options(pkgdown.internet = FALSE)
 package <- pkgdown::as_pkgdown(".")
+# For packages that are not installed, links would be looked up on CRAN: there are none instead.
+utils::assignInNamespace(
+  "CRAN_urls", function() data.frame(Package = character(), URL = character()), "downlit"
+)
 pkgdown::init_site(package)
 pkgdown::build_reference(package, lazy = FALSE, preview = FALSE)
 pkgdown::build_articles(package, lazy = FALSE, preview = FALSE)
