@@ -25,9 +25,9 @@ from .description import parse_description
 from .devices import check_threads, choose_device, to_device_for_evaluation
 from .errors import InputError
 from .evaluation.compare import compare as compare_evaluations
-from .evaluation.evaluate import EvaluationStopped, evaluate_target
 from .evaluation.examples import make_examples
 from .evaluation.settings import settings_from_plain
+from .evaluation.stored_evaluation import EvaluationStopped, evaluate_target
 from .evaluation.summary import with_free_folder
 from .evaluation.targets import Target, training_note
 from .extensions import is_code, trusted_name

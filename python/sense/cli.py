@@ -25,9 +25,9 @@ from .devices import check_threads
 from .distributed import ErrorElsewhere, join_group
 from .errors import InputError, NotFiniteError
 from .evaluation.compare import compare, write_comparison
-from .evaluation.evaluate import EvaluationStopped, evaluate_target
 from .evaluation.outcomes import OUTCOMES
 from .evaluation.settings import Settings
+from .evaluation.stored_evaluation import EvaluationStopped, evaluate_target
 from .evaluation.summary import with_free_folder
 from .evaluation.tables import comparison_lines
 from .evaluation.targets import Target, open_target, with_distinct_names

@@ -1,6 +1,6 @@
 """Training that has collapsed, found from the accuracies on the monitored images after an epoch.
 
-Two ways to collapse are told apart. The entry `collapse` of an epoch's metrics names one of them.
+There are two kinds of collapse, and the entry `collapse` of an epoch's metrics names one of them.
 
 - "one-class": the network predicts one class for nearly all images of several classes.
 - "catastrophic-overfitting" (Wong et al. 2020), of the methods with one step per image: the network

@@ -12,8 +12,8 @@ from torch import nn
 from defences import Noisy, Quantised, Rippled, Saturated, Shuffled, Softmax, Stepped
 from sense.config import recipe
 from sense.data import ImageData
-from sense.evaluation.evaluate import evaluate_target
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_target
 from sense.evaluation.targets import Target
 from sense.models import build_model
 from sense.runs import load

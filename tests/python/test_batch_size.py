@@ -15,8 +15,9 @@ from sense.evaluation.batch_size import (
     choose_batch_size,
     memory_per_image,
 )
-from sense.evaluation.evaluate import evaluate, evaluate_run
+from sense.evaluation.evaluate import evaluate
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_run
 from sense.runs import load
 
 GIGABYTE = 2**30

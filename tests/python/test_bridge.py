@@ -14,9 +14,9 @@ from sense import bridge
 from sense.checkpoint import WEIGHTS, load_weights
 from sense.config import from_plain, recipe
 from sense.errors import InputError
-from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.examples import DEFAULT_N
 from sense.evaluation.settings import settings_from_plain
+from sense.evaluation.stored_evaluation import evaluate_run
 from sense.runs import CONFIG, load, read_run
 
 TINY = {

@@ -30,8 +30,8 @@ from sense.config import Config, recipe
 from sense.config.options import FGSM
 from sense.data import ImageData
 from sense.errors import InputError
-from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_run
 from sense.evaluation.tables import footer
 from sense.evaluation.targets import open_run, training_note
 from sense.methods import METHODS, Batch, build_method

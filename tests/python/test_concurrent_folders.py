@@ -12,9 +12,9 @@ from sense.checkpoint import load_weights
 from sense.config import Config
 from sense.data import ImageData
 from sense.errors import TakenError
-from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.outcomes import OUTCOMES
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_run
 from sense.run_folder import RunFolder
 from sense.runs import read_run
 from sense.seal import seal_folder

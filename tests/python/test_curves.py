@@ -26,10 +26,10 @@ from sense.evaluation.curves import (
     write_convergence,
     write_curve,
 )
-from sense.evaluation.evaluate import evaluate_target
 from sense.evaluation.outcomes import CorrectMatrix, Record, read_outcomes
 from sense.evaluation.runner import evaluated_images
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_target
 from sense.evaluation.targets import open_run
 from sense.runs import load
 from sense.statistics import wilson

@@ -9,8 +9,8 @@ from torch import nn
 
 from sense.cli import evaluate_main, train_main
 from sense.config import Config
-from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_run
 from sense.models import build_model
 from sense.runs import load
 from sense.train import fit

@@ -14,9 +14,9 @@ from sense import runs
 from sense.checkpoint import WEIGHTS, pack_weights
 from sense.errors import InputError
 from sense.evaluation.compare import compare
-from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.examples import EXAMPLES, make_examples, write_examples
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_run
 from sense.evaluation.summary import EVALUATION
 from sense.evaluation.targets import open_run, open_source, open_target
 from sense.folder_lock import LOCK

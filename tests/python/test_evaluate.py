@@ -14,9 +14,10 @@ from networks import linear_network
 from sense import files, runs
 from sense.data import load_data, to_float
 from sense.evaluation.curves import CONVERGENCE, CONVERGENCE_ACCURACY, CURVE, CURVE_OUTCOMES
-from sense.evaluation.evaluate import EvaluationStopped, evaluate, evaluate_run, evaluate_target
+from sense.evaluation.evaluate import evaluate
 from sense.evaluation.outcomes import OUTCOMES, read_outcomes
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import EvaluationStopped, evaluate_run, evaluate_target
 from sense.evaluation.summary import EVALUATION
 from sense.evaluation.targets import open_run
 from sense.models import build_model

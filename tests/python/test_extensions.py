@@ -19,8 +19,8 @@ from sense.cli import evaluate_main, train_main
 from sense.config import Config, notes, recipe
 from sense.errors import InputError
 from sense.evaluation.compare import compare
-from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_run
 from sense.extensions import Code, code_name, is_code
 from sense.methods import METHODS, build_method
 from sense.optimizers import build_optimizer, set_learning_rate

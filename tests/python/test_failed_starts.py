@@ -13,8 +13,8 @@ from fake_method import FakeMethod
 from sense import training_setup
 from sense.cli import evaluate_main, train_main
 from sense.errors import InputError, TakenError
-from sense.evaluation.evaluate import evaluate_target
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_target
 from sense.evaluation.targets import Target
 from sense.run_folder import RunFolder
 from sense.runs import CONFIG

@@ -25,8 +25,8 @@ from datasets import (
 from sense import files
 from sense.data import ImageData, TableData, as_data, forms, to_float
 from sense.errors import FileError, InputError
-from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_run
 from sense.runs import read_run
 from sense.train import fit
 from test_resume import outcome

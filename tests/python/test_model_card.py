@@ -12,8 +12,8 @@ import sense
 from conftest import ROOT
 from sense.config import Config
 from sense.data import ImageData
-from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_run
 from sense.evaluation.summary import read_evaluation
 from sense.model_card import CARD, card_text, code, rows, write_card
 from sense.run_folder import RunFolder

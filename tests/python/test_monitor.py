@@ -149,7 +149,7 @@ def test_a_run_is_not_resumed_with_other_validation_images(tmp_path, few, tiny):
 
 
 def test_data_without_test_images_can_be_trained_on_but_not_evaluated(tmp_path, few, tiny):
-    from sense.evaluation.evaluate import evaluate_run
+    from sense.evaluation.stored_evaluation import evaluate_run
 
     data = ImageData(
         "untested", few.train_x, few.train_y, few.test_x[:0], few.test_y[:0], few.classes

@@ -16,8 +16,9 @@ from sense.checkpoint import load_weights
 from sense.config import Config
 from sense.data import ImageData
 from sense.errors import InputError, NotFiniteError
-from sense.evaluation.evaluate import evaluate, evaluate_run
+from sense.evaluation.evaluate import evaluate
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_run
 from sense.methods import METHODS
 from sense.networks import (
     are_probabilities,

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.outcomes import read_outcomes
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_run
 from sense.evaluation.summary import read_evaluation, with_free_folder
 from sense.evaluation.targets import open_run
 

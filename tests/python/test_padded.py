@@ -7,7 +7,7 @@ import torch
 from networks import conv_network, images_and_labels
 from recorders import EagerRecorder, unexpected
 from sense import attacks
-from sense.evaluation import evaluate as module
+from sense.evaluation import preparation as module
 from sense.evaluation.evaluate import evaluate
 from sense.evaluation.padded import SMALLEST, PaddedPasses, size_limited_by_python, with_graphs
 from sense.evaluation.settings import Settings

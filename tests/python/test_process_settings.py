@@ -18,9 +18,10 @@ from sense import bridge, cli, process_settings
 from sense.attacks import autoattack, pgd, sensible, square
 from sense.errors import InputError
 from sense.evaluation.compare import compare
-from sense.evaluation.evaluate import evaluate, evaluate_run
+from sense.evaluation.evaluate import evaluate
 from sense.evaluation.examples import make_examples
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_run
 from sense.evaluation.targets import open_run
 from sense.process_settings import freed_memory_kept, restored_settings, retrieve
 from sense.runs import load

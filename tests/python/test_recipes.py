@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from sense.config import recipe
-from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_run
 from sense.train import fit
 
 

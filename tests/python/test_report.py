@@ -12,9 +12,9 @@ from conftest import ROOT
 from sense import report as module
 from sense.checkpoint import WEIGHTS, pack_weights
 from sense.errors import InputError
-from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.examples import EXAMPLES
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_run
 from sense.report import report, report_main
 from sense.seal import seal_folder
 from sense.train import fit

@@ -9,9 +9,9 @@ import time
 import pytest
 
 from sense.checkpoint import CHECKPOINT, load_checkpoint
-from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.outcomes import OUTCOMES
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_run
 from sense.evaluation.summary import EVALUATION
 
 LIMIT = 5.0  # seconds
@@ -207,7 +207,7 @@ def test_an_evaluation_that_was_stopped_in_an_attack_has_the_same_outcomes(tmp_p
     settings = Settings(attacks=("pgd",), n=60, steps=5, restarts=1, batch=20, diagnostics=False)
     whole = evaluate_run(folder, settings, data=data, out=tmp_path / "whole", device="cpu")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sense.evaluation.evaluate.PATIENCE", 0.0)
+        patch.setattr("sense.evaluation.stored_evaluation.PATIENCE", 0.0)
         for most in (3, 6, 14):
             calls = iter(range(10**6))
             with pytest.raises(Exception, match="run the same command to resume"):

@@ -8,8 +8,8 @@ import pytest
 from conftest import ROOT
 from sense.config import from_stored
 from sense.errors import InputError
-from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_run
 from sense.run_folder import RunFolder
 from sense.runs import CONFIG, read_run
 from sense.train import TrainingStopped, fit

@@ -21,9 +21,9 @@ from sense.config.options import CODE_OPTIONS
 from sense.data.idx import write_idx
 from sense.data.mnist import FILES, load_folder
 from sense.errors import InputError
-from sense.evaluation.evaluate import evaluate_run
 from sense.evaluation.outcomes import read_outcomes
 from sense.evaluation.settings import Settings
+from sense.evaluation.stored_evaluation import evaluate_run
 from sense.evaluation.summary import read_evaluation
 from sense.evaluation.targets import open_run, open_source, open_target
 from sense.models import build_model

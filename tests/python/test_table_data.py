@@ -13,7 +13,7 @@ from sense.attacks.checks import check_ball_and_bounds
 from sense.config.options import MethodName
 from sense.data import Scaling, TableData
 from sense.errors import InputError
-from sense.evaluation.evaluate import evaluate_run
+from sense.evaluation.stored_evaluation import evaluate_run
 from sense.runs import load_scaling
 
 METHODS = MethodName.__args__
