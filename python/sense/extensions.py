@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from .errors import InputError
 
 IMPORTABLE = r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*"
@@ -94,6 +96,22 @@ def import_code(name: str, what: str) -> Any:
     if not callable(found):
         raise InputError(f"{what} {name}: {attribute} is not callable")
     return found
+
+
+def check_returned_images(result: Any, x: Tensor, what: str) -> None:
+    """Raise InputError unless code of the user's own, `what` in the message, returned images of the
+    shape, type and device of x."""
+    expected = (x.shape, x.dtype, x.device)
+    if not isinstance(result, Tensor) or (result.shape, result.dtype, result.device) != expected:
+        got = (
+            f"{result.dtype} of shape {tuple(result.shape)} on {result.device}"
+            if isinstance(result, Tensor)
+            else type(result).__name__
+        )
+        raise InputError(
+            f"{what} must return images as it received them, {x.dtype} of shape "
+            f"{tuple(x.shape)} on {x.device}, got {got}"
+        )
 
 
 def trusted_name(

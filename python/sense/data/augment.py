@@ -8,7 +8,7 @@ from torch import Tensor
 
 from .. import random_numbers
 from ..errors import InputError
-from ..extensions import Code
+from ..extensions import Code, check_returned_images
 from ..transfers import send
 
 Augment = Literal["none", "reflect", "zero", "shift"]
@@ -59,17 +59,7 @@ def own_augmentation(x: Tensor, function: Code) -> Tensor:
     """Return a batch as a function of the user's own changes it. Raises InputError unless the
     result has the shape, type and device of x."""
     result = function.code(x)
-    expected = (x.shape, x.dtype, x.device)
-    if not isinstance(result, Tensor) or (result.shape, result.dtype, result.device) != expected:
-        got = (
-            f"{result.dtype} of shape {tuple(result.shape)} on {result.device}"
-            if isinstance(result, Tensor)
-            else type(result).__name__
-        )
-        raise InputError(
-            f"augmentation {function} must return images as it received them, {x.dtype} of shape "
-            f"{tuple(x.shape)} on {x.device}, got {got}"
-        )
+    check_returned_images(result, x, f"augmentation {function}")
     return result
 
 

@@ -6,7 +6,7 @@ add a row per image to outcomes.csv, like an attack, and count in the worst atta
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -21,13 +21,13 @@ from ..statistics import wilson
 from .batch_size import BatchSize
 from .outcomes import Record
 from .runner import (
+    Attack,
     EvaluatedImages,
     attack_images,
     build_attack,
-    end_of_batch,
-    first_misclassification,
     first_wrong,
     predict,
+    record_in_batches,
     seeded_numbers,
 )
 from .settings import Settings
@@ -56,43 +56,22 @@ def run_curve(
     """
     earlier: list[str] = []
     for eps in settings.curve:
-        for n in _run_radius(
-            model, data, replace(settings, eps=eps), record, earlier, size, bounds
-        ):
-            after_batch(n)
-        earlier = [repr(float(eps))]
+        at_eps, is_first = replace(settings, eps=eps), not earlier
+        attack = build_attack("pgd", at_eps, bounds=bounds)
 
-
-def _run_radius(
-    model: nn.Module,
-    data: EvaluatedImages,
-    settings: Settings,
-    record: Record,
-    earlier: list[str],
-    size: BatchSize,
-    bounds: Bounds,
-) -> Iterator[int]:
-    """Run PGD at the radius of the settings, batch by batch. Yields the size of each batch."""
-    key, attack = repr(settings.radius), build_attack("pgd", settings, bounds=bounds)
-    if record.complete(key):
-        return
-    known = first_misclassification(record, earlier)
-    to_attack = [known[i] == label for i, label in enumerate(record.labels)]
-    before = torch.tensor(known, device=data.y.device)
-    while (begin := record.done(key)) < len(data.images):
-
-        def attempt(images: int, begin: int = begin) -> Tensor:
-            rows = slice(begin, end_of_batch(to_attack, begin, images))
-            x, y = data.x[rows], data.y[rows]
-            predictions = before[rows] if earlier else predict(model, x)
-            if settings.radius == 0:
+        def predictions_after(
+            x: Tensor, y: Tensor, before: Tensor, attack: Attack = attack, is_first: bool = is_first
+        ) -> Tensor:
+            predictions = predict(model, x) if is_first else before
+            if attack.eps == 0:
                 return predictions
             with seeded_numbers(settings.seed):
                 return attack_images(attack, model, x, y, predictions, 0)
 
-        predictions = size.run(attempt)
-        record.add(key, predictions.tolist())
-        yield len(predictions)
+        key = repr(at_eps.radius)
+        for n in record_in_batches(record, key, earlier, data, size, predictions_after):
+            after_batch(n)
+        earlier = [key]
 
 
 def write_curve(folder: RunFolder, record: Record) -> None:

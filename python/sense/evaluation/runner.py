@@ -29,7 +29,7 @@ from ..attacks.modes import attack_mode
 from ..attacks.output_checks import check_logits, logits_of
 from ..data import to_float
 from ..errors import InputError, MissingPackageError
-from ..extensions import Code, is_code
+from ..extensions import Code, check_returned_images, is_code
 from ..networks import check_network
 from ..random_numbers import common_numbers
 from ..weights import weights_sha256
@@ -99,7 +99,7 @@ class Attack:
         ball = {"eps": self.eps, "norm": self.norm, "bounds": self.bounds}
         x_adv = self.function(model, x, y, **ball, **keywords)
         if self.code is not None:
-            check_own_images(self.code, x_adv, x)
+            check_returned_images(x_adv, x, f"attack {self.code}")
         try:
             check_ball_and_bounds(x_adv, x, eps=self.eps, norm=self.norm, bounds=self.bounds)
         except ArithmeticError as error:
@@ -220,22 +220,6 @@ def _build_own_attack(name: str, settings: Settings) -> Attack:
     return Attack(code, label, function, settings.radius, settings.lp, code=str(code))
 
 
-def check_own_images(code: str, x_adv: Any, x: Tensor) -> None:
-    """Raise InputError unless an attack of the user's own returned images like x. Ball and bounds
-    are checked as for any attack."""
-    expected = (x.shape, x.dtype, x.device)
-    if not isinstance(x_adv, Tensor) or (x_adv.shape, x_adv.dtype, x_adv.device) != expected:
-        got = (
-            f"{x_adv.dtype} of shape {tuple(x_adv.shape)} on {x_adv.device}"
-            if isinstance(x_adv, Tensor)
-            else type(x_adv).__name__
-        )
-        raise InputError(
-            f"attack {code} must return images as it received them, {x.dtype} of shape "
-            f"{tuple(x.shape)} on {x.device}, got {got}"
-        )
-
-
 def has_pyautoattack() -> bool:
     """Whether the package is installed."""
     return importlib.util.find_spec("pyautoattack") is not None
@@ -292,33 +276,53 @@ def run_attack(
     size: BatchSize,
 ) -> Iterator[tuple[int, float]]:
     """Attack the images that the record does not have yet and add their predictions to it, batch by
-    batch. Yields the number of images and the seconds of each batch.
-
-    Each batch has as many images to attack as the size says, with the misclassified ones between
-    them, so that every pass is full.
-    """
-    if record.complete(attack.name):
-        return
+    batch. Yields the number of images and the seconds of each batch."""
     earlier = [name for name in record.predictions if name != attack.name]
     if not settings.cascade:
         earlier = earlier[:1]  # natural
+
+    def predictions_after(x: Tensor, y: Tensor, before: Tensor) -> Tensor:
+        if attack is NO_ATTACK:
+            return predict(model, x)
+        with seeded_numbers(settings.seed):
+            return attack_images(attack, model, x, y, before, settings.seed)
+
+    began = time.perf_counter()
+    for n in record_in_batches(record, attack.name, earlier, data, size, predictions_after):
+        yield n, time.perf_counter() - began
+        began = time.perf_counter()
+
+
+def record_in_batches(
+    record: Record,
+    key: str,
+    earlier: Sequence[str],
+    data: EvaluatedImages,
+    size: BatchSize,
+    predictions_after: Callable[[Tensor, Tensor, Tensor], Tensor],
+) -> Iterator[int]:
+    """Add the predictions that the record does not have yet under `key` to it, batch by batch.
+    Yields the number of images of each batch.
+
+    `predictions_after(x, y, before)` returns those of a batch, where `before` are the predictions
+    after the `earlier` attacks: images that they misclassify are not attacked. Each batch has as
+    many images to attack as the size says, with the misclassified ones between them, so that every
+    pass is full.
+    """
+    if record.complete(key):
+        return
     known = first_misclassification(record, earlier)
     to_attack = [known[i] == label for i, label in enumerate(record.labels)]
     before = torch.tensor(known, device=data.y.device)
-    while (begin := record.done(attack.name)) < len(data.images):
-        began = time.perf_counter()
+    while (begin := record.done(key)) < len(data.images):
 
         def attempt(images: int, begin: int = begin) -> Tensor:
             rows = slice(begin, end_of_batch(to_attack, begin, images))
-            if attack is NO_ATTACK:
-                return predict(model, data.x[rows])
-            with seeded_numbers(settings.seed):
-                x, y = data.x[rows], data.y[rows]
-                return attack_images(attack, model, x, y, before[rows], settings.seed)
+            return predictions_after(data.x[rows], data.y[rows], before[rows])
 
         predictions = size.run(attempt)
-        record.add(attack.name, predictions.tolist())
-        yield len(predictions), time.perf_counter() - began
+        record.add(key, predictions.tolist())
+        yield len(predictions)
 
 
 def end_of_batch(to_attack: Sequence[bool], begin: int, images: int) -> int:
