@@ -18,7 +18,6 @@ generator of the device, as usual.
 """
 
 import copy
-import random
 import sys
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -26,12 +25,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.autograd.grad_mode import _unsafe_preserve_version_counter
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from .random_numbers import cpu_state, same_cpu_state, set_cpu_state
 
 Function = Callable[..., tuple[Tensor, ...]]
 Replay = Callable[[], object]
@@ -286,7 +286,9 @@ class Graphs:
 
         `images_only`: the backward pass gives the gradient of the images and of no parameter.
         """
-        parameters = [] if images_only else [p for p in self._parameters() if p.requires_grad]
+        parameters = (
+            [] if images_only else [p for p in self.network.parameters() if p.requires_grad]
+        )
         if x.requires_grad or parameters:
             self._forget_if_moved()
             kind = "backward", images_only, x.requires_grad, *map(id, parameters)
@@ -340,7 +342,7 @@ class Graphs:
         CannotRecordError if random numbers came from elsewhere than the device."""
         buffers = list(self.network.buffers())
         saved = [buffer.clone() for buffer in buffers]
-        device_state, outside = self.recorder.random_state(), _random_state_outside()
+        device_state, outside = self.recorder.random_state(), cpu_state()
         self.is_recording = True
         try:
             with _unsafe_preserve_version_counter(tuple(buffers)):
@@ -353,8 +355,8 @@ class Graphs:
         finally:
             self.is_recording = False
             self.recorder.set_random_state(device_state)
-            changed = _random_state_outside() != outside
-            _set_random_state_outside(outside)
+            changed = not same_cpu_state(cpu_state(), outside)
+            set_cpu_state(outside)
         if changed:
             raise CannotRecordError("the network draws random numbers outside of the device")
 
@@ -426,9 +428,6 @@ class Graphs:
         replays = self.recorder.record(forward, pool), self.recorder.record(backward, pool)
         first = [] if x.requires_grad else [None]
         return Passes(static, logits, gradient, [*first, *gradients], *replays)
-
-    def _parameters(self) -> Iterator[nn.Parameter]:
-        return self.network.parameters()
 
     def _current_addresses(self) -> tuple[int, ...]:
         """Return the addresses of all parameters and buffers."""
@@ -502,16 +501,3 @@ class GraphedNetwork(nn.Module):
 def graphs_of(model: nn.Module) -> Graphs | None:
     """Return the recorded functions of a network in CUDA graphs; None for another network."""
     return model.graphs if isinstance(model, GraphedNetwork) else None
-
-
-def _random_state_outside() -> tuple[Any, ...]:
-    """Return the random states of the CPU: of torch, Python and numpy."""
-    name, keys, *rest = np.random.get_state()
-    return torch.get_rng_state().tolist(), random.getstate(), (name, tuple(keys), *rest)
-
-
-def _set_random_state_outside(state: tuple[Any, ...]) -> None:
-    numbers, of_python, of_numpy = state
-    torch.set_rng_state(torch.tensor(numbers, dtype=torch.uint8))
-    random.setstate(of_python)
-    np.random.set_state(of_numpy)

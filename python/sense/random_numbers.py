@@ -6,11 +6,13 @@ processes. Numbers for images that are selected by a result, and the masks of dr
 from torch's global generator, which differs between processes.
 """
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -144,6 +146,42 @@ def preserved_random_state() -> Iterator[None]:
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
     with torch.random.fork_rng(devices):
         yield
+
+
+CpuState = tuple[Any, dict[str, Any], Tensor]  # of Python, numpy and torch
+
+
+def cpu_state() -> CpuState:
+    """Return the random states of Python, numpy and torch's CPU."""
+    return random.getstate(), np.random.get_state(legacy=False), torch.get_rng_state()
+
+
+def set_cpu_state(state: CpuState) -> None:
+    """Set them to what `cpu_state` returned."""
+    of_python, of_numpy, of_torch = state
+    random.setstate(of_python)
+    np.random.set_state(of_numpy)
+    torch.set_rng_state(of_torch)
+
+
+def same_cpu_state(one: CpuState, other: CpuState) -> bool:
+    """Return whether two results of `cpu_state` are equal: no number was drawn between them."""
+    values, others = ({**numpy, **numpy["state"], "state": None} for _, numpy, _ in (one, other))
+    return (
+        one[0] == other[0]
+        and all(np.array_equal(values[key], others[key]) for key in values)
+        and torch.equal(one[2], other[2])
+    )
+
+
+@contextmanager
+def preserved_cpu_state() -> Iterator[None]:
+    """Restore the random states of Python, numpy and torch's CPU at the end."""
+    before = cpu_state()
+    try:
+        yield
+    finally:
+        set_cpu_state(before)
 
 
 def global_state() -> dict[str, Any]:

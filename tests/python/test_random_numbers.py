@@ -1,5 +1,8 @@
 """The numbers of the parts of a batch, joined, are those of the whole batch."""
 
+import random
+
+import numpy as np
 import pytest
 import torch
 
@@ -9,10 +12,13 @@ from sense.data.augment import augment
 from sense.random_numbers import (
     BatchShare,
     SharedGenerators,
+    cpu_state,
     exponential,
     global_state,
     integers,
     normal,
+    preserved_cpu_state,
+    same_cpu_state,
     set_global_state,
     shared_batch,
     uniform,
@@ -83,3 +89,16 @@ def test_shared_numbers_are_for_all_images_of_the_process():
         pytest.raises(ValueError, match=r"all 3 images of this process.*got 2"),
     ):
         uniform(torch.empty(2, 4))
+
+
+@pytest.mark.parametrize(
+    "draw", [random.random, np.random.rand, np.random.randn, lambda: torch.rand(1)]
+)
+def test_the_state_of_the_cpu_shows_a_draw_and_can_be_restored(draw):
+    before = cpu_state()
+    assert same_cpu_state(before, cpu_state())
+    with preserved_cpu_state():
+        first = draw()
+        assert not same_cpu_state(before, cpu_state())
+    assert same_cpu_state(before, cpu_state())
+    assert draw() == first

@@ -16,10 +16,11 @@ from datasets import Pictures, random_flip
 from processes import together
 from sense.config import Config
 from sense.data import ImageData, as_data
-from sense.data.items import Items, Key, preserved_generators
+from sense.data.items import Items, Key
 from sense.data.mnist import load_sample
 from sense.data.streams import StreamedImages
 from sense.errors import InputError
+from sense.random_numbers import preserved_cpu_state
 from sense.train import TrainingStopped, fit
 from test_resume import after, outcome
 
@@ -124,7 +125,7 @@ def test_reading_leaves_the_random_numbers_of_the_program_alone(few):
 
 def test_a_random_image_depends_on_position_and_seed_only(few):
     items = Items(flipped(few))
-    with preserved_generators():
+    with preserved_cpu_state():
         alone = items.read(Key(5, 9)).image
         for i in range(9):
             items.read(Key(i, 4))

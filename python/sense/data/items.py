@@ -1,8 +1,7 @@
 """The images and labels of a dataset one by one: torch's, torchvision's or Hugging Face's."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import InputError
+from ..random_numbers import preserved_cpu_state
 
 IMAGE_COLUMNS = ("image", "img", "pixel_values")
 LABEL_COLUMNS = ("label", "labels", "target", "fine_label")
@@ -47,7 +47,7 @@ class Items(Dataset[Item | InputError]):
         self.mode: str | None = None
         if not len(dataset):
             raise InputError("the dataset has no items")
-        with preserved_generators():
+        with preserved_cpu_state():
             self.mode = picture_mode(image_of(dataset[0], columns))
             self.first = self.read(Key(0)).image
 
@@ -65,7 +65,7 @@ class Items(Dataset[Item | InputError]):
     def read(self, key: Key) -> Item:
         """Return an item. Raises InputError for one that differs in shape or type from the first.
 
-        The global random numbers are seeded and not restored: see `preserved_generators`."""
+        The global random numbers are seeded and not restored: see `preserved_cpu_state`."""
         seed_generators(key)
         found = as_item(self.dataset[key.position], self.columns, self.mode)
         check_alike(found.image, getattr(self, "first", found.image), key.position)
@@ -78,18 +78,6 @@ def seed_generators(key: Key) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.default_generator.manual_seed(seed)
-
-
-@contextmanager
-def preserved_generators() -> Iterator[None]:
-    """Restore the random numbers of Python, numpy and torch's CPU at the end."""
-    before = random.getstate(), np.random.get_state(legacy=False), torch.get_rng_state()
-    try:
-        yield
-    finally:
-        random.setstate(before[0])
-        np.random.set_state(before[1])
-        torch.set_rng_state(before[2])
 
 
 def as_item(item: Any, columns: tuple[str, str] | None = None, mode: str | None = None) -> Item:

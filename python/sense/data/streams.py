@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..errors import InputError
-from .items import FIXED, Items, Key, preserved_generators
+from ..random_numbers import preserved_cpu_state
+from .items import FIXED, Items, Key
 
 CHUNK_BYTES = 2**26
 READ_AT_ONCE = 64  # images of a batch outside of training
@@ -164,7 +165,7 @@ class StreamedImages:
         )
         read = iter(loader)
         for _ in plan:
-            with preserved_generators():
+            with preserved_cpu_state():
                 items = next(read)
             for item in items:
                 if isinstance(item, InputError):
@@ -184,7 +185,7 @@ class StreamedImages:
 
     def is_random(self) -> bool:
         """Return whether the same item has another image each time that it is read."""
-        with preserved_generators():
+        with preserved_cpu_state():
             return any(
                 not torch.equal(self.items.read(Key(i)).image, self.items.read(Key(i, seed)).image)
                 for i in range(min(PROBED, len(self)))

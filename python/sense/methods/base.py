@@ -134,6 +134,14 @@ class Method(ABC):
         smoothing, weight = self.config.label_smoothing, self.class_weights
         return F.cross_entropy(logits, y, weight, reduction=reduction, label_smoothing=smoothing)
 
+    def adversarial_cross_entropy(self, model: nn.Module, examples: "Examples") -> Tensor:
+        """Return CE(f(x'), y) plus `natural_weight` times CE(f(x), y)."""
+        loss = self.cross_entropy(model(examples.x_adv), examples.y)
+        if self.config.natural_weight:
+            natural = self.cross_entropy(model(examples.x), examples.y)
+            loss = loss + self.config.natural_weight * natural
+        return loss
+
     def mean(self, losses: Tensor, y: Tensor) -> Tensor:
         """Return the mean of one loss per image, with the same weights."""
         if self.class_weights is None:

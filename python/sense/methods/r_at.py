@@ -20,8 +20,4 @@ class RegularAdversarialTraining(TwoPartMethod):
         return Examples(batch.x, batch.y, x_adv)
 
     def loss(self, model: nn.Module, examples: Examples) -> Tensor:
-        loss = self.cross_entropy(model(examples.x_adv), examples.y)
-        if self.config.natural_weight:
-            natural = self.cross_entropy(model(examples.x), examples.y)
-            loss = loss + self.config.natural_weight * natural
-        return loss
+        return self.adversarial_cross_entropy(model, examples)

@@ -22,11 +22,7 @@ class SensibleAdversarialTraining(TwoPartMethod):
         return Examples(batch.x, batch.y, x_adv, stages=stages, means=means)
 
     def loss(self, model: nn.Module, examples: Examples) -> Tensor:
-        loss = self.cross_entropy(model(examples.x_adv), examples.y)
-        if self.config.natural_weight:
-            natural = self.cross_entropy(model(examples.x), examples.y)
-            loss = loss + self.config.natural_weight * natural
-        return loss
+        return self.adversarial_cross_entropy(model, examples)
 
     def attack(
         self, model: nn.Module, batch: Batch, epoch: float, reference: Tensor | None = None
