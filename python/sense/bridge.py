@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from .attacks.output_checks import check_logits
+from .callbacks import Callback
 from .checkpoint import unpack_weights
 from .collapse import collapse_summary, new_collapse
 from .config import Config, default_recipe, from_plain, notes, recipe
@@ -40,6 +41,7 @@ from .process_settings import restored_settings
 from .progress import epoch_line
 from .runs import check_same_data, load_run_test_data, read_metrics, read_run
 from .train import TrainingStopped, fit
+from .training import Training
 from .weights import load_matching_weights
 
 TASKS = (
@@ -150,16 +152,6 @@ def train(
     else:
         config = from_plain(options, start)
         data = load_data(config.dataset, config.data_dir, _path(cache_dir))
-    lines: list[dict[str, Any]] = []
-
-    def report(line: dict[str, Any]) -> None:
-        lines.append(line)
-        if on_epoch is not None:
-            planned = read_run(folder)[0]  # --minutes sets the number of epochs
-            on_epoch(epoch_line(lines, planned.pretrain + planned.epochs))
-            if note := new_collapse(lines):
-                on_epoch(f"note: {note}")
-
     with noted_signals() as stop:
         if on_epoch is not None:
             for note in notes(config, data.shape[0]):
@@ -170,7 +162,7 @@ def train(
                 folder,
                 data=data,
                 resume=resume,
-                on_epoch=report,
+                callbacks=[] if on_epoch is None else [_EpochLines(on_epoch)],
                 stop=stop,
                 command=command,
                 model=model,
@@ -180,6 +172,18 @@ def train(
     held = training_part(data, config)[1].tolist()
     collapse = collapse_summary(read_metrics(folder))
     return {"stopped": False, "folder": str(folder), "validation": held, "collapse": collapse}
+
+
+class _EpochLines(Callback):
+    """Calls a function with a line of text for each epoch, and one for a collapse that begins."""
+
+    def __init__(self, on_line: Callable[[str], object]) -> None:
+        self.on_line = on_line
+
+    def on_epoch_end(self, training: Training, metrics: dict[str, Any]) -> None:
+        self.on_line(epoch_line(training.metrics, training.epochs))
+        if note := new_collapse(training.metrics):
+            self.on_line(f"note: {note}")
 
 
 def named_code(options: dict[str, Any]) -> dict[str, Any]:
