@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from .attacks.modes import in_attack
-from .graphs import CudaRecorder, GraphedNetwork, Graphs, Recorder
+from .graph_recorder import CudaRecorder, Recorder
+from .graphs import GraphedNetwork, Graphs
 
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 CudaGraphs = Literal["auto", "off", "on", "compact"]

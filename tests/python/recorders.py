@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from sense.graphs import GraphedNetwork, Watch
+from sense.graph_recorder import Watch
+from sense.graphs import GraphedNetwork
 from sense.precision import graphed
 
 

@@ -13,7 +13,7 @@ from sense.attacks import Stage, pgd, sensible_with_stages
 from sense.attacks.divergence import divergence_pgd
 from sense.attacks.output_checks import skip_value_checks
 from sense.attacks.sensible_graphs import sizes_of
-from sense.graphs import Watch
+from sense.graph_recorder import Watch
 
 STEPS = 4
 RADIUS = {math.inf: 0.03, 2: 0.15, 1: 0.75}  # such that all three stages occur

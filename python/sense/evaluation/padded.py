@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..attacks.modes import attack_mode
-from ..graphs import Recorder
+from ..graph_recorder import Recorder
 from ..precision import graphed
 
 SMALLEST = 16  # images of the smallest batch that is timed
