@@ -166,7 +166,7 @@ as.data.frame.sense_calibration <- function(x, row.names = NULL, optional = FALS
 #' @export
 autoplot.sense_calibration <- function(object, ...) {
   summary <- object$summary
-  heads <- sprintf("%s: ECE %.3f, %.3f if calibrated", summary$images, summary$ece, summary$ece_if_calibrated)
+  heads <- sprintf("%s\nECE %.3f, %.3f if calibrated", summary$images, summary$ece, summary$ece_if_calibrated)
   shown <- object$bins
   shown$panel <- factor(shown$images, summary$images, heads)
   ggplot2::ggplot(shown, ggplot2::aes(.data$confidence, .data$estimate)) +
