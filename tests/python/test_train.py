@@ -18,6 +18,7 @@ from sense.optimizers import build_optimizer
 from sense.runs import CONFIG, METRICS, load, read_run
 from sense.train import TrainingStopped, fit
 from sense.training import batches
+from test_progress import NotReady
 
 
 def equal(a, b):
@@ -193,22 +194,10 @@ def test_a_stop_says_how_to_resume(tmp_path, few, tiny):
     assert load_checkpoint(tmp_path)["progress"]["step"] == 1
 
 
-class NeverReady:
-    """Metrics of a device that is far behind Python."""
-
-    def __init__(self, tensor):
-        self.values = tensor.tolist()
-
-    def is_ready(self):
-        return False
-
-    def read(self):
-        return self.values
-
-
 @pytest.fixture
 def late_metrics(monkeypatch):
-    monkeypatch.setattr("sense.progress.LateValue", NeverReady)
+    """Metrics of a device that is far behind Python."""
+    monkeypatch.setattr("sense.progress.LateValue", NotReady)
 
 
 @pytest.mark.parametrize("after", [None, 3, 8])
