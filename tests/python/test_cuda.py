@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from networks import conv_network, images_and_labels
+from recorders import unexpected
 from sense.attacks import deepfool, fgsm, pgd, sensible_with_stages
 from sense.attacks.modes import attack_mode
 from sense.attacks.output_checks import skip_value_checks
@@ -125,10 +126,6 @@ def test_a_stopped_run_is_resumed(tmp_path, few, config):
 # that works on a CPU.
 
 
-def unexpected(note):
-    raise AssertionError(note)
-
-
 def recorded(network, compacts=False):
     """The network in CUDA graphs, which are recorded at the first use; a note is an error."""
     found = graphed(network)
@@ -177,12 +174,18 @@ def test_the_sensible_attack_in_graphs_agrees_in_float32(pair):
     assert (found.stages == eager.stages).float().mean() >= 0.95
 
 
-@pytest.mark.parametrize("mode", ["evaluation", "training", "updating"])
-def test_pgd_in_graphs_is_the_eager_one(pair, mode):
-    """With dropout off: each recorded pass draws masks of its own."""
+@pytest.fixture
+def without_dropout(pair):
+    """The network on the GPU without dropout, since each recorded pass draws masks of its own."""
     _, (network, x, y) = pair
     network = copy.deepcopy(network)
     network[3].p = 0.0
+    return network, x, y
+
+
+@pytest.mark.parametrize("mode", ["evaluation", "training", "updating"])
+def test_pgd_in_graphs_is_the_eager_one(without_dropout, mode):
+    network, x, y = without_dropout
     results = []
     for model in (network, recorded(copy.deepcopy(network))):
         model.train()
@@ -194,10 +197,8 @@ def test_pgd_in_graphs_is_the_eager_one(pair, mode):
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
 
 
-def test_training_in_graphs_gives_the_same_weights_and_buffers(pair):
-    _, (network, x, y) = pair
-    network = copy.deepcopy(network)
-    network[3].p = 0.0
+def test_training_in_graphs_gives_the_same_weights_and_buffers(without_dropout):
+    network, x, y = without_dropout
     results = []
     for model in (network, recorded(copy.deepcopy(network))):
         model.train()
