@@ -1,21 +1,16 @@
 """Callbacks: which method is called when, what stops training, and what an exception leaves."""
 
 import pytest
-import torch
 
 import sense
 from sense.callbacks import Callbacks, EarlyStopping, OnEpoch, TensorBoard
-from sense.checkpoint import load_checkpoint, load_weights
+from sense.checkpoint import load_checkpoint
 from sense.cli import train_main, with_value
 from sense.errors import InputError
 from sense.train import TrainingStopped, fit
+from test_resume import same_weights
 
 STEPS = 6  # per epoch of `tiny` on `few`; it has 3 epochs
-
-
-def same_weights(one, other):
-    one, other = load_weights(one), load_weights(other)
-    return all(torch.equal(one[name], other[name]) for name in one)
 
 
 class Recorder(sense.Callback):

@@ -27,6 +27,12 @@ def outcome(folder):
     ]
 
 
+def same_weights(one, other):
+    """Whether two runs have the same weights."""
+    one, other = load_weights(one), load_weights(other)
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
 def after(steps):
     """A `stop` that stops after this number of steps."""
     calls = count(1)

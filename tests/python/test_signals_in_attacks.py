@@ -203,7 +203,6 @@ def test_a_signal_while_the_accuracies_of_an_epoch_are_measured_loses_no_step(
 
 def test_an_evaluation_that_was_stopped_in_an_attack_has_the_same_outcomes(tmp_path, slow, trained):
     folder, data = trained
-    calls = iter(range(10**6))
     settings = Settings(attacks=("pgd",), n=60, steps=5, restarts=1, batch=20, diagnostics=False)
     whole = evaluate_run(folder, settings, data=data, out=tmp_path / "whole", device="cpu")
     with pytest.MonkeyPatch.context() as patch:
