@@ -9,14 +9,13 @@ limit, so that a part that fails or is slow does not cost the others. Everything
 to the output folder ($OUT if it is set) while the parts run: summary.json, with the machine, the
 commands, their times and the goals; summary.md, the same as a table; the output of each part; and
 the folders of the runs, packed into files of less than 16 MB. If the run is killed, the same
-command with the same folder goes on with the parts that are not finished; trainings are resumed.
+command with the same folder runs the parts that are not finished; trainings are resumed.
 
 DIR of CIFAR10 has the binary version, or cifar10-jpeg.npz: JPEG images, of which an accuracy is
 reported as that of a JPEG copy.
 """
 
 import argparse
-import io
 import json
 import os
 import shlex
@@ -24,39 +23,25 @@ import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sense.devices import choose_device
 from sense.runs import provenance
 
+from .gpu_files import cifar10_folder, pack, unpack
+from .gpu_summary import NETWORKS, goals, read, results, table
 from .settings import ROOT
 
 FILES = ("steps.json", "attack.json", "group.json")  # written by parts
-PIECE = 15_000_000  # bytes of a file to keep
 KEEP_EVERY = 20.0  # seconds between two copies of the runs
 END = 8.0  # seconds for a part to end after SIGTERM
 RESERVE = 10.0  # seconds of the whole that no part gets
 LOG = 100_000  # bytes of the output of a part that are kept
 COMMIT = "sense-commit.txt"  # written by tools/gpu-pack
-
-NETWORKS = ("wrn-16-4", "resnet20", "small-cnn", "wrn-34-10", "capacity-4")
-GOALS = {
-    "sense/r-at": "SENSE step over R-AT step, at most 1",
-    "mnist-fast seconds": "mnist-fast in at most 60 s",
-    "mnist-fast accuracy": "mnist-fast under AutoAttack: 94.4 % not above the 95 % interval",
-    "share wrn-16-4": "R-AT's share of the bfloat16 rate, at least 0.25",
-    "share wrn-34-10": "R-AT's share of the bfloat16 rate, at least 0.45",
-    "resnet20 ms": "R-AT step of ResNet-20 below 15 ms",
-    "autoattack/bare": "AutoAttack over its bare passes, at most 1.5",
-}
 
 
 @dataclass(frozen=True)
@@ -173,89 +158,11 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "NO_COLOR": "1"}
 
 
-def pack(folder: Path, out: Path) -> None:
-    """Write the files of a folder into numbered pieces of a tar file. Older pieces are replaced."""
-    content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as tar:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.name not in (".lock", "checkpoint-previous.pt"):
-                tar.add(path, f"{folder.name}/{path.relative_to(folder)}")
-    data = content.getbuffer()
-    pieces = {
-        out / f"{folder.name}.tar.{number:02}": data[begin : begin + PIECE]
-        for number, begin in enumerate(range(0, len(data), PIECE))
-    }
-    for piece, part in pieces.items():
-        piece.with_suffix(".part").write_bytes(part)
-        piece.with_suffix(".part").replace(piece)
-    for old in set(out.glob(f"{folder.name}.tar.*")) - set(pieces):
-        old.unlink()
-
-
-def extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    """Write a file of the archive into the folder. Links, and paths that lead out of it, are left
-    out. (From Python 3.11.4 on, the filter "data" of `extractall` refuses them.)"""
-    path = (folder / member.name).resolve()
-    content = tar.extractfile(member) if member.isfile() else None
-    if content is not None and path.is_relative_to(folder.resolve()):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.read())
-
-
-def unpack(out: Path, work: Path) -> None:
-    """Restore the runs that were packed, unless they are there."""
-    for first in out.glob("*.tar.00"):
-        name = first.name.removesuffix(".tar.00")
-        if not (work / name).exists():
-            pieces = sorted(out.glob(f"{name}.tar.*"))
-            data = io.BytesIO(b"".join(piece.read_bytes() for piece in pieces))
-            with tarfile.open(fileobj=data) as tar:
-                for member in tar:
-                    extract(tar, member, work)
-
-
-def cifar10_folder(folder: Path, work: Path) -> Path:
-    """Return a folder with the binary version of CIFAR10, made from the JPEG copy if need be."""
-    for found in (folder, folder / "cifar-10-batches-bin"):
-        if (found / "test_batch.bin").exists():
-            return found
-    packed, made = folder / "cifar10-jpeg.npz", work / "cifar-10-batches-bin"
-    if not packed.exists():
-        raise FileNotFoundError(f"no test_batch.bin and no cifar10-jpeg.npz in {folder}")
-    if not (made / "test_batch.bin").exists():
-        made.mkdir(parents=True, exist_ok=True)
-        with np.load(packed) as arrays:
-            train, test = (records(arrays, part) for part in ("train", "test"))
-        for number, rows in enumerate(np.split(train, 5), start=1):
-            (made / f"data_batch_{number}.bin").write_bytes(rows.tobytes())
-        names = words("airplane automobile bird cat deer dog frog horse ship truck")
-        (made / "batches.meta.txt").write_text("\n".join(names) + "\n")
-        (made / "test_batch.bin").write_bytes(test.tobytes())
-    return made
-
-
-def records(arrays: Any, part: str) -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    """The images of a part as rows of the binary version: the label, then the pixels."""
-    from PIL import Image  # only for the JPEG copy
-
-    jpeg, offsets = arrays[f"{part}_jpeg"], arrays[f"{part}_offsets"]
-    rows = np.empty((len(offsets) - 1, 3073), np.uint8)
-    rows[:, 0] = arrays[f"{part}_labels"]
-
-    def decode(i: int) -> None:
-        picture = Image.open(io.BytesIO(jpeg[offsets[i] : offsets[i + 1]].tobytes()))
-        rows[i, 1:] = np.asarray(picture).transpose(2, 0, 1).reshape(-1)
-
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(decode, range(len(rows)), chunksize=500))
-    return rows
-
-
 def parts(arguments: argparse.Namespace, cifar10: Path | None) -> list[Part]:
     """Return the parts, the most valuable first."""
     device = ["--device", arguments.device]
     small, python = arguments.smoke, sys.executable
-    train, evaluate = [python, "-m", "sense.train"], [python, "-m", "sense.evaluate"]
+    train = [python, "-m", "sense.train"]
     if arguments.run is not None:
         return evaluation_parts(str(arguments.run.resolve()), arguments, cifar10, 260, 260)
 
@@ -281,11 +188,7 @@ def parts(arguments: argparse.Namespace, cifar10: Path | None) -> list[Part]:
         Part("steps", steps, 150),
     ]
     if small or arguments.mnist is not None:
-        check = [*evaluate, "mnist-fast", *device, "--no-diagnostics"]
-        check += words("--attacks pgd autoattack --cascade")
-        check += words("--n 10 --steps 2 --restarts 1") if small else ["--n", "500"]
-        if small:
-            check.remove("autoattack")
+        check = evaluation("mnist-fast", arguments, 500)
         found += [
             Part("mnist-fast", fast, 90, ("mnist-fast",), [*resume, "mnist-fast"]),
             Part("mnist-fast-evaluation", check, 45, ("mnist-fast",)),
@@ -317,164 +220,28 @@ def evaluation_parts(
     device = ["--device", arguments.device]
     data = [] if cifar10 is None or arguments.smoke else ["--data-dir", str(cifar10)]
     attack = [sys.executable, "-m", "bench.gpu_attack", run, "--out", "attack.json", *device, *data]
-    attacks = ["pgd", "autoattack"]
     if arguments.smoke:
         attack += words("--n 4 --attack pgd")
-        attacks = ["pgd"]
     else:
         n = 1000 if arguments.run is not None else 200  # the rest of the time is for other parts
         attack += ["--n", str(n if arguments.n is None else arguments.n)]
-    command = [sys.executable, "-m", "sense.evaluate", run, *device, *data, "--out", "evaluation"]
-    command += ["--attacks", *attacks, "--cascade", "--no-diagnostics"]
-    command += words("--n 10 --steps 2 --restarts 1") if arguments.smoke else ["--n", "1000"]
+    command = [*evaluation(run, arguments, 1000), *data, "--out", "evaluation"]
     return [
         Part("autoattack", attack, bare),
         Part("evaluation", command, whole, ("evaluation",)),
     ]
 
 
+def evaluation(run: str, arguments: argparse.Namespace, n: int) -> list[str]:
+    """The command that attacks n test images by PGD and AutoAttack; in a smoke run few, by PGD."""
+    command = [sys.executable, "-m", "sense.evaluate", run, "--device", arguments.device]
+    command += words("--cascade --no-diagnostics --attacks pgd")
+    small = words("--n 10 --steps 2 --restarts 1")
+    return [*command, *(small if arguments.smoke else ["autoattack", "--n", str(n)])]
+
+
 def words(text: str) -> list[str]:
     return text.split()
-
-
-def read(path: Path) -> Any:
-    """The content of a JSON file, None if there is none yet."""
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-
-
-def results(work: Path) -> dict[str, Any]:
-    """What the parts have written: None for what is not there."""
-    found: dict[str, Any] = {"steps": read(work / "steps.json")}
-    found["autoattack"] = read(work / "attack.json")
-    found["group"] = read(work / "group.json")
-    for name in ("mnist-fast", "trained", "evaluation"):
-        found[name] = describe_run(work / name)
-    return found
-
-
-def describe_run(folder: Path) -> dict[str, Any] | None:
-    """Epochs, seconds and accuracies of a run or an evaluation."""
-    config, evaluation = read(folder / "config.json"), read(folder / "evaluation.json")
-    found: dict[str, Any] = {}
-    if config is not None:
-        metrics = folder / "metrics.jsonl"
-        lines = metrics.read_text().splitlines() if metrics.exists() else []
-        epochs = [json.loads(line) for line in lines]
-        options = config["config"]
-        found = {
-            "epochs": [len(epochs), options["pretrain"] + options["epochs"]],
-            "step_seconds": round(sum(epoch["seconds"] for epoch in epochs), 2),
-            "last": epochs[-1] if epochs else None,
-        }
-    if evaluation is not None:
-        found["finished"] = evaluation["finished"]
-        found["accuracy"] = evaluation["accuracy"]
-        found["seconds"] = {name: entry["seconds"] for name, entry in evaluation["attacks"].items()}
-    return found or None
-
-
-def goals(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each goal with the measured value and whether it is met; None if it was not measured."""
-    found, steps = summary["results"], summary["results"]["steps"] or {}
-    networks = {
-        name: entry
-        for name, entry in steps.get("networks", {}).items()
-        if entry.get("ms") is not None
-    }
-    rows: list[dict[str, Any]] = []
-
-    def add(name: str, value: float | None, met: Callable[[float], bool], what: str = "") -> None:
-        on_gpu = "gpu" in summary["provenance"]
-        rows.append(
-            {
-                "goal": f"{GOALS[name]}{what}",
-                "value": None if value is None else round(value, 4),
-                "met": bool(met(value)) if value is not None and on_gpu else None,
-            }
-        )
-
-    for name in NETWORKS if not summary["smoke"] else networks:
-        entry = networks.get(name)
-        value = best(entry, "sense") / best(entry, "r-at") if entry else None
-        add("sense/r-at", value, lambda value: value <= 1, f": {name}")
-    fast, parts_done = found["mnist-fast"], summary["parts"]
-    complete = fast is not None and fast.get("epochs", [0, 1])[0] == fast["epochs"][1]
-    seconds = parts_done.get("mnist-fast", {}).get("seconds") if complete else None
-    add("mnist-fast seconds", seconds, lambda value: value <= 60)
-    accuracy = (fast or {}).get("accuracy", {}).get("autoattack")
-    upper = accuracy["upper"] if accuracy and fast.get("finished") else 0.0
-    share = accuracy["k"] / accuracy["n"] if accuracy and fast.get("finished") else None
-    add("mnist-fast accuracy", share, lambda value: upper >= 0.944)
-    for name, least in (("wrn-16-4", 0.25), ("wrn-34-10", 0.45)):
-        entry = networks.get(name)
-        value = None
-        if entry:
-            value = entry["flops"] / (best(entry, "r-at") / 1000) / steps["matrix_rate"]
-        add(f"share {name}", value, lambda value, least=least: value >= least)  # type: ignore[misc]
-    entry = networks.get("resnet20")
-    add("resnet20 ms", best(entry, "r-at") if entry else None, lambda value: value < 15)
-    attack = found["autoattack"]
-    whole = attack is not None and attack["attack"] == "autoattack"
-    what = f": {attack['n']} images" if whole else ""
-    add("autoattack/bare", attack["ratio"] if whole else None, lambda value: value <= 1.5, what)
-    return rows
-
-
-def best(entry: dict[str, Any], method: str) -> float:
-    """Milliseconds of the fastest variant of a method."""
-    return float(min(ms[0] for key, ms in entry["ms"].items() if key.startswith(f"{method},")))
-
-
-def ratios(summary: dict[str, Any]) -> list[str]:
-    """Rows of the table of variants: bfloat16 and graphs."""
-    steps = summary["results"]["steps"] or {"networks": {}}
-    rows = []
-    for name, entry in steps["networks"].items():
-        for method in ("r-at", "sense"):
-            ms = {
-                key.partition(", ")[2]: values[0]
-                for key, values in entry.get("ms", {}).items()
-                if key.startswith(f"{method},")
-            }
-            shown = ", ".join(f"{label} {value:g}" for label, value in ms.items())
-            if shown:
-                rows.append(f"| {name} | {method} | {shown} |")
-    return rows
-
-
-def table(summary: dict[str, Any]) -> str:
-    """The summary as Markdown."""
-    machine = summary["provenance"]
-    verdicts = {None: "not measured on a GPU", True: "met", False: "not met"}
-    lines = [
-        f"# {machine.get('gpu', machine['machine'])}, torch {machine['torch']}",
-        "",
-        f"Commit {summary['commit']}, {machine['time']}.",
-        "",
-        "| goal | value | |",
-        "|---|---|---|",
-        *(
-            f"| {row['goal']} | {'' if row['value'] is None else row['value']} | "
-            f"{verdicts[row['met']]} |"
-            for row in summary["goals"]
-        ),
-        "",
-        "| part | status | seconds |",
-        "|---|---|---|",
-        *(
-            f"| {name} | {entry['status']} | {entry['seconds']} |"
-            for name, entry in summary["parts"].items()
-        ),
-        "",
-        "| network | method | ms a step |",
-        "|---|---|---|",
-        *ratios(summary),
-        "",
-    ]
-    return "\n".join(lines)
 
 
 def commit(found: str | None) -> str | None:

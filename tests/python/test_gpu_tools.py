@@ -16,7 +16,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench import gpu, gpu_attack, gpu_pack, gpu_steps
+from bench import gpu, gpu_attack, gpu_files, gpu_pack, gpu_steps, gpu_summary
 from conftest import ROOT
 
 
@@ -82,7 +82,7 @@ def test_a_training_is_resumed_from_its_checkpoint_and_begun_again_without_one(w
 
 
 def test_runs_are_packed_into_small_files_and_restored(tmp_path, monkeypatch):
-    monkeypatch.setattr(gpu, "PIECE", 1000)
+    monkeypatch.setattr(gpu_files, "PIECE", 1000)
     work, out, again = (tmp_path / name for name in ("work", "out", "again"))
     (work / "run" / "sub").mkdir(parents=True)
     out.mkdir()
@@ -90,15 +90,15 @@ def test_runs_are_packed_into_small_files_and_restored(tmp_path, monkeypatch):
     for name, value in content.items():
         (work / "run" / name).write_bytes(value)
     (work / "run" / ".lock").write_text("")
-    gpu.pack(work / "run", out)
+    gpu_files.pack(work / "run", out)
     pieces = sorted(out.iterdir())
     assert len(pieces) > 25
     assert all(piece.stat().st_size <= 1000 for piece in pieces)
-    gpu.unpack(out, again)
+    gpu_files.unpack(out, again)
     assert {name: (again / "run" / name).read_bytes() for name in content} == content
     assert not (again / "run" / ".lock").exists()
     (work / "run" / "a.bin").write_bytes(b"short")
-    gpu.pack(work / "run", out)
+    gpu_files.pack(work / "run", out)
     assert len(list(out.iterdir())) < len(pieces)
 
 
@@ -134,27 +134,27 @@ def test_the_goals_are_compared_with_the_fastest_variants():
     attack = {"attack": "autoattack", "ratio": 1.6, "n": 200}
     accuracy = {"autoattack": {"k": 460, "n": 500, "upper": 0.941}}
     fast = {"epochs": [21, 21], "finished": True, "accuracy": accuracy}
-    rows = gpu.goals(summary(steps=steps, autoattack=attack, **{"mnist-fast": fast}))
+    rows = gpu_summary.goals(summary(steps=steps, autoattack=attack, **{"mnist-fast": fast}))
     found = {row["goal"]: (row["value"], row["met"]) for row in rows}
-    step = gpu.GOALS["sense/r-at"]
+    step = gpu_summary.GOALS["sense/r-at"]
     assert found[f"{step}: wrn-16-4"] == (0.9, True)
     assert found[f"{step}: wrn-34-10"] == (1.01, False)
     assert found[f"{step}: small-cnn"] == found[f"{step}: capacity-4"] == (None, None)
     assert [row["value"] for row in rows if "share" in row["goal"]] == [0.3, 0.4]
     assert [row["met"] for row in rows if "share" in row["goal"]] == [True, False]
-    assert found[gpu.GOALS["resnet20 ms"]] == (14.9, True)
-    assert found[gpu.GOALS["autoattack/bare"] + ": 200 images"] == (1.6, False)
-    assert found[gpu.GOALS["mnist-fast seconds"]] == (42.0, True)
-    assert found[gpu.GOALS["mnist-fast accuracy"]] == (0.92, False)
+    assert found[gpu_summary.GOALS["resnet20 ms"]] == (14.9, True)
+    assert found[gpu_summary.GOALS["autoattack/bare"] + ": 200 images"] == (1.6, False)
+    assert found[gpu_summary.GOALS["mnist-fast seconds"]] == (42.0, True)
+    assert found[gpu_summary.GOALS["mnist-fast accuracy"]] == (0.92, False)
 
 
 def test_what_was_not_measured_is_neither_met_nor_not_met():
-    rows = gpu.goals(summary())
-    assert len(rows) == len(gpu.NETWORKS) + 6
+    rows = gpu_summary.goals(summary())
+    assert len(rows) == len(gpu_summary.NETWORKS) + 6
     assert all(row["value"] is row["met"] is None for row in rows)
     on_processor = summary(autoattack={"attack": "autoattack", "ratio": 1.2, "n": 9})
     on_processor["provenance"] = {"machine": "test"}
-    assert [row["met"] for row in gpu.goals(on_processor)] == [None] * len(rows)
+    assert [row["met"] for row in gpu_summary.goals(on_processor)] == [None] * len(rows)
 
 
 def test_operations_of_a_step_are_those_of_its_layers():
@@ -193,13 +193,13 @@ def test_the_jpeg_copy_becomes_the_binary_version(tmp_path):
         arrays[f"{name}_offsets"] = np.cumsum([0, *map(len, files)])
         arrays[f"{name}_labels"] = np.arange(n) % 10
     np.savez(tmp_path / "cifar10-jpeg.npz", **arrays)
-    made = gpu.cifar10_folder(tmp_path, tmp_path / "work")
+    made = gpu_files.cifar10_folder(tmp_path, tmp_path / "work")
     rows = np.frombuffer((made / "test_batch.bin").read_bytes(), np.uint8).reshape(3, 3073)
     assert rows[:, 0].tolist() == [0, 1, 2]
     planes = rows[:, 1:].reshape(3, 3, 1024)
     assert (planes == planes[..., :1]).all()  # one colour
     assert [path.stat().st_size for path in sorted(made.glob("data_*"))] == [2 * 3073] * 5
-    assert gpu.cifar10_folder(made, tmp_path) == made
+    assert gpu_files.cifar10_folder(made, tmp_path) == made
 
 
 def test_the_pack_has_code_only(tmp_path, capsys):
@@ -257,6 +257,6 @@ def test_an_archive_writes_nothing_outside_its_folder(tmp_path):
     folder = tmp_path / "folder"
     with tarfile.open(fileobj=archive) as tar:
         for member in tar:
-            gpu.extract(tar, member, folder)
+            gpu_files.extract(tar, member, folder)
     assert [path.name for path in tmp_path.rglob("*")] == ["folder", "inside"]
     assert not Path("/tmp/outside-of-sense").exists()
