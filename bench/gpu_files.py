@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-CLASSES = "airplane automobile bird cat deer dog frog horse ship truck"  # of CIFAR10
+from sense.data.cifar10 import FOLDER, RECORD, TEST, TRAIN
+
+JPEG_COPY = "cifar10-jpeg.npz"
 PIECE = 15_000_000  # bytes of a file to keep
 
 
@@ -55,20 +57,19 @@ def unpack(out: Path, work: Path) -> None:
 
 def cifar10_folder(folder: Path, work: Path) -> Path:
     """Return a folder with the binary version of CIFAR10, made from the JPEG copy if need be."""
-    for found in (folder, folder / "cifar-10-batches-bin"):
-        if (found / "test_batch.bin").exists():
+    for found in (folder, folder / FOLDER):
+        if (found / TEST[0]).exists():
             return found
-    packed, made = folder / "cifar10-jpeg.npz", work / "cifar-10-batches-bin"
+    packed, made = folder / JPEG_COPY, work / FOLDER
     if not packed.exists():
-        raise FileNotFoundError(f"no test_batch.bin and no cifar10-jpeg.npz in {folder}")
-    if not (made / "test_batch.bin").exists():
+        raise FileNotFoundError(f"no {TEST[0]} and no {JPEG_COPY} in {folder}")
+    if not (made / TEST[0]).exists():
         made.mkdir(parents=True, exist_ok=True)
         with np.load(packed) as arrays:
             train, test = (records(arrays, part) for part in ("train", "test"))
-        for number, rows in enumerate(np.split(train, 5), start=1):
-            (made / f"data_batch_{number}.bin").write_bytes(rows.tobytes())
-        (made / "batches.meta.txt").write_text(CLASSES.replace(" ", "\n") + "\n")
-        (made / "test_batch.bin").write_bytes(test.tobytes())
+        for name, rows in zip(TRAIN, np.split(train, len(TRAIN)), strict=True):
+            (made / name).write_bytes(rows.tobytes())
+        (made / TEST[0]).write_bytes(test.tobytes())
     return made
 
 
@@ -77,7 +78,7 @@ def records(arrays: Any, part: str) -> "np.ndarray[Any, np.dtype[np.uint8]]":
     from PIL import Image  # only for the JPEG copy
 
     jpeg, offsets = arrays[f"{part}_jpeg"], arrays[f"{part}_offsets"]
-    rows = np.empty((len(offsets) - 1, 3073), np.uint8)
+    rows = np.empty((len(offsets) - 1, RECORD), np.uint8)
     rows[:, 0] = arrays[f"{part}_labels"]
 
     def decode(i: int) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from sense.runs import provenance
 
 from .gpu import COMMIT
+from .gpu_files import JPEG_COPY
 
 DISTRIBUTIONS = (
     "tyro",
@@ -57,7 +58,7 @@ def pack(folder: Path, cifar10: Path | None) -> dict[str, int]:
             shutil.copyfile(source, folder / place)
         sizes[name] = sum(source.stat().st_size for source, _ in files)
     if cifar10 is not None:
-        images = cifar10 / "cifar10-jpeg.npz"
+        images = cifar10 / JPEG_COPY
         shutil.copyfile(images, folder / images.name)
         sizes[images.name] = images.stat().st_size
     commit = provenance()["commit"]
@@ -73,7 +74,7 @@ def main(argv: list[str] | None = None) -> None:
         prog="tools/gpu-pack", description=str(__doc__).splitlines()[0]
     )
     parser.add_argument("folder", type=Path, help="a new folder")
-    parser.add_argument("--cifar10", type=Path, help="folder with cifar10-jpeg.npz")
+    parser.add_argument("--cifar10", type=Path, help=f"folder with {JPEG_COPY}")
     arguments = parser.parse_args(argv)
     try:
         arguments.folder.mkdir(parents=True)
