@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 
 from sense.config import Config, recipe
+from sense.timed_choices import bfloat16_is_native
 
 from .networks import Network, untrained
 from .report import Comparison, Section
@@ -18,13 +19,8 @@ METHODS = ("r-at", "sense")
 BASELINE = "r-at, float32"
 
 
-def has_bfloat16_instructions() -> bool:
-    """Return whether the processor has AMX or avx512_bf16. Without them bfloat16 is emulated."""
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-
-
 def run(settings: Settings) -> Section:
-    if not has_bfloat16_instructions() and not settings.quick:
+    if not bfloat16_is_native(torch.device("cpu")) and not settings.quick:
         note = "Not measured: this processor has neither AMX nor avx512_bf16."
         return Section("half-precision", notes=(note,))
     models = ["small-cnn"] if settings.quick else list(MODELS)

@@ -439,7 +439,7 @@ def test_hours_are_not_spent_unless_they_are_named(tmp_path, monkeypatch):
 
 
 def test_bfloat16_is_not_measured_without_its_instructions(tmp_path, monkeypatch):
-    monkeypatch.setattr(half_precision, "has_bfloat16_instructions", lambda: False)
+    monkeypatch.setattr(half_precision, "bfloat16_is_native", lambda device: False)
     found = half_precision.run(settings.Settings(quick=False, threads=1, networks=tmp_path))
     assert found.comparisons == ()
     assert "neither AMX nor avx512_bf16" in found.markdown()
