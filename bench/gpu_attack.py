@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sense.data import to_float
 from sense.devices import choose_device, to_device_for_evaluation
 from sense.evaluation.batch_size import choose_batch_size
 from sense.evaluation.evaluate import evaluate
@@ -84,7 +85,7 @@ def measure(run: Path, n: int, device: torch.device, attack: str, data_dir: Path
     n = min(n, len(target.data.test_x))
     x, y = target.data.test_x[:n].to(device), target.data.test_y[:n]
     options: dict[str, Any] = {"attacks": ("natural", attack), "eps": target.eps}
-    pixels = x[:1].float() / 255 if x.dtype == torch.uint8 else x[:1].float()
+    pixels = to_float(x[:1])
     fitting = choose_batch_size(None, network, pixels.expand(n, *pixels.shape[1:]))
     settings = Settings(norm=target.norm, batch=min(n, fitting.images), **options)
     wait(device)
