@@ -7,6 +7,7 @@ only the seconds of training count. A round is a seed.
 """
 
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +18,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from sense.attacks import autoattack, pgd
 from sense.config import Config, recipe
@@ -272,15 +273,15 @@ def robust_accuracy(model: nn.Module, task: Task, data: ImageData) -> tuple[Prop
     PGD reaches the target; and the name of the attack."""
     torch.manual_seed(0)
     x, y = to_float(data.test_x[: task.n]), data.test_y[: task.n]
-    step_size, right = task.eps / 8, 0
-    for images, labels in zip(x.split(ATTACK_BATCH), y.split(ATTACK_BATCH), strict=True):
-        found = pgd(model, images, labels, eps=task.eps, step_size=step_size, steps=PGD_STEPS)
-        right += int((model(found).argmax(1) == labels).sum())
-    accuracy = wilson(right, task.n)
+
+    def accuracy_under(attack: Callable[..., Tensor]) -> Proportion:
+        right = 0
+        for images, labels in zip(x.split(ATTACK_BATCH), y.split(ATTACK_BATCH), strict=True):
+            found = attack(model, images, labels, eps=task.eps)
+            right += int((model(found).argmax(1) == labels).sum())
+        return wilson(right, task.n)
+
+    accuracy = accuracy_under(partial(pgd, step_size=task.eps / 8, steps=PGD_STEPS))
     if accuracy.estimate < task.target:
         return accuracy, f"PGD-{PGD_STEPS}"
-    right = 0
-    for images, labels in zip(x.split(ATTACK_BATCH), y.split(ATTACK_BATCH), strict=True):
-        found = autoattack(model, images, labels, eps=task.eps)
-        right += int((model(found).argmax(1) == labels).sum())
-    return wilson(right, task.n), "AutoAttack"
+    return accuracy_under(autoattack), "AutoAttack"
