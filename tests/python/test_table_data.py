@@ -112,6 +112,28 @@ def test_columns_are_found_by_their_names():
         scaling(Frame(a=x[:, 0]))
 
 
+def test_the_range_of_training_and_test_rows_is_that_of_each_feature_by_name():
+    x, y = rows(d=2)
+    train, test = x[:45], x[45:]
+    frames = (
+        Frame(a=train[:, 0], b=train[:, 1]),
+        Frame(b=test[:, 1], other=y[45:], a=test[:, 0]),
+    )
+    for parts in ((train, test), frames):
+        data = TableData.from_features(
+            "t", parts[0], y[:45], parts[1], y[45:], "abc", bounds="range"
+        )
+        assert data.scaling.low == tuple(x.min(0))
+        assert data.scaling.high == tuple(x.max(0))
+
+
+def test_bounds_may_be_an_array():
+    x, _ = rows()
+    bounds = np.stack([x.min(0), x.max(0)], 1)
+    expected = table(bounds="range").scaling
+    assert table(bounds=bounds).scaling == table(bounds=bounds.tolist()).scaling == expected
+
+
 @pytest.mark.parametrize(
     ("x", "options", "message"),
     [

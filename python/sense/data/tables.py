@@ -107,20 +107,7 @@ class Scaling:
         for values that are missing or infinite and, if they are to be `attacked`, for values
         outside the bounds.
         """
-        if hasattr(x, "columns"):
-            missing = [name for name in self.names if name not in list(x.columns)]
-            if missing:
-                raise InputError(
-                    f"{what} must have the columns {', '.join(self.names)}: there is "
-                    f"no {missing[0]}"
-                )
-            x = x[list(self.names)]
-        table = as_table(x, what)
-        if table.shape[1] != len(self.names):
-            raise InputError(
-                f"{what} must have {len(self.names)} columns ({', '.join(self.names)})"
-                f", got {table.shape[1]}"
-            )
+        table = _columns_of(x, self.names, what)
         check_table(table, self.names, what)
         if attacked:
             self.check_inside(table, what)
@@ -239,14 +226,12 @@ class TableData(Data):
         of the training features, with the `options` of `Scaling.of`: names, eps and bounds (the
         "range" includes the test features). Test features and labels may be None.
         """
-        if options.get("bounds") == "range" and test_x is not None:
-            tables = [as_table(x, "features") for x in (train_x, test_x)]
-            options = {
-                **options,
-                "bounds": np.stack(
-                    [np.concatenate(tables).min(0), np.concatenate(tables).max(0)], 1
-                ),
-            }
+        bounds = options.get("bounds")
+        if test_x is not None and isinstance(bounds, str) and bounds == "range":
+            train = as_table(train_x, "features")
+            names = feature_names(train_x, train.shape[1])
+            both = np.concatenate([train, _columns_of(test_x, names, f"{name}: test features")])
+            options = {**options, "bounds": np.stack([both.min(0), both.max(0)], 1)}
         scaling = Scaling.of(train_x, **options) if scaling is None else scaling
         x = scaling(train_x, f"{name}: training features")
         y = np.asarray(train_y)
@@ -314,6 +299,24 @@ def feature_names(x: Features, d: int) -> tuple[str, ...]:
     """Return the names of a data frame's columns, or x1, x2, ..."""
     columns = getattr(x, "columns", None)
     return tuple(map(str, columns)) if columns is not None else tuple(f"x{i + 1}" for i in range(d))
+
+
+def _columns_of(x: Features, names: Sequence[str], what: str) -> NDArray[np.float64]:
+    """Return the features of these names as float64, n x d: of a data frame the columns of these
+    names, of anything else all columns. Raises InputError for other columns."""
+    if hasattr(x, "columns"):
+        missing = [name for name in names if name not in list(x.columns)]
+        if missing:
+            raise InputError(
+                f"{what} must have the columns {', '.join(names)}: there is no {missing[0]}"
+            )
+        x = x[list(names)]
+    table = as_table(x, what)
+    if table.shape[1] != len(names):
+        raise InputError(
+            f"{what} must have {len(names)} columns ({', '.join(names)}), got {table.shape[1]}"
+        )
+    return table
 
 
 def check_table(table: NDArray[np.float64], names: Sequence[str], what: str) -> None:
