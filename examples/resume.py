@@ -14,7 +14,7 @@ folder = Path(tempfile.mkdtemp())
 
 in_one_go = sense.fit(config, folder / "in-one-go")
 
-steps = iter([None] * 6 + ["enough"])  # asked after each step
+steps = iter([None] * 6 + ["enough"])  # called after each step
 try:
     sense.fit(config, folder / "stopped", stop=lambda: next(steps))
 except TrainingStopped as stopped:

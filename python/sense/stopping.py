@@ -1,6 +1,6 @@
-"""Stopping an attack between two passes through the network, or in the midst of a slow one.
+"""Stopping an attack between two passes through the network, or within a slow one.
 
-An attack may take minutes. `stoppable` makes the network look for a signal whenever it is called,
+An attack may take minutes. `stoppable` makes the network check for a signal whenever it is called,
 so that every attack can be stopped, also one of another package.
 """
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 Stop = Callable[[], int | None]
 
-SLOW = 0.5  # seconds; if a pass takes longer, every layer looks for a signal
+SLOW = 0.5  # seconds; if a pass takes longer, every layer checks for a signal
 SLOW_STEP = 0.1  # seconds; after a step of training that took longer, the next is prepared for it
-PATIENCE = 2.0  # seconds in which a batch or a step may end by itself
+PATIENCE = 2.0  # seconds in which a batch or a step may be completed
 
 
 class PassStopped(BaseException):
@@ -45,7 +45,7 @@ def stoppable(model: nn.Module, stop: Stop) -> Iterator[None]:
 
 
 class _Checks:
-    """The hooks of a model that look for a signal."""
+    """The hooks of a model that check for a signal."""
 
     def __init__(self, model: nn.Module, stop: Stop) -> None:
         self.model, self.stop = model, stop
@@ -105,8 +105,8 @@ class _Checks:
 
 
 class StoppingPoint:
-    """Stops a slow step of training in its midst, by one process on a CPU: on a GPU a step is
-    short, and of several processes all have to end the step. A context manager.
+    """Interrupts a slow step of training by one process on a CPU: on a GPU a step is short, and of
+    several processes all have to end the step. A context manager.
 
     `set` marks the state that `restore` returns to: before each step, and before the accuracies of
     an epoch. While steps are fast it marks nothing, and the step is completed; so is one that takes

@@ -140,7 +140,7 @@ def test_autoattack_does_not_depend_on_the_batch(trained, norm):
     assert 0 < sum(row.correct for row in found[0] if row.attack == "autoattack") < 12
 
 
-def test_an_evaluation_goes_on_with_half_the_batch_and_has_the_same_outcomes(trained):
+def test_an_evaluation_continues_with_half_the_batch_and_has_the_same_outcomes(trained):
     folder, data = trained
     expected = outcomes(load(folder), data, batch=90)
     small = Limited(load(folder), 20)

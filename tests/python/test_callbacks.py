@@ -81,7 +81,9 @@ def test_what_a_callback_gets(few, tiny, tmp_path):
 
 
 @pytest.mark.parametrize(("event", "epoch", "step"), [("step", 1, 2), ("epoch end", 2, 0)])
-def test_a_callback_stops_training_and_the_run_can_go_on(few, tiny, tmp_path, event, epoch, step):
+def test_a_callback_stops_training_and_the_run_can_be_resumed(
+    few, tiny, tmp_path, event, epoch, step
+):
     def stop(found, training):
         if (found, training.epoch, training.step) == (event, epoch, step):
             training.stop()

@@ -153,7 +153,7 @@ def one_step(network, x, y):
     return build_method(FAST).after_one_step(network, x, y)
 
 
-def test_the_monitor_tells_the_two_kinds_apart():
+def test_the_monitor_distinguishes_the_two_kinds():
     assert (
         monitored().evaluate(Constant(), FAST, MINIMUM_UPDATES, one_step)["collapse"] == "one-class"
     )

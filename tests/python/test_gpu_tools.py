@@ -218,7 +218,7 @@ def test_the_pack_has_code_only(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_the_smoke_run_is_killed_and_goes_on(tmp_path):
+def test_the_smoke_run_is_killed_and_resumed(tmp_path):
     command = [ROOT / "tools/gpu", "--smoke", "--device", "cpu", "--work", tmp_path / "work"]
     command += ["--out", tmp_path / "out"]
     environment = {**os.environ, "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"}

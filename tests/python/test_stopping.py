@@ -30,7 +30,7 @@ def images():
 
 
 def after(calls, reason=15):
-    """A signal that comes after so many looks at it."""
+    """A signal that comes after so many checks."""
     count = itertools.count()
     return lambda: reason if next(count) >= calls else None
 
@@ -101,7 +101,7 @@ def test_a_slow_pass_is_stopped_between_its_layers_forward_and_backward():
 
 
 @pytest.mark.parametrize(("slow", "checks"), [(0.0, 3 * 6), (math.inf, 6 + 1 + 1)])
-def test_layers_look_for_a_signal_only_while_passes_are_slow(monkeypatch, slow, checks):
+def test_layers_check_for_a_signal_only_while_passes_are_slow(monkeypatch, slow, checks):
     monkeypatch.setattr(stopping, "SLOW", slow)
     network, counted = torch.nn.Sequential(*(Layer() for _ in range(5))), []
     with stoppable(network, lambda: counted.append(1)):
