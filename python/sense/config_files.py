@@ -13,6 +13,7 @@ from .errors import InputError
 from .files import read_file
 from .manifest import MANIFEST
 from .run_folder import RunFolder
+from .runs import CONFIG
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -20,7 +21,6 @@ else:
     import tomli as tomllib
 
 LIMIT = 1 << 20  # bytes
-CONFIG = "config.json"
 
 
 def config_from_file(path: Path | str, options: Mapping[str, Any] | None = None) -> Config:
