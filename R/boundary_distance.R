@@ -123,6 +123,6 @@ label_points <- function(classifier, x, call = parent.frame()) {
   label <- classifier(x)
   tryCatch(as_labels(label, nrow(x)), rlang_error = function(e) {
     abort(c("{.arg classifier} must return one label, -1 or 1, for each point.",
-                     "x" = "For {nrow(x)} point{?s} it returned {describe(label)}."), call = call)
+            "x" = "For {nrow(x)} point{?s} it returned {describe(label)}."), call = call)
   })
 }

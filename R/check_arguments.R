@@ -137,8 +137,8 @@ as_points <- function(x, arg = "x", call = parent.frame()) {
   if (!all(is.finite(points))) {
     bad <- which(!is.finite(rowSums(points)))[1]
     abort(c("{.arg {arg}} must hold finite coordinates.",
-                     "x" = "Row {bad} has {.val {unname(points[bad, ])}}.",
-                     "i" = "Remove or repair that row."), call = call)
+            "x" = "Row {bad} has {.val {unname(points[bad, ])}}.",
+            "i" = "Remove or repair that row."), call = call)
   }
   storage.mode(points) <- "double"
   unname(points)

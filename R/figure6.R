@@ -43,7 +43,7 @@ figure6 <- function(iterations = c(0, 100, 299, 300), setting = "large-step", p 
   last <- fits[[1]]$options$iterations
   if (!plain_numbers(iterations) || !length(iterations) || !all(iterations %in% 0:last)) {
     abort(c("{.arg iterations} must hold whole numbers from 0 to {last}.",
-                     "x" = "You gave {describe(iterations)}."))
+            "x" = "You gave {describe(iterations)}."))
   }
   frames <- unlist(lapply(fits, function(fit) {
     lapply(iterations, function(i) list(fit = fit, iteration = i))
@@ -145,7 +145,7 @@ plot_path <- function(fits) {
   if (inherits(fits, "linear_at")) fits <- list(fits)
   if (!is.list(fits) || !length(fits) || !all(vapply(fits, inherits, TRUE, "linear_at"))) {
     abort(c("{.arg fits} must be a list of fits of {.fn fit_linear_at}.",
-                     "x" = "You gave {describe(fits)}."))
+            "x" = "You gave {describe(fits)}."))
   }
   path <- do.call(rbind, lapply(fits, function(fit) {
     data.frame(iteration = seq_len(nrow(fit$path)) - 1, angle = boundary_angle(fit$path),

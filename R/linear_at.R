@@ -107,7 +107,7 @@ check_start <- function(start, call = parent.frame()) {
 logistic_start <- function(x, y, call = parent.frame()) {
   if (length(unique(y)) < 2) {
     abort(c("{.arg data} must hold both labels, -1 and 1.",
-                     "x" = "All {length(y)} label{?s} are {y[1]}.", "i" = "Draw more points."), call = call)
+            "x" = "All {length(y)} label{?s} are {y[1]}.", "i" = "Draw more points."), call = call)
   }
   fit <- withCallingHandlers(
     stats::glm.fit(cbind(1, x), (y + 1) / 2, family = stats::binomial()),
@@ -158,9 +158,9 @@ descend <- function(x, y, start, adversary, options) {
     v <- v + step * (as.vector(crossprod(signed, pull)) - c(0, u * lost))
     if (!all(is.finite(v))) {
       abort(c("The training diverged: the coefficients are not finite.",
-                       "x" = "It happened at iteration {i} of {options$iterations}.",
-                       "i" = "Lower {.arg learning_rate} (now {options$learning_rate})."),
-                     call = parent.frame())
+              "x" = "It happened at iteration {i} of {options$iterations}.",
+              "i" = "Lower {.arg learning_rate} (now {options$learning_rate})."),
+            call = parent.frame())
     }
     path[i + 1, ] <- v
   }

@@ -100,7 +100,7 @@ autoplot.linear_at <- function(object, data = NULL, type = c("path", "boundary")
   if (type == "path") return(plot_path(list(object)))
   if (is.null(data)) {
     abort(c("{.arg data} must be given to draw the boundary with the training points.",
-                     "i" = "Give the data that the model was fitted to, or use {.code type = \"path\"}."))
+            "i" = "Give the data that the model was fitted to, or use {.code type = \"path\"}."))
   }
   plot_training_frames(list(list(fit = object, iteration = object$options$iterations)), data)
 }

@@ -59,13 +59,13 @@ sensible_stage <- function(p_natural, p_adversarial, c) {
   p_adversarial <- check_numbers(p_adversarial, min = 0, max = 1)
   if (length(p_natural) != length(p_adversarial)) {
     abort(c("{.arg p_adversarial} must hold as many probabilities as {.arg p_natural}.",
-                     "x" = "You gave {length(p_adversarial)} and {length(p_natural)}."))
+            "x" = "You gave {length(p_adversarial)} and {length(p_natural)}."))
   }
   if (any(p_adversarial > p_natural)) {
     bad <- which(p_adversarial > p_natural)[1]
     abort(c("{.arg p_adversarial} must not exceed {.arg p_natural}.",
-                     "x" = "At position {bad} they are {p_adversarial[bad]} and {p_natural[bad]}.",
-                     "i" = "An adversary cannot make the label more probable."))
+            "x" = "At position {bad} they are {p_adversarial[bad]} and {p_natural[bad]}.",
+            "i" = "An adversary cannot make the label more probable."))
   }
   factor(ifelse(p_natural <= c, "A", ifelse(p_adversarial <= c, "B", "C")),
          levels = c("A", "B", "C"))

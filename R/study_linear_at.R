@@ -55,7 +55,7 @@ check_grid <- function(grid, call = parent.frame()) {
   if (!all(good)) {
     bad <- c(words, numbers)[!good][1]
     abort(c("{.arg grid} must have {if (bad %in% words) 'strings' else 'numbers'} in its column {.field {bad}}.",
-                     "x" = "It has {describe(grid[[bad]])}."), call = call)
+            "x" = "It has {describe(grid[[bad]])}."), call = call)
   }
   for (i in seq_len(nrow(grid))) {
     check_choice(grid$method[i], c("sense", "r-at", "nt"), arg = "grid$method", call = call)
