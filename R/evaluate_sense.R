@@ -135,7 +135,7 @@ test_images <- function(fit, x, y, call = parent.frame()) {
   x <- as_inputs(x, fit, "x", call)
   what <- if (has_features(fit)) "rows" else "images"
   y <- known_classes(y, fit$data$classes, nrow(x), "y", call, what)
-  list(x_test = x, y_test = as.list(as.integer(y) - 1L))
+  list(x_test = x, y_test = as.integer(y) - 1L)
 }
 
 # Call a task of Python that takes a fit.

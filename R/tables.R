@@ -6,13 +6,13 @@ as_feature_data <- function(train, test, eps, bounds, call = parent.frame()) {
   y <- as_classes(train$y, nrow(train$x), "y", call, "rows")
   check_several(y, "y", call, "rows")
   data <- list(
-    features = feature_matrix(train$x, "x", call), y = as.list(as.integer(y) - 1L),
+    features = feature_matrix(train$x, "x", call), y = as.integer(y) - 1L,
     classes = as.list(levels(y)), names = as.list(names(train$x)),
     eps = each_eps(eps, names(train$x), call), bounds = each_bounds(bounds, names(train$x), call)
   )
   if (!is.null(test)) {
     data$x_test <- feature_matrix(test$x, "x_test", call)
-    data$y_test <- as.list(as.integer(known_classes(test$y, levels(y), nrow(test$x), "y_test", call, "rows")) - 1L)
+    data$y_test <- as.integer(known_classes(test$y, levels(y), nrow(test$x), "y_test", call, "rows")) - 1L
   }
   drop_null(data)
 }
