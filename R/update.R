@@ -47,9 +47,11 @@ update.sense_fit <- function(object, ..., control = sense_control()) {
 # Why a fit cannot be trained further with these changes, or NULL.
 why_again <- function(fit, changes, out) {
   config <- fit$config
-  further <- c("epochs", if (!ends_at_zero(config) || identical(changes$schedule, "constant")) c("schedule", "lr"))
+  extensible <- !ends_at_zero(config) || identical(changes$schedule, "constant")
+  further <- c("epochs", if (extensible) c("schedule", "lr"))
   data <- c("x", "y", "x_test", "y_test", "formula", "data", "test", "bounds", "na.action", "inputs")
-  other <- setdiff(names(changes), c(further, runtime_options(fit), data, config_equal(config, changes)))
+  changed <- other_values(config, changes)
+  other <- setdiff(changed, c(further, runtime_options(fit), data))
   if (!is.null(out)) {
     "`out` names a new folder"
   } else if (length(other)) {
@@ -58,10 +60,9 @@ why_again <- function(fit, changes, out) {
     "the folder of the fit no longer holds its checkpoint"
   } else if (is_number(changes$epochs) && changes$epochs < config$epochs) {
     "it has fewer epochs than before"
-  } else if (is_number(changes$epochs) && changes$epochs > config$epochs && ends_at_zero(config) &&
-    !identical(changes$schedule, "constant")) {
+  } else if (is_number(changes$epochs) && changes$epochs > config$epochs && !extensible) {
     sprintf("its learning rate fell to 0 (schedule %s); `schedule = \"constant\"` and `lr` train further", config$schedule)
-  } else if (!ends_at_zero(config) && any(c("schedule", "lr") %in% other_values(config, changes))) {
+  } else if (!ends_at_zero(config) && any(c("schedule", "lr") %in% changed)) {
     "the schedule or the learning rate differs"
   }
 }
@@ -74,9 +75,7 @@ runtime_options <- function(fit) {
   union(stored, c("data_dir", "device", "threads", "cuda_graphs", "monitor_size"))
 }
 
-# Changes that are none.
-config_equal <- function(config, changes) setdiff(names(changes), other_values(config, changes))
-
+# Names of the changes that differ from the options of the fit.
 other_values <- function(config, changes) {
   same <- vapply(names(changes), function(name) isTRUE(all.equal(config[[name]], changes[[name]])), TRUE)
   names(changes)[!same]
