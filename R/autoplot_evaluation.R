@@ -48,6 +48,9 @@ title_of <- function(object) {
   sprintf("%s, %s", run_labels(name_of(object), object$target$method), object$target$model)
 }
 
+# "SENSE-AT (c = 0.7), capacity-3"
+title_of_fit <- function(fit) paste0(method_name(fit$config), ", ", fit$config$model)
+
 # Accuracy against the radius, of one or several evaluations by name. Several stand beside each other
 # at each radius, so that equal accuracies do not hide each other.
 plot_curves <- function(evaluations, call = parent.frame()) {

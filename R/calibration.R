@@ -62,7 +62,7 @@ calibration.default <- function(object, ...) {
 #' @export
 calibration.sense_fit <- function(object, n = 500, ..., bins = 10, level = 0.95) {
   result <- calibration.sense_examples(adversarial_examples(object, n = n, ...), bins = bins, level = level)
-  result$title <- paste0(method_name(object$config), ", ", object$config$model)
+  result$title <- title_of_fit(object)
   result
 }
 

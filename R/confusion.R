@@ -28,15 +28,12 @@ confusion.default <- function(object, ...) {
 #' @rdname confusion
 #' @export
 confusion.sense_evaluation <- function(object, attack = "natural", ...) {
-  outcomes <- object$outcomes
-  attack <- check_choice(attack, unique(outcomes$attack))
-  outcomes <- outcomes[outcomes$attack == attack, ]
+  predictions <- augment.sense_evaluation(object)
+  attack <- check_choice(attack, unique(predictions$attack))
+  predictions <- predictions[predictions$attack == attack, ]
   label <- object$accuracy$label[match(attack, object$accuracy$attack)]
   words <- if (attack == "natural") "without attack" else paste("under", if (is.na(label)) attack else label)
-  new_confusion(
-    outcomes$label, outcomes$prediction, evaluation_classes(object),
-    paste0(title_of(object), ", ", words)
-  )
+  new_confusion(predictions$truth, predictions$.pred_class, paste0(title_of(object), ", ", words))
 }
 
 #' @rdname confusion
@@ -44,16 +41,13 @@ confusion.sense_evaluation <- function(object, attack = "natural", ...) {
 confusion.sense_fit <- function(object, newdata, y, ...) {
   predicted <- stats::predict(object, newdata, type = "class", ...)
   y <- known_classes(if (!missing(y)) y, levels(predicted), length(predicted), "y")
-  new_confusion(
-    as.integer(y) - 1L, as.integer(predicted) - 1L, levels(predicted),
-    paste0(method_name(object$config), ", ", object$config$model, ", without attack")
-  )
+  new_confusion(y, predicted, paste0(title_of_fit(object), ", without attack"))
 }
 
-new_confusion <- function(label, prediction, classes, title) {
-  as_class <- function(code) factor(classes[code + 1], classes)
+# From two factors with the same levels.
+new_confusion <- function(truth, prediction, title) {
   structure(
-    list(table = table(truth = as_class(label), prediction = as_class(prediction)), title = title),
+    list(table = table(truth = truth, prediction = prediction), title = title),
     class = "sense_confusion"
   )
 }

@@ -138,9 +138,10 @@ augment.sense_fit <- function(x, newdata, y = NULL, ...) {
 augment.sense_evaluation <- function(x, ...) {
   outcomes <- x$outcomes
   classes <- evaluation_classes(x)
+  as_class <- function(code) factor(classes[code + 1], classes)
   data.frame(
-    image = outcomes$image, attack = outcomes$attack, truth = factor(classes[outcomes$label + 1], classes),
-    .pred_class = factor(classes[outcomes$prediction + 1], classes), correct = outcomes$correct == 1
+    image = outcomes$image, attack = outcomes$attack, truth = as_class(outcomes$label),
+    .pred_class = as_class(outcomes$prediction), correct = outcomes$correct == 1
   )
 }
 

@@ -38,7 +38,8 @@ test_that("the picture has a tile for each cell, with the share of its row", {
 })
 
 test_that("many classes print their most frequent errors", {
-  found <- sense:::new_confusion(c(0:19, 3, 3), c(0:19, 4, 4), sprintf("class %d", 0:19), "toy")
+  classes <- function(codes) factor(codes, 0:19, sprintf("class %d", 0:19))
+  found <- sense:::new_confusion(classes(c(0:19, 3, 3)), classes(c(0:19, 4, 4)), "toy")
   expect_output(print(found), "20 classes.*class 3 +class 4 +2")
   expect_output(print(confusion(evaluation)), "<sense_confusion> SENSE-AT.*97.0 %")
 })
