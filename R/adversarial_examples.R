@@ -49,9 +49,11 @@ adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y 
 #' @export
 print.sense_examples <- function(x, n = 10, ...) {
   total <- nrow(x$table)
+  of_table <- is.matrix(x$x)
+  what <- if (of_table) "row" else "image"
   cat(sprintf(
-    "<sense_examples> %d %s%s of %s, %s; %s, %s\n", total, if (is.matrix(x$x)) "row" else "image",
-    if (total == 1) "" else "s", paste(dim(x$x)[-1], collapse = " x "), x$model, x$attack$label, describe_ball(x$attack)
+    "<sense_examples> %d %s%s of %s, %s; %s, %s\n", total, what, if (total == 1) "" else "s",
+    paste(dim(x$x)[-1], collapse = " x "), x$model, x$attack$label, describe_ball(x$attack)
   ))
   shown <- utils::head(x$table, n)
   print_cells(data.frame(
@@ -60,8 +62,8 @@ print.sense_examples <- function(x, n = 10, ...) {
     attacked = sprintf("%s (%.0f %%)", shown$attacked, 100 * shown$attacked_probability),
     result = attack_results(shown)
   ))
-  if (total > n) cat(sprintf("%d more images. ", total - n))
-  cat(if (is.matrix(x$x)) "The features are in $x and $x_adv.\n" else "The pixels are in $x and $x_adv; autoplot() draws them.\n")
+  if (total > n) cat(sprintf("%d more %ss. ", total - n, what))
+  cat(if (of_table) "The features are in $x and $x_adv.\n" else "The pixels are in $x and $x_adv; autoplot() draws them.\n")
   invisible(x)
 }
 

@@ -40,7 +40,7 @@ confusion.sense_evaluation <- function(object, attack = "natural", ...) {
 #' @export
 confusion.sense_fit <- function(object, newdata, y, ...) {
   predicted <- stats::predict(object, newdata, type = "class", ...)
-  y <- known_classes(if (!missing(y)) y, levels(predicted), length(predicted), "y")
+  y <- known_classes(if (!missing(y)) y, levels(predicted), length(predicted), "y", what = kind_of_inputs(object))
   new_confusion(y, predicted, paste0(title_of_fit(object), ", without attack"))
 }
 

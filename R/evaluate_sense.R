@@ -122,18 +122,17 @@ own_folder <- function(fit) {
 
 # The user's own test images with labels counted from 0, or NULL for those of the fit's data set.
 test_images <- function(fit, x, y, call = parent.frame()) {
+  what <- kind_of_inputs(fit)
   if (is.null(x)) {
     if (fit$config$dataset %in% c("arrays", "table")) {
-      what <- if (has_features(fit)) "rows" else "images"
       abort(
-        "This fit was trained on {if (has_features(fit)) 'a table' else 'arrays'}, which it does not store: give test {what} and classes as {.arg x} and {.arg y}.",
+        "This fit was trained on {if (what == 'rows') 'a table' else 'arrays'}, which it does not store: give test {what} and classes as {.arg x} and {.arg y}.",
         call = call
       )
     }
     return(NULL)
   }
   x <- as_inputs(x, fit, "x", call)
-  what <- if (has_features(fit)) "rows" else "images"
   y <- known_classes(y, fit$data$classes, nrow(x), "y", call, what)
   list(x_test = x, y_test = as.integer(y) - 1L)
 }

@@ -117,6 +117,8 @@ as_inputs <- function(x, fit, arg, call = parent.frame()) {
 
 has_features <- function(fit) !is.null(fit$data$features)
 
+kind_of_inputs <- function(fit) if (has_features(fit)) "rows" else "images"
+
 # One eps, in standard deviations, is an option; several are part of the scaling.
 one_eps <- function(eps) if (length(eps) == 1 && is.null(names(eps))) eps
 

@@ -128,7 +128,7 @@ augment.sense_fit <- function(x, newdata, y = NULL, ...) {
   n <- nrow(probabilities)
   with_predictions(
     if (is.data.frame(newdata)) newdata else data.frame(image = seq_len(n)),
-    if (!is.null(y)) known_classes(y, classes, n, "y"),
+    if (!is.null(y)) known_classes(y, classes, n, "y", what = kind_of_inputs(x)),
     most_probable(probabilities), probabilities
   )
 }

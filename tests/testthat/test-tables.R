@@ -64,6 +64,8 @@ test_that("a table is evaluated under all attacks, and its examples are rows in 
   expect_true(all(t(moved) <= 0.2 * fit$data$features$scale * (1 + 1e-5)))
   expect_gt(max(moved), 0)
   expect_output(print(examples), "3 rows of 4")
+  expect_output(print(examples, n = 1), "2 more rows")
+  expect_error(confusion(fit, iris), "Rows need their classes")
   expect_error(ggplot2::autoplot(examples), "no picture")
 })
 
