@@ -124,17 +124,20 @@ own_folder <- function(fit) {
 test_images <- function(fit, x, y, call = parent.frame()) {
   what <- kind_of_inputs(fit)
   if (is.null(x)) {
-    if (fit$config$dataset %in% c("arrays", "table")) {
-      abort(
-        "This fit was trained on {if (what == 'rows') 'a table' else 'arrays'}, which it does not store: give test {what} and classes as {.arg x} and {.arg y}.",
-        call = call
-      )
-    }
+    check_own_data(fit, cli::format_inline("test {what} and classes as {.arg x} and {.arg y}"), call)
     return(NULL)
   }
   x <- as_inputs(x, fit, "x", call)
   y <- known_classes(y, fit$data$classes, nrow(x), "y", call, what)
   list(x_test = x, y_test = as.integer(y) - 1L)
+}
+
+# Refuse a fit without data of its own: those that were passed to train_sense() are not stored.
+check_own_data <- function(fit, instead, call = parent.frame()) {
+  if (fit$config$dataset %in% c("arrays", "table")) {
+    data <- if (has_features(fit)) "a table" else "arrays"
+    abort("This fit was trained on {data}, which it does not store: give {instead}.", call = call)
+  }
 }
 
 # Call a task of Python that takes a fit.

@@ -2,14 +2,14 @@
 #'
 #' Writes the network of a fit to a file that needs neither this package nor its code, for use in other
 #' programs: ONNX, or the format of `torch.export`. The exported network takes pixels from 0 to 1 in the
-#' order image, channel, row, column, and returns logits. Before the file is written, its logits are
-#' compared with those of the network on up to 100 test images.
+#' order image, channel, row, column, or rows of scaled features, and returns logits. Before the file is
+#' written, its logits are compared with those of the network on up to 100 test images or rows.
 #'
 #' @param fit A [sense_fit], or the folder of a run.
 #' @param file The file: a name that ends in `.onnx` (which needs the Python packages onnx and
 #'   onnxscript) or in `.pt2`.
-#' @param x Images for the comparison, as in [train_sense()]. Default: the test images of the data set
-#'   of the fit. A fit that was trained on arrays needs them.
+#' @param x Images or rows for the comparison, as in [train_sense()]. Default: the test images of the
+#'   data set of the fit. A fit that was trained on arrays or on a table needs them.
 #' @param data_dir Folder of the data of the fit, if it was moved.
 #' @param overwrite `TRUE` replaces a file that exists.
 #' @param model `"module:factory"`, as in [evaluate_sense()].
@@ -28,16 +28,15 @@ export_sense <- function(fit, file, x = NULL, data_dir = NULL, overwrite = FALSE
   check_path(data_dir)
   check_flag(overwrite)
   check_string(model, allow_null = TRUE)
-  if (is.null(x) && identical(fit$config$dataset, "arrays")) {
-    abort("This fit was trained on arrays, which it does not store: give test images as {.arg x}.")
+  if (is.null(x)) {
+    check_own_data(fit, cli::format_inline("test {kind_of_inputs(fit)} as {.arg x}"))
+  } else {
+    x <- as_inputs(x, fit, "x")
   }
-  check_sums(fit, "fit")
-  done <- call_python("export", drop_null(list(
-    description = fit$description, weights = fit$weights, file = path.expand(file),
-    x = if (!is.null(x)) as_image_array(x, "x"), data_dir = data_dir,
-    cache_dir = tools::R_user_dir("sense", "cache"), name = basename(fit$folder %||% "fit"),
-    model = model, overwrite = overwrite
-  )))
+  done <- call_evaluation(
+    "export", fit, NULL,
+    file = path.expand(file), x = x, data_dir = data_dir, model = model, overwrite = overwrite
+  )
   cli::cli_inform("{done$text}")
   invisible(list(file = file, largest_difference = done$largest_difference, images = done$images))
 }

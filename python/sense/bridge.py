@@ -330,8 +330,9 @@ def export(
     model: str | None = None,
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Export the network of a fit, as `sense.export` does. x are images for the comparison;
-    default: the test images of its data set. The other arguments are as in `evaluate`.
+    """Export the network of a fit, as `sense.export` does. x are images or features for the
+    comparison, as in `predict`; default: the test images of its data set. The other arguments are
+    as in `evaluate`.
 
     Returns
     -------
@@ -342,7 +343,7 @@ def export(
     config, run = parse_description(description, name)
     network = _network(config, run, weights, model, name)
     if x is not None:
-        images = images_from_r(x, tuple(run["data"]["shape"]))
+        images = inputs_from_r(x, run["data"], attacked=False)
     else:
         images = load_run_test_data(name, config, run, _path(data_dir), _path(cache_dir)).test_x
     done = write_network(network, path, images, of_run(config, run))

@@ -69,6 +69,15 @@ test_that("a table is evaluated under all attacks, and its examples are rows in 
   expect_error(ggplot2::autoplot(examples), "no picture")
 })
 
+test_that("a network of a table is exported and compared on rows", {
+  skip_if_no_sense()
+  fit <- flowers()
+  file <- tempfile(fileext = ".pt2")
+  expect_error(export_sense(fit, file), "trained on a table, which it does not store: give test rows as `x`")
+  expect_message(done <- export_sense(fit, file, x = iris), "logits of 100 images")
+  expect_lt(done$largest_difference, 1e-3)
+})
+
 test_that("each feature can have its own eps and bounds, in its own units", {
   skip_if_no_sense()
   eps <- c(wt = 0.5, hp = 40)
