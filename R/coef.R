@@ -8,7 +8,7 @@
 #' @param ... Not used.
 #' @return For a classifier in the plane, three numbers: the intercept and the weights of `x1` and `x2`.
 #'   For a linear network, a matrix with a row for each class: the logit is the intercept plus the
-#'   weights times the inputs. The inputs of a table are its scaled features.
+#'   weights times the inputs. The inputs of a table are its features in their own units.
 #' @examples
 #' coef(fit_linear_at(three_clusters(200, seed = 1), iterations = 5))
 #' @family functions to train
