@@ -48,3 +48,23 @@ fresh_r <- function(code, env = character()) {
   rscript <- file.path(R.home("bin"), "Rscript")
   suppressWarnings(system2(rscript, file, stdout = TRUE, stderr = TRUE, env = env))
 }
+
+# Start R code in a new process: its id, and a function that returns the lines it has printed so far.
+background_r <- function(code) {
+  log <- tempfile()
+  file <- tempfile(fileext = ".R")
+  writeLines(code, file)
+  files <- shQuote(c(file.path(R.home("bin"), "Rscript"), file, log))
+  pid <- system(sprintf("%s %s >%s 2>&1 & echo $!", files[1], files[2], files[3]), intern = TRUE)
+  list(pid = as.integer(pid), said = function() readLines(log))
+}
+
+# Wait until the condition holds, at most so many seconds.
+wait_until <- function(condition, seconds) {
+  holds <- substitute(condition)
+  frame <- parent.frame()
+  for (i in seq_len(10 * seconds)) {
+    if (eval(holds, frame)) break
+    Sys.sleep(0.1)
+  }
+}

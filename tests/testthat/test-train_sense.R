@@ -215,20 +215,11 @@ test_that("an interrupt leaves a run that can be resumed to the same end", {
       folder
     )
   )
-  log <- tempfile()
-  file <- tempfile(fileext = ".R")
-  writeLines(code, file)
-  pid <- as.integer(system(sprintf("%s %s >%s 2>&1 & echo $!", shQuote(file.path(R.home("bin"), "Rscript")), shQuote(file), shQuote(log)), intern = TRUE))
-  for (i in 1:600) {
-    if (length(readLines(log)) > 0) break # the first epoch is done
-    Sys.sleep(0.1)
-  }
-  tools::pskill(pid, tools::SIGINT)
-  for (i in 1:300) {
-    if ("stopped" %in% readLines(log)) break
-    Sys.sleep(0.1)
-  }
-  expect_true("stopped" %in% readLines(log))
+  process <- background_r(code)
+  wait_until(length(process$said()) > 0, 60) # the first epoch is done
+  tools::pskill(process$pid, tools::SIGINT)
+  wait_until("stopped" %in% process$said(), 30)
+  expect_true("stopped" %in% process$said())
   resumed <- train_sense(control = sense_control(resume = folder, quiet = TRUE))
   whole <- train_sense(
     model = "capacity-1", epochs = 2, lr = 0.05,
@@ -249,29 +240,17 @@ test_that("an interrupt stops a step that takes long, and an attack, within seco
     sprintf("evaluate_sense(readRDS('%s'), 'pgd', steps = 1000000, diagnostics = FALSE, threads = 1, out = tempfile())", saved)
   )
   for (call in calls) {
-    log <- tempfile()
-    file <- tempfile(fileext = ".R")
-    writeLines(
-      c(
-        "library(sense)", "stopifnot(sense_available())",
-        "cat('begun\\n')",
-        sprintf("tryCatch(%s, sense_stopped = function(e) cat('stopped\\n'))", call)
-      ),
-      file
-    )
-    pid <- as.integer(system(sprintf("%s %s >%s 2>&1 & echo $!", shQuote(file.path(R.home("bin"), "Rscript")), shQuote(file), shQuote(log)), intern = TRUE))
-    for (i in 1:600) {
-      if (any(grepl("begun", readLines(log)))) break
-      Sys.sleep(0.1)
-    }
+    process <- background_r(c(
+      "library(sense)", "stopifnot(sense_available())",
+      "cat('begun\\n')",
+      sprintf("tryCatch(%s, sense_stopped = function(e) cat('stopped\\n'))", call)
+    ))
+    wait_until(any(grepl("begun", process$said())), 60)
     Sys.sleep(15) # the step, or the batch, is in progress
-    expect_false("stopped" %in% readLines(log))
+    expect_false("stopped" %in% process$said())
     sent <- Sys.time()
-    tools::pskill(pid, tools::SIGINT)
-    for (i in 1:200) {
-      if ("stopped" %in% readLines(log)) break
-      Sys.sleep(0.1)
-    }
+    tools::pskill(process$pid, tools::SIGINT)
+    wait_until("stopped" %in% process$said(), 20)
     expect_lt(as.numeric(difftime(Sys.time(), sent, units = "secs")), 5)
   }
 })
