@@ -119,7 +119,7 @@ python_problem <- function() {
     return("no Python was found")
   }
   path <- reticulate::py_config()$python
-  # Each module has the name of its requirement. torch is loaded first, as in the shell.
+  # torch is loaded first, as in the shell.
   for (module in unique(c("torch", python_modules()))) {
     if (!with_own_symbols(reticulate::py_module_available(module))) {
       return(sprintf("%s has no %s", path, module))

@@ -1,7 +1,7 @@
 # Tables of numeric features in the form that Python takes.
 
-# The training and test rows as a matrix of features, labels counted from 0, and the scaling that is
-# asked for. `train` and `test` have x, a data frame of numbers, and y, the classes.
+# The training and test rows as a matrix of features, labels counted from 0, and the scaling by
+# `eps` and `bounds`. `train` and `test` have x, a data frame of numbers, and y, the classes.
 as_feature_data <- function(train, test, eps, bounds, call = parent.frame()) {
   y <- as_classes(train$y, nrow(train$x), "y", call, "rows")
   check_several(y, "y", call, "rows")
@@ -42,7 +42,7 @@ model_rows <- function(formula, data, na.action, arg, features = NULL, call = pa
     )
   }
   frame <- stats::model.frame(formula, data = data, na.action = na.action, drop.unused.levels = FALSE)
-  tell_dropped(attr(frame, "na.action"), nrow(data), arg)
+  tell_dropped(attr(frame, "na.action"), nrow(data))
   list(x = as.data.frame(frame[features %||% labels], optional = TRUE), y = stats::model.response(frame))
 }
 
@@ -50,11 +50,11 @@ model_rows <- function(formula, data, na.action, arg, features = NULL, call = pa
 complete_rows <- function(x, y, na.action, arg, call = parent.frame()) {
   if (length(y) != nrow(x)) as_classes(y, nrow(x), arg, call, "rows")
   frame <- match.fun(na.action)(cbind(x, .y = y))
-  tell_dropped(attr(frame, "na.action"), nrow(x), arg)
+  tell_dropped(attr(frame, "na.action"), nrow(x))
   list(x = frame[names(x)], y = frame$.y)
 }
 
-tell_dropped <- function(dropped, n, arg) {
+tell_dropped <- function(dropped, n) {
   if (length(dropped)) {
     cli::cli_inform(
       "{length(dropped)} of {n} row{?s} with missing values {?was/were} left out.",
@@ -89,11 +89,7 @@ feature_matrix <- function(x, arg, call = parent.frame()) {
   unname(rows)
 }
 
-# New rows of the features of a fit: columns are found by their names.
-fit_features <- function(x, fit, arg, call = parent.frame()) {
-  feature_matrix(as_frame(x, unlist(fit$data$features$names), arg, call), arg, call)
-}
-
+# The columns of these names, in this order.
 as_frame <- function(x, names, arg, call = parent.frame()) {
   if (!is.data.frame(x) && !(is.matrix(x) && is.numeric(x))) {
     refuse(x, arg, cli::format_inline("a data frame or a matrix with the columns {.val {names}}"), call = call)
@@ -110,7 +106,7 @@ as_frame <- function(x, names, arg, call = parent.frame()) {
 # Images, or rows of features, in the form of the data of a fit.
 as_inputs <- function(x, fit, arg, call = parent.frame()) {
   if (has_features(fit)) {
-    return(fit_features(x, fit, arg, call))
+    return(feature_matrix(as_frame(x, unlist(fit$data$features$names), arg, call), arg, call))
   }
   as_image_array(if (is.data.frame(x)) pixel_matrix(x, arg, call) else x, arg, call)
 }
