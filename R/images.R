@@ -5,9 +5,7 @@ as_images <- function(x, y, x_test, y_test, call = parent.frame()) {
   x <- as_image_array(x, "x", call)
   y <- as_classes(y, nrow(x), "y", call)
   check_several(y, "y", call)
-  if (is.null(x_test) != is.null(y_test)) {
-    abort("Give both {.arg x_test} and {.arg y_test}, or neither.", call = call)
-  }
+  check_both(x_test, y_test, call)
   images <- list(x = x, y = as.integer(y) - 1L, classes = as.list(levels(y)))
   if (!is.null(x_test)) {
     images$x_test <- as_image_array(x_test, "x_test", call)
@@ -15,6 +13,12 @@ as_images <- function(x, y, x_test, y_test, call = parent.frame()) {
     images$y_test <- as.integer(y_test) - 1L
   }
   images
+}
+
+check_both <- function(x_test, y_test, call = parent.frame()) {
+  if (is.null(x_test) != is.null(y_test)) {
+    abort("Give both {.arg x_test} and {.arg y_test}, or neither.", call = call)
+  }
 }
 
 as_image_array <- function(x, arg, call = parent.frame()) {

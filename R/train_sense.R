@@ -220,9 +220,7 @@ train_sense.data.frame <- function(x, y = NULL, x_test = NULL, y_test = NULL, ep
       pixel_matrix(x, "x"), y, if (!is.null(x_test)) pixel_matrix(x_test, "x_test"), y_test, eps = eps, ...
     ))
   }
-  if (is.null(x_test) != is.null(y_test)) {
-    abort("Give both {.arg x_test} and {.arg y_test}, or neither.")
-  }
+  check_both(x_test, y_test)
   train <- complete_rows(x, y, na.action, "y")
   test <- if (!is.null(x_test)) complete_rows(as_frame(x_test, names(x), "x_test"), y_test, na.action, "y_test")
   table <- as_feature_data(train, test, eps, bounds)
