@@ -143,10 +143,12 @@ accuracy_layers <- function(position = "identity", height = 0.6, numbers = TRUE)
 }
 
 accuracy_axis <- function() {
-  ggplot2::scale_x_continuous(
-    limits = c(0, 1), breaks = seq(0, 1, 0.2), labels = percent_label,
-    expand = ggplot2::expansion(mult = 0.02)
-  )
+  share_axis(ggplot2::scale_x_continuous, expand = ggplot2::expansion(mult = 0.02))
+}
+
+# From 0 % to 100 %. `scale` is scale_x_continuous or scale_y_continuous.
+share_axis <- function(scale, ...) {
+  scale(limits = c(0, 1), breaks = seq(0, 1, 0.2), labels = percent_label, ...)
 }
 
 # Labels in the order given, long ones in several lines.

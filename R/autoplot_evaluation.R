@@ -76,7 +76,7 @@ plot_curves <- function(evaluations, call = parent.frame()) {
     interval_layer(several, beside) +
     ggplot2::geom_line(position = beside) +
     ggplot2::geom_point(size = 2, position = beside) +
-    ggplot2::scale_y_continuous(limits = c(0, 1), breaks = seq(0, 1, 0.2), labels = percent_label) +
+    share_axis(ggplot2::scale_y_continuous) +
     ggplot2::scale_x_continuous(breaks = if (length(radii) <= 10) radii else ggplot2::waiver()) +
     series_scales(levels(shown$run)) +
     ggplot2::labs(

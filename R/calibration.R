@@ -174,8 +174,8 @@ autoplot.sense_calibration <- function(object, ...) {
     ggplot2::geom_linerange(ggplot2::aes(ymin = .data$lower, ymax = .data$upper), colour = series_colours[1]) +
     ggplot2::geom_point(ggplot2::aes(size = .data$n), colour = series_colours[1]) +
     ggplot2::facet_wrap(ggplot2::vars(.data$panel)) +
-    ggplot2::scale_x_continuous(limits = c(0, 1), breaks = seq(0, 1, 0.2), labels = percent_label) +
-    ggplot2::scale_y_continuous(limits = c(0, 1), breaks = seq(0, 1, 0.2), labels = percent_label) +
+    share_axis(ggplot2::scale_x_continuous) +
+    share_axis(ggplot2::scale_y_continuous) +
     ggplot2::scale_size_continuous(range = c(1.2, 5), name = "images in the bin") +
     ggplot2::coord_equal() +
     ggplot2::labs(
