@@ -11,7 +11,7 @@ SOURCES := $(shell find python R man inst/extdata vignettes DESCRIPTION NAMESPAC
 demo: setup        ## train and attack NT, R-AT and SENSE-AT on the MNIST sample; table and picture
 	tools/demo
 
-test: setup        ## ruff, mypy, pytest, testthat, R CMD check
+test: setup        ## ruff, mypy, spelling, pytest, testthat, R CMD check
 	tools/test
 
 MINUTES ?= 10
