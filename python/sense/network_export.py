@@ -25,6 +25,7 @@ import tyro
 from torch import Tensor, nn
 
 from . import __version__
+from .attacks.modes import kept_modes
 from .cli import command
 from .config import Config
 from .config.options import Help
@@ -160,16 +161,14 @@ def write_network(
         "weights_sha256": weights_sha256(network),
     }
     places = {parameter.device for parameter in network.parameters()}
-    modes = [(module, module.training) for module in network.modules()]
     try:
-        labels = torch.empty(0, dtype=torch.int64)
-        network = check_network(network.cpu().eval(), x, labels).eval()
-        with torch.no_grad():
-            expected = network(x)
-            content, differences = convert(network, x, expected, description)
+        with kept_modes(network):
+            labels = torch.empty(0, dtype=torch.int64)
+            in_evaluation = check_network(network.cpu().eval(), x, labels).eval()
+            with torch.no_grad():
+                expected = in_evaluation(x)
+                content, differences = convert(in_evaluation, x, expected, description)
     finally:
-        for module, training in modes:
-            module.training = training
         if len(places) == 1:
             network.to(places.pop())
     write_atomically(path, content)

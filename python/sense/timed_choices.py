@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attacks.modes import attack_mode
+from .attacks.modes import attack_mode, kept_modes
 from .attacks.output_checks import skip_value_checks
 from .config import Config
 from .extensions import is_code
@@ -181,15 +181,12 @@ def _training_step(
 
 @contextmanager
 def _unchanged(network: nn.Module) -> Iterator[None]:
-    """Restore buffers, gradients and random state afterwards."""
+    """Restore modes, buffers, gradients and random state afterwards."""
     saved = [(buffer, buffer.clone()) for buffer in network.buffers()]
-    modes = [(module, module.training) for module in network.modules()]
     try:
-        with preserved_random_state():
+        with preserved_random_state(), kept_modes(network):
             yield
     finally:
-        for module, training in modes:
-            module.training = training
         network.zero_grad()
         with torch.no_grad():
             for buffer, value in saved:

@@ -27,28 +27,37 @@ def in_attack() -> bool:
 
 
 @contextmanager
+def kept_modes(model: nn.Module) -> Iterator[None]:
+    """Restore the mode, training or evaluation, of each module afterwards."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@contextmanager
 def attack_mode(model: nn.Module, mode: Mode) -> Iterator[Callable[[Tensor], Any]]:
     """Set the mode inside, and restore that of each module afterwards. Gradients are enabled
     inside; those of parameters are never written. Yields the model as attacks have to call it, see
     `_without_single_images`."""
     global _running_attacks
-    modes = [(module, module.training) for module in model.modules()]
     saved_buffers: list[tuple[Tensor, Tensor]] = []
-    if mode == "evaluation":
-        model.eval()
-    elif mode == "training":
+    if mode == "training":
         saved_buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     _running_attacks += 1
     # Buffers are restored without a new version for autograd, so that a forward pass before the
     # attack can still be followed by its backward pass.
-    with _unsafe_preserve_version_counter(tuple(buffer for buffer, _ in saved_buffers)):
+    versions = _unsafe_preserve_version_counter(tuple(buffer for buffer, _ in saved_buffers))
+    with kept_modes(model), versions:
         try:
+            if mode == "evaluation":
+                model.eval()
             with torch.enable_grad():
                 yield model if mode == "evaluation" else _without_single_images(model)
         finally:
             _running_attacks -= 1
-            for module, training in modes:
-                module.training = training
             with torch.no_grad():
                 for buffer, value in saved_buffers:
                     buffer.copy_(value)

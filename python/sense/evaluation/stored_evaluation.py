@@ -178,7 +178,7 @@ class _StoredEvaluation:
     batch_began: float = field(default_factory=time.monotonic, init=False)
 
     def run_until_stopped(self) -> None:
-        """`run`, but a signal also stops it in the midst of an attack."""
+        """`run`, but a signal also stops it during an attack."""
         try:
             with ExitStack() as stack:
                 for network in self.prepared.networks:
