@@ -8,6 +8,7 @@ expected size. Errors of the disk become errors of the user's input that say wha
 import errno
 import gzip
 import json
+import lzma
 import os
 import secrets
 import shutil
@@ -30,6 +31,8 @@ TEMPORARY_NAME = r"\.[0-9a-f]{16}\.part"
 # Some systems lack some of these. O_NONBLOCK: opening a FIFO without a writer does not wait.
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+
+XZ_MEMORY = 1 << 27  # of the decoder, in bytes; the largest of the usual presets takes 65 MiB
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full: free some space, or choose a folder elsewhere",
@@ -236,6 +239,20 @@ def gunzip(content: bytes, limit: int, source: Path | str) -> bytes:
         raise InputError(f"{source} holds more than the expected {limit} bytes: it is damaged")
     if not reader.eof or reader.unused_data:
         raise InputError(f"{source} is damaged: its gzip stream does not end where the file ends")
+    return found
+
+
+def unxz(content: bytes, limit: int, source: Path | str) -> bytes:
+    """Return the content of an xz file, of at most `limit` bytes, without using more memory."""
+    reader = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
+    try:
+        found = reader.decompress(content, limit + 1)
+    except lzma.LZMAError as error:
+        raise InputError(f"{source} is not an xz file, or damaged: {error}") from None
+    if len(found) > limit:
+        raise InputError(f"{source} holds more than the expected {limit} bytes: it is damaged")
+    if not reader.eof or reader.unused_data:
+        raise InputError(f"{source} is damaged: its xz stream does not end where the file ends")
     return found
 
 

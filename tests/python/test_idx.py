@@ -1,4 +1,5 @@
 import gzip
+import lzma
 import resource
 import struct
 
@@ -11,6 +12,7 @@ IMAGES = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 HEADER = struct.pack(">BBBB3I", 0, 0, 8, 3, 2, 3, 4)
 PLAIN = HEADER + IMAGES.tobytes()
 ZIPPED = gzip.compress(PLAIN)
+XZ = lzma.compress(PLAIN)
 
 
 def flipped(content, position):
@@ -26,8 +28,8 @@ def test_a_written_array_is_read(tmp_path, shape):
     np.testing.assert_array_equal(read_idx(tmp_path / "a.gz"), array)
 
 
-@pytest.mark.parametrize("content", [PLAIN, ZIPPED], ids=["plain", "gzip"])
-def test_gzip_is_recognised_by_the_content(tmp_path, content):
+@pytest.mark.parametrize("content", [PLAIN, ZIPPED, XZ], ids=["plain", "gzip", "xz"])
+def test_compression_is_recognised_by_the_content(tmp_path, content):
     (tmp_path / "any-name").write_bytes(content)
     np.testing.assert_array_equal(read_idx(tmp_path / "any-name"), IMAGES)
 
@@ -58,6 +60,15 @@ DAMAGED = {
         gzip.compress(PLAIN + b"x"),
         "holds more than the expected 40 bytes",
     ),
+    "xz cut short": (XZ[:-9], "its xz stream does not end"),
+    "xz header": (flipped(XZ, 7), "damaged xz file"),
+    "xz stream": (flipped(XZ, 30), "damaged xz file"),
+    "xz checksum": (flipped(XZ, len(XZ) - 8), "damaged"),
+    "xz of more than it says": (
+        lzma.compress(PLAIN + b"x"),
+        "holds more than the expected 40 bytes",
+    ),
+    "xz of html": (lzma.compress(b"<html>"), "not an IDX file"),
     "no dimensions": (b"\0\0\x08\0x", "should have 1 to 8 dimensions, has 0"),
     "too many dimensions": (b"\0\0\x08\xff" + bytes(1020), "1 to 8 dimensions, has 255"),
     "gzip of html": (gzip.compress(b"<html>"), "not an IDX file"),
@@ -72,10 +83,11 @@ def test_a_damaged_file_is_named(tmp_path, content, message):
         read_idx(path)
 
 
-def test_a_gzip_bomb_is_rejected_without_unzipping_it(tmp_path):
+@pytest.mark.parametrize("opener", [gzip.open, lzma.open], ids=["gzip", "xz"])
+def test_a_bomb_is_rejected_without_unzipping_it(tmp_path, opener):
     size = 300_000_000
-    path = tmp_path / "bomb.gz"
-    with gzip.open(path, "wb") as file:
+    path = tmp_path / "bomb"
+    with opener(path, "wb") as file:
         file.write(b"\0\0\x08\x01" + size.to_bytes(4, "big"))
         for _ in range(300):
             file.write(bytes(1_000_000))

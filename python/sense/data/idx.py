@@ -1,5 +1,6 @@
 """Read and write the IDX format of MNIST: a magic number, the sizes, then unsigned bytes."""
 
+import lzma
 import math
 import struct
 import zlib
@@ -9,23 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..files import gunzip, gzip_bytes, read_file, write_atomically
+from ..files import XZ_MEMORY, gunzip, gzip_bytes, read_file, unxz, write_atomically
 
 UNSIGNED_BYTE = 0x08
 MAX_DIMENSIONS = 8
-MAX_COMPRESSION_RATIO = 200  # of a gzip file; that of MNIST is 5
+MAX_COMPRESSION_RATIO = 200  # of a gzip or xz file; that of MNIST is 5
 SMALL_BYTES = 1 << 26  # content up to this size is read with any compression ratio
 MAX_BYTES = 1 << 34  # of a file and of its unzipped content
 
+GZIP, XZ = b"\x1f\x8b", b"\xfd7zXZ\0"  # the first bytes of a compressed file
+UNZIP = {GZIP: gunzip, XZ: unxz}
+
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Return the array of an IDX file of unsigned bytes, gzipped or not.
+    """Return the array of an IDX file of unsigned bytes, plain or compressed by gzip or xz.
 
-    Raises ValueError for a file that is not IDX, has another type or is truncated. A gzip file is
-    unzipped only up to the size in its header.
+    Raises ValueError for a file that is not IDX, has another type or is truncated. A compressed
+    file is unzipped only up to the size in its header.
     """
     content = read_file(path, MAX_BYTES, follow=True)
-    if content[:2] == b"\x1f\x8b":
+    unzip = next((unzip for magic, unzip in UNZIP.items() if content.startswith(magic)), None)
+    if unzip is not None:
         start, shape = _parse_header(_unzip_header(content, path), path)
         most = max(SMALL_BYTES, MAX_COMPRESSION_RATIO * len(content))
         if math.prod(shape) > most:
@@ -33,7 +38,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
                 f"{path} would unzip to {math.prod(shape):,} bytes, more than "
                 f"{MAX_COMPRESSION_RATIO} times its size: if it is correct, pass the unzipped file"
             )
-        content = gunzip(content, start + math.prod(shape), path)
+        content = unzip(content, start + math.prod(shape), path)
     start, shape = _parse_header(content, path)
     if len(content) - start != math.prod(shape):
         raise InputError(
@@ -45,10 +50,14 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
 def _unzip_header(content: bytes, path: Path) -> bytes:
     """Return the beginning of the content, as long as the longest header."""
+    longest = 4 + 4 * 255
     try:
-        return zlib.decompressobj(wbits=31).decompress(content, 4 + 4 * 255)
-    except zlib.error as error:
-        raise InputError(f"{path} is a damaged gzip file ({error}): download it again") from None
+        if content.startswith(GZIP):
+            return zlib.decompressobj(wbits=31).decompress(content, longest)
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, XZ_MEMORY).decompress(content, longest)
+    except (zlib.error, lzma.LZMAError) as error:
+        kind = "gzip" if content.startswith(GZIP) else "xz"
+        raise InputError(f"{path} is a damaged {kind} file ({error}): download it again") from None
 
 
 def _parse_header(content: bytes, path: Path) -> tuple[int, tuple[int, ...]]:
@@ -72,5 +81,10 @@ def _parse_header(content: bytes, path: Path) -> tuple[int, tuple[int, ...]]:
 
 def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
     """Write unsigned bytes as gzipped IDX. The same array always gives the same file."""
+    write_atomically(path, gzip_bytes(idx_bytes(array)))
+
+
+def idx_bytes(array: NDArray[np.uint8]) -> bytes:
+    """Return the content of an IDX file of unsigned bytes."""
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, UNSIGNED_BYTE, array.ndim, *array.shape)
-    write_atomically(path, gzip_bytes(header + array.tobytes()))
+    return header + array.tobytes()

@@ -50,7 +50,7 @@ def load_mnist(data_dir: Path | None = None, cache_dir: Path | None = None) -> I
 
 
 def load_folder(folder: Path, name: str | None = None) -> ImageData:
-    """Load a folder of four IDX files with the names of MNIST's, gzipped or not.
+    """Load a folder of four IDX files with the names of MNIST's, plain or compressed (.gz, .xz).
 
     The number of classes is the largest training label plus 1, at least 10. Default of `name`:
     "mnist" if the test images are those of MNIST, otherwise the name of the folder.
@@ -156,9 +156,9 @@ def _unzipped_sha256(path: Path) -> str:
 
 def _find_file(folder: Path, file: str) -> Path:
     """Return the path of the file under any of its usual names: `train-images-idx3-ubyte` or
-    `train-images.idx3-ubyte`, in lower or upper case, gzipped or not."""
+    `train-images.idx3-ubyte`, in lower or upper case, plain or compressed (.gz, .xz)."""
     dotted = file.replace("-idx", ".idx")
-    spellings = (file, f"{file}.gz", dotted, f"{dotted}.gz")
+    spellings = [f"{name}{end}" for name in (file, dotted) for end in ("", ".gz", ".xz")]
     if folder.is_dir():
         found = [
             path
