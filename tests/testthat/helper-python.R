@@ -25,7 +25,7 @@ train_short <- function(..., out = NULL) {
 # The test images of the sample in R's order: n x height x width, whole numbers.
 sample_images <- function(n, part = "t10k") {
   folder <- system.file("python", "sense", "data", "mnist_sample", package = "sense")
-  images <- gzfile(file.path(folder, paste0(part, "-images-idx3-ubyte.gz")), "rb")
+  images <- gzfile(file.path(folder, paste0(part, "-images-idx3-ubyte.xz")), "rb") # gzfile() reads xz too
   labels <- gzfile(file.path(folder, paste0(part, "-labels-idx1-ubyte.gz")), "rb")
   on.exit({
     close(images)
