@@ -1,15 +1,15 @@
 """Load weights into a network: its own, or those of another project with other names.
 
-Projects save a state dict itself or under some name in a larger dictionary; torch.compile,
-DataParallel and trainers add a prefix to each name. A state dict is loaded only if its names and
-shapes match those of the network.
+Projects save a state dict itself, in a list, or under some name in a larger dictionary;
+torch.compile, DataParallel and trainers add a prefix to each name. A state dict is loaded only if
+its names and shapes match those of the network.
 """
 
 import hashlib
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,9 @@ from .models.normalised import Normalised
 
 MAX_DEPTH = 4  # of nested dictionaries, and number of prefixes of a name
 MAX_SHOWN = 3  # names of each kind in a message
+MAX_CHANNELS = 4  # of images; longer tensors are no mean or std of pixels
+# Last part of the name of a buffer with the mean or std of pixels.
+STATISTICS = {"mean": "mean", "mu": "mean", "std": "std", "sigma": "std"}
 # What torch.compile and DataParallel add to names.
 WRAPPER_PREFIXES = re.compile(r"(?<![^.])(?:_orig_mod|module)\.")
 
@@ -32,40 +35,79 @@ def load_matching_weights(
 ) -> nn.Module:
     """Load weights into a network and return it, in evaluation mode.
 
-    The weights for a `Normalised` network may be those of the network inside it.
+    The weights for a `Normalised` network may be those of the network inside it. A mean and std
+    that are stored beside the weights must then be those of the wrapper. If the network has none,
+    a warning says that they are not used.
 
-    Raises InputError, which names the differences, if they belong to another network; `source` is
-    what messages call their file.
+    Raises InputError, which names the differences, if they belong to another network or to other
+    normalised images; `source` is what messages call their file.
     """
-    wanted = {
+    wanted = _state(network)
+    found = dict(find_state_dicts(state))
+    if not found:
+        raise InputError(f"{source} holds no weights: a state dict was expected")
+    matching = _matching(found, wanted)
+    target, statistics = network, {}
+    if not matching and isinstance(network, Normalised):  # weights without its mean and std
+        target, statistics = network.model, {"mean": network.mean, "std": network.std}
+        wanted = _state(target)
+        matching = _matching(found, wanted)
+    if not matching:
+        _refuse(found, wanted, source)
+    name, weights = next(iter(matching.items()))
+    _check_statistics(found, weights, statistics, source)
+    if len(matching) > 1:
+        _log.warning(
+            "%s holds several state dicts that match (%s): %s is used. To use another one, save it "
+            "alone with torch.save",
+            source,
+            ", ".join(matching),
+            name,
+        )
+    target.load_state_dict(_with_batch_counts(weights, wanted), strict=False)
+    return network.eval()
+
+
+def find_state_dicts(
+    state: Any, name: str = "", depth: int = MAX_DEPTH
+) -> Iterator[tuple[str, Weights]]:
+    """Yield all state dicts in a checkpoint with their path of keys, the outer ones first. In a
+    list the key is the position, from 0."""
+    if isinstance(state, (list, tuple)):
+        state = {str(position): value for position, value in enumerate(state)}
+        tensors = {}  # a list of tensors has no names
+    elif not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
+        return
+    else:
+        tensors = {key: value for key, value in state.items() if isinstance(value, Tensor)}
+    if tensors:
+        yield name, tensors
+    if depth:
+        for key, value in state.items():
+            yield from find_state_dicts(value, f"{name}.{key}" if name else key, depth - 1)
+
+
+def _state(network: nn.Module) -> Weights:
+    return {
         name: value for name, value in network.state_dict().items() if isinstance(value, Tensor)
     }
-    found = dict(find_state_dicts(state))
-    matching = {
+
+
+def _matching(found: dict[str, Weights], wanted: Weights) -> dict[str, Weights]:
+    """Return the state dicts that match, by their path of keys, with the names of the network."""
+    return {
         name: renamed
         for name, weights in found.items()
         for renamed in name_variants(weights)
         if not mismatches(renamed, wanted)
     }
-    if matching:
-        name, weights = next(iter(matching.items()))
-        if len(matching) > 1:
-            _log.warning(
-                "%s holds several state dicts that match (%s): %s is used",
-                source,
-                ", ".join(matching),
-                name,
-            )
-        network.load_state_dict(_with_batch_counts(weights, wanted), strict=False)
-        return network.eval()
-    if not found:
-        raise InputError(f"{source} holds no weights: a state dict was expected")
-    if isinstance(network, Normalised):  # weights of the network without its mean and std
-        load_matching_weights(network.model, state, source)
-        return network.eval()
-    nearest = min(
+
+
+def _refuse(found: dict[str, Weights], wanted: Weights, source: object) -> NoReturn:
+    """Raise the error that names the differences of the state dict with most names in common."""
+    nearest = max(
         (renamed for weights in found.values() for renamed in name_variants(weights)),
-        key=lambda weights: len(wanted.keys() ^ weights.keys()),
+        key=lambda weights: (len(wanted.keys() & weights.keys()), len(weights)),
     )
     raise InputError(
         f"the weights in {source} belong to another network: "
@@ -73,18 +115,39 @@ def load_matching_weights(
     )
 
 
-def find_state_dicts(
-    state: Any, name: str = "", depth: int = MAX_DEPTH
-) -> Iterator[tuple[str, Weights]]:
-    """Yield all state dicts in a checkpoint with their path of keys, the outer ones first."""
-    if not isinstance(state, Mapping) or not all(isinstance(key, str) for key in state):
-        return
-    tensors = {key: value for key, value in state.items() if isinstance(value, Tensor)}
-    if tensors:
-        yield name, tensors
-    if depth:
-        for key, value in state.items():
-            yield from find_state_dicts(value, f"{name}.{key}" if name else key, depth - 1)
+def _check_statistics(
+    found: dict[str, Weights], loaded: Weights, own: Weights, source: object
+) -> None:
+    """Compare the mean and std of pixels that are stored beside the weights with those of the
+    wrapper. Without them a network of normalised images has wrong accuracies."""
+    if any(_last(name) in STATISTICS for name in loaded):
+        return  # the network has them itself
+    stored = {
+        STATISTICS[_last(name)]: value.flatten().float().cpu()
+        for weights in found.values()
+        for name, value in weights.items()
+        if _last(name) in STATISTICS and value.numel() <= MAX_CHANNELS
+    }
+    text = " and ".join(f"{name} {_rounded(value)}" for name, value in sorted(stored.items()))
+    if stored and not own:
+        _log.warning(
+            "%s holds weights for normalised images (%s), but the network takes pixels as they "
+            "are: pass it as sense.Normalised(network, mean, std)",
+            source,
+            text,
+        )
+    for name, value in stored.items() if own else ():
+        mine = own[name].flatten().float().cpu()
+        if len({1, len(mine), len(value)}) > 2 or not torch.allclose(mine, value, atol=1e-3):
+            raise InputError(
+                f"{source} holds weights for images normalised by {text}, but the network has "
+                f"{name} {_rounded(mine)}: give Normalised the mean and std of the weights, "
+                "divided by 255 if they are those of bytes"
+            )
+
+
+def _rounded(values: Tensor) -> str:
+    return "[" + ", ".join(f"{value:.3g}" for value in values.tolist()) + "]"
 
 
 def name_variants(weights: Weights, depth: int = MAX_DEPTH) -> Iterator[Weights]:
@@ -134,7 +197,11 @@ def _with_batch_counts(weights: Weights, wanted: Weights) -> Weights:
 
 
 def _is_batch_count(name: str) -> bool:
-    return name.rpartition(".")[2] == "num_batches_tracked"
+    return _last(name) == "num_batches_tracked"
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def _first_few(names: list[str]) -> str:

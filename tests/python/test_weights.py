@@ -7,6 +7,7 @@ from torch import nn
 from sense.checkpoint import read_weights
 from sense.errors import InputError
 from sense.evaluation.targets import open_target
+from sense.models.normalised import Normalised
 from sense.weights import (
     find_state_dicts,
     load_matching_weights,
@@ -81,6 +82,11 @@ SAVED = {
         for name, value in trained().state_dict().items()
     },
     "averaged": {**prefixed("module."), "n_averaged": torch.tensor(3)},
+    "in a list": {"state_dict": [prefixed("")], "epoch": 22},
+    "an average of a trainer": {
+        "state_dict": {"step": torch.tensor(9)},
+        "ema": {"shadow": prefixed("module.model."), "decay": 0.999},
+    },
     "a trainer's, and its loss": {
         "state_dict": {**prefixed("model."), "loss.weight": torch.ones(4)}
     },
@@ -92,6 +98,20 @@ SAVED = {
         name: value for name, value in prefixed("").items() if "num_batches" not in name
     },
 }
+
+
+class Sequential(nn.Sequential):
+    """The network of an independent script in plain torch: its names are positions."""
+
+    def __init__(self):
+        super().__init__(
+            nn.Conv2d(1, 16, 4, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 4, stride=2, padding=1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(1568, 10),
+        )
 
 
 def same(network, other, but=()):
@@ -134,6 +154,74 @@ def test_the_first_of_several_matching_state_dicts_is_loaded_and_named(caplog):
     assert "w.pt holds several state dicts that match (model, ema): model is used" in caplog.text
 
 
+def test_weights_in_half_precision_are_converted():
+    state = trained().state_dict()
+    half = {name: v.half() if v.is_floating_point() else v for name, v in state.items()}
+    loaded = load_matching_weights(Network(), {"model_state_dict": half}, "half.pt").state_dict()
+    for name, value in state.items():
+        assert loaded[name].dtype == value.dtype
+        assert torch.allclose(loaded[name].double(), value.double(), rtol=1e-3)
+
+
+def test_a_list_of_state_dicts_is_read_and_its_positions_are_named(caplog):
+    """Cascades and ensembles are saved so."""
+    torch.manual_seed(5)
+    saved = {"state_dict": [Sequential().state_dict() for _ in range(3)], "err": 0.3}
+    network = load_matching_weights(Sequential(), saved, "cascade.pth")
+    assert torch.equal(network[0].weight, saved["state_dict"][0]["0.weight"])
+    assert "(state_dict.0, state_dict.1, state_dict.2): state_dict.0 is used" in caplog.text
+    assert "save it alone with torch.save" in caplog.text
+    for nothing in ([], [torch.zeros(2)], {"sampled": [torch.zeros(2)] * 3}):
+        with pytest.raises(InputError, match="holds no weights"):
+            load_matching_weights(Sequential(), nothing, "cascade.pth")
+
+
+NORMALISED = {"std": torch.tensor([0.31]), "mean": torch.tensor([[[0.13]]])}
+BESIDE = {
+    "a wrapper": {**NORMALISED, **prefixed("model.")},
+    "a first layer": {
+        **{f"0.{name}": value for name, value in NORMALISED.items()},
+        **prefixed("1."),
+    },
+    "mu and sigma": {
+        "net": {"mu": NORMALISED["mean"], "sigma": NORMALISED["std"].half(), **prefixed("model.")}
+    },
+    "beside": {**NORMALISED, "state_dict": prefixed("")},
+}
+
+
+@pytest.mark.parametrize("where", BESIDE)
+def test_mean_and_std_beside_the_weights_are_not_dropped_silently(caplog, where):
+    assert same(load_matching_weights(Network(), BESIDE[where], "w.pt"), trained())
+    assert (
+        "for normalised images (mean [0.13] and std [0.31]), but the network takes" in caplog.text
+    )
+    caplog.clear()
+    wrapped = Normalised(Network(), 0.13, 0.31)
+    assert same(load_matching_weights(wrapped, BESIDE[where], "w.pt").model, trained())
+    assert caplog.text == ""
+    if where != "a wrapper":  # whose own weights these are
+        other = Normalised(Network(), 0.5, 0.31)
+        with pytest.raises(InputError, match=r"mean \[0.13\] and std .* has mean \[0.5\]: give"):
+            load_matching_weights(other, BESIDE[where], "w.pt")
+
+
+def test_the_channels_of_mean_and_std_are_compared():
+    saved = {"normalize.mean": torch.full((3,), 0.5), **prefixed("model.")}
+    load_matching_weights(Normalised(Network(), 0.5, 0.31), saved, "w.pt")
+    two = Normalised(Network(), (0.5, 0.5), (0.3, 0.3))
+    with pytest.raises(InputError, match=r"the network has mean \[0.5, 0.5\]"):
+        load_matching_weights(two, saved, "w.pt")
+
+
+def test_several_state_dicts_with_their_own_mean_and_std_are_loaded_without_that_warning(caplog):
+    wrapped = Normalised(trained(), 0.13, 0.31).state_dict()
+    network = Normalised(Network(), 0.5, 0.5)
+    load_matching_weights(network, {"model": wrapped, "ema": wrapped}, "w.pt")
+    assert network.mean.item() == pytest.approx(0.13)
+    assert "normalised images" not in caplog.text
+
+
 def broken(change):
     state = prefixed("")
     change(state)
@@ -152,6 +240,10 @@ def broken(change):
         (
             nn.Linear(2, 2).state_dict(),
             r"features\.0\.weight, .* \d more missing; weight, bias",
+        ),
+        (
+            {"convolution1.weight": torch.zeros(3, 1, 3, 3), "convolution1.bias": torch.zeros(3)},
+            r"convolution1\.weight, convolution1\.bias unknown to the network",
         ),
         ({"epoch": 3, "lr": 0.1}, "holds no weights: a state dict was expected"),
         ({"optimizer": {0: torch.zeros(3)}}, "holds no weights"),
