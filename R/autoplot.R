@@ -32,8 +32,9 @@ autoplot.sense_fit <- function(object, ...) {
       title = paste(strwrap(describe_method(object$config), 80), collapse = "\n")
     ) +
     wrapped_caption(sprintf(
-      "%s on %s. Accuracy (from 0 to 1) on %s, natural and under PGD-%d; bands: 95 %% Wilson intervals.",
-      object$config$model, object$data$name, monitored_words(object$metrics), object$config$steps
+      "%s on %s. Accuracy (from 0 to 1) on %s, natural and under %s; bands: 95 %% Wilson intervals.",
+      object$config$model, object$data$name, monitored_words(object$metrics),
+      monitored_attack(object$config)
     )) +
     sense_theme() +
     ggplot2::theme(panel.spacing.x = ggplot2::unit(8, "pt"))

@@ -3,19 +3,19 @@
 #' Attacks test images, counts those that the network still classifies correctly, and checks for signs
 #' that an attack failed. Options, defaults and results are those of `python -m sense.evaluate`.
 #'
-#' By default, PGD with 100 steps and 5 restarts attacks all test images, with the eps and norm of the
-#' training. The results are saved in the folder of the fit if it still contains the weights of the fit,
-#' otherwise in a temporary folder. If an evaluation is interrupted, repeat the call to resume it. To add
-#' attacks to a finished evaluation, call the function with these attacks. An evaluation with other
-#' options, such as another `eps`, is saved in a subfolder (`evaluation-2` and so on), which
-#' [read_sense_evaluation()] reads too.
+#' By default, PGD with 100 steps and 5 restarts attacks all test images, with the norm of the training and
+#' its `eval_eps`, which is `eps` unless it was set. The results are saved in the folder of the fit if it
+#' still contains the weights of the fit, otherwise in a temporary folder. If an evaluation is interrupted,
+#' repeat the call to resume it. To add attacks to a finished evaluation, call the function with these
+#' attacks. An evaluation with other options, such as another `eps`, is saved in a subfolder
+#' (`evaluation-2` and so on), which [read_sense_evaluation()] reads too.
 #'
 #' @param fit A [sense_fit], or the folder of a run.
 #' @param attacks Names of attacks: any of `"fgsm"`, `"pgd"`, `"margin-pgd"`, `"targeted-pgd"`,
 #'   `"deepfool"`, `"deepfool-l2"`, `"autoattack"`, `"square"` and `"transfer"`. Default: `"pgd"`.
 #'   `"natural"`, no attack, is always included.
 #' @param eps Radius of the ball of perturbations, a number or a string such as `"8/255"`. Default:
-#'   that of the training.
+#'   that of the training, or its `eval_eps` if it has one.
 #' @param n Number of test images: the first `n`, or `n` drawn at random with the seed `draw`.
 #'   Default: all.
 #' @param ... Further options by name, as `python -m sense.evaluate --help` lists them, with `_` in
@@ -81,7 +81,7 @@ collapsed_metrics <- function(metrics) {
   if (!any(!is.na(metrics$collapse))) {
     return(NULL)
   }
-  names <- c("epoch", "kept_epoch", "monitored", "robust_correct", "one_step_correct", "collapse")
+  names <- c("epoch", "kept_epoch", "monitored", "robust_correct", "trained_eps_correct", "one_step_correct", "collapse")
   columns <- metrics[intersect(names, names(metrics))]
   lapply(seq_len(nrow(columns)), function(i) Filter(Negate(is.na), as.list(columns[i, ])))
 }

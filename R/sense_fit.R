@@ -130,6 +130,16 @@ predict.sense_fit <- function(object, newdata, type = c("class", "prob"), device
   if (type == "prob") probabilities else most_probable(probabilities)
 }
 
+# The radius to evaluate a network with: `eval_eps` or, without it, `eps`.
+claimed_eps <- function(config) config$eval_eps %||% config$eps
+
+# "PGD-10", with its radius if that is another one than in training: "PGD-5 (eps = 0.3)".
+monitored_attack <- function(config) {
+  claimed <- claimed_eps(config)
+  radius <- if (identical(claimed, config$eps)) "" else sprintf(" (eps = %s)", format_radius(claimed))
+  sprintf("PGD-%d%s", config$steps, radius)
+}
+
 # "SENSE-AT, c = 0.7, l-infinity eps = 0.3"
 describe_method <- function(config) {
   radius <- sprintf("l%s eps = %g", if (config$norm == "inf") "-infinity" else config$norm, config$eps)
@@ -173,7 +183,7 @@ monitored_accuracies <- function(metrics) {
 }
 
 print_accuracies <- function(accuracies, config) {
-  label <- c(natural = "natural", robust = sprintf("PGD-%d", config$steps))
+  label <- c(natural = "natural", robust = monitored_attack(config))
   cat(
     sprintf("  %-9s %s\n", label[accuracies$accuracy], format_interval(accuracies)),
     sprintf("on %s. To report accuracies, use evaluate_sense().\n", attr(accuracies, "images")),

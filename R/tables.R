@@ -122,8 +122,15 @@ each_eps <- function(eps, features, call = parent.frame()) {
   if (is.null(eps) || !is.null(one_eps(eps))) {
     return(NULL)
   }
-  eps <- by_feature(eps, features, "eps", call)
-  as.list(check_numbers(eps, above = 0, arg = "eps", call = call))
+  as.list(in_order_of_features(eps, features, "eps", call))
+}
+
+# One number as it is; one per feature in the order of the features.
+in_order_of_features <- function(eps, features, arg, call = parent.frame()) {
+  if (is.null(eps) || !is.null(one_eps(eps))) {
+    return(eps)
+  }
+  check_numbers(by_feature(eps, features, arg, call), above = 0, arg = arg, call = call)
 }
 
 # "range", one pair for all features, or a list of pairs by feature; the others have none.

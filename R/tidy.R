@@ -20,7 +20,8 @@
 #'   McNemar test as `p.value`, adjusted by Holm's method as `adj.p.value`. Intervals have the level of
 #'   the object, those of a fit 95 %.
 #'
-#'   `glance()`: method, network, data, radius, and the main numbers.
+#'   `glance()`: method, network, data, radius (`eps`; of a fit also `eval_eps`, the radius to evaluate it
+#'   with), and the main numbers.
 #'
 #'   `augment()`: of a fit, the class and the probabilities for each row of `newdata`; of an
 #'   evaluation, the predicted class for each image and attack. Evaluations store no probabilities.
@@ -113,7 +114,7 @@ training_row <- function(config) {
   data.frame(
     method = known("method", NA), model = known("model", NA),
     c = if (startsWith(known("method", ""), "sense")) known("c", NA) else NA_real_,
-    norm = as.character(known("norm", NA)), eps = known("eps", NA), seed = known("seed", NA)
+    norm = as.character(known("norm", NA)), eps = known("eps", NA), eval_eps = claimed_eps(config) %||% NA, seed = known("seed", NA)
   )
 }
 

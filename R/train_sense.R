@@ -66,7 +66,7 @@
 #'   kept in `fit$data$features`, and new data are scaled in the same way.
 #' * One `eps` is in standard deviations. A vector named by the features has an `eps` for each feature in
 #'   its own units: the features are then divided by multiples of their `eps`, and `fit$config$eps` is the
-#'   radius of the ball after that.
+#'   radius of the ball after that. The same is true of `eval_eps`; several must be one multiple of `eps`.
 #' * An attack changes each feature by itself, so features must be numeric columns of the data. Factors,
 #'   transformations and interactions are refused: an attack would turn a level into a fraction
 #'   of another. Numbers in their place, computed before, can be used.
@@ -108,9 +108,9 @@
 #'   or a string such as `"8/255"`. For a table see the section Tables.
 #' @param epochs Number of epochs of the method, after the `pretrain` epochs of natural training.
 #' @param ... Further options by name, as `python -m sense.train --help` lists them, with `_` in place
-#'   of `-`: those of the table above, `random_start`, `warmup`, `beta` (TRADES, MART), `d_max` (MMA),
-#'   `gamma` (IAAT), `fgsm_step` (FGSM-RS, N-FGSM, Free), `noise_scale` (N-FGSM), `replays` (Free), `label_smoothing`,
-#'   `ema`, `awp`,
+#'   of `-`: those of the table above, `eval_eps` (the radius to evaluate with, if it differs from `eps`),
+#'   `random_start`, `warmup`, `beta` (TRADES, MART), `d_max` (MMA), `gamma` (IAAT), `fgsm_step` (FGSM-RS,
+#'   N-FGSM, Free), `noise_scale` (N-FGSM), `replays` (Free), `label_smoothing`, `ema`, `awp`,
 #'   `milestones`, `validation_size`, `keep`, `data_dir` and others.
 #'   `norm` is `Inf`, 2 or 1. `milestones` are epochs, or fractions of `epochs` such as `c(0.5, 0.75)`.
 #'   `minutes` is a time limit of the training in minutes. It sets the number of epochs by the measured
@@ -249,10 +249,11 @@ start_training <- function(images, dataset, ..., recipe = NULL, config = NULL, c
   check_class(control, "sense_control", "sense_control", "control", call)
   recipe <- check_string(recipe, allow_null = TRUE, arg = "recipe", call = call)
   check_path(config, "config", call)
-  set <- drop_null(list(dataset = dataset))
-  options <- as_options(
-    utils::modifyList(control$options, utils::modifyList(set, named_dots(..., call = call))), call
-  )
+  set <- utils::modifyList(drop_null(list(dataset = dataset)), named_dots(..., call = call))
+  # Of a table it may have a number for each feature, as eps.
+  features <- unlist(images$names)
+  if (!is.null(features)) set$eval_eps <- in_order_of_features(set$eval_eps, features, "eval_eps", call)
+  options <- as_options(utils::modifyList(control$options, set), call)
   # Resuming takes the stored options; `model` is then permission to run the network's code.
   allowed_model <- if (!is.null(control$resume)) options$model
   if (!is.null(allowed_model)) options$model <- NULL

@@ -142,6 +142,9 @@ def train(
         data = data_from_r(images)
         if "eps" in images and isinstance(data, TableData):
             options = dict(options) | {"eps": data.scaling.radius(images["eps"])}
+        if isinstance(options.get("eval_eps"), list) and isinstance(data, TableData):
+            radius = data.scaling.radius(options["eval_eps"], "eval_eps")
+            options = dict(options) | {"eval_eps": radius}
         if "x_test" not in images and not resume and base is None:
             options = {"validation_size": max(1, len(data.train_x) // VALIDATION_PART)} | options
         start = start or default_recipe(options.get("dataset"), data.shape[0])

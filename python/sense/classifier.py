@@ -202,15 +202,15 @@ class SenseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def evaluate(self, X: Any, y: Any, **options: Any) -> Evaluation:  # noqa: N803
         """Return natural and robust accuracy with their intervals, as `sense.evaluate`.
 
-        The options are those of `sense.evaluate`. Defaults: eps and norm of training, in the units
-        of `fit`.
+        The options are those of `sense.evaluate`. Defaults: eps (or, if it is set, the option
+        eval_eps) and norm of training, in the units of `fit`.
         """
         x = self._inputs(X)
         y = column_or_1d(y)
         unknown = set(np.unique(y)) - set(self.classes_)
         if unknown:
             raise InputError(f"y has labels that were not in training: {sorted(unknown)}")
-        ball = {"eps": self.config_.eps, "norm": self.config_.norm}
+        ball = {"eps": self.config_.claimed_eps, "norm": self.config_.norm}
         return evaluate(
             self.network_,
             x,
@@ -222,8 +222,8 @@ class SenseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def robust_score(self, X: Any, y: Any, eps: float | None = None, **options: Any) -> float:  # noqa: N803
         """Return the share of rows that are correctly classified under the worst of the attacks.
 
-        It is an upper bound of robust accuracy. Default: PGD with eps of training. `evaluate` takes
-        the same options and gives the intervals.
+        It is an upper bound of robust accuracy. Default: PGD with the eps of `evaluate`. That
+        takes the same options and gives the intervals.
         """
         radius = {} if eps is None else {"eps": eps}
         return self.evaluate(X, y, **(radius | options)).accuracy["worst"].estimate

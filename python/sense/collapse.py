@@ -45,7 +45,7 @@ def find_collapse(
     labels, predictions
         The label of each image, and its prediction without an attack. Shape (n,).
     robust_correct
-        Number of images that are correctly classified under PGD.
+        Number of images that are correctly classified under PGD in the ball of training.
     one_step_correct
         The same after one step of the length of training; None for a method with more steps. If
         it is less than half of those that are correct without an attack, the network has not yet
@@ -108,9 +108,10 @@ def collapse_summary(metrics: Sequence[dict[str, Any]]) -> str | None:
 
 def _sentence(line: dict[str, Any]) -> str:
     n, kind = line["monitored"], line["collapse"]
+    under_pgd = line.get("trained_eps_correct", line["robust_correct"])
     if kind == "one-class":
         return "the network predicts one class for nearly all monitored images"
     return (
         f"catastrophic overfitting: of {n} monitored images {line['one_step_correct']} are "
-        f"correctly classified after one step, and {line['robust_correct']} under PGD"
+        f"correctly classified after one step, and {under_pgd} under PGD"
     )

@@ -9,7 +9,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from .config.options import runtime_options, uses
+from .config.options import claimed_eps, runtime_options, uses
 from .description import parse_description
 from .errors import InputError
 from .evaluation.summary import EVALUATION, WORST, attacks_in_ball, read_evaluation
@@ -196,7 +196,8 @@ def _not_evaluated(metrics: list[dict[str, Any]], config: dict[str, Any]) -> lis
         lines.append(
             f"After epoch {last['epoch']}, on {n} images or rows "
             f"({code(last.get('monitored_on', 'test'))}): natural accuracy {natural}; under "
-            f"PGD-{config['steps']} {robust}, an overestimate of robust accuracy."
+            f"PGD-{config['steps']}, in an {ball_words(claimed_eps(config), config['norm'])}, "
+            f"{robust}, an overestimate of robust accuracy."
         )
     return lines
 

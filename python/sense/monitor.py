@@ -64,25 +64,18 @@ class Monitor:
         after_one_step: AfterOneStep | None = None,
     ) -> dict[str, Any]:
         """Return the number of images that are correctly classified, without an attack and under
-        PGD with eps, step size and steps of training and one random start; and the kind of a
-        collapse, after this number of updates of the weights. `after_one_step` is
-        `Method.after_one_step`, whose images count too."""
+        PGD with `claimed_eps`, the step size and steps of training and one random start; and the
+        kind of a collapse, after this number of updates of the weights. `after_one_step` is
+        `Method.after_one_step`, whose images count too; they are compared with PGD in the ball of
+        training, `trained_eps_correct` if that is another one."""
         network.eval()
         with preserved_random_state():
-            torch.manual_seed(SEED)
-            x_adv = pgd(
-                network,
-                self.x,
-                self.y,
-                eps=config.eps,
-                step_size=config.step_size,
-                steps=config.steps,
-                norm=config.lp,
-                bounds=self.bounds,
-            )
+            x_adv = self._pgd(network, config, config.claimed_eps)
             attacked = {"natural_correct": self.x, "robust_correct": x_adv}
             if after_one_step is not None:
                 attacked["one_step_correct"] = after_one_step(network, self.x, self.y)
+                if config.claimed_eps != config.eps:
+                    attacked["trained_eps_correct"] = self._pgd(network, config, config.eps)
         with torch.no_grad():
             predictions = {name: network(images).argmax(1) for name, images in attacked.items()}
         network.train()
@@ -92,7 +85,7 @@ class Monitor:
             collapse = find_collapse(
                 self.y,
                 predictions["natural_correct"],
-                correct["robust_correct"],
+                correct.get("trained_eps_correct", correct["robust_correct"]),
                 correct.get("one_step_correct"),
             )
         return {
@@ -101,6 +94,20 @@ class Monitor:
             **correct,
             **({"collapse": collapse} if collapse else {}),
         }
+
+    def _pgd(self, network: nn.Module, config: Config, eps: float) -> Tensor:
+        """Return the images under PGD in the ball of this radius, from the same random start."""
+        torch.manual_seed(SEED)
+        return pgd(
+            network,
+            self.x,
+            self.y,
+            eps=eps,
+            step_size=config.step_size,
+            steps=config.steps,
+            norm=config.lp,
+            bounds=self.bounds,
+        )
 
 
 def training_part(data: Data, config: Config) -> tuple[Tensor, Tensor]:

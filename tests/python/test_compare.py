@@ -154,6 +154,7 @@ OTHERS = {
     "model": "capacity-2",
     "method": "sense-trades",
     "eps": 0.1,
+    "eval_eps": 0.1,
     "step_size": 0.02,
     "steps": 3,
     "norm": "2",

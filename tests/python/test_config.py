@@ -21,6 +21,8 @@ BAD = [
     ("eps", math.nan, "0 or more"),
     ("eps", math.inf, "0 or more"),
     ("eps", 8.0, r"at most 1: pixels go from 0 to 1, got 8.0; 8/255 = 0.0314\?"),
+    ("eval_eps", -0.1, "0 or more"),
+    ("eval_eps", 8.0, r"at most 1: pixels go from 0 to 1, got 8.0; 8/255 = 0.0314\?"),
     ("step_size", 0.0, "more than 0"),
     ("step_size", math.inf, "more than 0"),
     ("fgsm_step", -0.1, "0 or more"),

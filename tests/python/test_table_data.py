@@ -85,7 +85,7 @@ def test_one_eps_per_feature_is_a_cube_of_one_radius():
     np.testing.assert_allclose(scaling.undo(moved) - x, np.broadcast_to(eps, x.shape), rtol=1e-3)
     sd = scaling(x).std(0)
     assert sd.min() <= 1 <= sd.max()  # the network sees numbers around 1
-    with pytest.raises(InputError, match="not scaled by these eps"):
+    with pytest.raises(InputError, match="eps must be one multiple of the eps that"):
         scaling.radius([1.0, 1.0, 1.0, 1.0])
 
 

@@ -23,6 +23,7 @@ def notes(config: Config, channels: int | None = None) -> list[str]:
             f"steps x step_size is {size * config.steps:g}, less than eps {config.eps:g}: the "
             "attack cannot reach the edge of the ball"
         )
+    found += _unusual_claim(config)
     if config.eps == 0 and config.method != "nt":
         found.append(f"eps is 0, so {config.method} trains on no adversarial images")
     if config.method in ("sense", "sense-trades") and config.c in (0, 1):
@@ -33,6 +34,25 @@ def notes(config: Config, channels: int | None = None) -> list[str]:
         found.append(
             f"eps {config.eps:g} is large for colour images: the papers on CIFAR10 use 8/255 = "
             "0.0314"
+        )
+    return found
+
+
+def _unusual_claim(config: Config) -> list[str]:
+    """Return a sentence about an `eval_eps` that may have been left from other options."""
+    eps, claimed = config.eps, config.claimed_eps
+    reach = config.step_size * config.steps
+    found = []
+    if config.method != "nt" and (claimed > eps or claimed < eps / 2):
+        larger = "larger" if claimed > eps else "much smaller"
+        found.append(
+            f"eval_eps {claimed:g} is {larger} than eps {eps:g}: accuracy is measured in another "
+            "ball than that of training"
+        )
+    if claimed != eps and reach < claimed:
+        found.append(
+            f"steps x step_size is {reach:g}, less than eval_eps {claimed:g}: the PGD after each "
+            "epoch cannot reach the edge of the ball"
         )
     return found
 

@@ -135,6 +135,15 @@ class Config:
             "features of a table are in standard deviations"
         ),
     ] = 0.3
+    eval_eps: Annotated[
+        float | None,
+        Help(
+            "radius of the ball for which robustness is claimed: that of the PGD after each epoch, "
+            "and the default of every evaluation of the run. Training in a slightly larger ball "
+            "may increase the robustness in this one",
+            default="eps",
+        ),
+    ] = None
     step_size: Annotated[
         float,
         Help(
@@ -436,6 +445,11 @@ class Config:
         self.resolved()  # raises InputError if a default does not fit the other options
 
     @property
+    def claimed_eps(self) -> float:
+        """The radius to evaluate with: `eval_eps`, by default `eps`."""
+        return claimed_eps(vars(self))
+
+    @property
     def lp(self) -> float:
         """The norm as a number."""
         return float(self.norm)
@@ -445,6 +459,7 @@ class Config:
         milestones in epochs.
 
         Options that the method does not use stay None. A method of the user's own may use all.
+        `eval_eps` stays None too, so that it follows an `eps` that is changed later.
         """
         defaults: dict[str, Any] = {
             # PGD starts in the ball (Madry et al.), the sensible adversary of the paper at x.
@@ -494,6 +509,13 @@ class Config:
         if isinstance(self.class_weights, tuple):
             plain["class_weights"] = list(self.class_weights)
         return plain
+
+
+def claimed_eps(options: Mapping[str, Any]) -> float:
+    """Return the radius to evaluate a run with, given its options. Runs from before `eval_eps` do
+    not have it."""
+    eval_eps = options.get("eval_eps")
+    return float(options["eps"] if eval_eps is None else eval_eps)
 
 
 def check_named_code(config: Config, named: Mapping[str, Any], source: Path | str) -> None:

@@ -75,6 +75,7 @@ _RECIPES: dict[str, Config] = {
         augment="shift",
         c=0.5,
         eps=0.34,
+        eval_eps=0.3,
         step_size=0.1,
         steps=5,
         random_start=True,

@@ -46,6 +46,7 @@ def _check_numbers(config: "Config") -> None:
     check("seed", config.seed, config.seed < 2**32, "a whole number less than 2^32")
     for name in (
         "eps",
+        "eval_eps",
         "natural_weight",
         "gamma",
         "radius_max",
@@ -69,9 +70,13 @@ def _check_numbers(config: "Config") -> None:
 
 def _check_attack(config: "Config") -> None:
     check("c", config.c, 0 <= config.c <= 1, "a probability, from 0 to 1")
+    for name in ("eps", "eval_eps"):
+        eps = getattr(config, name) or 0
+        if config.norm == "inf" and eps > 1 and config.dataset != "table":
+            raise InputError(
+                f"{name} must be at most 1: pixels go from 0 to 1, got {eps}{eps_hint(eps)}"
+            )
     eps = config.eps
-    if config.norm == "inf" and eps > 1 and config.dataset != "table":
-        raise InputError(f"eps must be at most 1: pixels go from 0 to 1, got {eps}{eps_hint(eps)}")
     check("eps_ramp", config.eps_ramp, 0 <= config.eps_ramp < math.inf, "0 or more epochs")
     start = config.eps_start
     valid = start is None or 0 < start <= eps

@@ -130,14 +130,17 @@ class Scaling:
         ]
         return scaled[0], scaled[1]
 
-    def radius(self, eps: Sequence[float]) -> float:
+    def radius(self, eps: Sequence[float], what: str = "eps") -> float:
         """Return the radius, in scaled units, of the ball with this eps in each feature's units.
 
-        Raises InputError if it is not the same number for all features."""
-        radii = _positive(eps, len(self.names)) / np.asarray(self.scale)
+        Raises InputError, in which it is called `what`, if it is not the same number for all
+        features."""
+        radii = _positive(eps, len(self.names), what) / np.asarray(self.scale)
         if not np.allclose(radii, radii[0], rtol=1e-6):
+            names = ", ".join(f"{name} {r:.4g}" for name, r in zip(self.names, radii, strict=True))
             raise InputError(
-                "the features were not scaled by these eps: use Scaling.of(x, eps=...)"
+                f"{what} must be one multiple of the eps that the features were scaled by, "
+                f"Scaling.of(x, eps=...), got for {names}"
             )
         return float(radii[0])
 
@@ -335,10 +338,10 @@ def _standard_deviations(table: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(sd > 0, sd, 1.0)
 
 
-def _positive(eps: Sequence[float], d: int) -> NDArray[np.float64]:
+def _positive(eps: Sequence[float], d: int, what: str = "eps") -> NDArray[np.float64]:
     each = np.asarray(eps, dtype=np.float64)
     if each.shape != (d,) or not (np.isfinite(each) & (each > 0)).all():
-        raise InputError(f"eps must be {d} numbers more than 0, one per feature, got {eps!r}")
+        raise InputError(f"{what} must be {d} numbers more than 0, one per feature, got {eps!r}")
     return each
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from ..checkpoint import read_weights
 from ..collapse import collapse_summary
-from ..config.options import NormName, runtime_options
+from ..config.options import NormName, claimed_eps, runtime_options
 from ..data import Data, load_data, load_test_data
 from ..devices import to_device_for_evaluation
 from ..errors import InputError, MissingFileError
@@ -69,7 +69,7 @@ class Target:
 
     @property
     def eps(self) -> float | None:
-        return None if self.config is None else float(self.config["eps"])
+        return None if self.config is None else claimed_eps(self.config)
 
     @property
     def norm(self) -> NormName | None:
