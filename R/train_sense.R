@@ -99,7 +99,7 @@
 #'   `augment` be. Name it again to resume the run.
 #' @param model Network: `"small-cnn"`, the network of the paper's section 5.2.1; `"capacity-1"`,
 #'   `"capacity-2"`, ..., the paper's CNNs of increasing capacity; for colour images `"cifar-cnn-1"`,
-#'   `"cifar-cnn-2"`, `"resnet20"` (32, 44, 56) and `"wrn-34-10"`. Or `"module:factory"`, a function
+#'   `"cifar-cnn-2"`, `"resnet20"` (32, 44, 56), `"resnet18"`, `"preact-resnet18"` and `"wrn-34-10"`. Or `"module:factory"`, a function
 #'   that returns a network, in a module that Python can import. To resume a run of such a network, pass
 #'   `model` again, because this runs the code of the module.
 #' @param c Lowest probability of the true class that an attacked image may have, from 0 to 1. The

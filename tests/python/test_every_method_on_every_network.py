@@ -22,7 +22,7 @@ SMALL = (
     "wrn-10-2",
     "iaat-wrn-8-1",
 )
-LARGE = ("wrn-34-10", "wrn-28-4", "iaat-wrn-32-10")
+LARGE = ("resnet18", "preact-resnet18", "wrn-34-10", "wrn-28-4", "iaat-wrn-32-10")
 SHAPE = (3, 32, 32)
 
 

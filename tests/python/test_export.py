@@ -28,10 +28,12 @@ NETWORKS = {
     "cifar-cnn-1": COLOUR,
     "cifar-cnn-2": COLOUR,
     "resnet20": COLOUR,
+    "resnet18": COLOUR,
+    "preact-resnet18": COLOUR,
     "wrn-10-1": COLOUR,
     "iaat-wrn-8-1": COLOUR,
 }
-SLOW = ("resnet20", "wrn-10-1", "iaat-wrn-8-1")
+SLOW = ("resnet20", "resnet18", "preact-resnet18", "wrn-10-1", "iaat-wrn-8-1")
 CASES = [
     pytest.param(name, end, marks=pytest.mark.slow if name in SLOW and end == "onnx" else ())
     for name in NETWORKS

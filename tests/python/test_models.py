@@ -28,6 +28,8 @@ def test_capacity_networks_have_the_documented_size(capacity, parameters):
         ("resnet32", 464_154),
         ("resnet44", 658_586),
         ("resnet56", 853_018),
+        ("resnet18", 11_173_962),
+        ("preact-resnet18", 11_172_170),
         ("wrn-34-10", 46_160_474),
     ],
 )
@@ -71,6 +73,8 @@ NETWORKS = [
     "cifar-cnn-1",
     "cifar-cnn-2",
     "resnet20",
+    "resnet18",
+    "preact-resnet18",
     "wrn-10-2",
     "iaat-wrn-8-2",
 ]
@@ -150,6 +154,7 @@ def test_building_a_network_for_weights_preserves_the_random_state():
         ("wrn-10-999999", (3, 32, 32)),
         ("iaat-wrn-32-100000", (3, 32, 32)),
         ("capacity-9", (1, 3000, 3000)),
+        ("preact-resnet18", (10**9, 32, 32)),
         ("small-cnn", (1, 20000, 20000)),
         ("cifar-cnn-2", (3, 100000, 100000)),
         ("wrn-34-10", (10**12, 32, 32)),

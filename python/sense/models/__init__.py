@@ -18,6 +18,7 @@ from .iaat_wide_resnet import IaatWideResNet
 from .mlp import MLP, linear, mlp
 from .normalised import Normalised
 from .resnet import ResNet
+from .resnet18 import PreActResNet18, ResNet18
 from .small_cnn import Shape, SmallCNN
 from .wide_resnet import WideResNet
 
@@ -26,6 +27,8 @@ MODELS = {
     "capacity-D": "the paper's CNN of capacity D = 1, 2, 3 ... (section 5.2.1)",
     "cifar-cnn-1, cifar-cnn-2": "the paper's CNNs of section 5.3.4",
     "resnet20, resnet32, resnet44, resnet56": "the paper's ResNets of section 5.3.3",
+    "resnet18": "ResNet-18 in the form for images of 32 x 32",
+    "preact-resnet18": "PreActResNet-18, the usual network of adversarial training on CIFAR10",
     "wrn-34-10": "the paper's WideResNet, or any wrn-DEPTH-WIDTH",
     "iaat-wrn-32-10": "the WideResNet of IAAT's authors",
     "mlp, mlp-64-64": "hidden layers of these widths with ReLU, for a table (or small images)",
@@ -42,6 +45,8 @@ _NETWORKS: dict[str, Callable[..., nn.Module]] = {
     r"small-cnn": SmallCNN,
     r"capacity-([1-9])": CapacityCNN,
     r"cifar-cnn-([12])": CifarCNN,
+    r"resnet18": ResNet18,
+    r"preact-resnet18": PreActResNet18,
     r"resnet(20|32|44|56|110)": ResNet,
     r"wrn-(10|16|22|28|34|40|70)-(\d{1,6})": WideResNet,
     r"iaat-wrn-(8|14|20|26|32)-(\d{1,6})": IaatWideResNet,
@@ -55,7 +60,9 @@ __all__ = [
     "CifarCNN",
     "IaatWideResNet",
     "Normalised",
+    "PreActResNet18",
     "ResNet",
+    "ResNet18",
     "Shape",
     "SmallCNN",
     "WideResNet",
