@@ -26,6 +26,13 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def check_threads(threads: int) -> int:
     """Return the number of threads. Raises InputError unless it is from 1 to `THREADS_PER_CORE` per
     core: many thousands would crash the process."""

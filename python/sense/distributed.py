@@ -26,7 +26,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from .batch_norm import whole_batch_statistics
-from .devices import check_threads, choose_device
+from .devices import available_cores, check_threads, choose_device
 from .errors import InputError, LostProcessError
 from .methods import Batch, Method, Step
 from .random_numbers import (
@@ -244,7 +244,9 @@ class SeveralProcesses(OneProcess):
 
     def set_threads(self, threads: int | None) -> None:
         """None divides the cores among the processes (torchrun sets one thread each)."""
-        super().set_threads(max(1, _cores() // self.local_size) if threads is None else threads)
+        super().set_threads(
+            max(1, available_cores() // self.local_size) if threads is None else threads
+        )
 
     def synchronize(self, model: nn.Module, seed: int, device: torch.device) -> None:
         """The random numbers of the first become the shared generators, which batches are drawn
@@ -419,10 +421,3 @@ def _attempt(make: Callable[[], T]) -> tuple[T | None, Exception | SystemExit | 
 
 def _exit_code(error: Exception | SystemExit) -> int | None:
     return error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else None
-
-
-def _cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

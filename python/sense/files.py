@@ -115,6 +115,26 @@ def read_file(path: Path, limit: int, follow: bool = False) -> bytes:
                 ) from None
 
 
+@contextmanager
+def appended_file(path: Path) -> Iterator[int]:
+    """Give the descriptor of a file that is appended to, such as the log of another process. It is
+    created if it does not exist.
+
+    Raises InputError for anything but a regular file.
+    """
+    with _disk_errors("write", path):
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_FOLLOW | _FLAGS
+        if os.path.lexists(path):
+            _check_regular_file(path, os.lstat(path))
+        file = os.open(path, flags, 0o666)
+    try:
+        with _disk_errors("write", path):
+            _check_regular_file(path, os.fstat(file))
+        yield file
+    finally:
+        os.close(file)
+
+
 MIN_FREE = 2**30  # bytes that a temporary file leaves free on the disk
 WRITTEN_AT_ONCE = 2**24
 

@@ -24,14 +24,14 @@ _UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, errno.ENOSYS)
 
 
 class FolderLock:
-    """The lock of an existing folder.
+    """The lock of an existing folder, or with another `name` of something in it.
 
     Raises TakenError at once if another process holds it, and FileNotFoundError if the folder was
     removed.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / LOCK
+    def __init__(self, folder: Path, name: str = LOCK) -> None:
+        self.path = folder / name
         self._file: int | None = None
         if fcntl is not None:
             while self._file is None:
@@ -87,6 +87,25 @@ class FolderLock:
         finally:
             os.close(self._file)
             self._file = None
+
+
+def is_locked(folder: Path, name: str = LOCK) -> bool:
+    """Return whether a process holds the lock. Only a lock file that exists is opened; one that a
+    killed process left behind is no lock."""
+    if fcntl is None or not os.path.lexists(folder / name):
+        return False
+    try:
+        file = _open(folder / name)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared, so that two processes that ask do not take each other for the holder.
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in _HELD
+    finally:
+        os.close(file)
+    return False
 
 
 def _open(path: Path) -> int:

@@ -180,8 +180,11 @@ def time_left(completed: Sequence[dict[str, Any]], epochs: int) -> str:
     if not recent or completed[-1]["epoch"] >= epochs:
         return ""
     seconds = (epochs - completed[-1]["epoch"]) * sum(recent) / len(recent)
+    return f", about {duration(seconds)} left"
+
+
+def duration(seconds: float) -> str:
+    """Return a time such as "3 min"."""
     if seconds < 90:
-        return f", about {seconds:.0f} s left"
-    if seconds < 90 * 60:
-        return f", about {seconds / 60:.0f} min left"
-    return f", about {seconds / 3600:.1f} h left"
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

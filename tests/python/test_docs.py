@@ -32,6 +32,7 @@ from sense.report import report_main
 from sense.runs import load
 from sense.seal import seal_main
 from sense.statistics import wilson
+from sense.sweep.command import sweep_main
 from sense.weights import weights_sha256
 
 STORED = ROOT / "inst/extdata/methods"
@@ -378,6 +379,7 @@ COMMANDS = {
     "sense.export": export_main,
     "sense.report": report_main,
     "sense.seal": seal_main,
+    "sense.sweep": sweep_main,
 }
 # Options of programs that are not ours: torchrun, pip, R, tensorboard.
 FOREIGN = {

@@ -27,9 +27,12 @@ def option_from_plain(value: Any, hint: Any) -> Any:
     """Convert a value from JSON or R to the type of the option, if that is possible.
 
     R gives 3.0 for 3 and one item for a list of one; the norm may be a number; a number may be a
-    fraction as text, such as "8/255".
+    fraction as text, such as "8/255". "None" is None where that is allowed, as in the shell: TOML
+    has no null.
     """
     kind, optional = _split_optional(hint)
+    if optional and isinstance(value, str) and value == "None":
+        return None
     if (value is None and optional) or (isinstance(value, str) and value in _words(hint)):
         return value
     if get_origin(kind) is tuple:

@@ -1,0 +1,126 @@
+"""The command `python -m sense.sweep`."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ..cli import command
+from ..config.options import Help
+from ..interrupts import noted_signals
+from .cells import Cell
+from .grid import read_grid
+from .run import SweepStopped, run_cells
+from .state import State, status_of
+from .table import accuracies, write_table
+
+FAILED_STATUS = 1  # exit status if cells failed
+
+
+@dataclass(frozen=True)
+class SweepArguments:
+    grid: Annotated[
+        tyro.conf.Positional[Path],
+        tyro.conf.arg(
+            metavar="GRID.toml",
+            help="file with the options of all cells, the grid and the evaluation",
+            help_behavior_hint="(required)",
+        ),
+    ]
+    out: Annotated[Path, Help("folder of the sweep, with a run folder for each cell")] = Path(
+        "runs"
+    )
+    workers: Annotated[
+        int | None,
+        Help(
+            "number of cells at once",
+            default="local: one per core, or per GPU; slurm, ray: as many as there is room for",
+        ),
+    ] = None
+    threads: Annotated[
+        int | None,
+        Help("CPU threads of each cell", default="local: cores divided by workers; slurm, ray: 1"),
+    ] = None
+    retries: Annotated[int, Help("number of times that a cell that crashed is started again")] = 1
+    mnist: Annotated[
+        Path | None,
+        Help("folder with the files of MNIST", default="downloaded into the cache directory"),
+    ] = None
+    cifar10: Annotated[
+        Path | None,
+        Help("folder with the files of CIFAR10", default="downloaded into the cache directory"),
+    ] = None
+    code: Annotated[
+        tuple[str, ...],
+        Help("names of code, MODULE:NAME, that the grid may name", default="none"),
+    ] = ()
+    list: Annotated[
+        bool, tyro.conf.FlagCreatePairsOff, Help("show the state of each cell, and run nothing")
+    ] = False
+    table: Annotated[
+        Path | None,
+        Help("write the accuracies of all cells into this CSV file, at the end"),
+    ] = None
+
+
+@command("sense.sweep")
+def sweep_main(argv: list[str]) -> None:
+    """`python -m sense.sweep`."""
+    arguments = tyro.cli(
+        SweepArguments,
+        args=argv,
+        prog="python -m sense.sweep",
+        description=(
+            "Train and evaluate every cell of a grid, each in a run folder of its own. What is "
+            "done is skipped, what was begun is resumed, and what failed is tried again. If the "
+            "command is interrupted, run it again to go on."
+        ),
+    )
+    cells = read_grid(arguments.grid, arguments.code)
+    if arguments.list:
+        list_cells(cells, arguments.out)
+    else:
+        run_all(cells, arguments)
+
+
+def run_all(cells: list[Cell], arguments: SweepArguments) -> None:
+    """Run the cells, print what they have come to and write the table."""
+    folders = {"mnist": arguments.mnist, "cifar10": arguments.cifar10}
+    with noted_signals() as stop:
+        try:
+            summary = run_cells(
+                cells,
+                arguments.out,
+                workers=arguments.workers,
+                threads=arguments.threads,
+                retries=arguments.retries,
+                data_dirs={name: path for name, path in folders.items() if path is not None},
+                show=True,
+                stop=stop,
+            )
+        except SweepStopped as stopped:
+            print(stopped, file=sys.stderr, flush=True)
+            sys.exit(128 + stopped.reason)
+    print(f"{summary} in {arguments.out}")
+    if arguments.table is not None:
+        write_table(arguments.table, accuracies(arguments.out, cells))
+        print(f"table: {arguments.table}")
+    if summary.failed:
+        for name, reason in summary.failed.items():
+            print(f"sense.sweep: {name} failed: {reason}", file=sys.stderr)
+        sys.exit(FAILED_STATUS)
+
+
+def list_cells(cells: list[Cell], out: Path) -> None:
+    """Print the name and the state of each cell."""
+    for cell in cells:
+        status = status_of(cell, out)
+        progress = status.progress
+        text = status.state.value
+        if status.state not in (State.MISSING, State.EVALUATED):
+            text += f", {progress.epochs} of {progress.of} epochs"
+        if status.failure is not None:
+            text += f": {status.failure}"
+        print(f"{cell.name}: {text}")

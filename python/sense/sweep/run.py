@@ -1,0 +1,226 @@
+"""A sweep: every cell is trained and evaluated, whatever was done before."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..data import load_data
+from ..devices import check_threads
+from ..errors import InputError
+from ..evaluation.runner import choose_images
+from ..files import make_folders
+from ..runs import read_run
+from .cells import Cell, merged
+from .engines import make_runner
+from .local import Runner
+from .log import LOGS
+from .progress import Overview
+from .state import State, Status, check_same_training, status_of
+from .work import Stop, Task
+
+POLL = 0.5  # seconds between two looks at what has ended
+AGAIN = 5.0  # seconds until a cell that another process works on is tried again
+RUNTIME = ("data_dir", "device", "threads")
+
+
+class SweepStopped(Exception):  # noqa: N818  nothing went wrong
+    """The sweep was asked to stop. Each run has its checkpoint; the same call goes on.
+
+    `reason` is the value that `stop` returned, such as the number of a signal.
+    """
+
+    def __init__(self, out: Path, reason: int) -> None:
+        super().__init__(f"stopped: run the same command to go on in {out}")
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a sweep has come to: the state of each cell, by its name."""
+
+    states: dict[str, Status]
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """By name of the cells that failed the reason, with the last line of their log."""
+        return {
+            name: status.failure or ""
+            for name, status in self.states.items()
+            if status.state == State.FAILED
+        }
+
+    def __str__(self) -> str:
+        counts = Counter(status.state for status in self.states.values())
+        listed = ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state])
+        return f"{len(self.states)} cells: {listed}"
+
+
+def run_cells(
+    cells: Sequence[Cell],
+    out: Path | str,
+    runner: str | Runner = "local",
+    *,
+    workers: int | None = None,
+    retries: int = 1,
+    threads: int | None = None,
+    data_dirs: Mapping[str, Path | str] | None = None,
+    show: bool = False,
+    stop: Callable[[], int | None] = lambda: None,
+    **options: Any,
+) -> Summary:
+    """Train and evaluate cells, each in the folder `out`/NAME. What is done is skipped, what was
+    begun is resumed, and what failed before is tried again.
+
+    Parameters
+    ----------
+    cells
+        From `read_grid`, or made by hand. Equal ones are worked on once.
+    out
+        Folder of the sweep: a run folder for each cell, and `logs` with a log for each.
+    runner
+        "local", "slurm" or "ray".
+    workers
+        Number of cells at once. Default: on this machine one per core, or one per GPU; with Slurm
+        and Ray as many as there is room for.
+    retries
+        How often a command that crashed is started again. One that reports an error of its input
+        would fail again in the same way, and is not.
+    threads
+        CPU threads of each cell, if it does not say. Default: on this machine the cores divided by
+        the workers, elsewhere 1.
+    data_dirs
+        Folders of the data, by data set, for cells that do not name one.
+    show
+        Print a line when a cell ends, with the time that is left.
+    stop
+        Called often. A value other than None stops the sweep: each run saves its checkpoint, and
+        `SweepStopped` is raised. KeyboardInterrupt also stops it, and is raised again.
+    options
+        Of the runner: `sense.sweep.slurm.SlurmRunner` and `sense.sweep.ray.RayRunner` have some.
+
+    Returns
+    -------
+    The state of each cell. Cells that failed do not stop the others.
+
+    Raises
+    ------
+    InputError
+        Before anything is run, if something does not fit: the data, or a run in a cell's folder
+        with other options.
+    """
+    cells, out = merged(cells), Path(out).absolute()
+    check_options(workers, retries, threads)
+    folders = {name: Path(folder).absolute() for name, folder in (data_dirs or {}).items()}
+    stored = {cell.name: status_of(cell, out).progress for cell in cells}
+    begun = [cell for cell in cells if stored[cell.name].begun]
+    to_do = [cell for cell in cells if not stored[cell.name].is_done]
+    for cell in begun:
+        check_same_training(cell, out / cell.name)
+    check_data(to_do, begun, out, folders)
+    if to_do:
+        make_folders(out / LOGS)
+        engine = make_runner(runner, out, workers, threads, **options)
+        tasks = [
+            Task(cell, out, retries, runtime_of(cell, threads or engine.threads, folders))
+            for cell in to_do
+        ]
+        with Overview(cells, out, engine.workers, show) as overview:
+            run_tasks(engine, tasks, overview, stop)
+    summary = Summary({cell.name: status_of(cell, out) for cell in cells})
+    if (reason := stop()) is not None and summary_is_open(summary):
+        raise SweepStopped(out, reason)
+    return summary
+
+
+def summary_is_open(summary: Summary) -> bool:
+    """Whether a cell is neither done nor failed."""
+    return any(
+        not status.progress.is_done and status.state != State.FAILED
+        for status in summary.states.values()
+    )
+
+
+def run_tasks(
+    engine: Runner,
+    tasks: Sequence[Task],
+    overview: Overview,
+    stop: Callable[[], int | None],
+) -> None:
+    """Give the tasks to the engine and wait until all have ended. A cell that another process works
+    on is tried again until it is done; a signal stops all."""
+    waiting: list[Task] = []
+    running, again, stopped = len(tasks), 0.0, False
+    try:
+        engine.start(tasks)
+        while running or waiting:
+            for task, outcome in engine.ended(POLL):
+                running -= 1
+                if outcome.kind == "in use" and not stopped:
+                    waiting.append(task)
+                overview.ended(task.cell, outcome)
+            if not stopped and stop() is not None:
+                stopped, waiting = True, []
+                overview.stopping()
+                engine.stop(Stop.SAVE)
+            if waiting and time.monotonic() >= again:
+                again = time.monotonic() + AGAIN
+                engine.start(waiting)
+                running, waiting = running + len(waiting), []
+            overview.update()
+    except BaseException:
+        engine.stop(Stop.KILL if stopped else Stop.SAVE)
+        raise
+    finally:
+        engine.close()
+
+
+def runtime_of(cell: Cell, threads: int | None, data_dirs: Mapping[str, Path]) -> dict[str, Any]:
+    """Return the options of where and how a cell runs."""
+    own = {name: cell.options[name] for name in RUNTIME if name in cell.options}
+    found: dict[str, Any] = {} if threads is None else {"threads": threads}
+    if cell.config.dataset in data_dirs:
+        found["data_dir"] = str(data_dirs[cell.config.dataset])
+    if "data_dir" in own:
+        own["data_dir"] = str(Path(own["data_dir"]).absolute())
+    return found | own
+
+
+def check_options(workers: int | None, retries: int, threads: int | None) -> None:
+    if workers is not None and workers < 1:
+        raise InputError(f"workers must be a whole number >= 1, got {workers}")
+    if retries < 0:
+        raise InputError(f"retries must be a whole number >= 0, got {retries}")
+    if threads is not None:
+        check_threads(threads)
+
+
+def check_data(
+    to_do: Sequence[Cell], begun: Sequence[Cell], out: Path, data_dirs: Mapping[str, Path]
+) -> None:
+    """Load the data that is needed once, so that it is downloaded once, and raise InputError if it
+    is missing, is not that of a stored run, or has too few test images."""
+    loaded = {}
+    for cell in to_do:
+        key = data_key(cell, data_dirs)
+        if key not in loaded:
+            data = load_data(key[0], key[1])
+            loaded[key] = data.sha256, len(data.test_x)
+        for settings in cell.settings():
+            choose_images(loaded[key][1], settings.n, settings.draw)
+    for cell in begun:
+        key, folder = data_key(cell, data_dirs), out / cell.name
+        if key in loaded:
+            stored = read_run(folder)[1]["data"]["sha256"]
+            if stored != loaded[key][0]:
+                raise InputError(
+                    f"the run in {folder} was made with other data: SHA-256 {stored}, these images "
+                    f"have {loaded[key][0]}. Choose another --out, or pass the folder of its data"
+                )
+
+
+def data_key(cell: Cell, data_dirs: Mapping[str, Path]) -> tuple[str, Path | None]:
+    folder = runtime_of(cell, None, data_dirs).get("data_dir")
+    return cell.config.dataset, None if folder is None else Path(folder)
