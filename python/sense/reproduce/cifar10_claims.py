@@ -1,0 +1,338 @@
+"""The claims about CIFAR10: tables 3 to 7, and every method on one network."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from .mnist_claims import plain_sense
+from .table import Row
+from .verdicts import (
+    Claim,
+    Finding,
+    Verdict,
+    all_of,
+    choose,
+    collapses,
+    higher,
+    never_collapses,
+    within,
+)
+
+OTHERS = ("mart", "trades", "mma", "iaat")
+# Distances of SENSE-AT from the best in tables 3 and 4, which the text calls comparable.
+GAP_OF_TABLE_3 = 55.81 - 49.14
+GAP_OF_TABLE_4 = 67.77 - 63.80
+Judge = Callable[[Sequence[Row]], Finding]
+
+
+def sense_is_highest(attack: str) -> Judge:
+    """A claim that SENSE-AT is higher than each other method of table 3 under an attack."""
+
+    def judge(rows: Sequence[Row]) -> Finding:
+        ours = choose(rows, attack=attack)
+        return all_of(
+            higher(choose(ours, method="sense"), choose(ours, method=other), ("sense", other))
+            for other in OTHERS
+        )
+
+    return judge
+
+
+def comparable(attack: str, points: float) -> Judge:
+    """A claim that SENSE-AT is at most so many points below the best other method."""
+
+    def judge(rows: Sequence[Row]) -> Finding:
+        ours = choose(rows, attack=attack)
+        others = [row for row in ours if row.method in OTHERS]
+        return within(choose(ours, method="sense"), others, points, "SENSE-AT")
+
+    return judge
+
+
+_OPPOSITE: dict[Verdict, Verdict] = {
+    "holds": "does not hold",
+    "does not hold": "holds",
+    "open": "open",
+}
+
+
+def _deepfool_breaks_nothing(rows: Sequence[Row]) -> Finding:
+    """Is accuracy under DeepFool as high as without an attack? It does not hold for a method for
+    which the paired test finds a lower one."""
+    findings = []
+    for method in (*OTHERS, "sense"):
+        found = choose(rows, method=method)
+        natural, broken = choose(found, attack="natural"), choose(found, attack="deepfool")
+        tested = higher(natural, broken, (f"{method} without attack", "under DeepFool"))
+        findings.append(replace(tested, verdict=_OPPOSITE[tested.verdict]))
+    return all_of(findings)
+
+
+TABLE_3_CLAIMS = (
+    Claim(
+        "natural",
+        "SENSE-AT has the highest natural accuracy of the five",
+        "Table 3",
+        sense_is_highest("natural"),
+    ),
+    Claim(
+        "fgsm",
+        "SENSE-AT has the highest accuracy under FGSM of the five",
+        "Table 3",
+        sense_is_highest("fgsm"),
+    ),
+    Claim(
+        "pgd",
+        "SENSE-AT is comparably robust: at most 6.67 points below the best under PGD, as in the "
+        "table",
+        "Table 3",
+        comparable("pgd", GAP_OF_TABLE_3),
+    ),
+    Claim(
+        "autoattack",
+        "the same under AutoAttack",
+        "not in the paper",
+        comparable("autoattack", GAP_OF_TABLE_3),
+    ),
+    Claim(
+        "deepfool",
+        "accuracy under DeepFool is about that without an attack",
+        "Table 3",
+        _deepfool_breaks_nothing,
+    ),
+)
+
+
+def _weakest_to_itself(rows: Sequence[Row]) -> Finding:
+    """For each network: is accuracy under each transfer attack higher than under its own PGD?"""
+    findings = []
+    for method in (*OTHERS, "sense"):
+        own = choose(rows, method=method, source=method)
+        findings += [
+            higher(choose(rows, method=method, source=source, attack="transfer"), own,
+                   (f"{method} attacked from {source}", "from itself"))
+            for source in (*OTHERS, "sense")
+            if source != method
+        ]  # fmt: skip
+    return all_of(findings)
+
+
+def _comparable_to_transfer(rows: Sequence[Row]) -> Finding:
+    findings = []
+    for source in OTHERS:
+        from_source = choose(rows, attack="transfer", source=source)
+        others = [row for row in from_source if row.method != "sense"]
+        ours = choose(from_source, method="sense")
+        findings.append(within(ours, others, GAP_OF_TABLE_4, f"SENSE-AT attacked from {source}"))
+    return all_of(findings)
+
+
+TABLE_4_CLAIMS = (
+    Claim(
+        "own",
+        "each network is more accurate under attacks from other networks than under its own",
+        "Table 4",
+        _weakest_to_itself,
+    ),
+    Claim(
+        "transfer",
+        "SENSE-AT is comparably robust to transfer attacks: at most 3.97 points below the best, "
+        "as in the table",
+        "Table 4",
+        _comparable_to_transfer,
+    ),
+)
+
+
+def by_c(attack: str, low: float, high: float) -> Judge:
+    """A claim that accuracy under an attack is higher with the c `high` than with `low`."""
+
+    def judge(rows: Sequence[Row]) -> Finding:
+        ours = choose(plain_sense(rows), attack=attack)
+        return higher(choose(ours, c=high), choose(ours, c=low), (f"c = {high}", f"c = {low}"))
+
+    return judge
+
+
+TABLE_5_CLAIMS = (
+    Claim(
+        "natural",
+        "natural accuracy increases with c (c = 0.7 against 0.1)",
+        "section 5.3.2",
+        by_c("natural", 0.1, 0.7),
+    ),
+    Claim(
+        "pgd",
+        "robust accuracy decreases with c (c = 0.1 against 0.7, PGD); Table 5 itself has it "
+        "increase",
+        "section 5.3.2",
+        by_c("pgd", 0.7, 0.1),
+    ),
+    Claim(
+        "autoattack",
+        "robust accuracy decreases with c (c = 0.1 against 0.7, AutoAttack)",
+        "not in the paper",
+        by_c("autoattack", 0.7, 0.1),
+    ),
+)
+
+
+def _by_depth(attack: str) -> Judge:
+    def judge(rows: Sequence[Row]) -> Finding:
+        ours = choose(rows, attack=attack)
+        deep, shallow = choose(ours, model="resnet56"), choose(ours, model="resnet20")
+        return higher(deep, shallow, ("resnet56", "resnet20"))
+
+    return judge
+
+
+TABLE_6_CLAIMS = (
+    Claim(
+        "natural",
+        "natural accuracy increases with depth (ResNet-56 against ResNet-20)",
+        "Table 6",
+        _by_depth("natural"),
+    ),
+    Claim(
+        "pgd",
+        "robust accuracy increases with depth (ResNet-56 against ResNet-20)",
+        "Table 6",
+        _by_depth("pgd"),
+    ),
+    Claim(
+        "collapse",
+        "no network collapses",
+        "section 5.3.4",
+        lambda rows: never_collapses(rows, "SENSE-AT"),
+    ),
+)
+
+# From robust to accurate, as the columns of table 7.
+_ORDER: tuple[dict[str, object], ...] = (
+    {"method": "r-at"},
+    {"method": "sense", "c": 0.1},
+    {"method": "sense", "c": 0.5},
+    {"method": "sense", "c": 0.7},
+    {"method": "nt"},
+)
+
+
+def _in_order(attack: str, increasing: bool) -> Judge:
+    """A claim that accuracy increases (or decreases) along the columns of table 7, for networks of
+    capacity 2 with one learning rate: the first of the paper."""
+
+    def judge(rows: Sequence[Row]) -> Finding:
+        found = choose(rows, attack=attack, model="cifar-cnn-2", lr=0.01)
+        return all_of(
+            higher(choose(found, **second), choose(found, **first), (_name(second), _name(first)))
+            if increasing
+            else higher(
+                choose(found, **first), choose(found, **second), (_name(first), _name(second))
+            )
+            for first, second in pairwise(_ORDER)
+        )
+
+    return judge
+
+
+def _name(values: dict[str, object]) -> str:
+    return f"{values['method']}, c = {values['c']}" if "c" in values else str(values["method"])
+
+
+def _r_at_collapses(rows: Sequence[Row]) -> Finding:
+    """With every learning rate: one that does not collapse refutes it."""
+    trainings = choose(rows, method="r-at", model="cifar-cnn-1", attack="natural")
+    found = collapses(trainings, "R-AT, cifar-cnn-1, over learning rates")
+    kept = [row for row in trainings if not row.collapsed]
+    if kept:
+        return Finding(
+            "does not hold", f"{found.evidence}; {', '.join(r.cell for r in kept)} do not"
+        )
+    verdict: Verdict = "holds" if len({row.lr for row in trainings}) >= 3 else "open"
+    return Finding(verdict, found.evidence)
+
+
+TABLE_7_CLAIMS = (
+    Claim(
+        "r-at-collapses",
+        "R-AT collapses with capacity 1, for each of three learning rates",
+        "section 5.3.4",
+        _r_at_collapses,
+    ),
+    Claim(
+        "sense-no-collapse",
+        "SENSE-AT does not collapse",
+        "section 5.3.4",
+        lambda rows: never_collapses(choose(rows, method="sense"), "SENSE-AT"),
+    ),
+    Claim(
+        "natural",
+        "natural accuracy increases from R-AT over c = 0.1, 0.5 and 0.7 to NT (capacity 2)",
+        "Table 7",
+        _in_order("natural", increasing=True),
+    ),
+    Claim(
+        "pgd",
+        "accuracy under PGD decreases in the same order (capacity 2)",
+        "Table 7",
+        _in_order("pgd", increasing=False),
+    ),
+)
+
+
+def _against(attack: str, first: dict[str, object], second: dict[str, object]) -> Judge:
+    def judge(rows: Sequence[Row]) -> Finding:
+        epochs = min((row.epochs for row in choose(rows, method="nt")), default=None)
+        found = choose(rows, attack=attack, **({} if epochs is None else {"epochs": epochs}))
+        names = tuple(", ".join(map(str, one.values())) for one in (first, second))
+        return higher(choose(found, **first), choose(found, **second), (names[0], names[1]))
+
+    return judge
+
+
+_SENSE: dict[str, object] = {"method": "sense", "c": 0.5, "boundary": "revert"}
+_BISECT: dict[str, object] = {"method": "sense", "c": 0.5, "boundary": "bisect"}
+
+
+def _more_with_epochs(rows: Sequence[Row]) -> Finding:
+    """SENSE-AT under AutoAttack, with the most epochs against the fewest."""
+    found = choose(rows, attack="autoattack", **_SENSE)
+    epochs = sorted({row.epochs for row in found})
+    if len(epochs) < 2:
+        return Finding("open", "one number of epochs only")
+    names = (f"{epochs[-1]} epochs", f"{epochs[0]} epochs")
+    return higher(choose(found, epochs=epochs[-1]), choose(found, epochs=epochs[0]), names)
+
+
+CIFAR10_CLAIMS = (
+    Claim(
+        "natural",
+        "SENSE-AT (c = 0.5) has a higher natural accuracy than R-AT",
+        "abstract, section 5",
+        _against("natural", _SENSE, {"method": "r-at"}),
+    ),
+    Claim(
+        "robust",
+        "R-AT is more robust than SENSE-AT (c = 0.5) under AutoAttack",
+        "not in the paper",
+        _against("autoattack", {"method": "r-at"}, _SENSE),
+    ),
+    Claim(
+        "bisection",
+        "SENSE-AT with bisection is more robust under AutoAttack than with reversion (c = 0.5)",
+        "not in the paper",
+        _against("autoattack", _BISECT, _SENSE),
+    ),
+    Claim(
+        "c",
+        "SENSE-AT is more robust under AutoAttack with c = 0.3 than with c = 0.7",
+        "section 5.3.2",
+        by_c("autoattack", 0.7, 0.3),
+    ),
+    Claim(
+        "budget",
+        "SENSE-AT (c = 0.5) becomes more robust under AutoAttack with more epochs",
+        "not in the paper",
+        _more_with_epochs,
+    ),
+)

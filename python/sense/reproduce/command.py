@@ -1,0 +1,206 @@
+"""The command `python -m sense.reproduce`."""
+
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from ..cli import command
+from ..config.options import Help
+from ..errors import InputError
+from ..interrupts import noted_signals
+from ..progress import duration
+from ..sweep import Cell, SweepStopped
+from .adopt import adopt
+from .experiment import SCALES, ScaleName
+from .experiments import EXPERIMENTS, get_experiment
+from .hours import estimate_cells
+from .listing import VERDICTS, listing
+from .run import Options, all_cells, train_and_attack, write_tables
+
+FAILED_STATUS = 1  # exit status if cells failed
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class ReproduceArguments:
+    names: Annotated[
+        tyro.conf.Positional[tuple[str, ...]],
+        tyro.conf.arg(
+            metavar="NAME ...",
+            help=f"{', '.join(EXPERIMENTS)}, or {ALL}; without a name, all are listed",
+            help_behavior_hint="",
+        ),
+    ] = ()
+    scale: Annotated[ScaleName, Help("; ".join(f"{n}: {t}" for n, t in SCALES.items()))] = "cpu"
+    seeds: Annotated[
+        int | None,
+        Help("number of seeds of every training", default="those of the experiment"),
+    ] = None
+    mnist: Annotated[
+        Path | None,
+        Help("folder with the files of MNIST", default="downloaded into the cache directory"),
+    ] = None
+    cifar10: Annotated[
+        Path | None,
+        Help("folder with the files of CIFAR10", default="downloaded into the cache directory"),
+    ] = None
+    runs: Annotated[
+        Path | None,
+        Help(
+            "folder of the trained networks, which all experiments of a scale share",
+            default="reproduce/SCALE",
+        ),
+    ] = None
+    out: Annotated[Path, Help("folder of the tables")] = Path("reproduce")
+    runner: Annotated[
+        Literal["local", "slurm", "ray"], Help("where the trainings run, see sense.sweep")
+    ] = "local"
+    workers: Annotated[
+        int | None,
+        Help(
+            "number of trainings at once",
+            default="local: one per core, or per GPU; slurm, ray: as many as there is room for",
+        ),
+    ] = None
+    threads: Annotated[
+        int | None,
+        Help("CPU threads of each training", default="local: cores divided by workers; others: 1"),
+    ] = None
+    hours: Annotated[
+        bool,
+        tyro.conf.FlagCreatePairsOff,
+        Help("show how long each training and its attacks take on one core, and run nothing"),
+    ] = False
+    stored: Annotated[
+        bool,
+        tyro.conf.FlagCreatePairsOff,
+        Help("make the tables of the networks that are in --runs, and train nothing"),
+    ] = False
+    adopt: Annotated[
+        tuple[Path, ...],
+        Help(
+            "move these runs, trained with the options of cells of the named experiments, into "
+            "--runs, and run nothing",
+            default="none",
+        ),
+    ] = ()
+    compress: Annotated[
+        bool, tyro.conf.FlagCreatePairsOff, Help("gzip the tables, as those of the package are")
+    ] = False
+
+
+@command("sense.reproduce")
+def reproduce_main(argv: list[str]) -> None:
+    """`python -m sense.reproduce`."""
+    arguments = tyro.cli(
+        ReproduceArguments,
+        args=argv,
+        prog="python -m sense.reproduce",
+        description=(
+            "Reproduce tables and figures of the paper: train the networks that are missing, "
+            "attack them, write a table, and say which claims of the paper hold. What is done is "
+            "not repeated. If the command is interrupted, run it again to go on."
+        ),
+    )
+    if not arguments.names:
+        print("\n".join(listing()))
+        return
+    names = list(EXPERIMENTS) if ALL in arguments.names else list(dict.fromkeys(arguments.names))
+    for name in names:
+        get_experiment(name)
+    options = Options(
+        arguments.scale,
+        arguments.seeds,
+        arguments.runs or Path("reproduce") / arguments.scale,
+        arguments.out,
+        arguments.compress,
+    )
+    if arguments.adopt:
+        adopt_runs(arguments.adopt, _cells(names, options), options.runs)
+    elif arguments.hours:
+        show_hours(_cells(names, options), options.runs)
+    else:
+        failed = {} if arguments.stored else run_cells_of(names, options, arguments)
+        for name in names:
+            show_result(name, options)
+        for name, reason in failed.items():
+            print(f"sense.reproduce: {name} failed: {reason}", file=sys.stderr)
+        if failed:
+            sys.exit(FAILED_STATUS)
+
+
+def run_cells_of(
+    names: list[str], options: Options, arguments: ReproduceArguments
+) -> dict[str, str]:
+    """Train and attack; return why cells failed, by name."""
+    folders = {"mnist": arguments.mnist, "cifar10": arguments.cifar10}
+    with noted_signals() as stop:
+        try:
+            summaries = train_and_attack(
+                names,
+                options,
+                runner=arguments.runner,
+                workers=arguments.workers,
+                threads=arguments.threads,
+                data_dirs={name: path for name, path in folders.items() if path is not None},
+                show=True,
+                stop=stop,
+            )
+        except SweepStopped as stopped:
+            print(stopped, file=sys.stderr, flush=True)
+            sys.exit(128 + stopped.reason)
+    return {name: reason for one in summaries for name, reason in one.failed.items()}
+
+
+def show_result(name: str, options: Options) -> None:
+    """Write the result of an experiment, and print its path and the verdicts."""
+    try:
+        path, claims = write_tables(name, options)
+    except InputError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return
+    print(f"{name}: {path}")
+    for claim in claims:
+        print(f"  {claim['verdict']}: {claim['text']} ({claim['place']}). {claim['evidence']}")
+    if claims:
+        print(f"  claims: {_counts(claims)}")
+
+
+def _counts(claims: list[dict[str, Any]]) -> str:
+    counts = Counter(claim["verdict"] for claim in claims)
+    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS if counts[verdict])
+
+
+def show_hours(cells: list[Cell], runs: Path) -> None:
+    """Print the time of each cell, and of all."""
+    estimates = estimate_cells(cells, runs)
+    for estimate in estimates:
+        print(estimate)
+    total = sum(one.training + one.attacks for one in estimates)
+    left = sum(one.training + one.attacks for one in estimates if not one.done)
+    print(
+        f"{len(estimates)} cells: at most {duration(total)} on one core, {duration(left)} of it "
+        "for cells that are not done"
+    )
+
+
+def adopt_runs(folders: tuple[Path, ...], cells: list[Cell], runs: Path) -> None:
+    for folder in folders:
+        print(f"{folder}: now {adopt(folder, cells, runs)}")
+
+
+def _cells(names: list[str], options: Options) -> list[Cell]:
+    """The cells of all experiments that train networks, each training once."""
+    found: dict[str, Cell] = {}
+    for name in names:
+        experiment = get_experiment(name)
+        for cell in [] if experiment.is_drawn_by_r else all_cells(experiment, options):
+            before = found.get(cell.name)
+            evaluations = [*(before.evaluations if before else ()), *cell.evaluations]
+            unique = [one for i, one in enumerate(evaluations) if one not in evaluations[:i]]
+            found[cell.name] = Cell(cell.recipe, cell.options, unique)
+    return list(found.values())

@@ -1,0 +1,68 @@
+"""The list of experiments: what each needs, how long it took here, and what came out."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ..files import parse_json, read_file
+from .experiment import SCALES, Experiment
+from .experiments import EXPERIMENTS
+
+LIMIT = 1 << 24  # bytes
+VERDICTS = ("holds", "does not hold", "open")
+
+
+def stored_folder() -> Path | None:
+    """Return the folder of the results that come with the package: in a checkout of the source, or
+    in the installed R package. None if there is none, as in an installed Python package."""
+    root = Path(__file__).resolve().parents[3]
+    for folder in (root / "inst/extdata/reproduce", root / "extdata/reproduce"):
+        if folder.is_dir():
+            return folder
+    return None
+
+
+def stored_description(name: str, scale: str) -> dict[str, Any] | None:
+    """Return the JSON of a stored result, None if there is none."""
+    folder = stored_folder()
+    path = None if folder is None else folder / f"{name}-{scale}.json"
+    if path is None or not path.is_file():
+        return None
+    return parse_json(read_file(path, LIMIT), path)
+
+
+def listing() -> Iterator[str]:
+    """Yield the lines of the list."""
+    yield "The tables and figures of the paper, and what is stored of them:"
+    yield ""
+    for experiment in EXPERIMENTS.values():
+        yield _line(experiment)
+    yield ""
+    yield "Scales:"
+    yield from (f"  {name:<6} {text}" for name, text in SCALES.items())
+    yield ""
+    yield "python -m sense.reproduce NAME --scale SCALE [--hours]"
+
+
+def _line(experiment: Experiment) -> str:
+    needs = ", ".join(experiment.needs) or "nothing"
+    head = f"{experiment.name:<8} {experiment.title} ({experiment.place}); needs {needs}"
+    if experiment.is_drawn_by_r:
+        return f"{head}; seconds"
+    stored = [(scale, stored_description(experiment.name, scale)) for scale in SCALES]
+    outcomes = [
+        f"\n         {scale}: {outcome(found)}" for scale, found in stored if found is not None
+    ]
+    return head + ("".join(outcomes) or "; not run yet")
+
+
+def outcome(description: dict[str, Any]) -> str:
+    """Return in words what a result took, and how many claims hold."""
+    seconds = description["seconds"]
+    hours = (seconds["training"] + seconds["attacks"]) / 3600
+    counts = Counter(claim["verdict"] for claim in description["claims"])
+    verdicts = ", ".join(f"{counts[one]} {one}" for one in VERDICTS if counts[one])
+    text = f"{hours:.1f} core-hours, {description['networks']} networks; claims: {verdicts}"
+    missing = len(description["missing"])
+    return text + (f"; {missing} cells are missing" if missing else "")

@@ -1,0 +1,158 @@
+"""`python -m sense.reproduce`: every experiment at the scale smoke, for real."""
+
+import csv
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from sense.data.cifar10 import FOLDER, TEST, TRAIN
+from sense.errors import InputError
+from sense.reproduce.command import reproduce_main
+from sense.reproduce.experiments import EXPERIMENTS, get_experiment, plan_cells
+from sense.reproduce.results import read_result
+from sense.reproduce.run import Options, train_and_attack, write_tables
+from sweeps import InThisProcess
+
+TRAINED = [name for name, experiment in EXPERIMENTS.items() if experiment.plans]
+# Two of them are enough for every run of the tests; the others take a minute together.
+FAST = ("fig8", "cifar10")
+
+
+@pytest.fixture(scope="module")
+def cifar10(tmp_path_factory):
+    """120 + 40 images in the format of CIFAR10."""
+    folder = tmp_path_factory.mktemp("cifar10") / FOLDER
+    folder.mkdir()
+    for seed, name in enumerate((*TRAIN, *TEST)):
+        draw = np.random.default_rng(seed)
+        labels = draw.integers(0, 10, 40, dtype=np.uint8)
+        planes = draw.integers(0, 256, (40, 3072), dtype=np.uint8) // 4 + labels[:, None] * 18
+        content = np.concatenate([labels[:, None], planes], 1).astype(np.uint8)
+        (folder / name).write_bytes(content.tobytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory, cifar10):
+    """`reproduced(name)` runs an experiment once, in this process."""
+    root = tmp_path_factory.mktemp("reproduce")
+    done = {}
+
+    def reproduce(name):
+        if name not in done:
+            options = Options("smoke", None, root / "smoke", root)
+            with pytest.MonkeyPatch.context() as patch:
+                runner = InThisProcess(patch)
+                summaries = train_and_attack(
+                    [name], options, runner=runner, data_dirs={"cifar10": cifar10}
+                )
+            assert not any(summary.failed for summary in summaries)
+            path, claims = write_tables(name, options)
+            done[name] = SimpleNamespace(
+                path=path, claims=claims, commands=runner.commands, options=options
+            )
+        return done[name]
+
+    return reproduce
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in TRAINED],
+)
+def test_an_experiment_is_trained_attacked_and_described(reproduced, name):
+    found = reproduced(name)
+    result = read_result(found.path.parent, f"{name}-smoke")
+    plan = get_experiment(name).plans["smoke"]
+    assert {row.cell for row in result.rows} == {cell.name for cell in plan_cells(plan)}
+    for row in result.rows:
+        assert 0 <= row.lower <= row.k / row.n <= row.upper <= 1
+        if not row.attack_label.startswith("PGD") or name not in ("fig8", "fig9"):
+            assert row.correct.count("1") == row.k
+    description = result.description
+    assert description["missing"] == []
+    assert description["command"] == f"python -m sense.reproduce {name} --scale smoke"
+    assert description["provenance"]["commit"]
+    assert {one["option"] for one in description["shortened"]} >= {"epochs", "train_size"}
+    assert [claim["verdict"] for claim in description["claims"]] == ["open"] * len(found.claims)
+    cells = json.loads((found.path.parent / f"{name}-smoke-cells.json").read_text())
+    assert set(cells) == {row.cell for row in result.rows}
+    for cell in cells.values():
+        assert cell["weights_sha256"]
+        assert cell["command"].startswith("python -m sense.train ")
+
+
+def test_what_is_done_is_not_done_again(reproduced, cifar10):
+    before = reproduced("cifar10")
+    assert before.commands
+    with pytest.MonkeyPatch.context() as patch:
+        runner = InThisProcess(patch)
+        train_and_attack(["cifar10"], before.options, runner=runner, data_dirs={"cifar10": cifar10})
+    assert runner.commands == []
+
+
+def test_transfer_attacks_come_from_each_other_network(reproduced):
+    with reproduced("cifar10").path.open() as file:
+        rows = [(r["method"], r["attack"], r["source"]) for r in csv.DictReader(file)]
+    matrix = {row for row in rows if row[2]}
+    assert matrix == {
+        ("trades", "pgd", "trades"),
+        ("trades", "transfer", "r-at"),
+        ("r-at", "pgd", "r-at"),
+        ("r-at", "transfer", "trades"),
+    }
+
+
+def test_figure_8_has_its_curves(reproduced):
+    folder = reproduced("fig8").path.parent
+    loss = list(csv.DictReader((folder / "fig8-smoke-loss.csv").read_text().splitlines()))
+    assert len({line["image"] for line in loss}) == 20
+    assert {line["step"] for line in loss} == {"0", "1", "2", "3", "4"}
+    accuracy = list(csv.DictReader((folder / "fig8-smoke-accuracy.csv").read_text().splitlines()))
+    last = max(accuracy, key=lambda line: (int(line["restart"]), int(line["step"])))
+    row = read_result(folder, "fig8-smoke").rows[-1]
+    assert (row.attack_label, row.k) == ("PGD-4 x 2", int(last["k"]))
+
+
+def test_without_a_name_all_are_listed(capsys):
+    reproduce_main([])
+    listed = capsys.readouterr().out
+    for experiment in EXPERIMENTS.values():
+        assert f"{experiment.name} " in listed
+        assert experiment.place in listed
+    assert "needs CIFAR10" in listed
+
+
+def test_an_unknown_name_is_refused_before_any_work(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        reproduce_main(["table8", "--scale", "smoke"])
+    assert "table7" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tables_without_a_trained_network_are_refused(tmp_path):
+    with pytest.raises(InputError, match="no cell of fig8 is stored"):
+        write_tables("fig8", Options("smoke", None, tmp_path, tmp_path))
+
+
+def test_missing_cells_are_told(reproduced, tmp_path, capsys):
+    """With two seeds, the stored networks of one are half of them."""
+    smoke = reproduced("cifar10").options.runs
+    command = ["cifar10", "--scale", "smoke", "--seeds", "2", "--stored"]
+    reproduce_main([*command, "--runs", str(smoke), "--out", str(tmp_path)])
+    description = json.loads((tmp_path / "cifar10-smoke.json").read_text())
+    assert len(description["missing"]) == 2
+    assert all(name.endswith("seed-2") or "_" in name for name in description["missing"])
+    assert description["command"].endswith("--seeds 2")
+
+
+def test_tables_can_be_gzipped(reproduced, tmp_path):
+    before = reproduced("fig8").options
+    options = Options("smoke", None, before.runs, tmp_path, compress=True)
+    path, _ = write_tables("fig8", options)
+    assert path.name == "fig8-smoke.csv.gz"
+    assert sorted(one.suffix for one in tmp_path.iterdir()) == [".gz"] * 5 + [".json"]
+    assert read_result(tmp_path, "fig8-smoke").rows == read_result(before.out, "fig8-smoke").rows
