@@ -1,6 +1,7 @@
 """The scripts that make the stored results, on few images."""
 
 import json
+import runpy
 import subprocess
 import sys
 
@@ -85,16 +86,20 @@ def test_store_demo_seeds_refuses_a_folder_without_a_complete_seed(tmp_path):
     assert "no seed with a finished evaluation of every method" in done.stderr
 
 
-def test_measure_rounding_has_a_row_for_each_run():
+def test_measure_rounding_compares_two_runs_and_one_attack_in_both_precisions():
+    tool = runpy.run_path(str(ROOT / "tools/measure_rounding"))
+    tool["of_attack"].__globals__["N"] = 40
     run = ROOT / "inst/extdata/mnist-demo/sense"
-    command = [sys.executable, ROOT / "tools/measure_rounding", run, "--n", "40", "--steps", "3"]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    cells = lines[2].strip("| ").split(" | ")
-    assert len(lines) == 3
-    assert [len(line.split("|")) for line in lines] == [9] * 3
-    assert cells[0] == "sense"
-    for errors in cells[1:3]:
-        mean, _, largest = map(float, errors.split(", "))
+    found = tool["of_seed"](run, run)
+    assert found["seed"] == 1
+    assert found["p"] == {"natural": 1.0, "pgd": 1.0}
+    assert found["correct"]["float32"] == found["correct"]["bfloat16"]
+    for mean, _, largest in found["errors"]:
         assert 0 < mean <= largest < 0.05
-    moved, below = map(int, cells[5].split(", "))
-    assert 0 <= below < moved <= 40
+    assert 0 <= found["moved_below_c"] < found["moved"] <= 40
+    accuracies, attacks = tool["tables"]([found, {**found, "seed": 2}])
+    for table in (accuracies, attacks):
+        lines = table.splitlines()
+        assert len(lines) == 4
+        assert len({line.count("|") for line in lines}) == 1
+        assert lines[3].startswith("| 2 | ")
