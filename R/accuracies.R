@@ -6,7 +6,7 @@
 #' @param folders Folders of evaluated runs, or a list of results of [evaluate_sense()] or
 #'   [read_sense_evaluation()]. Their names, if any, name the runs; default: the names of the
 #'   folders. Or a data frame of counts with the columns `method`, `attack`, `k` and `n`, and
-#'   optionally `run`, `seed`, `model` and `data`.
+#'   optionally `run`, `seed`, `model` and `data`. Or a result of [sweep_sense()].
 #' @param level Confidence level of the Wilson intervals.
 #' @param x,object A result of `accuracies()`.
 #' @param ... Not used.
@@ -28,7 +28,13 @@
 #' @export
 accuracies <- function(folders, level = 0.95) {
   check_level(level)
-  table <- if (is.data.frame(folders)) counted_rows(folders) else evaluated_rows(folders, level)
+  table <- if (inherits(folders, "sense_sweep")) {
+    sweep_accuracies(folders, level)
+  } else if (is.data.frame(folders)) {
+    counted_rows(folders)
+  } else {
+    evaluated_rows(folders, level)
+  }
   table <- cbind(table, wilson_interval(table$k, table$n, level)[c("estimate", "lower", "upper")])
   table$run <- factor(table$run, unique(table$run))
   structure(table, class = c("sense_accuracies", "data.frame"), level = level)

@@ -172,6 +172,7 @@ check_classifier <- function(classifier, call = parent.frame()) {
 describe <- function(x) {
   if (is.null(x)) return("NULL")
   if (is.data.frame(x)) {
+    if (!length(x)) return("a data frame without columns")
     return(paste0("a data frame with columns ", paste(names(x), collapse = ", ")))
   }
   if (is.matrix(x)) {

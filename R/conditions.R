@@ -12,6 +12,7 @@
 #' | `sense_python_fault` | error | a fault in Python, with its traceback; it is not due to the input |
 #' | `sense_no_python` | error | Python with torch is not there |
 #' | `sense_stopped` | error | training or evaluation was interrupted; the message says how to resume |
+#' | `sense_failed_runs` | warning | some runs of a sweep failed |
 #' | `sense_collapse` | warning | the network predicts the same for all images |
 #' | `sense_progress` | message | a line of progress |
 #' | `sense_update` | message | what `update()` does |

@@ -21,6 +21,7 @@
 #'   `mlp()`.
 #' * [sense_fit] is a trained network: `print()`, `summary()`, `predict()`, `autoplot()`, `plot()`.
 #'   [update()][update.sense_fit()] trains it further or again.
+#' * [sweep_sense()] trains and evaluates a network for each row of a grid of options.
 #' * [install_sense()] and [sense_available()] prepare Python.
 #'
 #' Evaluate and attack

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from .attacks.output_checks import check_logits
+from .bridge_sweeps import sweep as sweep
 from .callbacks import Callback
 from .checkpoint import unpack_weights
 from .collapse import collapse_summary, new_collapse
@@ -52,6 +53,7 @@ TASKS = (
     "compare",
     "export",
     "images_from_folder",
+    "sweep",
 )
 FIT = "the fit"  # its name in messages
 PREDICT_BATCH = 500

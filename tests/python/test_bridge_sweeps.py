@@ -1,0 +1,70 @@
+import sys
+
+import pytest
+
+import sense.bridge_sweeps as module
+from sense import bridge
+from sense.bridge_sweeps import lines_of_output, whole_numbers
+from sense.sweep import SweepStopped
+
+CELL = {"recipe": "mnist-demo", "options": {"method": "nt", "epochs": 1.0, "c": 0.5}}
+
+
+def test_whole_numbers_are_integers():
+    options = {"n": 20.0, "eps": 0.3, "curve": [0.0, 0.1], "attacks": ["pgd"], "cascade": True}
+    plain = whole_numbers(options)
+    assert plain == options
+    assert [type(plain["n"]), type(plain["curve"][0])] == [int, int]
+    assert [type(plain["eps"]), type(plain["cascade"])] == [float, bool]
+
+
+def test_each_complete_line_of_the_output_is_given_to_the_function(capsys):
+    lines = []
+    with lines_of_output(lines.append):
+        print("one")
+        print("two", end="")
+        print(" three", file=sys.stderr)
+        print("not complete", end="")
+    print("after")
+    assert lines == ["one", "two three"]
+    assert capsys.readouterr().out == "after\n"
+
+
+def test_without_a_function_the_output_is_as_it_was(capsys):
+    with lines_of_output(None):
+        print("one")
+    assert capsys.readouterr().out == "one\n"
+
+
+def test_an_interrupted_sweep_says_so(tmp_path, monkeypatch):
+    def stopped(cells, out, **options):
+        assert [cell.config.epochs for cell in cells] == [1]
+        assert options["workers"] == 1
+        raise SweepStopped(tmp_path, 2)
+
+    monkeypatch.setattr(module, "run_cells", stopped)
+    answer = bridge.call("sweep", {"cells": [CELL], "out": str(tmp_path), "workers": 1})
+    assert answer == {"value": {"stopped": True}}
+
+
+def test_equal_cells_have_one_name_and_say_which_options_they_use(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "run_cells", lambda cells, out, **options: None)
+    cells = [CELL, {**CELL, "options": {**CELL["options"], "c": 0.7}}]
+    first, second = bridge.call("sweep", {"cells": cells, "out": str(tmp_path)})["value"]["cells"]
+    assert first == second
+    assert (first["state"], first["evaluated"], first["failure"]) == ("not begun", None, None)
+    assert "epochs" in first["used"]
+    assert "c" not in first["used"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ({"options": {"cc": 1}}, "unknown option cc"),
+        ({"options": {"seed": 1}, "evaluations": [{"attacks": ["nonsense"]}]}, "nonsense"),
+    ],
+)
+def test_a_wrong_cell_is_an_input_error(tmp_path, cell, message):
+    answer = bridge.call("sweep", {"cells": [cell], "out": str(tmp_path / "out")})
+    assert message in answer["input_error"]
+    assert not (tmp_path / "out").exists()
