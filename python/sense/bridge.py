@@ -168,6 +168,7 @@ def train(
                 data=data,
                 resume=resume,
                 callbacks=[] if on_epoch is None else [_EpochLines(on_epoch)],
+                on_note=None if on_epoch is None else lambda note: on_epoch(f"note: {note}"),
                 stop=stop,
                 command=command,
                 model=model,

@@ -69,6 +69,7 @@ def fit(
     resume: bool = False,
     callbacks: Sequence[Callback] = (),
     on_epoch: Callable[[dict[str, Any]], object] | None = None,
+    on_note: Callable[[str], object] | None = None,
     stop: Callable[[], int | None] = lambda: None,
     show: bool = False,
     command: str | None = None,
@@ -100,6 +101,9 @@ def fit(
     on_epoch
         A callback that is one function: called with the metrics of each epoch, in the first process
         only.
+    on_note
+        A function that is called before the first step of a long training, with a sentence about
+        its time. Default: the sentence is printed with `show`, and otherwise not measured.
     stop
         Called after each step, and in the passes of slow steps on a CPU, where the step is then
         lost. A value other than None stops training: a checkpoint is written and `TrainingStopped`
@@ -124,7 +128,10 @@ def fit(
         show = show and training.processes.is_first
         if show:
             for note in notes(training.config, training.monitor.x.shape[1]):
-                print(f"note: {note}", file=sys.stderr, flush=True)
+                print_note(note)
+        on_note = on_note or (print_note if show else None)
+        if on_note and training.processes.is_first and (time_note := training.time_note(stop)):
+            on_note(time_note)
         own = [*callbacks, OnEpoch(on_epoch)] if on_epoch is not None else callbacks
         calls = Callbacks(own, training, save_finite)
         minutes = training.config.minutes
@@ -138,11 +145,15 @@ def fit(
             training.loader.close()
         state = training.state
         if show and (summary := collapse_summary(state.progress.metrics)):
-            print(f"note: {summary}", file=sys.stderr, flush=True)
+            print_note(summary)
         if state.best.weights or state.average is not None:
             state.model.load_state_dict(state.kept_weights())
         training.processes.on_first_process(lambda: write_card(run, weights_sha256(state.model)))
         return state.model.eval()
+
+
+def print_note(note: str) -> None:
+    print(f"note: {note}", file=sys.stderr, flush=True)
 
 
 def train_until_stopped(
@@ -165,11 +176,8 @@ def train_until_stopped(
         raise TrainingStopped(training.run.path, reason)
     if show:
         done, run = training.state.progress.epoch, training.run.path
-        print(
-            f"note: the time is over after {done} of {training.epochs} epochs; resume with "
-            f"--resume {run}",
-            file=sys.stderr,
-            flush=True,
+        print_note(
+            f"the time is over after {done} of {training.epochs} epochs; resume with --resume {run}"
         )
     calls("on_train_end")
 
@@ -261,7 +269,7 @@ def train(
         if show:
             print(epoch_line(progress.metrics, training.epochs), flush=True)
             if note := new_collapse(progress.metrics):
-                print(f"note: {note}", file=sys.stderr, flush=True)
+                print_note(note)
         calls("on_epoch_end", line)
         reason = processes.agree(BY_CALLBACK if training.stopping else stop())
         if reason == BY_CALLBACK:

@@ -1,6 +1,7 @@
 """A network in training: what the loop and the callbacks work on, the order of its batches, and its
 checkpoint."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from .monitor import Monitor
 from .networks import check_finite_weights
 from .run_folder import RunFolder
 from .runs import METRICS, metrics_text
+from .stopping import Stop
 from .training_state import TrainingState
 
 
@@ -37,6 +39,9 @@ class Training:
         The model that is evaluated (`state.result`), with logits as its output.
     compute_step
         Computes the training step (loss and stages) of a method on a batch.
+    time_note
+        Returns a sentence about the time that a new training will take, which is measured then;
+        None for a short one, and for a run that is resumed.
     stopping
         Whether a callback has called `stop`.
     """
@@ -48,6 +53,7 @@ class Training:
     monitor: Monitor
     network: nn.Module
     compute_step: ComputeStep
+    time_note: Callable[[Stop], str | None] = lambda stop: None
     stopping: bool = False
 
     # What callbacks use, see `Callback`.

@@ -4,7 +4,9 @@ import copy
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from .data import Data, TableData, as_data, load_data, to_float
 from .data.augment import augment, check_own_augmentation
 from .data.class_weights import class_weights
 from .data.loader import BatchLoader
+from .data.streams import StreamedImages
 from .devices import check_cuda_options, configure_backend, to_device
 from .distributed import OneProcess, join_group
 from .errors import InputError
@@ -40,7 +43,9 @@ from .precision import CudaGraphs, Precision, prepare
 from .random_numbers import preserved_random_state
 from .run_folder import RunFolder
 from .runs import CONFIG, create_run, read_run, resume_run, with_choices_of
+from .stopping import Stop, stoppable
 from .time_budget import fit_into, measured_times
+from .time_estimate import time_note
 from .timed_choices import choose_cuda_graphs, choose_precision
 from .training import Training, batches, load
 from .training_state import TrainingState
@@ -88,6 +93,7 @@ def set_up(
     def method_of(options: Config) -> Method:
         return build_method(options, len(loader), bounds, weights, images.shape)
 
+    auto_precision = config.precision == "auto"
     config = choose_by_timing(config, network, loader, method_of, processes)
     if config.minutes is not None and not resume:
         config = plan_epochs(config, network, loader, monitor, method_of, began)
@@ -109,6 +115,8 @@ def set_up(
     if resume:
         load(training)
     else:
+        if processes.size == 1 and not isinstance(loader.x, StreamedImages):
+            training.time_note = partial(note_of_time, training, network, method_of, auto_precision)
         processes.on_first_process(
             lambda: create_run(run, config, images, command, processes.size, device)
         )
@@ -136,19 +144,60 @@ def plan_epochs(
     return fit_into(config, began + 60 * config.minutes - time.monotonic(), times)
 
 
+def note_of_time(
+    training: Training,
+    network: nn.Module,
+    method_of: Callable[[Config], Method],
+    auto_precision: bool,
+    stop: Stop,
+) -> str | None:
+    """Return `time_note`, from steps on copies of the network. Random numbers are those of a
+    training without them. A training whose network cannot be copied, or of which the device's
+    memory holds no copy, has no such sentence."""
+    loader = training.loader
+    try:
+        copy.deepcopy(network)
+    except Exception:  # of the user's own network
+        return None
+
+    def take_steps(options: Config, images: int, ended: Stop) -> Iterator[float]:
+        return trial_steps(options, network, loader, method_of(options), images, ended)
+
+    with preserved_random_state(), suppress(torch.OutOfMemoryError):
+        return time_note(
+            training.config,
+            len(loader),
+            len(training.monitor.x),
+            loader.device,
+            take_steps,
+            auto_precision=auto_precision,
+            stop=stop,
+        )
+    return None
+
+
 def trial_steps(
-    config: Config, network: nn.Module, loader: BatchLoader, method: Method
+    config: Config,
+    network: nn.Module,
+    loader: BatchLoader,
+    method: Method,
+    images: int | None = None,
+    stop: Stop = lambda: None,
 ) -> Iterator[float]:
-    """Take steps of training on a copy of the network; yield the seconds of each."""
+    """Take steps of training on a copy of the network; yield the seconds of each. With `images`
+    each batch has only so many. On a CPU the network is `stoppable`."""
     model, epoch = copy.deepcopy(network).train(), float(config.epochs)
+    on_cpu = loader.device.type == "cpu"
     compute_step = OneProcess().attach(prepare(model, config.precision, config.cuda_graphs).train())
     optimizer = build_optimizer(config, model)
     if config.awp and isinstance(method, TwoPartMethod):
         method = PerturbedWeights(method, config.awp)
     for index in itertools.cycle(batches(config, len(loader), 0)):
+        index = index[:images]
         began = time.perf_counter()
         optimizer.zero_grad()
-        with restored_weights(perturbed_parameters(model) if config.awp else ()):
+        perturbed = restored_weights(perturbed_parameters(model) if config.awp else ())
+        with stoppable(model, stop) if on_cpu else nullcontext(), perturbed:
             with skip_value_checks():
                 x, y = loader.take(index)
                 step = compute_step(method, Batch(augment(x, config.augment), y, index), epoch)
