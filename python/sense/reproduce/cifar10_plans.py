@@ -269,7 +269,7 @@ _EVERY_METHOD: tuple[tuple[dict[str, Any], list[int]], ...] = (
     ({"method": "trades", "beta": 6.0, "lr": LR_ADVERSARIAL}, [1, 2, 3]),
     ({"method": "nt", "lr": LR_ADVERSARIAL}, [1]),
     ({"method": "mart", "beta": 6.0, "lr": LR_ADVERSARIAL}, [1]),
-    ({"method": "mma", "eps_min": 0.005, "lr": LR_SENSE}, [1]),
+    ({"method": "mma", "eps_min": 0.005, "lr": LR_ADVERSARIAL}, [1]),
     ({"method": "iaat", "warmup": 2, "lr": LR_ADVERSARIAL}, [1]),
     ({"method": "sense-trades", "c": 0.5, "lr": LR_SENSE}, [1]),
     ({"method": "sense", "c": 0.3, "lr": LR_SENSE}, [1]),
