@@ -142,13 +142,13 @@ accuracy_layers <- function(position = "identity", height = 0.6, numbers = TRUE)
   )
 }
 
-accuracy_axis <- function() {
-  share_axis(ggplot2::scale_x_continuous, expand = ggplot2::expansion(mult = 0.02))
+accuracy_axis <- function(by = 0.2) {
+  share_axis(ggplot2::scale_x_continuous, by, expand = ggplot2::expansion(mult = 0.02))
 }
 
-# From 0 % to 100 %. `scale` is scale_x_continuous or scale_y_continuous.
-share_axis <- function(scale, ...) {
-  scale(limits = c(0, 1), breaks = seq(0, 1, 0.2), labels = percent_label, ...)
+# From 0 % to 100 %, with a break every `by`. `scale` is scale_x_continuous or scale_y_continuous.
+share_axis <- function(scale, by = 0.2, ...) {
+  scale(limits = c(0, 1), breaks = seq(0, 1, by), labels = percent_label, ...)
 }
 
 # Labels in the order given, long ones in several lines.

@@ -107,7 +107,10 @@ norm_word <- function(norm) if (norm == "inf") "-infinity" else norm
 
 plot_losses <- function(object, call = parent.frame(2)) {
   need(object$convergence, object, "convergence = 100", call)
-  losses <- object$convergence
+  draw_losses(object$convergence, pgd_words(object), title_of(object))
+}
+
+draw_losses <- function(losses, attack, title) {
   middle <- stats::aggregate(loss ~ step, losses, stats::median)
   n <- length(unique(losses$image))
   ggplot2::ggplot(losses, ggplot2::aes(.data$step, .data$loss)) +
@@ -116,18 +119,21 @@ plot_losses <- function(object, call = parent.frame(2)) {
     ) +
     ggplot2::geom_line(data = middle, linewidth = 1.2) +
     ggplot2::labs(
-      x = "step of PGD", y = "cross-entropy", title = title_of(object)
+      x = "step of PGD", y = "cross-entropy", title = title
     ) +
     wrapped_caption(sprintf(
       "One restart of %s. Thin lines: the first %d evaluated images. Thick line: their median.",
-      pgd_words(object), n
+      attack, n
     )) +
     sense_theme()
 }
 
 plot_worst_case <- function(object, call = parent.frame(2)) {
   need(object$convergence_accuracy, object, "convergence = 100", call)
-  shown <- object$convergence_accuracy
+  draw_worst_case(object$convergence_accuracy, pgd_words(object), title_of(object), object$level)
+}
+
+draw_worst_case <- function(shown, attack, title, level) {
   last <- max(shown$restart)
   ggplot2::ggplot(
     shown,
@@ -145,11 +151,11 @@ plot_worst_case <- function(object, call = parent.frame(2)) {
     ) +
     ggplot2::scale_y_continuous(labels = percent_label) +
     ggplot2::labs(
-      x = "step of PGD", y = "correctly classified so far", title = title_of(object)
+      x = "step of PGD", y = "correctly classified so far", title = title
     ) +
     wrapped_caption(sprintf(
       "%s; the first %d evaluated images. Each restart starts with the images that the restarts before it left correctly classified. Band: %g %% Wilson interval for the last restart.",
-      pgd_words(object), shown$n[1], 100 * object$level
+      attack, shown$n[1], 100 * level
     )) +
     sense_theme()
 }

@@ -37,10 +37,10 @@ series_scales <- function(labels, shown = labels) {
   )
 }
 
-# One panel per attack, in two columns.
-facet_attacks <- function(column, ...) {
+# One panel per attack.
+facet_attacks <- function(column, ncol = 2, ...) {
   ggplot2::facet_wrap(
-    ggplot2::vars(.data[[column]]), ncol = 2, labeller = ggplot2::label_wrap_gen(40), ...
+    ggplot2::vars(.data[[column]]), ncol = ncol, labeller = ggplot2::label_wrap_gen(40), ...
   )
 }
 

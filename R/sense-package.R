@@ -58,6 +58,10 @@
 #'   [simulate_example2()] are the paper's Examples 1 and 2.
 #' * [paper_errata()] lists errors of the paper, with a check of each.
 #'
+#' Reproduce the paper
+#' * [reproduce_sense()] reads or makes the result of each table and figure; [sense_reproduction] is
+#'   what it returns: `summary()` and `autoplot()` show it beside the numbers of the paper.
+#'
 #' Report
 #' * [sense_report()] writes a page about evaluated networks, [export_sense()] a network for other programs.
 #' * [autoplot()] draws each result; [plot_path()] draws the path of a boundary; [figure2()],

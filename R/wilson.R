@@ -18,16 +18,16 @@ wilson_interval <- function(k, n, level = 0.95) {
   k <- as.numeric(k)
   n <- as.numeric(n)
   check_level(level)
+  data.frame(k = k, n = n, estimate = k / n, wilson_limits(k / n, n, level))
+}
+
+# The ends of the interval for a share p of n.
+wilson_limits <- function(p, n, level = 0.95) {
   z <- stats::qnorm((1 + level) / 2)
-  p <- k / n
   centre <- (p + z^2 / (2 * n)) / (1 + z^2 / n)
   half <- z / (1 + z^2 / n) * sqrt(p * (1 - p) / n + z^2 / (4 * n^2))
-  # At k = 0 and k = n the ends are exactly 0 and 1, in spite of rounding.
-  data.frame(
-    k = k, n = n, estimate = p,
-    lower = ifelse(k == 0, 0, centre - half),
-    upper = ifelse(k == n, 1, centre + half)
-  )
+  # At p = 0 and p = 1 the ends are exactly 0 and 1, in spite of rounding.
+  data.frame(lower = ifelse(p == 0, 0, centre - half), upper = ifelse(p == 1, 1, centre + half))
 }
 
 check_counts <- function(k, n, call = parent.frame()) {

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from .attacks.output_checks import check_logits
+from .bridge_sweeps import reproduce as reproduce
 from .bridge_sweeps import sweep as sweep
 from .callbacks import Callback
 from .checkpoint import unpack_weights
@@ -54,6 +55,7 @@ TASKS = (
     "export",
     "images_from_folder",
     "sweep",
+    "reproduce",
 )
 FIT = "the fit"  # its name in messages
 PREDICT_BATCH = 500

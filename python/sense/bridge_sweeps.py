@@ -1,4 +1,4 @@
-"""The function that R calls to train many networks."""
+"""The functions that R calls to train many networks: a sweep, and the experiments of the paper."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .interrupts import noted_signals
+from .reproduce.run import Options, train_and_attack, write_tables
 from .sweep import Cell, State, SweepStopped, run_cells, status_of
 from .sweep.cells import merged
 from .sweep.state import stored_evaluation
@@ -86,6 +87,43 @@ def _cell_state(cell: Cell, out: Path) -> dict[str, Any]:
         "evaluated": place,
         "used": list(cell.training),
     }
+
+
+def reproduce(
+    name: str,
+    scale: str,
+    out: str,
+    seeds: int | None = None,
+    workers: int | None = None,
+    threads: int | None = None,
+    data_dirs: dict[str, str] | None = None,
+    on_line: Callable[[str], object] | None = None,
+) -> dict[str, Any]:
+    """Train, attack and write the tables of an experiment into `out`, as `sense.reproduce`. The
+    networks are in its folder SCALE.
+
+    Returns
+    -------
+    "stopped", whether it was interrupted; if not, "failed", by name of the networks that failed the
+    reason.
+    """
+    options = Options(scale, seeds, Path(out) / scale, Path(out))
+    with noted_signals() as stop, lines_of_output(on_line):
+        try:
+            summaries = train_and_attack(
+                [name],
+                options,
+                workers=workers,
+                threads=threads,
+                data_dirs={key: Path(folder) for key, folder in (data_dirs or {}).items()},
+                show=on_line is not None,
+                stop=stop,
+            )
+        except SweepStopped:
+            return {"stopped": True}
+    write_tables(name, options)
+    failed = {name: why for summary in summaries for name, why in summary.failed.items()}
+    return {"stopped": False, "failed": failed}
 
 
 @contextmanager

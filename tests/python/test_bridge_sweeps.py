@@ -1,11 +1,15 @@
+import csv
 import sys
+from pathlib import Path
 
 import pytest
 
 import sense.bridge_sweeps as module
 from sense import bridge
 from sense.bridge_sweeps import lines_of_output, whole_numbers
-from sense.sweep import SweepStopped
+from sense.reproduce.experiments import EXPERIMENTS
+from sense.sweep import State, Status, Summary, SweepStopped
+from sense.sweep.state import Progress
 
 CELL = {"recipe": "mnist-demo", "options": {"method": "nt", "epochs": 1.0, "c": 0.5}}
 
@@ -68,3 +72,42 @@ def test_a_wrong_cell_is_an_input_error(tmp_path, cell, message):
     answer = bridge.call("sweep", {"cells": [cell], "out": str(tmp_path / "out")})
     assert message in answer["input_error"]
     assert not (tmp_path / "out").exists()
+
+
+def test_an_experiment_is_trained_in_the_folder_of_its_scale_and_its_tables_are_written(
+    tmp_path, monkeypatch
+):
+    calls = []
+    failed = Status(State.FAILED, Progress(False, False, 0, 1, ()), "no memory")
+
+    def trained(names, options, **arguments):
+        calls.append((names, options, arguments["data_dirs"]))
+        return [Summary({"a-network": failed})]
+
+    monkeypatch.setattr(module, "train_and_attack", trained)
+    monkeypatch.setattr(module, "write_tables", lambda name, options: calls.append(name))
+    arguments = {"name": "mnist", "scale": "smoke", "out": str(tmp_path), "seeds": 2}
+    answer = bridge.call("reproduce", {**arguments, "data_dirs": {"mnist": "here"}})
+    assert answer == {"value": {"stopped": False, "failed": {"a-network": "no memory"}}}
+    (names, options, folders), written = calls
+    assert (names, written, folders) == (["mnist"], "mnist", {"mnist": Path("here")})
+    assert (options.scale, options.seeds) == ("smoke", 2)
+    assert (options.runs, options.out) == (tmp_path / "smoke", tmp_path)
+
+
+def test_an_interrupted_experiment_says_so(tmp_path, monkeypatch):
+    def stopped(names, options, **arguments):
+        raise SweepStopped(tmp_path, 2)
+
+    monkeypatch.setattr(module, "train_and_attack", stopped)
+    answer = bridge.call("reproduce", {"name": "mnist", "scale": "smoke", "out": str(tmp_path)})
+    assert answer == {"value": {"stopped": True}}
+
+
+def test_the_list_of_experiments_that_r_reads_is_that_of_python():
+    path = Path(module.__file__).parent / "reproduce/experiments.csv"
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    assert rows == [
+        {"name": one.name, "place": one.place, "title": one.title} for one in EXPERIMENTS.values()
+    ]

@@ -1,0 +1,120 @@
+#' The paper, reproduced: each table and figure by its name
+#'
+#' Without a name, `reproduce_sense()` lists the experiments. With a name it reads the result that is
+#' stored in the package, which needs no Python; or, with `run = TRUE`, it trains and attacks the
+#' networks that are missing, as `python -m sense.reproduce` does. `summary()` compares the result row
+#' by row with the paper and gives the verdict on each claim, and `autoplot()` draws it beside the
+#' numbers of the paper. Figures 2 to 6 are drawn by [figure2()] to [figure6()].
+#'
+#' With `run = TRUE` networks, results and logs are in the folder `out`. All experiments of a scale
+#' share their networks. Ctrl-C stops the work, and the same call resumes it.
+#'
+#' @section Scales:
+#' `"paper"` has the settings of the paper: a GPU, and days. `"cpu"` is the same experiment shortened
+#' for two cores: hours. `"smoke"` takes seconds to minutes and only shows that everything works; its
+#' numbers mean nothing. What is shortened is in `$shortened`.
+#'
+#' @param name Name of an experiment, such as `"table7"` or `"fig4"`; `NULL` lists all.
+#' @param scale `"cpu"`, `"paper"` or `"smoke"`.
+#' @param run `TRUE` trains and attacks what is missing in the folder `out`.
+#' @param ... For figures 2 to 6: arguments of [figure2()] to [figure6()].
+#' @param out Folder of results. Default: that of the package. Required with `run = TRUE`.
+#' @param seeds Number of seeds of each training. Default: those of the experiment.
+#' @param mnist,cifar10 Folders with these data. Default: they are downloaded into the cache directory.
+#' @param workers Number of networks trained at once. Default: one per core, or one per GPU.
+#' @param threads Number of CPU threads of each. Default: the cores divided by `workers`.
+#' @param quiet `TRUE` prints no progress.
+#' @return Without a name: a data frame with a row for each experiment: `name`, `place` in the paper,
+#'   `title` and `scales`, those that are stored (`""`: none).
+#'
+#'   With a name: a [sense_reproduction].
+#' @examples
+#' reproduce_sense()
+#' autoplot(reproduce_sense("fig4", n = 1000))
+#' \dontrun{
+#' reproduce_sense("table7", "smoke", run = TRUE, out = "reproduce")
+#' }
+#' @family functions to reproduce the paper
+#' @export
+reproduce_sense <- function(name = NULL, scale = "cpu", run = FALSE, ..., out = NULL, seeds = NULL,
+                            mnist = NULL, cifar10 = NULL, workers = NULL, threads = NULL,
+                            quiet = FALSE) {
+  check_string(name, allow_null = TRUE)
+  scale <- check_choice(scale, reproduction_scales)
+  check_flag(run)
+  check_path(out)
+  folder <- out %||% stored_reproductions()
+  if (is.null(name)) {
+    return(list_reproductions(folder))
+  }
+  check_choice(name, experiments()$name)
+  if (drawn_by_r(name)) {
+    return(drawn_figure(name, ...))
+  }
+  if (...length()) {
+    abort("Only figures 2 to 6 take further arguments, and {.val {name}} is none of them.")
+  }
+  if (run) {
+    if (is.null(out)) {
+      abort(c(
+        "{.arg out} must be the path of a folder: training takes long, and its results are kept there.",
+        i = "For example {.code reproduce_sense(\"{name}\", \"{scale}\", run = TRUE, out = \"reproduce\")}."
+      ))
+    }
+    run_reproduction(
+      name, scale, out,
+      seeds = check_count(seeds, allow_null = TRUE), mnist = check_path(mnist), cifar10 = check_path(cifar10),
+      workers = check_count(workers, allow_null = TRUE), threads = check_count(threads, allow_null = TRUE),
+      quiet = check_flag(quiet)
+    )
+  }
+  read_reproduction(folder, name, scale)
+}
+
+reproduction_scales <- c("cpu", "paper", "smoke")
+
+# Name, place in the paper and title of each experiment.
+experiments <- function() {
+  utils::read.csv(system.file("python", "sense", "reproduce", "experiments.csv", package = "sense", mustWork = TRUE))
+}
+
+# Figures 2 to 6 need no training.
+drawn_by_r <- function(name) grepl("^fig[2-6]$", name)
+
+stored_reproductions <- function() system.file("extdata", "reproduce", package = "sense")
+
+# A row for each result in the folder.
+stored_results <- function(folder) {
+  files <- list.files(folder, sprintf("^[a-z0-9]+-(%s)[.]json$", paste(reproduction_scales, collapse = "|")))
+  parts <- do.call(rbind, strsplit(sub("[.]json$", "", files), "-", fixed = TRUE))
+  data.frame(name = as.character(parts[, 1]), scale = as.character(parts[, 2]))
+}
+
+list_reproductions <- function(folder) {
+  table <- experiments()
+  stored <- stored_results(folder)
+  table$scales <- vapply(table$name, function(name) {
+    toString(intersect(reproduction_scales, stored$scale[stored$name == name]))
+  }, "")
+  table$scales[drawn_by_r(table$name)] <- "drawn by R"
+  table
+}
+
+drawn_figure <- function(name, ...) {
+  draw <- get(sub("fig", "figure", name), envir = topenv(), mode = "function")
+  described <- experiments()[experiments()$name == name, ]
+  structure(
+    list(name = name, place = described$place, title = described$title, figure = draw(...)),
+    class = "sense_reproduction"
+  )
+}
+
+# Train, attack and write the tables: the part that needs Python.
+run_reproduction <- function(name, scale, out, ..., mnist, cifar10, quiet, call = parent.frame()) {
+  done <- call_python("reproduce", drop_null(list(
+    name = name, scale = scale, out = path.expand(out), ..., data_dirs = data_folders(mnist, cifar10),
+    on_line = progress_lines(quiet)
+  )), call)
+  if (done$stopped) stopped_sweep(call)
+  failed_cells(unlist(done$failed), file.path(out, scale, "logs"), call)
+}

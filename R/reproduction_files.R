@@ -1,0 +1,108 @@
+# Reading the files of a reproduced result: NAME-SCALE.csv, a row for each network and attack;
+# NAME-SCALE.json, where it comes from and the claims; and for figures 8 and 9 tables of curves.
+# python/sense/reproduce/results.py writes them. All but the JSON may be gzipped.
+
+reproduction_limit <- 64 * 2^20 # bytes of a file, and of its content
+
+reproduction_columns <- c(
+  "cell", "method", "c", "boundary", "start", "stage_test", "model", "lr", "epochs", "batch_size", "train_size",
+  "seed", "attack", "attack_label", "source", "k", "n", "collapsed", "stage_c", "seconds_training"
+)
+
+read_reproduction <- function(folder, name, scale, call = parent.frame()) {
+  stem <- paste0(name, "-", scale)
+  described <- reproduction_json(folder, name, scale, call)
+  rows <- reproduction_rows(folder, stem, call)
+  structure(
+    list(
+      name = name, place = described$place, title = described$title, scale = scale,
+      rows = rows, paper = paper_numbers(name), claims = claims_table(described$claims),
+      shortened = shortened_table(described$shortened),
+      missing = as.character(unlist(described$missing)),
+      loss = reproduction_csv(folder, paste0(stem, "-loss.csv"), c("image", "step", "loss"), call),
+      worst_case = reproduction_csv(folder, paste0(stem, "-accuracy.csv"), c("restart", "step", "k", "n"), call),
+      seconds = described$seconds, data = described$data,
+      provenance = c(list(command = described$command), described$provenance)
+    ),
+    class = "sense_reproduction"
+  )
+}
+
+reproduction_json <- function(folder, name, scale, call = parent.frame()) {
+  file <- paste0(name, "-", scale, ".json")
+  path <- file.path(folder, file)
+  if (!nzchar(folder) || !file.exists(path)) {
+    abort_file(
+      c(
+        "There is no result of {.val {name}} at the scale {.val {scale}}{if (nzchar(folder)) paste(' in', folder) else ' in the package'}.",
+        i = "To train its networks: {.code reproduce_sense(\"{name}\", \"{scale}\", run = TRUE, out = \"reproduce\")}."
+      ),
+      call = call
+    )
+  }
+  bytes <- read_bytes(path, reproduction_limit, call)
+  parse_json_text(as_text(bytes, path, call), path, call = call)
+}
+
+reproduction_rows <- function(folder, stem, call) {
+  rows <- reproduction_csv(folder, paste0(stem, ".csv"), reproduction_columns, call)
+  path <- file.path(folder, paste0(stem, ".csv"))
+  if (is.null(rows)) damaged(path, "it is missing", call)
+  numbers <- c("c", "lr", "epochs", "seed", "k", "n", "stage_c", "seconds_training")
+  good <- nrow(rows) > 0 && all(vapply(rows[numbers], function(x) is.numeric(x) || all(is.na(x)), TRUE)) &&
+    is.logical(rows$collapsed) && !anyNA(rows[c("method", "attack", "k", "n")])
+  if (!good || !all(rows$k >= 0 & rows$k <= rows$n & rows$n >= 1)) {
+    damaged(path, "its values are not as expected", call)
+  }
+  for (text in c("boundary", "start", "stage_test", "source")) {
+    rows[[text]] <- as.character(rows[[text]])
+    rows[[text]][rows[[text]] %in% ""] <- NA
+  }
+  rows[c("accuracy", "lower", "upper")] <- wilson_interval(rows$k, rows$n)[c("estimate", "lower", "upper")]
+  rows
+}
+
+# A table, plain or gzipped, or NULL. It must have `columns`.
+reproduction_csv <- function(folder, name, columns, call) {
+  path <- file.path(folder, c(name, paste0(name, ".gz")))
+  there <- file.exists(path)
+  if (!any(there)) {
+    return(NULL)
+  }
+  path <- path[there][1]
+  bytes <- read_bytes(path, reproduction_limit, call)
+  if (endsWith(path, ".gz")) bytes <- gunzip(bytes, reproduction_limit, path, call)
+  table <- parse_csv(bytes, path, call)
+  if (!all(columns %in% names(table))) {
+    damaged(path, sprintf("it has no column %s", setdiff(columns, names(table))[1]), call)
+  }
+  table
+}
+
+# The numbers of the paper, as shares.
+paper_numbers <- function(experiment = NULL) {
+  file <- system.file("python", "sense", "reproduce", "paper.csv", package = "sense", mustWork = TRUE)
+  numbers <- utils::read.csv(file, na.strings = "")
+  numbers$value <- numbers$value / 100
+  # The attack on the network itself is no transfer, and has no source in our rows.
+  numbers$source[which(numbers$source == numbers$method)] <- NA
+  if (is.null(experiment)) numbers else numbers[numbers$experiment == experiment, ]
+}
+
+claims_table <- function(claims) {
+  column <- function(name) vapply(claims, function(claim) as.character(claim[[name]] %||% NA), "")
+  data.frame(
+    text = column("text"), place = column("place"), verdict = column("verdict"), evidence = column("evidence")
+  )
+}
+
+# What differs from the paper: an option with its values there and here.
+shortened_table <- function(shortened) {
+  values <- function(name) {
+    vapply(shortened, function(one) paste(unlist(one[[name]]), collapse = ", "), "")
+  }
+  data.frame(
+    option = vapply(shortened, function(one) as.character(one$option), ""),
+    paper = values("paper"), here = values("here")
+  )
+}
