@@ -1,5 +1,5 @@
-"""How many hours the cells of an experiment take on one core (or GPU): measured where a run is
-stored, else computed from passes through the network.
+"""How many hours the cells of an experiment take on one core: measured where a run is stored, else
+computed from passes through the network.
 
 A pass is one forward and backward pass of one image, which is timed. The number of passes counts
 every step of every attack on every image, so the time is an upper bound: SENSE-AT leaves images
@@ -100,7 +100,8 @@ def _measured_attacks(folder: Path) -> float:
 
 
 def seconds_per_pass(config: Config) -> float:
-    """Time forward and backward passes of some images, on the CPU."""
+    """Time forward and backward passes of some images, in seconds of one core: what else runs on the
+    machine does not count."""
     shape = SHAPES.get(config.dataset, MNIST_SHAPE)
     model = build_for_weights(config.model, shape, CLASSES)
     x = torch.full((TIMED_IMAGES, *shape), 0.5, requires_grad=True)
@@ -110,11 +111,11 @@ def seconds_per_pass(config: Config) -> float:
         torch.autograd.grad(F.cross_entropy(model(x), y), x)
 
     passes()  # the first one takes longer
-    began, n = time.perf_counter(), 0
-    while n == 0 or time.perf_counter() < began + TIMED_SECONDS:
+    began, n = time.process_time(), 0
+    while n == 0 or time.process_time() < began + TIMED_SECONDS:
         passes()
         n += 1
-    return (time.perf_counter() - began) / (n * TIMED_IMAGES)
+    return (time.process_time() - began) / (n * TIMED_IMAGES)
 
 
 def training_passes(config: Config) -> int:

@@ -1,0 +1,50 @@
+"""The time of an experiment, from passes through the network and from stored runs."""
+
+from dataclasses import replace
+
+import pytest
+
+from reproduced import train_here
+from sense.config import recipe
+from sense.evaluation.settings import Settings
+from sense.reproduce.hours import attack_passes, estimate_cells, seconds_per_pass, training_passes
+from sense.runs import read_metrics
+from sense.sweep import Cell
+
+SMALL = {"model": "capacity-1", "train_size": 100, "pretrain": 1, "epochs": 2, "monitor_size": 16}
+
+
+def test_each_step_of_an_attack_is_a_pass_of_each_image():
+    config = replace(recipe("mnist-demo"), train_size=1000, pretrain=2, epochs=3, steps=10)
+    assert training_passes(replace(config, method="r-at")) == 1000 * (2 + 3 * 11)
+    assert training_passes(replace(config, method="nt")) == 1000 * 5
+    assert training_passes(replace(config, train_size=None, method="nt")) == 10_000 * 5
+
+
+def test_passes_of_attacks():
+    config = recipe("cifar10-cnn")
+    pgd = Settings(attacks=("natural", "pgd"), steps=100, restarts=5, n=1000)
+    assert attack_passes(pgd, config) == 1000 * 501
+    assert attack_passes(replace(pgd, n=None), config) == 10_000 * 501
+    traced = replace(pgd, attacks=("natural",), n=200, convergence=100)
+    assert attack_passes(traced, config) == 200 + 100 * 500
+
+
+def test_a_larger_network_takes_longer():
+    small, large = (
+        replace(recipe("mnist-demo"), model=model) for model in ("capacity-1", "small-cnn")
+    )
+    assert 0 < seconds_per_pass(small) < seconds_per_pass(large)
+
+
+def test_a_stored_run_has_its_measured_time(tmp_path):
+    evaluation = {"attacks": ["fgsm"], "n": 20, "diagnostics": False}
+    done, other = (Cell("mnist-demo", {**SMALL, "seed": seed}, [evaluation]) for seed in (1, 2))
+    folder = train_here(done, tmp_path)
+    first, second = estimate_cells([done, other], tmp_path)
+    assert first.training == pytest.approx(sum(e["seconds"] for e in read_metrics(folder)))
+    assert (first.is_measured, first.done) == (True, True)
+    assert (second.is_measured, second.done) == (False, False)
+    assert second.training > 0
+    assert "measured" in str(first)
+    assert "at most" in str(second)
