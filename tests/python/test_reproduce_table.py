@@ -76,11 +76,12 @@ def test_options_that_a_method_does_not_use_are_empty(tmp_path):
     assert ",nt,,,,,capacity-1," in table_text([one])
 
 
-@pytest.mark.parametrize(("lr", "collapsed"), [(1e-6, True), (0.1, False)])
+@pytest.mark.parametrize(("lr", "collapsed"), [(1e-6, True), (0.05, False)])
 def test_a_network_that_predicts_one_class_has_collapsed(tmp_path, lr, collapsed):
     """With a tiny learning rate the network stays as it was drawn, and predicts one class."""
     evaluation = {"attacks": ["natural"], "n": 500, "diagnostics": False}
-    cell = Cell("mnist-demo", {**OPTIONS, "lr": lr, "method": "nt", "epochs": 3}, [evaluation])
+    options = {**OPTIONS, "lr": lr, "method": "nt", "batch_size": 10, "epochs": 3}
+    cell = Cell("mnist-demo", options, [evaluation])
     train_here(cell, tmp_path)
     predictions = [one.prediction for one in read_outcomes(tmp_path / cell.name)]
     assert (len(set(predictions)) == 1) == collapsed
