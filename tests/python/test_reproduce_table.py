@@ -80,7 +80,7 @@ def test_options_that_a_method_does_not_use_are_empty(tmp_path):
 def test_a_network_that_predicts_one_class_has_collapsed(tmp_path, lr, collapsed):
     """With a tiny learning rate the network stays as it was drawn, and predicts one class."""
     evaluation = {"attacks": ["natural"], "n": 500, "diagnostics": False}
-    options = {**OPTIONS, "lr": lr, "method": "nt", "batch_size": 10, "epochs": 3}
+    options = {**OPTIONS, "lr": lr, "method": "nt", "train_size": 1000, "batch_size": 10}
     cell = Cell("mnist-demo", options, [evaluation])
     train_here(cell, tmp_path)
     predictions = [one.prediction for one in read_outcomes(tmp_path / cell.name)]
