@@ -26,7 +26,7 @@ def test_each_figure_has_a_function_of_r():
 
 def test_without_r_it_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MissingFileError, match="R draws figures 2 to 6, .* install R"):
+    with pytest.raises(MissingFileError, match=r"R draws figures 2 to 6, .* install R"):
         draw_figure("fig3", tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -55,7 +55,7 @@ def _table_3_methods(
 ) -> tuple[Block, ...]:
     """The methods of table 3 with one recipe: c = 0.5, d_max = 12/255."""
     own: dict[str, dict[str, Any]] = {
-        "mart": {"beta": 6.0},
+        "mart": {"beta": 5.0},
         "trades": {"beta": 6.0},
         "mma": {"d_max": 12 / 255, "eps_min": 0.005},
         "iaat": {"warmup": min(1, options["epochs"] - 1)},
@@ -268,7 +268,7 @@ _EVERY_METHOD: tuple[tuple[dict[str, Any], list[int]], ...] = (
     ({"method": "sense", "c": 0.5, "lr": LR_SENSE}, [1, 2, 3]),
     ({"method": "trades", "beta": 6.0, "lr": LR_ADVERSARIAL}, [1, 2, 3]),
     ({"method": "nt", "lr": LR_ADVERSARIAL}, [1]),
-    ({"method": "mart", "beta": 6.0, "lr": LR_ADVERSARIAL}, [1]),
+    ({"method": "mart", "beta": 5.0, "lr": LR_ADVERSARIAL}, [1]),
     ({"method": "mma", "eps_min": 0.005, "lr": LR_ADVERSARIAL}, [1]),
     ({"method": "iaat", "warmup": 2, "lr": LR_ADVERSARIAL}, [1]),
     ({"method": "sense-trades", "c": 0.5, "lr": LR_SENSE}, [1]),

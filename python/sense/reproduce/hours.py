@@ -27,7 +27,7 @@ SHAPES = {"cifar10": (3, 32, 32)}
 MNIST_SHAPE = (1, 28, 28)
 SIZES = {"mnist-sample": (10_000, 2_000), "mnist": (60_000, 10_000), "cifar10": (50_000, 10_000)}
 CLASSES = 10
-TIMED_IMAGES, TIMED_SECONDS = 32, 0.5
+TIMED_IMAGES, TIMED_SECONDS = 16, 0.5
 # Passes for an image: AutoAttack's APGD-CE and, for each of 9 targets, APGD and FAB with 100 steps
 # each (FAB passes twice in a step), then 5,000 forward passes of Square. DeepFool: 50 steps of a
 # gradient for each class. MMA: its search for the margin, and the update.
@@ -100,7 +100,7 @@ def _measured_attacks(folder: Path) -> float:
 
 
 def seconds_per_pass(config: Config) -> float:
-    """Time forward and backward passes of some images, in seconds of one core: what else runs on the
+    """Time passes of some images forward and backward, in seconds of a core: what else runs on the
     machine does not count."""
     shape = SHAPES.get(config.dataset, MNIST_SHAPE)
     model = build_for_weights(config.model, shape, CLASSES)
