@@ -14,7 +14,7 @@
 #' for two cores: hours. `"smoke"` takes seconds to minutes and only shows that everything works; its
 #' numbers mean nothing. What is shortened is in `$shortened`.
 #'
-#' @param name Name of an experiment, such as `"table7"` or `"fig4"`; `NULL` lists all.
+#' @param experiment Name of an experiment, such as `"table7"` or `"fig4"`; `NULL` lists all.
 #' @param scale `"cpu"`, `"paper"` or `"smoke"`.
 #' @param run `TRUE` trains and attacks what is missing in the folder `out`.
 #' @param ... For figures 2 to 6: arguments of [figure2()] to [figure6()].
@@ -36,39 +36,39 @@
 #' }
 #' @family functions to reproduce the paper
 #' @export
-reproduce_sense <- function(name = NULL, scale = "cpu", run = FALSE, ..., out = NULL, seeds = NULL,
+reproduce_sense <- function(experiment = NULL, scale = "cpu", run = FALSE, ..., out = NULL, seeds = NULL,
                             mnist = NULL, cifar10 = NULL, workers = NULL, threads = NULL,
                             quiet = FALSE) {
-  check_string(name, allow_null = TRUE)
+  check_string(experiment, allow_null = TRUE)
   scale <- check_choice(scale, reproduction_scales)
   check_flag(run)
   check_path(out)
   folder <- out %||% stored_reproductions()
-  if (is.null(name)) {
+  if (is.null(experiment)) {
     return(list_reproductions(folder))
   }
-  check_choice(name, experiments()$name)
-  if (drawn_by_r(name)) {
-    return(drawn_figure(name, ...))
+  check_choice(experiment, experiments()$name)
+  if (drawn_by_r(experiment)) {
+    return(drawn_figure(experiment, ...))
   }
   if (...length()) {
-    abort("Only figures 2 to 6 take further arguments, and {.val {name}} is none of them.")
+    abort("Only figures 2 to 6 take further arguments, and {.val {experiment}} is none of them.")
   }
   if (run) {
     if (is.null(out)) {
       abort(c(
         "{.arg out} must be the path of a folder: training takes long, and its results are kept there.",
-        i = "For example {.code reproduce_sense(\"{name}\", \"{scale}\", run = TRUE, out = \"reproduce\")}."
+        i = "For example {.code reproduce_sense(\"{experiment}\", \"{scale}\", run = TRUE, out = \"reproduce\")}."
       ))
     }
     run_reproduction(
-      name, scale, out,
+      experiment, scale, out,
       seeds = check_count(seeds, allow_null = TRUE), mnist = check_path(mnist), cifar10 = check_path(cifar10),
       workers = check_count(workers, allow_null = TRUE), threads = check_count(threads, allow_null = TRUE),
       quiet = check_flag(quiet)
     )
   }
-  read_reproduction(folder, name, scale)
+  read_reproduction(folder, experiment, scale)
 }
 
 reproduction_scales <- c("cpu", "paper", "smoke")
@@ -100,11 +100,11 @@ list_reproductions <- function(folder) {
   table
 }
 
-drawn_figure <- function(name, ...) {
-  draw <- get(sub("fig", "figure", name), envir = topenv(), mode = "function")
-  described <- experiments()[experiments()$name == name, ]
+drawn_figure <- function(experiment, ...) {
+  draw <- get(sub("fig", "figure", experiment), envir = topenv(), mode = "function")
+  described <- experiments()[experiments()$name == experiment, ]
   structure(
-    list(name = name, place = described$place, title = described$title, figure = draw(...)),
+    list(name = experiment, place = described$place, title = described$title, figure = draw(...)),
     class = "sense_reproduction"
   )
 }
