@@ -26,7 +26,7 @@ DISTRIBUTIONS = (
     "docstring-parser",
     "typeguard",
     "typing-extensions",
-    "pooch",
+    "certifi",
     "platformdirs",
     "packaging",
     "pyautoattack",

@@ -69,9 +69,9 @@ def one_line_errors(name: str) -> Iterator[None]:
         yield
     except BrokenPipeError:
         _exit_on_broken_pipe()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print(f"{name}: interrupted", file=sys.stderr, flush=True)
-        sys.exit(128 + signal.SIGINT)
+        sys.exit(128 + getattr(interrupt, "number", signal.SIGINT))
     except InputError as error:
         if isinstance(error, ErrorElsewhere) or (
             isinstance(error, NotFiniteError) and not join_group().is_first

@@ -15,7 +15,7 @@ import shutil
 import stat
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -137,6 +137,38 @@ def appended_file(path: Path) -> Iterator[int]:
 
 MIN_FREE = 2**30  # bytes that a temporary file leaves free on the disk
 WRITTEN_AT_ONCE = 2**24
+
+
+@contextmanager
+def continued_file(path: Path, size: int) -> Iterator[Callable[[bytes], None]]:
+    """Give a function that appends to a file, of which the first `size` bytes are kept. It is
+    created if it does not exist. At the end its content is on the disk."""
+    with appended_file(path) as file:
+        with _disk_errors("write", path):
+            os.ftruncate(file, size)
+
+        def write(data: bytes) -> None:
+            with _disk_errors("write", path):
+                _write_all(file, data)
+
+        yield write
+        with _disk_errors("write", path):
+            os.fsync(file)
+
+
+def file_size(path: Path) -> int:
+    """Return the bytes of a file, 0 if it does not exist. A link counts as none."""
+    try:
+        return os.lstat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def rename_file(path: Path, name: Path) -> None:
+    """Give a file another name in its folder, in place of what has that name."""
+    with _disk_errors("write", name):
+        os.replace(path, name)
+        _sync_folder(name.parent)
 
 
 @contextmanager

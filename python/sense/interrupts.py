@@ -16,16 +16,39 @@ _set_handler = ctypes.pythonapi.PyOS_setsig
 _set_handler.restype, _set_handler.argtypes = ctypes.c_void_p, [ctypes.c_int, ctypes.c_void_p]
 
 
+_raising = 0  # how many `interruptible` are entered
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal ended the work; `number` is that of the signal."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Inside, signals that `noted_signals` notes outside raise `Interrupted`: for work that keeps
+    by itself what it has done."""
+    global _raising
+    _raising += 1
+    try:
+        yield
+    finally:
+        _raising -= 1
+
+
 @contextmanager
 def noted_signals() -> Iterator[Callable[[], int | None]]:
     """Inside, SIGINT (Ctrl-C), SIGTERM and SIGHUP are noted; the function that is given returns the
-    number of the first, or None. A second SIGINT raises KeyboardInterrupt. If SIGHUP is ignored, as
-    under nohup, it stays ignored."""
+    number of the first, or None. A second SIGINT raises `Interrupted`, a KeyboardInterrupt. If
+    SIGHUP is ignored, as under nohup, it stays ignored."""
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and signal.SIGINT in received:
-            raise KeyboardInterrupt
+        if _raising or (number == signal.SIGINT and signal.SIGINT in received):
+            raise Interrupted(number)
         received.append(number)
 
     noted = [

@@ -2,12 +2,10 @@
 package finds them unchanged, also after an error."""
 
 import ctypes
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pooch
 import torch
 
 from .random_numbers import preserved_random_state
@@ -68,15 +66,3 @@ def _glibc() -> Any:
         return library if library.mallopt and library.malloc_trim else None
     except (AttributeError, OSError, TypeError):
         return None
-
-
-def retrieve(url: str, name: str, folder: Any) -> str:
-    """Download a file by pooch, with a progress bar and without log messages."""
-    log = pooch.get_logger()
-    level = log.level
-    log.setLevel(logging.WARNING)
-    try:
-        get: Callable[..., str] = pooch.retrieve
-        return get(url, None, name, folder, progressbar=True)
-    finally:
-        log.setLevel(level)

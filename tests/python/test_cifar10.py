@@ -99,7 +99,7 @@ def test_a_download_is_checked_and_read_without_extraction(folder, archive, tmp_
 
 
 def copy_to_cache(archive, cache):
-    """pooch supports http and ftp only. A file in the cache is checked and not downloaded again."""
+    """A file in the cache is checked and not downloaded again."""
     cache.mkdir(parents=True)
     (cache / ARCHIVE).write_bytes(archive.read_bytes())
 

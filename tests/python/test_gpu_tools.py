@@ -209,7 +209,7 @@ def test_the_pack_has_code_only(tmp_path, capsys):
     assert {path.suffix for path in files} <= {*gpu_pack.CODE, "", ".txt"}
     assert sum(path.stat().st_size for path in files) < 5 * 2**20
     assert "pyautoattack" in capsys.readouterr().out
-    code = "import tyro, pooch, pyautoattack; print(tyro.__file__, pyautoattack.__file__)"
+    code = "import tyro, certifi, pyautoattack; print(tyro.__file__, pyautoattack.__file__)"
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "packages")}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True

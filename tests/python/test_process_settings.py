@@ -9,7 +9,6 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
-import pooch
 import pytest
 import scipy.stats  # noqa: F401  its first import adds filters for its own warnings
 import torch
@@ -23,7 +22,7 @@ from sense.evaluation.examples import make_examples
 from sense.evaluation.settings import Settings
 from sense.evaluation.stored_evaluation import evaluate_run
 from sense.evaluation.targets import open_run
-from sense.process_settings import freed_memory_kept, restored_settings, retrieve
+from sense.process_settings import freed_memory_kept, restored_settings
 from sense.runs import load
 from sense.train import fit
 
@@ -47,7 +46,7 @@ def state():
         "filters": list(warnings.filters),
         "tracer": sys.gettrace(),
         "signals": [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
-        "logs": [logging.getLogger(name).level for name in ("", "pooch", "auto-attack", "torch")],
+        "logs": [logging.getLogger(name).level for name in ("", "auto-attack", "torch")],
     }
 
 
@@ -183,16 +182,3 @@ def test_with_another_c_library_nothing_changes(monkeypatch):
 
 def test_glibc_is_found():
     assert (process_settings._glibc() is not None) == (platform.libc_ver()[0] == "glibc")
-
-
-def test_a_download_restores_the_log_level_of_pooch(tmp_path, monkeypatch):
-    level = pooch.get_logger().level
-
-    def fail(*arguments, **options):
-        assert pooch.get_logger().level == logging.WARNING
-        raise ConnectionError("nobody listens")
-
-    monkeypatch.setattr(pooch, "retrieve", fail)
-    with pytest.raises(ConnectionError, match="nobody listens"):
-        retrieve("http://127.0.0.1:9/", "a", tmp_path)
-    assert pooch.get_logger().level == level

@@ -250,7 +250,7 @@ COMMAND_MODULES = ("evaluate", "export", "report")
 @pytest.mark.parametrize("module", COMMAND_MODULES)
 def test_a_command_imports_nothing_from_the_working_directory(tmp_path, module):
     """The working directory has modules with the names of those that a command imports."""
-    for name in ("numpy", "torch", "safetensors", "tyro", "tqdm", "json", "pooch"):
+    for name in ("numpy", "torch", "safetensors", "tyro", "tqdm", "json", "certifi"):
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / MARK)!r}, 'w')\n")
     done = subprocess.run(
         [sys.executable, "-m", f"sense.{module}", "--help"],

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..errors import InputError, MissingFileError
 from ..files import read_file
-from ..process_settings import retrieve
+from .download import Wanted, obtain
 from .images import ImageData
 
 FOLDER = "cifar-10-batches-bin"
@@ -37,7 +37,8 @@ CLASSES = (
 ARCHIVE = "cifar-10-binary.tar.gz"
 MD5 = "c32a1d4ab5d03f1284b67883e8d87530"  # from the page of the data set
 SOURCES = ("https://www.cs.toronto.edu/~kriz/",)
-MAX_ARCHIVE_BYTES = 1_000_000_000  # the official one has 170,052,171
+ARCHIVE_BYTES = 170_052_171
+MAX_ARCHIVE_BYTES = 1_000_000_000
 MAX_FILE_BYTES = 100_000_000  # of a file in the archive; the official ones have 30,730,000
 
 
@@ -135,34 +136,22 @@ def _member(archive: tarfile.TarFile, name: str, path: Path) -> bytes:
 
 
 def download(
-    folder: Path | None = None, sources: tuple[str, ...] = SOURCES, md5: str = MD5
+    folder: Path | None = None,
+    sources: tuple[str, ...] = SOURCES,
+    md5: str = MD5,
+    size: int | None = ARCHIVE_BYTES,
 ) -> Path:
     """Download the official archive into `folder` if it is missing, and return its path. Default
-    folder: the user's cache directory. An archive with another MD5 is removed."""
+    folder: the user's cache directory. An archive with another MD5 is removed. A download that
+    broke off goes on in the next call."""
     folder = folder if folder is not None else user_cache_path("sense-at") / "cifar10"
-    failures = []
-    cached = folder / ARCHIVE
-    if os.path.isfile(cached):
-        if (found := _md5_of(cached)) == md5:
-            return cached
-        cached.unlink()
-        failures.append(
-            f"{cached} in the cache was damaged (MD5 should be {md5}, is {found}), and was removed"
+    wanted = Wanted(folder / ARCHIVE, md5, "MD5", _md5_of, MAX_ARCHIVE_BYTES, size)
+    if reasons := obtain(wanted, [source + ARCHIVE for source in sources]):
+        raise MissingFileError(
+            f"cannot download {ARCHIVE} ({'; '.join(reasons)}): download it by other means, unpack "
+            f"it and pass --data-dir DIR, or put the archive into {folder}"
         )
-    for source in sources:
-        try:
-            path = Path(retrieve(source + ARCHIVE, ARCHIVE, folder))
-        except OSError as error:  # requests' errors are OSErrors too
-            failures.append(f"{source}: {type(error).__name__}")
-            continue
-        if (found := _md5_of(path)) == md5:
-            return path
-        path.unlink()
-        failures.append(f"{source}: MD5 should be {md5}, is {found}")
-    raise MissingFileError(
-        f"cannot download {ARCHIVE} ({'; '.join(failures)}): download it by other means, unpack "
-        f"it and pass --data-dir DIR, or put the archive into {folder}"
-    )
+    return wanted.path
 
 
 def _md5_of(path: Path) -> str:

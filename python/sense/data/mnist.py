@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import InputError, MissingFileError
 from ..files import gunzip, read_file
-from ..process_settings import retrieve
+from .download import Wanted, obtain
 from .idx import read_idx
 from .images import ImageData
 
@@ -108,41 +108,15 @@ def download(
     user's cache directory. A file whose unzipped content has another hash is removed."""
     folder = folder if folder is not None else user_cache_path("sense-at") / "mnist"
     for file, expected in sha256.items():
-        failures = [
-            failure
-            for mirror in mirrors
-            if (failure := _download_file(mirror, file, folder, expected))
-        ]  # once one mirror has served the file, the others are skipped
-        if len(failures) == len(mirrors):
+        zipped = f"{file}.gz"
+        wanted = Wanted(folder / zipped, expected, "SHA-256", _unzipped_sha256, MAX_BYTES)
+        if reasons := obtain(wanted, [mirror + zipped for mirror in mirrors]):
             raise MissingFileError(
                 f"cannot download {', '.join(f'{name}.gz' for name in sha256)} "
-                f"({'; '.join(failures)}): download them by other means and pass --data-dir DIR, "
+                f"({'; '.join(reasons)}): download them by other means and pass --data-dir DIR, "
                 f"or put them into {folder}"
             )
     return folder
-
-
-def _download_file(mirror: str, file: str, folder: Path, expected: str) -> str | None:
-    """Download a file unless the folder has it. Returns the reason if it fails."""
-    zipped = f"{file}.gz"
-    cached = folder / zipped
-    damaged = ""
-    if os.path.isfile(cached):
-        if (found := _unzipped_sha256(cached)) == expected:
-            return None
-        cached.unlink()
-        damaged = (
-            f"{cached} in the cache was damaged (SHA-256 should be {expected}, is {found}), was "
-            "removed, and could not be downloaded again: "
-        )
-    try:
-        path = Path(retrieve(mirror + zipped, zipped, folder))
-    except OSError as error:  # requests' errors are OSErrors too
-        return f"{damaged}{mirror}: {type(error).__name__}"
-    if (found := _unzipped_sha256(path)) == expected:
-        return None
-    path.unlink()
-    return f"{damaged}{mirror}: SHA-256 should be {expected}, is {found}"
 
 
 def _unzipped_sha256(path: Path) -> str:
