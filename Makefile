@@ -6,7 +6,7 @@ export R_LIBS := $(CURDIR)/.Rlib
 SOURCES := $(shell find python R man inst/extdata vignettes DESCRIPTION NAMESPACE -type f \
              -not -name '*.pyc' 2>/dev/null)
 
-.PHONY: demo test torture bench check site setup system document clean
+.PHONY: demo test torture bench paper check site setup system document clean
 
 demo: setup        ## train and attack NT, R-AT and SENSE-AT on the MNIST sample; table and picture
 	tools/demo
@@ -20,6 +20,14 @@ torture: .setup/torture  ## random faults for MINUTES; failures are kept in tort
 
 bench: setup .setup/bench  ## times compared with other packages; BENCH="attack epoch" selects sections
 	.venv/bin/python -m bench $(BENCH)
+
+SCALE ?= cpu
+PAPER_TABLES := fig7 fig8 fig9 table3 table4 table5 table6 table7 mnist cifar10
+PAPER_DATA := $(if $(MNIST),--mnist $(MNIST)) $(if $(CIFAR10),--cifar10 $(CIFAR10))
+paper: setup       ## every stored table of the paper at SCALE (cpu: hours), and figures 2 to 6
+	.venv/bin/python -m sense.reproduce $(PAPER_TABLES) --scale $(SCALE) $(PAPER_DATA) --compress \
+	  --out $(if $(filter smoke,$(SCALE)),reproduce,inst/extdata/reproduce)
+	.venv/bin/python -m sense.reproduce fig2 fig3 fig4 fig5 fig6
 
 site: setup .setup/site  ## one offline site in site/, checked in a headless Chromium
 	tools/site

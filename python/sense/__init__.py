@@ -53,6 +53,7 @@ Commands, each with --help:
     python -m sense.train       train a network, or resume a run
     python -m sense.evaluate    natural and robust accuracy of trained networks, with intervals
     python -m sense.sweep       train and evaluate all cells of a grid
+    python -m sense.reproduce   tables and figures of the paper, and which of its claims hold
     python -m sense.export      write the network in the format of ONNX or torch.export
     python -m sense.report      make one HTML page of evaluated runs (needs R)
     python -m sense.seal        record the checksums of a run's files after an intended change

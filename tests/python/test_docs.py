@@ -29,6 +29,7 @@ from sense.evaluation.settings import ATTACKS
 from sense.evaluation.summary import accuracies, attacks_in_ball, plain_accuracy, read_evaluation
 from sense.network_export import export_main
 from sense.report import report_main
+from sense.reproduce.command import reproduce_main
 from sense.runs import load
 from sense.seal import seal_main
 from sense.statistics import wilson
@@ -380,6 +381,7 @@ COMMANDS = {
     "sense.report": report_main,
     "sense.seal": seal_main,
     "sense.sweep": sweep_main,
+    "sense.reproduce": reproduce_main,
 }
 # Options of programs that are not ours: torchrun, pip, R, tensorboard.
 FOREIGN = {

@@ -84,7 +84,7 @@ def test_help_has_every_name_and_command():
     page = pydoc.plain(pydoc.render_doc(sense))
     for name in NAMES:
         assert re.search(rf"^ +{name} +\w", page, re.MULTILINE), name
-    for command in ("train", "evaluate", "sweep", "export", "report", "seal"):
+    for command in ("train", "evaluate", "sweep", "reproduce", "export", "report", "seal"):
         assert f"python -m sense.{command} " in page
 
 

@@ -18,7 +18,7 @@ from .adopt import adopt
 from .experiment import SCALES, ScaleName
 from .experiments import EXPERIMENTS, get_experiment
 from .hours import estimate_cells
-from .listing import VERDICTS, listing
+from .listing import VERDICTS, listing, markdown_table
 from .run import Options, all_cells, train_and_attack, write_tables
 
 FAILED_STATUS = 1  # exit status if cells failed
@@ -91,6 +91,11 @@ class ReproduceArguments:
     compress: Annotated[
         bool, tyro.conf.FlagCreatePairsOff, Help("gzip the tables, as those of the package are")
     ] = False
+    markdown: Annotated[
+        bool,
+        tyro.conf.FlagCreatePairsOff,
+        Help("without a name: list all as the table of docs/reproduce.md"),
+    ] = False
 
 
 @command("sense.reproduce")
@@ -107,7 +112,7 @@ def reproduce_main(argv: list[str]) -> None:
         ),
     )
     if not arguments.names:
-        print("\n".join(listing()))
+        print(markdown_table() if arguments.markdown else "\n".join(listing()))
         return
     names = list(EXPERIMENTS) if ALL in arguments.names else list(dict.fromkeys(arguments.names))
     for name in names:

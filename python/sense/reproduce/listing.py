@@ -45,6 +45,23 @@ def listing() -> Iterator[str]:
     yield "python -m sense.reproduce NAME --scale SCALE [--hours]"
 
 
+def markdown_table() -> str:
+    """Return the list as a table in Markdown, with the results at the scale cpu: that of
+    docs/reproduce.md."""
+    lines = [
+        "| name | what | place in the paper | needs | stored at the scale cpu |",
+        "|---" * 5 + "|",
+    ]
+    for experiment in EXPERIMENTS.values():
+        found = stored_description(experiment.name, "cpu")
+        stored = "" if found is None else outcome(found)
+        stored = "drawn by R in seconds" if experiment.is_drawn_by_r else stored
+        needs = ", ".join(experiment.needs)
+        cells = (f"`{experiment.name}`", experiment.title, experiment.place, needs, stored)
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def _line(experiment: Experiment) -> str:
     needs = ", ".join(experiment.needs) or "nothing"
     head = f"{experiment.name:<8} {experiment.title} ({experiment.place}); needs {needs}"
