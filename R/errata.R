@@ -40,7 +40,7 @@ erratum <- function(place, printed, correct, check, run) {
 }
 
 errata_list <- function() {
-  c(errata_of_framework(), errata_of_clusters(), errata_of_examples())
+  c(errata_of_framework(), errata_of_clusters(), errata_of_examples(), errata_of_tables())
 }
 
 errata_of_framework <- function() {
@@ -111,5 +111,30 @@ errata_of_examples <- function() {
     norm_of_example = erratum(
       "Example 2", "3/4 - 9 (4 eps^2 + 2 eps/3) for any lp ball", "holds for l-infinity; in l2 with pi in place of 4",
       "Euclidean balls of eps = 1/24, against simulation", check_norm_of_example)
+  )
+}
+
+errata_of_tables <- function() {
+  list(
+    sign_of_c = erratum(
+      "sections 5.3.2, 5.3.3", "robust accuracy is negatively correlated with c",
+      "in Table 5 it is positively correlated: 44.70 % at c = 0.1, 49.40 % at c = 0.7",
+      "sign of Kendall's correlation of PGD100 with c in Table 5", check_sign_of_c),
+    half_of_robustness = erratum(
+      "section 5.3.3", "all ResNets have more than half of the robustness of TRADES and MART",
+      "all but ResNet-20: 26.50 % is less than half of 55.40 % and of 55.81 %",
+      "number of the four networks of Table 6 with more than half of MART's", check_half_of_robustness),
+    ratio_of_sizes = erratum(
+      "section 5.3.3", "ResNet-20 has 179 times fewer parameters than WideResNet-34-10",
+      "171 times: the authors' code counts a group of layers that is created twice and used once",
+      "parameters of both networks, counted layer by layer", check_ratio_of_sizes),
+    widening_factor = erratum(
+      "section 5.3.1", "ResNet-34-10 is a 34-layer ResNet for 10-class classification",
+      "a wide ResNet: 10 is the factor by which it is wider",
+      "its parameters, from the ratio in section 5.3.3 to ResNet-20", check_widening_factor),
+    gain_by_attack = erratum(
+      "Table 3", "MMA-12 has 88.59 % natural accuracy, and 89.60 % under DeepFool",
+      "at most the natural accuracy: no attack makes an image correct",
+      "gain in accuracy by DeepFool, in percentage points; reference: a linear classifier", check_gain_by_attack)
   )
 }

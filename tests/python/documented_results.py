@@ -12,6 +12,9 @@ from documented_numbers import Fragments, on
 from known_networks import as_counts, as_table
 from sense.evaluation.outcomes import read_outcomes
 from sense.evaluation.summary import read_evaluation
+from sense.models import build_model
+from sense.reproduce import listing
+from sense.reproduce.experiments import EXPERIMENTS
 from sense.statistics import holm, mcnemar, wilson
 
 EXTDATA = ROOT / "inst/extdata"
@@ -20,6 +23,7 @@ SEEDS = EXTDATA / "mnist-demo-seeds.csv"
 FAST = EXTDATA / "mnist-fast"
 STUDY = EXTDATA / "mnist-robustness"
 METHODS = EXTDATA / "methods"
+PAPER = ROOT / "python/sense/reproduce/paper.csv"
 DEMO_ATTACKS = ("natural", "pgd", "autoattack")
 
 
@@ -298,3 +302,39 @@ def known_networks() -> Fragments:
         f"these passes took at most {robust:.0f} s for R-AT, SENSE-AT and TRADES below, and "
         f"{mart:.0f} s for MART"
     )
+
+
+def printed(**columns: str) -> str:
+    """The number of the paper with these columns."""
+    lines = csv.DictReader(PAPER.read_text().splitlines())
+    (line,) = (line for line in lines if all(line[key] == value for key, value in columns.items()))
+    return f"{line['value']} %"
+
+
+@on("docs/paper.md")
+def errata_of_the_tables() -> Fragments:
+    low, high = (printed(experiment="table5", attack="pgd", c=c) for c in ("0.1", "0.7"))
+    yield f"{low} at c = 0.1, {high} at c = 0.7"
+    smallest = printed(experiment="table6", attack="pgd", model="resnet20")
+    trades, mart = (
+        printed(experiment="table3", attack="pgd", method=method) for method in ("trades", "mart")
+    )
+    yield f"{smallest} is less than half of {trades} and of {mart}"
+    natural, deepfool = (
+        printed(experiment="table3", method="mma", attack=attack)
+        for attack in ("natural", "deepfool")
+    )
+    yield f"{natural} natural accuracy, and {deepfool} under DeepFool"
+    large, small = (
+        sum(p.numel() for p in build_model(name, (3, 32, 32), 10).parameters())
+        for name in ("wrn-34-10", "resnet20")
+    )
+    yield f"{round(large / small)} times: the authors' code"
+
+
+@on("docs/reproduce.md")
+def outcomes_of_experiments() -> Fragments:
+    for name in EXPERIMENTS:
+        description = listing.stored_description(name, "cpu")
+        if description is not None:
+            yield listing.outcome(description)

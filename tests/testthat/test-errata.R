@@ -11,3 +11,8 @@ test_that("a wrong correction and a correct printed value are not confirmed", {
   expect_false(erratum_holds(1, 3, 2, 0.1))
   expect_false(erratum_holds(2, 2, 2, 0.1))
 })
+
+test_that("parameters are counted as in the networks of the Python package", {
+  expect_equal(wide_resnet_size(34, 10), 46160474) # docs/methods.md has these sizes, too
+  expect_equal(resnet_size(20), 269722)
+})
