@@ -120,8 +120,8 @@
 #'   Without them one sixth of `x` is held out for validation. These images are drawn with the seed, with
 #'   the same share of each class. `validation_size` sets another number, and `fit$validation` has the
 #'   positions of these images. Evaluate the network only on images that it was not trained on.
-#' @param recipe Named set of options to start from: `"mnist-demo"`, `"mnist-fast"` and
-#'   `"cifar10-demo"`; the paper's `"mnist"` (500 epochs), `"cifar10-cnn"`, `"cifar10-resnet"` and
+#' @param recipe Named set of options to start from: `"mnist-demo"`, `"mnist-fast"`,
+#'   `"cifar10-demo"`, `"cifar10-fast"` and `"cifar10-gpu"`; the paper's `"mnist"` (500 epochs), `"cifar10-cnn"`, `"cifar10-resnet"` and
 #'   `"cifar10-wrn-34-10"`; or that of another method's authors, such as `"trades-cifar10"`.
 #' @param config File with options, which the other arguments replace: a TOML file with options by name
 #'   and, if wanted, `recipe`; or the `config.json` of a run, to train the same again. Code that it names
