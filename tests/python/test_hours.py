@@ -37,14 +37,25 @@ def test_a_larger_network_takes_longer():
     assert 0 < seconds_per_pass(small) < seconds_per_pass(large)
 
 
-def test_a_stored_run_has_its_measured_time(tmp_path):
+def test_a_stored_run_has_its_measured_time_and_others_like_it_the_same(tmp_path):
     evaluation = {"attacks": ["fgsm"], "n": 20, "diagnostics": False}
-    done, other = (Cell("mnist-demo", {**SMALL, "seed": seed}, [evaluation]) for seed in (1, 2))
-    folder = train_here(done, tmp_path)
-    first, second = estimate_cells([done, other], tmp_path)
-    assert first.training == pytest.approx(sum(e["seconds"] for e in read_metrics(folder)))
-    assert (first.is_measured, first.done) == (True, True)
-    assert (second.is_measured, second.done) == (False, False)
-    assert second.training > 0
-    assert "measured" in str(first)
-    assert "at most" in str(second)
+
+    def cell(**options):
+        return Cell("mnist-demo", {**SMALL, **options}, [evaluation])
+
+    cells = [cell(), cell(seed=2, c=0.3), cell(epochs=5), cell(model="capacity-2")]
+    folder = train_here(cells[0], tmp_path)
+    measured = sum(line["seconds"] for line in read_metrics(folder))
+    own, like, longer, other = estimate_cells(cells, tmp_path)
+    assert [one.how for one in (own, like, longer, other)] == [
+        "measured",
+        "about",
+        "about",
+        "at most",
+    ]
+    assert own.training == like.training == pytest.approx(measured)
+    assert longer.training == pytest.approx(2 * measured)  # 1 + 5 epochs in place of 1 + 2
+    assert own.attacks == like.attacks > 0
+    assert [one.done for one in (own, like, longer, other)] == [True, False, False, False]
+    assert other.training > 0
+    assert str(own).endswith("of attacks, done")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -147,6 +148,34 @@ def test_missing_cells_are_told(reproduced, tmp_path, capsys):
     assert len(description["missing"]) == 2
     assert all(name.endswith("seed-2") or "_" in name for name in description["missing"])
     assert description["command"].endswith("--seeds 2")
+
+
+def test_hours_are_shown_and_nothing_is_run(reproduced, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = str(reproduced("cifar10").options.runs)
+    reproduce_main(["cifar10", "--scale", "smoke", "--seeds", "2", "--hours", "--runs", runs])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.endswith("done") for line in lines[:-1]] == [True, False, True, False]
+    assert lines[-1].startswith("4 cells: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_is_adopted_by_the_command(reproduced, tmp_path, capsys):
+    (cell,) = plan_cells(get_experiment("fig8").plans["smoke"])
+    mine, runs = tmp_path / "mine", tmp_path / "runs"
+    shutil.copytree(reproduced("fig8").options.runs / cell.name, mine)
+    reproduce_main(["fig8", "--scale", "smoke", "--adopt", str(mine), "--runs", str(runs)])
+    assert str(runs / cell.name) in capsys.readouterr().out
+    assert (runs / cell.name / "model.safetensors").exists()
+    assert not mine.exists()
+
+
+def test_a_result_that_cannot_be_made_is_a_failure(tmp_path, capsys):
+    command = ["fig8", "--scale", "smoke", "--stored", "--runs", str(tmp_path)]
+    with pytest.raises(SystemExit) as exit_:
+        reproduce_main([*command, "--out", str(tmp_path)])
+    assert exit_.value.code == 1
+    assert "sense.reproduce: fig8: no cell of fig8 is stored" in capsys.readouterr().err
 
 
 def test_tables_can_be_gzipped(reproduced, tmp_path):

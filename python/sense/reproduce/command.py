@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..interrupts import noted_signals
 from ..progress import duration
 from ..sweep import Cell, SweepStopped
+from ..sweep.cells import merged
 from .adopt import adopt
 from .experiment import SCALES, ScaleName
 from .experiments import EXPERIMENTS, get_experiment
@@ -130,11 +131,10 @@ def reproduce_main(argv: list[str]) -> None:
         show_hours(_cells(names, options), options.runs)
     else:
         failed = {} if arguments.stored else run_cells_of(names, options, arguments)
-        for name in names:
-            show_result(name, options)
+        shown = [show_result(name, options) for name in names]
         for name, reason in failed.items():
             print(f"sense.reproduce: {name} failed: {reason}", file=sys.stderr)
-        if failed:
+        if failed or not all(shown):
             sys.exit(FAILED_STATUS)
 
 
@@ -161,18 +161,20 @@ def run_cells_of(
     return {name: reason for one in summaries for name, reason in one.failed.items()}
 
 
-def show_result(name: str, options: Options) -> None:
-    """Write the result of an experiment, and print its path and the verdicts."""
+def show_result(name: str, options: Options) -> bool:
+    """Write the result of an experiment, and print its path and the verdicts, or why there is none.
+    Returns whether there is one."""
     try:
         path, claims = write_tables(name, options)
     except InputError as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return
+        print(f"sense.reproduce: {name}: {error}", file=sys.stderr)
+        return False
     print(f"{name}: {path}")
     for claim in claims:
         print(f"  {claim['verdict']}: {claim['text']} ({claim['place']}). {claim['evidence']}")
     if claims:
         print(f"  claims: {_counts(claims)}")
+    return True
 
 
 def _counts(claims: list[dict[str, Any]]) -> str:
@@ -188,7 +190,7 @@ def show_hours(cells: list[Cell], runs: Path) -> None:
     total = sum(one.training + one.attacks for one in estimates)
     left = sum(one.training + one.attacks for one in estimates if not one.done)
     print(
-        f"{len(estimates)} cells: at most {duration(total)} on one core, {duration(left)} of it "
+        f"{len(estimates)} cells: {duration(total)} of one core, at most; {duration(left)} of it "
         "for cells that are not done"
     )
 
@@ -200,12 +202,5 @@ def adopt_runs(folders: tuple[Path, ...], cells: list[Cell], runs: Path) -> None
 
 def _cells(names: list[str], options: Options) -> list[Cell]:
     """The cells of all experiments that train networks, each training once."""
-    found: dict[str, Cell] = {}
-    for name in names:
-        experiment = get_experiment(name)
-        for cell in [] if experiment.is_drawn_by_r else all_cells(experiment, options):
-            before = found.get(cell.name)
-            evaluations = [*(before.evaluations if before else ()), *cell.evaluations]
-            unique = [one for i, one in enumerate(evaluations) if one not in evaluations[:i]]
-            found[cell.name] = Cell(cell.recipe, cell.options, unique)
-    return list(found.values())
+    experiments = [experiment for experiment in map(get_experiment, names) if experiment.plans]
+    return merged([cell for one in experiments for cell in all_cells(one, options)])

@@ -1,5 +1,5 @@
-"""How many hours the cells of an experiment take on one core: measured where a run is stored, else
-computed from passes through the network.
+"""How many hours the cells of an experiment take on one core: measured where a run, or
+one like it, is stored, else computed from passes through the network.
 
 A pass is one forward and backward pass of one image, which is timed. The number of passes counts
 every step of every attack on every image, so the time is an upper bound: SENSE-AT leaves images
@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +29,8 @@ SHAPES = {"cifar10": (3, 32, 32)}
 MNIST_SHAPE = (1, 28, 28)
 SIZES = {"mnist-sample": (10_000, 2_000), "mnist": (60_000, 10_000), "cifar10": (50_000, 10_000)}
 CLASSES = 10
+How = Literal["measured", "about", "at most"]
+NOT_IN_KIND = ("c", "seed", "lr", "epochs", "milestones", "warmup")
 TIMED_IMAGES, TIMED_SECONDS = 16, 0.5
 # Passes for an image: AutoAttack's APGD-CE and, for each of 9 targets, APGD and FAB with 100 steps
 # each (FAB passes twice in a step), then 5,000 forward passes of Square. DeepFool: 50 steps of a
@@ -47,8 +51,8 @@ class Estimate:
         Of the cell.
     training, attacks
         Seconds.
-    is_measured
-        Whether the training was timed, and not computed.
+    how
+        Where they come from: measured, like those of another cell, or computed.
     done
         Whether nothing is left to do.
     """
@@ -56,44 +60,64 @@ class Estimate:
     name: str
     training: float
     attacks: float
-    is_measured: bool
+    how: How
     done: bool
 
     def __str__(self) -> str:
-        how = "measured" if self.is_measured else "at most"
         state = ", done" if self.done else ""
         return (
-            f"{self.name}: {how} {duration(self.training)} of training and "
+            f"{self.name}: {self.how} {duration(self.training)} of training and "
             f"{duration(self.attacks)} of attacks{state}"
         )
 
 
 def estimate_cells(cells: Sequence[Cell], runs: Path) -> list[Estimate]:
-    """Return the time of each cell, from its run in the folder or from its passes."""
+    """Return the time of each cell: that of its run in the folder, that of the runs there that
+    differ in c, seed and the like, or that of its passes."""
+    done = [cell for cell in cells if progress_of(cell, runs).is_done]
     timed: dict[tuple[str, str], float] = {}
-    estimates = []
-    for cell in cells:
-        config, progress = cell.config, progress_of(cell, runs)
-        key = (config.model, config.dataset)
-        if not progress.is_done and key not in timed:
-            timed[key] = seconds_per_pass(config)
-        a_pass = timed.get(key, 0.0)
+    return [_estimate(cell, done, timed, runs) for cell in cells]
+
+
+def _estimate(
+    cell: Cell, done: Sequence[Cell], timed: dict[tuple[str, str], float], runs: Path
+) -> Estimate:
+    if cell in done:
         folder = runs / cell.name
-        training = (
-            sum(line["seconds"] for line in read_metrics(folder))
-            if progress.trained
-            else a_pass * training_passes(config)
+        return Estimate(cell.name, training_time(folder), attack_time(folder), "measured", True)
+    like = [other for other in done if _kind(other) == _kind(cell)]
+    if like:
+        config = cell.config
+        epochs = config.pretrain + config.epochs
+        training = mean(
+            training_time(runs / other.name)
+            * epochs
+            / (other.config.pretrain + other.config.epochs)
+            for other in like
         )
-        attacks = (
-            _measured_attacks(folder)
-            if progress.is_done
-            else a_pass * sum(attack_passes(one, config) for one in cell.settings())
-        )
-        estimates.append(Estimate(cell.name, training, attacks, progress.trained, progress.is_done))
-    return estimates
+        attacks = mean(attack_time(runs / other.name) for other in like)
+        return Estimate(cell.name, training, attacks, "about", False)
+    key = (cell.config.model, cell.config.dataset)
+    if key not in timed:
+        timed[key] = seconds_per_pass(cell.config)
+    attacked = sum(attack_passes(settings, cell.config) for settings in cell.settings())
+    computed = (timed[key] * training_passes(cell.config), timed[key] * attacked)
+    return Estimate(cell.name, *computed, "at most", False)
 
 
-def _measured_attacks(folder: Path) -> float:
+def _kind(cell: Cell) -> str:
+    """What cells of like times have in common: all but c, seed, and the options of learning."""
+    training = {name: value for name, value in cell.training.items() if name not in NOT_IN_KIND}
+    return repr((training, cell.evaluations))
+
+
+def training_time(folder: Path) -> float:
+    """Return the seconds of all epochs of a run."""
+    return float(sum(line["seconds"] for line in read_metrics(folder)))
+
+
+def attack_time(folder: Path) -> float:
+    """Return the seconds of all attacks of the evaluations of a run."""
     contents = map(read_evaluation, evaluation_folders(folder))
     seconds = [entry["seconds"] for one in contents for entry in one["attacks"].values()]
     return float(sum(one or 0.0 for one in seconds))

@@ -18,6 +18,7 @@ from .curves import convergence_curves
 from .experiment import Experiment
 from .experiments import get_experiment, get_plan, plan_cells, transfer_cells
 from .figures import draw_figure
+from .hours import attack_time
 from .results import write_result
 from .shortened import shortened
 from .table import Row, rows_of_cell
@@ -185,7 +186,6 @@ def describe_cell(cell: Cell, runs: Path) -> dict[str, Any]:
     folder = runs / cell.name
     _, description = read_run(folder)
     contents = [read_evaluation(place) for place in evaluation_folders(folder)]
-    seconds = [entry["seconds"] for one in contents for entry in one["attacks"].values()]
     return {
         "command": shlex.join(["python", *train_command(cell, Path(cell.name), {})]),
         **{key: description["provenance"].get(key) for key in KEPT_PROVENANCE},
@@ -195,5 +195,5 @@ def describe_cell(cell: Cell, runs: Path) -> dict[str, Any]:
         "evaluated": [
             {key: one["provenance"].get(key) for key in ("commit", "time")} for one in contents
         ],
-        "seconds_attacks": round(sum(one or 0.0 for one in seconds), 1),
+        "seconds_attacks": round(attack_time(folder), 1),
     }
