@@ -24,6 +24,7 @@ from sense.evaluation.targets import open_run, open_target
 from sense.monitor import Monitor
 from sense.run_folder import RunFolder
 from sense.runs import CONFIG, read_run
+from sense.sweep import grid_cells
 from sense.train import fit
 
 QUICK = Settings(
@@ -195,3 +196,8 @@ def test_overfitting_to_one_step_is_looked_for_in_the_ball_of_training():
     found = Monitor(x, y, "training").evaluate(Cliff(), larger, 1000, lambda _, x, y: x)
     assert found["robust_correct"] == 0
     assert "collapse" not in found
+
+
+def test_a_cell_of_a_sweep_is_evaluated_with_it():
+    cell = grid_cells({"recipe": "mnist-fast", "evaluation": {"attacks": ["pgd"]}})[0]
+    assert [settings.eps for settings in cell.settings()] == [0.3]

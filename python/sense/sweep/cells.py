@@ -91,9 +91,9 @@ class Cell:
         return training_options(self.config)
 
     def settings(self) -> list[Settings]:
-        """The settings of each evaluation, complete with eps and norm of the training."""
+        """The settings of each evaluation, complete with the radius and the norm to evaluate with."""
         return [
-            settings_from_plain(dict(options)).complete(self.config.eps, self.config.norm)
+            settings_from_plain(dict(options)).complete(self.config.claimed_eps, self.config.norm)
             for options in self.evaluations
         ]
 
