@@ -16,8 +16,8 @@ from .time_budget import TIME_OVER, mean_step, until
 from .timed_choices import bfloat16_is_native
 
 WORTH_SAYING = 3 * 60.0  # seconds of training, from which its time is said
-FEW = 4  # images of the first steps, from which the number for the next ones follows
-LIMIT = 0.5  # seconds of steps of each kind
+FEW = 4  # images of the first steps
+LIMIT = 1.0  # seconds of a step, from which no step is taken on more images
 LONGEST = 10.0  # seconds for all of them
 
 # Steps of training with these options, on this number of images each: yields their seconds. The
@@ -53,7 +53,10 @@ def time_note(
     try:
         seconds = expected_seconds(config, images, monitored, device, take_steps, ended)
     except PassStopped as stopped:
-        too_slow = f"a few steps on {FEW} images take more than {LONGEST:.0f} seconds here"
+        too_slow = (
+            f"a few steps of training take more than {LONGEST:.0f} seconds here: the network is "
+            "large, or other programs use this machine"
+        )
         return too_slow if stopped.reason == TIME_OVER else None
     if seconds < WORTH_SAYING:
         return None
@@ -106,17 +109,17 @@ def expected_seconds(
 
 def step_seconds(take: Callable[[int], Iterator[float]], whole: int, device: torch.device) -> float:
     """Return the seconds of a step of `whole` images; `take(n)` takes steps of n images. On a CPU
-    as many images are taken as `LIMIT` allows, and the seconds are in proportion to them."""
-    n = whole
-    if device.type == "cpu" and whole > FEW:
-        steps = take(FEW)
-        few = next(steps)
-        if few < LIMIT:
-            few = next(steps)  # libraries set themselves up in the first one
-        n = min(whole, int(FEW * LIMIT / few))
-        if n <= FEW:
-            return few * whole / FEW
-    return mean_step(take(n), LIMIT) * whole / n
+    the number of images grows until a step takes `LIMIT`, and the seconds are in proportion to it:
+    a step of few images takes more than its share."""
+    n = min(FEW, whole) if device.type == "cpu" else whole
+    while True:
+        steps = take(n)
+        seconds = min(next(steps), next(steps))  # libraries set themselves up in the first one
+        if seconds >= LIMIT:
+            return seconds * whole / n
+        if n == whole:
+            return mean_step(steps, LIMIT)
+        n = min(whole, 4 * n)
 
 
 def duration(seconds: float) -> str:

@@ -132,9 +132,10 @@ def test_without_a_recipe_a_cell_has_that_of_the_data():
 
 VALUES = {  # another value of each option than that of the recipe mnist-demo
     "dataset": "mnist", "data_dir": "somewhere", "train_size": 100, "augment": "shift",
-    "model": "capacity-1", "method": "trades", "eps": "8/255", "step_size": 0.01, "steps": 3,
-    "norm": "2", "eps_ramp": 1, "eps_start": 0.1, "random_start": True, "attack_mode": "training",
-    "c": 0.2, "stage_test": "start", "boundary": "noise", "l2_form": "published", "bisections": 3,
+    "model": "capacity-1", "method": "trades", "eps": "8/255", "eval_eps": 0.2, "step_size": 0.01,
+    "steps": 3, "norm": "2", "eps_ramp": 1, "eps_start": 0.1, "random_start": True,
+    "attack_mode": "training", "c": 0.2, "stage_test": "start", "boundary": "noise",
+    "l2_form": "published", "bisections": 3,
     "warmup": 1, "natural_weight": 0.5, "beta": 2, "d_max": 0.2, "eps_min": 0.05, "gamma": 0.01,
     "radius_rate": 0.2, "radius_max": 0.5, "fgsm_step": 0.1, "noise_scale": 1.5, "replays": 2,
     "class_weights": [1, 2], "pretrain": 0, "epochs": 4, "batch_size": 7, "optimizer": "adam",

@@ -91,7 +91,7 @@ class Cell:
         return training_options(self.config)
 
     def settings(self) -> list[Settings]:
-        """The settings of each evaluation, complete with the radius and the norm to evaluate with."""
+        """The settings of each evaluation, complete with the radius and norm of the claim."""
         return [
             settings_from_plain(dict(options)).complete(self.config.claimed_eps, self.config.norm)
             for options in self.evaluations
