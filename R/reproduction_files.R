@@ -58,6 +58,7 @@ reproduction_rows <- function(folder, stem, call) {
     rows[[text]] <- as.character(rows[[text]])
     rows[[text]][rows[[text]] %in% ""] <- NA
   }
+  rows$source <- other_source(rows)
   rows[c("accuracy", "lower", "upper")] <- wilson_interval(rows$k, rows$n)[c("estimate", "lower", "upper")]
   rows
 }
@@ -79,13 +80,19 @@ reproduction_csv <- function(folder, name, columns, call) {
   table
 }
 
+# The source of transfer attacks. PGD on the network itself is none, and gets no source.
+other_source <- function(rows) {
+  source <- as.character(rows$source)
+  source[which(source == rows$method)] <- NA
+  source
+}
+
 # The numbers of the paper, as shares.
 paper_numbers <- function(experiment = NULL) {
   file <- system.file("python", "sense", "reproduce", "paper.csv", package = "sense", mustWork = TRUE)
   numbers <- utils::read.csv(file, na.strings = "")
   numbers$value <- numbers$value / 100
-  # The attack on the network itself is no transfer, and has no source in our rows.
-  numbers$source[which(numbers$source == numbers$method)] <- NA
+  numbers$source <- other_source(numbers)
   if (is.null(experiment)) numbers else numbers[numbers$experiment == experiment, ]
 }
 

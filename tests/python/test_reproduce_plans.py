@@ -172,6 +172,12 @@ def test_what_is_shortened_is_computed_from_the_options():
     assert rows["seed of the draw of test images"] == (["the first ones"], ["1"])
     assert "model" not in rows
     assert "c" not in rows
+    found = shortened(*(EXPERIMENTS["table4"].plans[scale] for scale in ("paper", "smoke")))
+    rows = {row["option"]: (row["paper"], row["here"]) for row in found}
+    assert rows["train_size"] == (["all"], ["100"])
+    assert rows["steps of PGD"] == (["40"], ["2"])
+    assert rows["restarts of PGD"] == (["10"], ["2"])
+    assert "attacks" not in rows
 
 
 def test_seeds_replace_those_of_every_block():

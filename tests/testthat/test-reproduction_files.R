@@ -50,6 +50,12 @@ test_that("every stored result of the package can be read", {
   expect_true(all(stored$name %in% reproduce_sense()$name))
 })
 
+test_that("PGD on the network itself gets no source, a transfer attack keeps it", {
+  rows <- made_up_rows(data.frame(method = "mart", source = c("mart", "trades")), c(pgd = "PGD-40 x 10"))
+  x <- reproduce_sense("table4", out = reproduction_folder(rows, "table4"))
+  expect_equal(x$rows$source, c(NA, "trades"))
+})
+
 test_that("the numbers of the paper are shares, and an attack of a network on itself is its PGD", {
   numbers <- sense:::paper_numbers()
   expect_true(all(numbers$value >= 0 & numbers$value <= 1, na.rm = TRUE))

@@ -6,7 +6,6 @@ that broke off, or was stopped, goes on from there, also in another process.
 
 import http.client
 import os
-import ssl
 import sys
 import time
 import urllib.error
@@ -227,6 +226,10 @@ def store(response: Any, wanted: Wanted, start: int) -> tuple[bool, str]:
 def _opener() -> urllib.request.OpenerDirector:
     """Return what opens URLs, with the proxies of the environment, and with the certificates of the
     system and those of certifi, since not every Python finds the former."""
+    # Imported when it is needed: a process that R starts finds the libraries of the system's Python
+    # first, and with those the ssl of another Python cannot be loaded.
+    import ssl
+
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))

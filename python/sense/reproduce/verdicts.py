@@ -80,7 +80,8 @@ def higher(first: Sequence[Row], second: Sequence[Row], names: tuple[str, str]) 
         for (only_first, only_second), p in zip(counts, adjusted, strict=True)
     ]
     parts = [
-        f"seed {one.seed}: {one.k} and {two.k} of {one.n} ({a} and {b} only by one), p = {p:.2g}"
+        f"seed {one.seed}: {one.k} and {two.k} of {one.n}, {a} only by the first and {b} only "
+        f"by the second, p = {p:.2g}"
         for (one, two), (a, b), p in zip(pairs, counts, adjusted, strict=True)
     ]
     evidence = f"{names[0]} and {names[1]}, {pairs[0][0].attack_label}: {'; '.join(parts)}"
