@@ -1,14 +1,16 @@
 """The command `python -m sense.sweep`."""
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import tyro
 
 from ..cli import command
 from ..config.options import Help
+from ..errors import InputError
 from ..interrupts import noted_signals
 from .cells import Cell
 from .grid import read_grid
@@ -16,7 +18,7 @@ from .run import SweepStopped, run_cells
 from .state import State, status_of
 from .table import accuracies, write_table
 
-FAILED_STATUS = 1  # exit status if cells failed
+FAILED_STATUS = 1  # exit status if cells are not done
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,14 @@ class SweepArguments:
     out: Annotated[Path, Help("folder of the sweep, with a run folder for each cell")] = Path(
         "runs"
     )
+    runner: Annotated[
+        Literal["local", "slurm", "ray"],
+        Help(
+            "where the cells run. local: in processes of this machine; slurm: as an array of jobs, "
+            "through submitit; ray: on a cluster of Ray. --out and the data must then be on a disk "
+            "that all machines share"
+        ),
+    ] = "local"
     workers: Annotated[
         int | None,
         Help(
@@ -51,6 +61,19 @@ class SweepArguments:
     cifar10: Annotated[
         Path | None,
         Help("folder with the files of CIFAR10", default="downloaded into the cache directory"),
+    ] = None
+    gpus: Annotated[float, Help("slurm, ray: GPUs of each cell; ray: also a part, 0.5")] = 0
+    slurm: Annotated[
+        tuple[str, ...],
+        Help(
+            "further options of the jobs, NAME=VALUE, as submitit's AutoExecutor has them: "
+            "timeout_min=600 slurm_partition=gpu mem_gb=8",
+            default="timeout_min=1440",
+        ),
+    ] = ()
+    ray: Annotated[
+        str | None,
+        Help("address of the head of the cluster, HOST:PORT", default="RAY_ADDRESS, or this one"),
     ] = None
     code: Annotated[
         tuple[str, ...],
@@ -93,6 +116,8 @@ def run_all(cells: list[Cell], arguments: SweepArguments) -> None:
             summary = run_cells(
                 cells,
                 arguments.out,
+                arguments.runner,
+                **runner_options(arguments),
                 workers=arguments.workers,
                 threads=arguments.threads,
                 retries=arguments.retries,
@@ -111,6 +136,33 @@ def run_all(cells: list[Cell], arguments: SweepArguments) -> None:
         for name, reason in summary.failed.items():
             print(f"sense.sweep: {name} failed: {reason}", file=sys.stderr)
         sys.exit(FAILED_STATUS)
+
+
+def runner_options(arguments: SweepArguments) -> dict[str, Any]:
+    """Return the options of the runner. Raises InputError for one of another runner."""
+    own = {"gpus": ("slurm", "ray"), "slurm": ("slurm",), "ray": ("ray",)}
+    found = {name: getattr(arguments, name) for name in own if getattr(arguments, name)}
+    for name in found:
+        if arguments.runner not in own[name]:
+            raise InputError(
+                f"--{name} is for --runner {' and '.join(own[name])}, got --runner "
+                f"{arguments.runner}: leave it out"
+            )
+    names = {"slurm": "parameters", "ray": "address"}
+    if "slurm" in found:
+        found["slurm"] = dict(map(_named_value, found["slurm"]))
+    return {names.get(name, name): value for name, value in found.items()}
+
+
+def _named_value(text: str) -> tuple[str, Any]:
+    """Return name and value of NAME=VALUE; whole numbers and fractions are numbers."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise InputError(f"an option of slurm must be NAME=VALUE, got {text!r}")
+    for number in (int, float):
+        with suppress(ValueError):
+            return name, number(value)
+    return name, value
 
 
 def list_cells(cells: list[Cell], out: Path) -> None:

@@ -7,7 +7,7 @@ from ..config.checks import check_choice
 from ..errors import InputError
 from .local import LocalRunner, Runner
 
-RUNNERS = ("local",)
+RUNNERS = ("local", "slurm", "ray")
 
 
 def make_runner(
@@ -17,6 +17,14 @@ def make_runner(
     if not isinstance(runner, str):
         return runner
     check_choice("runner", runner, RUNNERS)
+    if runner == "slurm":
+        from .slurm import SlurmRunner
+
+        return SlurmRunner(out, workers, threads or 1, **options)
+    if runner == "ray":
+        from .ray_cluster import RayRunner
+
+        return RayRunner(workers, threads or 1, **options)
     if options:
         raise InputError(f"the runner local has no options, got {', '.join(options)}: leave out")
     return LocalRunner(workers)

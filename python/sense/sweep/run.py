@@ -19,7 +19,7 @@ from .local import Runner
 from .log import LOGS
 from .progress import Overview
 from .state import State, Status, check_same_training, status_of
-from .work import Stop, Task
+from .work import Outcome, Stop, Task, note_failure
 
 POLL = 0.5  # seconds between two looks at what has ended
 AGAIN = 5.0  # seconds until a cell that another process works on is tried again
@@ -39,18 +39,29 @@ class SweepStopped(Exception):  # noqa: N818  nothing went wrong
 
 @dataclass(frozen=True)
 class Summary:
-    """What a sweep has come to: the state of each cell, by its name."""
+    """What a sweep has come to.
+
+    Attributes
+    ----------
+    states
+        The state of each cell, by its name.
+    failed
+        By name of the cells that are not done the reason, with the last line of their log.
+    """
 
     states: dict[str, Status]
+    failed: dict[str, str]
 
-    @property
-    def failed(self) -> dict[str, str]:
-        """By name of the cells that failed the reason, with the last line of their log."""
-        return {
-            name: status.failure or ""
-            for name, status in self.states.items()
-            if status.state == State.FAILED
+    @classmethod
+    def of(cls, cells: Sequence[Cell], out: Path, reasons: Mapping[str, str]) -> "Summary":
+        """Read the states. `reasons` are known ones, by the name of the cell."""
+        states = {cell.name: status_of(cell, out) for cell in cells}
+        failed = {
+            name: reasons.get(name) or status.failure or status.state.value
+            for name, status in states.items()
+            if not status.progress.is_done
         }
+        return cls(states, failed)
 
     def __str__(self) -> str:
         counts = Counter(status.state for status in self.states.values())
@@ -120,6 +131,7 @@ def run_cells(
     for cell in begun:
         check_same_training(cell, out / cell.name)
     check_data(to_do, begun, out, folders)
+    reasons: dict[str, str] = {}
     if to_do:
         make_folders(out / LOGS)
         engine = make_runner(runner, out, workers, threads, **options)
@@ -128,19 +140,11 @@ def run_cells(
             for cell in to_do
         ]
         with Overview(cells, out, engine.workers, show) as overview:
-            run_tasks(engine, tasks, overview, stop)
-    summary = Summary({cell.name: status_of(cell, out) for cell in cells})
-    if (reason := stop()) is not None and summary_is_open(summary):
+            reasons = run_tasks(engine, tasks, overview, stop)
+    summary = Summary.of(cells, out, reasons)
+    if (reason := stop()) is not None and summary.failed.keys() - reasons.keys():
         raise SweepStopped(out, reason)
     return summary
-
-
-def summary_is_open(summary: Summary) -> bool:
-    """Whether a cell is neither done nor failed."""
-    return any(
-        not status.progress.is_done and status.state != State.FAILED
-        for status in summary.states.values()
-    )
 
 
 def run_tasks(
@@ -148,9 +152,10 @@ def run_tasks(
     tasks: Sequence[Task],
     overview: Overview,
     stop: Callable[[], int | None],
-) -> None:
+) -> dict[str, str]:
     """Give the tasks to the engine and wait until all have ended. A cell that another process works
-    on is tried again until it is done; a signal stops all."""
+    on is tried again until it is done; a signal stops all. Returns why cells failed, by name."""
+    reasons: dict[str, str] = {}
     waiting: list[Task] = []
     running, again, stopped = len(tasks), 0.0, False
     try:
@@ -160,6 +165,11 @@ def run_tasks(
                 running -= 1
                 if outcome.kind == "in use" and not stopped:
                     waiting.append(task)
+                elif outcome.kind == "stopped" and not stopped:
+                    outcome = Outcome("failed", "stopped by a signal from elsewhere")
+                    note_failure(task, outcome.reason)
+                if outcome.kind == "failed":
+                    reasons[task.cell.name] = outcome.reason
                 overview.ended(task.cell, outcome)
             if not stopped and stop() is not None:
                 stopped, waiting = True, []
@@ -175,6 +185,7 @@ def run_tasks(
         raise
     finally:
         engine.close()
+    return reasons
 
 
 def runtime_of(cell: Cell, threads: int | None, data_dirs: Mapping[str, Path]) -> dict[str, Any]:

@@ -73,13 +73,17 @@ class Times:
         return sum(found.progress.epochs for found in self._measured.values())
 
     def left(self) -> float | None:
-        """Seconds that the rest takes, with all workers at work. None before the first epoch of
+        """Seconds that the rest takes, with all workers at work, or if their number is not known,
+        with as many as there are cells that are begun. None before the first epoch of
         any cell, and, if evaluations are left, before the first of them is complete."""
         seconds = [self._left(cell) for cell in self.cells]
         known = [one for one in seconds if one is not None]
         if len(known) < len(seconds):
             return None
-        return max([sum(known) / (self.workers or 1), *known])
+        begun = sum(
+            found.progress.begun and not found.progress.is_done for found in self._measured.values()
+        )
+        return max([sum(known) / (self.workers or begun or 1), *known])
 
     def _left(self, cell: Cell) -> float | None:
         found = self._measured[cell.name]

@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -26,6 +27,7 @@ from .state import Progress, claim_name, progress_of
 
 INPUT_ERROR = 2  # exit status of a command that would fail again in the same way
 POLL = 0.2  # seconds
+PATIENCE = 60.0  # seconds for a command to save its checkpoint
 PACKAGES = ("site-packages", "dist-packages")
 
 
@@ -147,6 +149,7 @@ def run_logged(task: Task, words: list[str], stop: Callable[[], Stop]) -> int | 
 def _wait(process: subprocess.Popen[bytes], stop: Callable[[], Stop]) -> bool:
     """Wait for the end of the process. Returns whether it was asked to end."""
     asked = Stop.NO
+    _running.append(process)
     try:
         while process.poll() is None:
             wanted = stop()
@@ -155,10 +158,30 @@ def _wait(process: subprocess.Popen[bytes], stop: Callable[[], Stop]) -> bool:
                 asked = wanted
             time.sleep(POLL)
     except BaseException:
-        process.kill()
-        process.wait()
+        _end([process])
         raise
+    finally:
+        _running.remove(process)
     return asked != Stop.NO
+
+
+_running: list[subprocess.Popen[bytes]] = []  # the commands of this process
+
+
+def end_commands() -> None:
+    """End all commands of this process, with their checkpoints."""
+    _end(_running)
+
+
+def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _how(code: int) -> str:
@@ -177,11 +200,23 @@ def _ended_with_this_process() -> list[str]:
 
 def _environment(task: Task) -> dict[str, str]:
     """Return the environment of a command: it imports this package, and uses its threads only."""
-    environment = {**os.environ, **task.environment}
-    root = Path(__file__).resolve().parents[2]
-    if not set(root.parts) & set(PACKAGES):
-        before = environment.get("PYTHONPATH")
-        environment["PYTHONPATH"] = os.pathsep.join([str(root), *([before] if before else [])])
+    environment = {**os.environ, **task.environment, **python_path()}
     if (threads := task.runtime.get("threads")) is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
     return environment
+
+
+def python_path() -> dict[str, str]:
+    """Return the environment variable with which another Python imports this package from here.
+    Nothing if it is installed."""
+    root = Path(__file__).resolve().parents[2]
+    if set(root.parts) & set(PACKAGES):
+        return {}
+    before = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": os.pathsep.join([str(root), *([before] if before else [])])}
+
+
+def note_failure(task: Task, reason: str) -> None:
+    """Write into the log of a cell that its process ended without doing so itself."""
+    with suppress(InputError), appended_file(log_path(task.out, task.cell.name)) as log:
+        write_line(log, FAILED + reason)
