@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import InputError, MissingPackageError
-from .work import Outcome, Stop, Task, note_failure, python_path, work
+from .work import Outcome, Stop, Task, note_failure, work
 
 RESTARTS = 3  # how often Ray gives the cell of a worker that died to another
 
@@ -51,12 +51,9 @@ class RayRunner:
         if self._is_ours:
             self._connect(address or os.environ.get("RAY_ADDRESS") or "auto")
         self._check_room(threads, gpus)
-        self._work = self._ray.remote(
-            num_cpus=threads,
-            num_gpus=gpus,
-            max_retries=RESTARTS,
-            runtime_env={"env_vars": python_path()},
-        )(work)
+        # The workers find this package by the sys.path of this process, which Ray gives them.
+        options = {"num_cpus": threads, "num_gpus": gpus, "max_retries": RESTARTS}
+        self._work = self._ray.remote(**options)(work)
 
     def start(self, tasks: Sequence[Task]) -> None:
         self._waiting.extend(tasks)
