@@ -151,11 +151,10 @@ def test_after_the_loss_of_the_head_the_next_call_goes_on(clusters, sweep, tmp_p
     cluster = clusters()
     process, folders = sweep(cluster)
     wait_for(has_metrics(folders), process)
-    began = time.monotonic()
     cluster.kill_head()
-    output, errors = process.communicate(timeout=600)
-    print(time.monotonic() - began, process.returncode, output, errors)
-    assert process.returncode != 0
+    _, errors = process.communicate(timeout=600)
+    assert process.returncode == 1
+    assert "Failed to connect to GCS" in errors, "Ray ends the process, after a minute"
     assert all(len(read_metrics(folder)) >= 1 for folder in folders)
     process, folders = sweep(clusters())
     output, errors = process.communicate(timeout=600)

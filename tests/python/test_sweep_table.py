@@ -23,31 +23,17 @@ def runs(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs")
     for one in CELLS:
         fit(one.config, out / one.name)
-        evaluate_run(out / one.name, **{"settings": one.settings()[0]})
+        evaluate_run(out / one.name, one.settings()[0])
     evaluate_run(out / CELLS[0].name, cell([{**EVALUATION, "n": 20}]).settings()[0])
     return out
 
 
 def test_a_row_per_run_and_attack_with_the_options_that_differ(runs):
     rows = accuracies(runs, CELLS)
-    assert list(rows[0]) == (
-        [
-            "cell",
-            "method",
-            "c",
-            "lr",
-            "seed",
-            "evaluation",
-            "attack",
-            "attack_label",
-            "eps",
-            "k",
-            "n",
-            "accuracy",
-            "lower",
-            "upper",
-        ]
-    )
+    options = ["method", "c", "lr", "seed"]
+    numbers = ["k", "n", "accuracy", "lower", "upper"]
+    named = ["cell", *options, "evaluation", "attack", "attack_label", "eps", *numbers]
+    assert list(rows[0]) == named
     keys = [(row["method"], row["c"], row["lr"], row["seed"], row["evaluation"]) for row in rows]
     first, second = ("r-at", None, 0.03, 1, ""), ("r-at", None, 0.03, 1, "evaluation-2")
     assert keys == [

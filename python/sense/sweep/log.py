@@ -15,7 +15,7 @@ from ..files import read_file
 LOGS = "logs"
 LIMIT = 1 << 30  # bytes
 MARK = "# "
-FAILED = "failed: "
+FINISHED, STOPPED, FAILED = "finished", "stopped", "failed: "
 
 
 def log_path(out: Path, name: str) -> Path:

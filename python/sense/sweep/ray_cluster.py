@@ -1,7 +1,8 @@
 """The runner of a cluster of Ray. Everything between the machines is Ray's.
 
 If a worker or its machine dies, Ray gives the cell to another, which resumes it from its last
-checkpoint.
+checkpoint. If the head dies, Ray ends this process after a minute; start the cluster again, then
+the sweep, which goes on.
 """
 
 import os

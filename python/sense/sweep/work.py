@@ -22,7 +22,7 @@ from ..files import appended_file
 from ..folder_lock import FolderLock, is_locked
 from .cells import Cell
 from .commands import evaluate_command, resume_command, train_command
-from .log import FAILED, LOGS, last_failure, log_path, write_line
+from .log import FAILED, FINISHED, LOGS, STOPPED, last_failure, log_path, write_line
 from .state import Progress, claim_name, progress_of
 
 INPUT_ERROR = 2  # exit status of a command that would fail again in the same way
@@ -134,12 +134,16 @@ def run_logged(task: Task, words: list[str], stop: Callable[[], Stop]) -> int | 
             env=_environment(task),
             start_new_session=True,  # Ctrl-C is for the sweep, which asks each command to end
         )
-        asked = _wait(process, stop)
+        try:
+            asked = _wait(process, stop)
+        except BaseException:  # such as KeyboardInterrupt, by which Ray cancels
+            write_line(log, STOPPED)
+            raise
         code = process.returncode
         if code == 0:
-            write_line(log, "finished")
+            write_line(log, FINISHED)
         elif asked:
-            write_line(log, "stopped")
+            write_line(log, STOPPED)
             return None
         else:
             write_line(log, FAILED + _how(code))
