@@ -78,11 +78,14 @@ def expected_seconds(
     take_steps: TakeSteps,
     stop: Stop,
 ) -> float:
-    """Return the seconds of the whole training. The attack of sense and sense-trades is taken to be
-    that of R-AT, since it leaves out fewer images while the network learns.
+    """Return the seconds of the whole training; if they are less than `WORTH_SAYING`, an upper
+    bound that is less too. The attack of sense and sense-trades is taken to be that of R-AT, since
+    it leaves out fewer images while the network learns.
 
     Raises PassStopped if `stop()` returns a number."""
     whole = min(config.batch_size, images)
+    steps = math.ceil(images / config.batch_size)
+    short = WORTH_SAYING / ((config.epochs + config.pretrain) * (steps + monitored / whole))
 
     def step(**changes: Any) -> float:
         options = replace(config, **changes)
@@ -94,12 +97,11 @@ def expected_seconds(
                     raise PassStopped(reason)
                 yield seconds
 
-        return step_seconds(take, whole, device)
+        return step_seconds(take, whole, device, short)
 
     per_step = step()
     if config.method in ("sense", "sense-trades"):
         per_step = max(per_step, step(method="r-at"))
-    steps = math.ceil(images / config.batch_size)
     after_epoch = monitored / whole * per_step
     natural = step(method="nt", awp=0.0) if config.pretrain else 0.0
     return config.epochs * (steps * per_step + after_epoch) + config.pretrain * (
@@ -107,15 +109,18 @@ def expected_seconds(
     )
 
 
-def step_seconds(take: Callable[[int], Iterator[float]], whole: int, device: torch.device) -> float:
+def step_seconds(
+    take: Callable[[int], Iterator[float]], whole: int, device: torch.device, short: float = 0.0
+) -> float:
     """Return the seconds of a step of `whole` images; `take(n)` takes steps of n images. On a CPU
     the number of images grows until a step takes `LIMIT`, and the seconds are in proportion to it:
-    a step of few images takes more than its share."""
+    a step of few images takes more than its share. If even that is less than `short`, no more steps
+    are taken."""
     n = min(FEW, whole) if device.type == "cpu" else whole
     while True:
         steps = take(n)
         seconds = min(next(steps), next(steps))  # libraries set themselves up in the first one
-        if seconds >= LIMIT:
+        if seconds >= LIMIT or seconds * whole / n < short:
             return seconds * whole / n
         if n == whole:
             return mean_step(steps, LIMIT)

@@ -64,6 +64,9 @@ def test_slow_steps_are_measured_on_fewer_images():
     assert step_seconds(take, 128, CUDA) == pytest.approx(0.05 * 128)
     assert set(taken) == {128}
     assert step_seconds(take, 3, CPU) == pytest.approx(0.15)
+    taken.clear()
+    assert step_seconds(take, 128, CPU, short=6.5) == pytest.approx(0.05 * 128)
+    assert taken == [4, 4], "enough is known of a short training"
 
 
 def test_the_start_of_a_step_is_not_multiplied():
