@@ -30,8 +30,8 @@ adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y 
   check_path(data_dir)
   options <- evaluation_options(attacks = attack, ...)
   by_default <- is.null(n) && !length(options) && is.null(x)
-  if (by_default && is_string(fit) && run_has(fit, "examples.json")) {
-    stored <- read_run_json(fit, "examples.json", simplify = TRUE)
+  if (by_default && is_string(fit) && (run_has(fit, "examples.json") || run_has(fit, "examples.json.gz"))) {
+    stored <- read_zipped_json(fit, "examples.json", simplify = TRUE)
     return(tryCatch(as_examples(stored), error = function(e) {
       damaged(file.path(fit, "examples.json"), first_line(e))
     }))

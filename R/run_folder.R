@@ -11,7 +11,7 @@ run_limits <- function() {
     "evaluation.json" = 16 * mib, "outcomes.csv" = 512 * mib, "outcomes.csv.gz" = 64 * mib,
     "curve_outcomes.csv" = 512 * mib, "curve.csv" = mib, "convergence.csv" = 512 * mib,
     "convergence_accuracy.csv" = 16 * mib, "convergence_accuracy.csv.gz" = 16 * mib, "examples.json" = 512 * mib,
-    "comparison.json" = 64 * mib, "MODEL_CARD.md" = 16 * mib
+    "examples.json.gz" = 64 * mib, "comparison.json" = 64 * mib, "MODEL_CARD.md" = 16 * mib
   )
 }
 
@@ -140,6 +140,17 @@ read_run_text <- function(folder, name, call = parent.frame()) {
 
 read_run_json <- function(folder, name, simplify = FALSE, call = parent.frame()) {
   parse_json_text(read_run_text(folder, name, call), file.path(folder, name), simplify, call)
+}
+
+# The same, gzipped or not.
+read_zipped_json <- function(folder, name, simplify = FALSE, call = parent.frame()) {
+  gzipped <- paste0(name, ".gz")
+  if (run_has(folder, name) || !run_has(folder, gzipped)) {
+    return(read_run_json(folder, name, simplify, call))
+  }
+  path <- file.path(folder, gzipped)
+  content <- gunzip(read_run(folder, gzipped, call), run_limits()[[name]], path, call)
+  parse_json_text(as_text(content, path, call), path, simplify, call)
 }
 
 # A CSV file of the folder, gzipped or not, or NULL. It must have `columns`, as numbers.

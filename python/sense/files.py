@@ -8,7 +8,6 @@ expected size. Errors of the disk become errors of the user's input that say wha
 import errno
 import gzip
 import json
-import lzma
 import os
 import secrets
 import shutil
@@ -296,16 +295,30 @@ def gunzip(content: bytes, limit: int, source: Path | str) -> bytes:
 
 def unxz(content: bytes, limit: int, source: Path | str) -> bytes:
     """Return the content of an xz file, of at most `limit` bytes, without using more memory."""
-    reader = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
-    try:
-        found = reader.decompress(content, limit + 1)
-    except lzma.LZMAError as error:
-        raise InputError(f"{source} is not an xz file, or damaged: {error}") from None
+    found, ended = unxz_beginning(content, limit + 1, source)
     if len(found) > limit:
         raise InputError(f"{source} holds more than the expected {limit} bytes: it is damaged")
-    if not reader.eof or reader.unused_data:
+    if not ended:
         raise InputError(f"{source} is damaged: its xz stream does not end where the file ends")
     return found
+
+
+def unxz_beginning(content: bytes, length: int, source: Path | str) -> tuple[bytes, bool]:
+    """Return the beginning of the content of an xz file, of at most `length` bytes, and whether the
+    stream ends there, with the file."""
+    try:
+        import lzma  # some builds of Python lack it
+    except ImportError:
+        raise InputError(
+            f"{source} is compressed by xz, and this Python was built without the module lzma: use "
+            "another Python, or one that is built with liblzma"
+        ) from None
+    reader = lzma.LZMADecompressor(lzma.FORMAT_XZ, XZ_MEMORY)
+    try:
+        found = reader.decompress(content, length)
+    except lzma.LZMAError as error:
+        raise InputError(f"{source} is not an xz file, or damaged: {error}") from None
+    return found, reader.eof and not reader.unused_data
 
 
 def gzip_bytes(content: bytes) -> bytes:

@@ -44,6 +44,7 @@ LIMITS = {
     "convergence_accuracy.csv": 16 * _MIB,
     "convergence_accuracy.csv.gz": 16 * _MIB,
     "examples.json": 512 * _MIB,
+    "examples.json.gz": 64 * _MIB,
     "comparison.json": 64 * _MIB,
     "MODEL_CARD.md": 16 * _MIB,
 }

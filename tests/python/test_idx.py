@@ -2,6 +2,7 @@ import gzip
 import lzma
 import resource
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -34,6 +35,13 @@ def test_compression_is_recognised_by_the_content(tmp_path, content):
     np.testing.assert_array_equal(read_idx(tmp_path / "any-name"), IMAGES)
 
 
+def test_a_python_without_lzma_says_so(tmp_path, monkeypatch):
+    (tmp_path / "a.xz").write_bytes(XZ)
+    monkeypatch.setitem(sys.modules, "lzma", None)
+    with pytest.raises(ValueError, match=r"a.xz is compressed by xz, .* without the module lzma"):
+        read_idx(tmp_path / "a.xz")
+
+
 def test_the_same_array_gives_the_same_file(tmp_path):
     write_idx(tmp_path / "a", IMAGES)
     write_idx(tmp_path / "b", IMAGES)
@@ -61,8 +69,8 @@ DAMAGED = {
         "holds more than the expected 40 bytes",
     ),
     "xz cut short": (XZ[:-9], "its xz stream does not end"),
-    "xz header": (flipped(XZ, 7), "damaged xz file"),
-    "xz stream": (flipped(XZ, 30), "damaged xz file"),
+    "xz header": (flipped(XZ, 7), "is not an xz file, or damaged"),
+    "xz stream": (flipped(XZ, 30), "is not an xz file, or damaged"),
     "xz checksum": (flipped(XZ, len(XZ) - 8), "damaged"),
     "xz of more than it says": (
         lzma.compress(PLAIN + b"x"),

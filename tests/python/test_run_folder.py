@@ -230,6 +230,7 @@ def test_every_file_has_a_size_limit():
         model_card.CARD,
         f"{outcomes.OUTCOMES}.gz",
         f"{curves.CONVERGENCE_ACCURACY}.gz",
+        f"{examples.EXAMPLES}.gz",
     }
     assert named == set(LIMITS)
     assert {curves.CURVE, curves.CONVERGENCE} < named

@@ -25,12 +25,20 @@ test_that("pixels are converted from Python's order to R's", {
   expect_equal(sense:::as_examples(colour)$x[1, 1, 2, ], c(0.1, 0.3, 0.5))
 })
 
-test_that("stored examples equal those from Python", {
+test_that("stored examples equal those from Python, gzipped or not", {
   folder <- tempfile("run-")
   dir.create(folder)
-  write_json_file(plain_examples(), file.path(folder, "examples.json"))
+  path <- file.path(folder, "examples.json")
+  write_json_file(plain_examples(), path)
   sealed(folder)
   expect_equal(adversarial_examples(folder), sense:::as_examples(plain_examples()))
+  write_json_file(plain_examples(), zipped <- gzfile(paste0(path, ".gz"), "w"))
+  close(zipped)
+  unlink(path)
+  sealed(folder)
+  expect_equal(adversarial_examples(folder), sense:::as_examples(plain_examples()))
+  cat("x", file = paste0(path, ".gz"), append = TRUE)
+  expect_error(adversarial_examples(folder), "examples.json.gz.*damaged or was changed")
 })
 
 test_that("the picture has three panels per image, with the predictions", {

@@ -1,6 +1,5 @@
 """Read and write the IDX format of MNIST: a magic number, the sizes, then unsigned bytes."""
 
-import lzma
 import math
 import struct
 import zlib
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..files import XZ_MEMORY, gunzip, gzip_bytes, read_file, unxz, write_atomically
+from ..files import gunzip, gzip_bytes, read_file, unxz, unxz_beginning, write_atomically
 
 UNSIGNED_BYTE = 0x08
 MAX_DIMENSIONS = 8
@@ -51,13 +50,12 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 def _unzip_header(content: bytes, path: Path) -> bytes:
     """Return the beginning of the content, as long as the longest header."""
     longest = 4 + 4 * 255
+    if content.startswith(XZ):
+        return unxz_beginning(content, longest, path)[0]
     try:
-        if content.startswith(GZIP):
-            return zlib.decompressobj(wbits=31).decompress(content, longest)
-        return lzma.LZMADecompressor(lzma.FORMAT_XZ, XZ_MEMORY).decompress(content, longest)
-    except (zlib.error, lzma.LZMAError) as error:
-        kind = "gzip" if content.startswith(GZIP) else "xz"
-        raise InputError(f"{path} is a damaged {kind} file ({error}): download it again") from None
+        return zlib.decompressobj(wbits=31).decompress(content, longest)
+    except zlib.error as error:
+        raise InputError(f"{path} is a damaged gzip file ({error}): download it again") from None
 
 
 def _parse_header(content: bytes, path: Path) -> tuple[int, tuple[int, ...]]:
