@@ -319,6 +319,24 @@ def test_a_damaged_file_is_replaced_or_reported(serve, tmp_path):
     assert files(tmp_path) == {}
 
 
+@pytest.mark.parametrize("content", [b"", bytes(500)], ids=["empty", "too large"])
+def test_a_damaged_archive_in_the_cache_is_replaced(serve, tmp_path, monkeypatch, content):
+    whole = archive()
+    monkeypatch.setattr(cifar10, "MAX_ARCHIVE_BYTES", len(whole))
+    (tmp_path / ARCHIVE).write_bytes(content * len(whole))
+    md5 = hashlib.md5(whole).hexdigest()
+    cifar10.download(tmp_path, (serve(answer(whole)).url,), md5, len(whole))
+    assert files(tmp_path) == {ARCHIVE: whole}
+
+
+def test_a_folder_in_the_way_is_named(serve, tmp_path):
+    for name in ("file.part", "file"):
+        (tmp_path / name).mkdir()
+        with pytest.raises(InputError, match=rf"{name}.*(is a folder|in the way|not permitted)"):
+            obtain(wanted(tmp_path), [serve(answer()).url])
+        (tmp_path / name).rmdir()
+
+
 def test_links_in_the_cache_are_not_followed_for_writing(serve, tmp_path):
     mine = tmp_path / "mine"
     mine.write_bytes(b"mine")

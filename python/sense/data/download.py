@@ -20,7 +20,7 @@ import certifi
 from tqdm import tqdm
 
 from .. import __version__
-from ..errors import TakenError
+from ..errors import InputError, TakenError
 from ..files import continued_file, file_size, make_folders, remove_file, rename_file
 from ..folder_lock import FolderLock
 from ..interrupts import interruptible
@@ -69,8 +69,11 @@ class Wanted:
         return self.path.with_name(f"{self.path.name}.part")
 
     def mismatch(self, path: Path) -> str | None:
-        """Return a sentence if the file has another hash than expected."""
-        found = self.hash_of(path)
+        """Return a sentence if the file has another hash than expected, or cannot be read."""
+        try:
+            found = self.hash_of(path)
+        except InputError:  # it is too large, or another process has just removed it
+            found = "none, as it cannot be read"
         return None if found == self.expected else f"should be {self.expected}, is {found}"
 
 
