@@ -1,4 +1,4 @@
-"""The experiments on CIFAR10: tables 3 to 7, figure 9, and every method over seeds and budgets."""
+"""The experiments of the paper on CIFAR10: tables 3 to 7 and figure 9."""
 
 from typing import Any
 
@@ -34,12 +34,10 @@ SHORT: dict[str, Any] = {
     "milestones": [],
     "warmup": 0,
 }
-# Chosen by 4 and 8 epochs on 49,000 images, from accuracy on the other 1,000 training images.
-LR_ADVERSARIAL, LR_SENSE = 0.05, 0.02
 METHODS = ("mart", "trades", "mma", "iaat", "sense")  # of table 3, in its order
 
 
-def _block(
+def block(
     recipe: str, options: dict[str, Any], grid: dict[str, list[Any]], *evaluations: dict[str, Any]
 ) -> Block:
     return {
@@ -62,7 +60,7 @@ def _table_3_methods(
         "sense": {"c": 0.5},
     }
     return tuple(
-        _block(recipe, {**options, "method": method, **own[method]}, {"seed": [1]}, *evaluations)
+        block(recipe, {**options, "method": method, **own[method]}, {"seed": [1]}, *evaluations)
         for method in METHODS
     )
 
@@ -70,7 +68,7 @@ def _table_3_methods(
 def _paper_methods(*evaluations: dict[str, Any]) -> tuple[Block, ...]:
     """The methods of table 3, each with the recipe of its authors."""
     recipes = ("mart-cifar10", "trades-cifar10", "mma-cifar10", "iaat-cifar10", "cifar10-wrn-34-10")
-    return tuple(_block(recipe, {}, {"seed": [1]}, *evaluations) for recipe in recipes)
+    return tuple(block(recipe, {}, {"seed": [1]}, *evaluations) for recipe in recipes)
 
 
 # WRN-34-10 takes days on two cores; the thinnest network of its family takes half an hour.
@@ -118,7 +116,7 @@ TABLE_4 = Experiment(
 
 def _values_of_c(recipe: str, options: dict[str, Any], *evaluations: dict[str, Any]) -> Block:
     grid: dict[str, list[Any]] = {"c": [0.1, 0.3, 0.5, 0.7], "seed": [1]}
-    return _block(recipe, {**options, "method": "sense"}, grid, *evaluations)
+    return block(recipe, {**options, "method": "sense"}, grid, *evaluations)
 
 
 TABLE_5 = Experiment(
@@ -130,7 +128,7 @@ TABLE_5 = Experiment(
         # Section 5.3.2: 200, 200 and 254 epochs for c = 0.1, 0.3 and 0.7.
         "paper": Plan(
             tuple(
-                _block("cifar10-wrn-34-10", {"epochs": n, "c": c}, {"seed": [1]}, FIRST_1000)
+                block("cifar10-wrn-34-10", {"epochs": n, "c": c}, {"seed": [1]}, FIRST_1000)
                 for n, c in ((200, 0.1), (200, 0.3), (300, 0.5), (254, 0.7))
             )
         ),
@@ -151,10 +149,10 @@ TABLE_6 = Experiment(
     "Table 6",
     ("CIFAR10",),
     {
-        "paper": Plan((_block("cifar10-resnet", {}, {"model": _RESNETS}, FIRST_1000),)),
+        "paper": Plan((block("cifar10-resnet", {}, {"model": _RESNETS}, FIRST_1000),)),
         "cpu": Plan(
             (
-                _block(
+                block(
                     "cifar10-resnet",
                     {**SHORT, "epochs": 2},
                     {"model": _RESNETS, "seed": [1]},
@@ -164,7 +162,7 @@ TABLE_6 = Experiment(
         ),
         "smoke": Plan(
             (
-                _block(
+                block(
                     "cifar10-resnet",
                     TINY,
                     {"model": ["resnet20"], "seed": [1]},
@@ -182,13 +180,13 @@ _LEARNING_RATES = [0.01, 0.05, 0.001]
 def _table_7(
     options: dict[str, Any], grid: dict[str, list[Any]], evaluation: dict[str, Any]
 ) -> tuple[Block, ...]:
-    sense = _block(
+    sense = block(
         "cifar10-cnn",
         {**options, "method": "sense"},
         {"c": [0.1, 0.5, 0.7], **grid},
         evaluation,
     )
-    others = _block("cifar10-cnn", options, {"method": ["r-at", "nt"], **grid}, evaluation)
+    others = block("cifar10-cnn", options, {"method": ["r-at", "nt"], **grid}, evaluation)
     return sense, others
 
 
@@ -201,7 +199,7 @@ TABLE_7 = Experiment(
         "paper": Plan(
             (
                 *_table_7({}, {"model": _CNNS, "seed": [1]}, FIRST_1000),
-                _block(
+                block(
                     "cifar10-cnn",
                     {"method": "r-at", "model": "cifar-cnn-1"},
                     {"lr": [0.05, 0.001], "seed": [1]},
@@ -233,10 +231,10 @@ FIGURE_9 = Experiment(
     "figure 9",
     ("CIFAR10",),
     {
-        "paper": Plan((_block("cifar10-wrn-34-10", {}, {"seed": [1]}, CONVERGENCE),)),
+        "paper": Plan((block("cifar10-wrn-34-10", {}, {"seed": [1]}, CONVERGENCE),)),
         "cpu": Plan(
             (
-                _block(
+                block(
                     "cifar10-wrn-34-10",
                     {**THIN, "method": "sense", "c": 0.5},
                     {"seed": [1]},
@@ -246,77 +244,13 @@ FIGURE_9 = Experiment(
         ),
         "smoke": Plan(
             (
-                _block(
+                block(
                     "cifar10-cnn",
                     {**TINY_CNN, "method": "sense", "c": 0.5},
                     {"seed": [1]},
                     {**SMALL, "attacks": ["natural"], "steps": 4, "convergence": 20},
                 ),
             ),
-        ),
-    },
-)
-
-_FULL = {**PGD_100, "attacks": ["pgd", "autoattack"], **DRAWN}
-_BASIC = {**SHORT, "epochs": 20}
-# Per method: options on top of the common ones, and seeds.
-_EVERY_METHOD: tuple[tuple[dict[str, Any], list[int]], ...] = (
-    ({"method": "r-at", "lr": LR_ADVERSARIAL}, [1, 2, 3]),
-    ({"method": "sense", "c": 0.5, "lr": LR_SENSE}, [1, 2, 3]),
-    ({"method": "trades", "beta": 6.0, "lr": LR_ADVERSARIAL}, [1, 2, 3]),
-    ({"method": "nt", "lr": LR_ADVERSARIAL}, [1]),
-    ({"method": "mart", "beta": 5.0, "lr": LR_ADVERSARIAL}, [1]),
-    ({"method": "mma", "eps_min": 0.005, "lr": LR_ADVERSARIAL}, [1]),
-    ({"method": "iaat", "warmup": 2, "lr": LR_ADVERSARIAL}, [1]),
-    ({"method": "sense-trades", "c": 0.5, "lr": LR_SENSE}, [1]),
-    ({"method": "sense", "c": 0.3, "lr": LR_SENSE}, [1]),
-    ({"method": "sense", "c": 0.7, "lr": LR_SENSE}, [1]),
-    ({"method": "sense", "boundary": "bisect", "c": 0.3, "lr": LR_SENSE}, [1]),
-    ({"method": "sense", "boundary": "bisect", "c": 0.5, "lr": LR_SENSE}, [1]),
-    ({"method": "sense", "boundary": "bisect", "c": 0.7, "lr": LR_SENSE}, [1]),
-)
-
-
-def _every_method(
-    options: dict[str, Any], evaluation: dict[str, Any], epochs: list[int]
-) -> tuple[Block, ...]:
-    """Every method with its seeds; and further numbers of epochs for R-AT, SENSE-AT and TRADES."""
-    methods = [
-        _block("cifar10-cnn", {**options, **own}, {"seed": seeds}, evaluation)
-        for own, seeds in _EVERY_METHOD
-    ]
-    shared = {name: value for name, value in options.items() if name != "epochs"}
-    budgets = [
-        _block("cifar10-cnn", {**shared, **own}, {"epochs": epochs, "seed": [1]}, evaluation)
-        for own, seeds in _EVERY_METHOD
-        if len(seeds) > 1
-    ]
-    return (*methods, *budgets)
-
-
-def _one_seed(options: dict[str, Any], *evaluations: dict[str, Any]) -> tuple[Block, ...]:
-    """The networks of the transfer matrix: the first of each method."""
-    first = {str(own["method"]): own for own, _ in reversed(_EVERY_METHOD)}
-    return tuple(
-        _block("cifar10-cnn", {**options, **own}, {"seed": [1]}, *evaluations)
-        for own in first.values()
-    )
-
-
-CIFAR10 = Experiment(
-    "cifar10",
-    "every method on one network, over seeds, c and budgets",
-    "not in the paper",
-    ("CIFAR10",),
-    {
-        "paper": Plan(_every_method({"epochs": 150, "warmup": 0}, _FULL, [50, 300])),
-        "cpu": Plan(
-            _every_method(_BASIC, _FULL, [10, 40, 80]),
-            Transfer({**PGD_40, **DRAWN}, _one_seed(_BASIC)),
-        ),
-        "smoke": Plan(
-            _one_seed(TINY_CNN, {**SMALL, "attacks": ["pgd"]})[-2:],
-            Transfer(SMALL, _one_seed(TINY_CNN)[-2:]),
         ),
     },
 )

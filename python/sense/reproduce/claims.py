@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from .cifar10_claims import (
-    CIFAR10_CLAIMS,
     TABLE_3_CLAIMS,
     TABLE_4_CLAIMS,
     TABLE_5_CLAIMS,
@@ -12,6 +11,7 @@ from .cifar10_claims import (
     TABLE_7_CLAIMS,
 )
 from .convergence_claims import FIGURE_8_CLAIMS, FIGURE_9_CLAIMS
+from .every_method_claims import CIFAR10_CLAIMS
 from .mnist_claims import FIGURE_7_CLAIMS, MNIST_CLAIMS
 from .table import Row
 from .verdicts import Claim

@@ -6,7 +6,8 @@ from pathlib import Path
 from ..config.checks import check_choice
 from ..errors import InputError
 from ..sweep import Cell, grid_cells
-from .cifar10_plans import CIFAR10, FIGURE_9, TABLE_3, TABLE_4, TABLE_5, TABLE_6, TABLE_7
+from .cifar10_plans import FIGURE_9, TABLE_3, TABLE_4, TABLE_5, TABLE_6, TABLE_7
+from .every_method_plans import CIFAR10
 from .experiment import SCALES, Block, Experiment, Plan
 from .figures import FIGURES
 from .mnist_plans import FIGURE_7, FIGURE_8, MNIST

@@ -59,6 +59,16 @@ def write_result(
     return out / (f"{stem}.csv.gz" if compress else f"{stem}.csv")
 
 
+def as_stored(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows as they are read again, with rounded numbers, so that what is computed from
+    them can be repeated from the files."""
+    read = read_table(table_text(rows), "the table")
+    return [
+        replace(one, correct=row.correct, images=row.images)
+        for one, row in zip(read, rows, strict=True)
+    ]
+
+
 def read_result(folder: Path, stem: str) -> Result:
     """Read a result. Raises FileNotFoundError if there is none."""
     rows = read_table(read_text(folder, f"{stem}.csv"), folder / stem)

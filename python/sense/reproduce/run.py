@@ -19,7 +19,7 @@ from .experiment import Experiment
 from .experiments import get_experiment, get_plan, plan_cells, transfer_cells
 from .figures import draw_figure
 from .hours import attack_time
-from .results import write_result
+from .results import as_stored, write_result
 from .shortened import shortened
 from .table import Row, rows_of_cell
 
@@ -105,7 +105,7 @@ def write_tables(name: str, options: Options) -> tuple[Path, list[dict[str, Any]
     if experiment.is_drawn_by_r:
         return draw_figure(name, options.out), []
     cells = all_cells(experiment, options)
-    rows = [row for cell in cells for row in _stored_rows(experiment, cell, options)]
+    rows = as_stored([row for cell in cells for row in _stored_rows(experiment, cell, options)])
     if not rows:
         raise InputError(f"no cell of {name} is stored in {options.runs}: train them first")
     known = list(dict.fromkeys(row.cell for row in rows))
