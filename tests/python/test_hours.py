@@ -1,5 +1,6 @@
 """The time of an experiment, from passes through the network and from stored runs."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from reproduced import train_here
 from sense.config import recipe
 from sense.evaluation.settings import Settings
+from sense.reproduce import hours
 from sense.reproduce.hours import attack_passes, estimate_cells, seconds_per_pass, training_passes
 from sense.runs import read_metrics
 from sense.sweep import Cell
@@ -59,3 +61,13 @@ def test_a_stored_run_has_its_measured_time_and_others_like_it_the_same(tmp_path
     assert [one.done for one in (own, like, longer, other)] == [True, False, False, False]
     assert other.training > 0
     assert str(own).endswith("of attacks, done")
+
+
+def test_a_network_of_the_stored_results_has_its_stored_time(tmp_path, monkeypatch):
+    cell = Cell("mnist-demo", SMALL, [{"attacks": ["fgsm"], "n": 20}])
+    times = {"seconds_training": 90.0, "seconds_attacks": 30.0}
+    (tmp_path / "fig7-cpu.json").write_text("{}")
+    (tmp_path / "fig7-cpu-cells.json").write_text(json.dumps({cell.name: times}))
+    monkeypatch.setattr(hours, "stored_folder", lambda: tmp_path)
+    (found,) = estimate_cells([cell], tmp_path / "runs")
+    assert (found.training, found.attacks, found.how, found.done) == (90, 30, "stored", False)

@@ -7,7 +7,7 @@ out, and no attack goes on with an image that it has misclassified.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -19,17 +19,20 @@ import torch.nn.functional as F
 from ..config import Config
 from ..evaluation.settings import Settings
 from ..evaluation.summary import read_evaluation
+from ..files import parse_json
 from ..models import build_for_weights
 from ..progress import duration
 from ..runs import read_metrics
 from ..sweep import Cell
 from ..sweep.state import evaluation_folders, progress_of
+from .listing import stored_folder
+from .results import has_text, read_text
 
 SHAPES = {"cifar10": (3, 32, 32)}
 MNIST_SHAPE = (1, 28, 28)
 SIZES = {"mnist-sample": (10_000, 2_000), "mnist": (60_000, 10_000), "cifar10": (50_000, 10_000)}
 CLASSES = 10
-How = Literal["measured", "about", "at most"]
+How = Literal["measured", "stored", "about", "at most"]
 NOT_IN_KIND = ("c", "seed", "lr", "epochs", "milestones", "warmup")
 TIMED_IMAGES, TIMED_SECONDS = 16, 0.5
 # Passes for an image: AutoAttack's APGD-CE and, for each of 9 targets, APGD and FAB with 100 steps
@@ -52,7 +55,8 @@ class Estimate:
     training, attacks
         Seconds.
     how
-        Where they come from: measured, like those of another cell, or computed.
+        Where they come from: a run in the folder, the stored results of the package, about those
+        of a run that is like it, or computed.
     done
         Whether nothing is left to do.
     """
@@ -72,19 +76,26 @@ class Estimate:
 
 
 def estimate_cells(cells: Sequence[Cell], runs: Path) -> list[Estimate]:
-    """Return the time of each cell: that of its run in the folder, that of the runs there that
-    differ in c, seed and the like, or that of its passes."""
+    """Return the time of each cell: that of its run in the folder, that in the stored results, that
+    of the runs in the folder that differ in c, seed and the like, or that of its passes."""
     done = [cell for cell in cells if progress_of(cell, runs).is_done]
+    stored = stored_times()
     timed: dict[tuple[str, str], float] = {}
-    return [_estimate(cell, done, timed, runs) for cell in cells]
+    return [_estimate(cell, done, stored, timed, runs) for cell in cells]
 
 
 def _estimate(
-    cell: Cell, done: Sequence[Cell], timed: dict[tuple[str, str], float], runs: Path
+    cell: Cell,
+    done: Sequence[Cell],
+    stored: Mapping[str, tuple[float, float]],
+    timed: dict[tuple[str, str], float],
+    runs: Path,
 ) -> Estimate:
     if cell in done:
         folder = runs / cell.name
         return Estimate(cell.name, training_time(folder), attack_time(folder), "measured", True)
+    if cell.name in stored:
+        return Estimate(cell.name, *stored[cell.name], "stored", False)
     like = [other for other in done if _kind(other) == _kind(cell)]
     if like:
         config = cell.config
@@ -109,6 +120,19 @@ def _kind(cell: Cell) -> str:
     """What cells of like times have in common: all but c, seed, and the options of learning."""
     training = {name: value for name, value in cell.training.items() if name not in NOT_IN_KIND}
     return repr((training, cell.evaluations))
+
+
+def stored_times() -> dict[str, tuple[float, float]]:
+    """Return the seconds of training and of attacks of the networks in the stored results of the
+    package, by name of the cell."""
+    folder, times = stored_folder(), {}
+    for path in sorted(folder.glob("*.json")) if folder is not None else []:
+        name = f"{path.stem}-cells.json"
+        if has_text(path.parent, name):
+            cells = parse_json(read_text(path.parent, name), path)
+            for cell, one in cells.items():
+                times[cell] = (one["seconds_training"], one["seconds_attacks"])
+    return times
 
 
 def training_time(folder: Path) -> float:

@@ -18,7 +18,7 @@ from .curves import convergence_curves
 from .experiment import Experiment
 from .experiments import get_experiment, get_plan, plan_cells, transfer_cells
 from .figures import draw_figure
-from .hours import attack_time
+from .hours import attack_time, training_time
 from .results import as_stored, write_result
 from .shortened import shortened
 from .table import Row, rows_of_cell
@@ -195,5 +195,6 @@ def describe_cell(cell: Cell, runs: Path) -> dict[str, Any]:
         "evaluated": [
             {key: one["provenance"].get(key) for key in ("commit", "time")} for one in contents
         ],
+        "seconds_training": round(training_time(folder), 1),
         "seconds_attacks": round(attack_time(folder), 1),
     }
