@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from sense.config import Config
-from sense.data import ImageData
+from sense.data import ImageData, download
 from sense.data.mnist import load_sample
 from sense.run_folder import RunFolder
 from sense.train import fit
+from servers import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -133,3 +134,21 @@ def start(tmp_path):
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Start servers on this machine, see `servers`; downloads from them lose no time in pauses."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr(download, "PAUSE", 0.01)
+    monkeypatch.setattr(download, "PROGRESS", 40_000)
+    servers = []
+
+    def start(*answers):
+        servers.append(Server(*answers))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.http.shutdown()
+        server.http.server_close()
