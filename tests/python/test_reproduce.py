@@ -10,6 +10,7 @@ import pytest
 
 from sense.data.cifar10 import FOLDER, TEST, TRAIN
 from sense.errors import InputError
+from sense.reproduce import command
 from sense.reproduce.command import reproduce_main
 from sense.reproduce.experiments import EXPERIMENTS, get_experiment, plan_cells
 from sense.reproduce.results import read_result
@@ -158,6 +159,16 @@ def test_hours_are_shown_and_nothing_is_run(reproduced, tmp_path, capsys, monkey
     assert [line.endswith("done") for line in lines[:-1]] == [True, False, True, False]
     assert lines[-1].startswith("4 cells: ")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("scale", "told"), [("smoke", False), ("cpu", True)])
+def test_the_time_is_told_before_long_work(tmp_path, capsys, monkeypatch, scale, told):
+    """Nothing is trained here."""
+    monkeypatch.setattr(command, "train_and_attack", lambda *arguments, **options: [])
+    with pytest.raises(SystemExit):
+        reproduce_main(["fig8", "--scale", scale, "--runs", str(tmp_path), "--out", str(tmp_path)])
+    shown = capsys.readouterr().out
+    assert ("1 cells: " in shown and "of one core, at most" in shown) == told
 
 
 def test_a_run_is_adopted_by_the_command(reproduced, tmp_path, capsys):

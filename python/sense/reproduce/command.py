@@ -10,6 +10,7 @@ import tyro
 
 from ..cli import command
 from ..config.options import Help
+from ..devices import choose_device
 from ..errors import InputError
 from ..interrupts import noted_signals
 from ..progress import duration
@@ -18,7 +19,7 @@ from ..sweep.cells import merged
 from .adopt import adopt
 from .experiment import SCALES, ScaleName
 from .experiments import EXPERIMENTS, get_experiment
-from .hours import estimate_cells
+from .hours import Estimate, estimate_cells
 from .listing import VERDICTS, listing, markdown_table
 from .run import Options, all_cells, train_and_attack, write_tables
 
@@ -143,6 +144,9 @@ def run_cells_of(
 ) -> dict[str, str]:
     """Train and attack; return why cells failed, by name."""
     folders = {"mnist": arguments.mnist, "cifar10": arguments.cifar10}
+    cells = _cells(names, options)
+    if cells and options.scale != "smoke" and choose_device("auto").type == "cpu":
+        print(total_time(estimate_cells(cells, options.runs)), flush=True)
     with noted_signals() as stop:
         try:
             summaries = train_and_attack(
@@ -187,9 +191,14 @@ def show_hours(cells: list[Cell], runs: Path) -> None:
     estimates = estimate_cells(cells, runs)
     for estimate in estimates:
         print(estimate)
+    print(total_time(estimates))
+
+
+def total_time(estimates: list[Estimate]) -> str:
+    """Return the time of all cells in words."""
     total = sum(one.training + one.attacks for one in estimates)
     left = sum(one.training + one.attacks for one in estimates if not one.done)
-    print(
+    return (
         f"{len(estimates)} cells: {duration(total)} of one core, at most; {duration(left)} of it "
         "for cells that are not done"
     )
