@@ -1,10 +1,6 @@
 """All that comes before the first step of training: data, network, checks and choices."""
 
-import copy
-import itertools
-import time
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext, suppress
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,11 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from .attacks.geometry import bounds_on
-from .attacks.output_checks import skip_value_checks
 from .config import Config
 from .config.options import CODE_OPTIONS, Dataset
 from .data import Data, TableData, as_data, load_data, to_float
-from .data.augment import augment, check_own_augmentation
+from .data.augment import check_own_augmentation
 from .data.class_weights import class_weights
 from .data.loader import BatchLoader
 from .data.streams import StreamedImages
@@ -26,7 +21,7 @@ from .devices import check_cuda_options, configure_backend, to_device
 from .distributed import OneProcess, join_group
 from .errors import InputError
 from .extensions import Code, is_code, trusted_name
-from .methods import Batch, Method, TwoPartMethod, build_method
+from .methods import Method, TwoPartMethod, build_method
 from .models import build_model
 from .models.custom import custom_model_name
 from .monitor import Monitor, training_part
@@ -40,17 +35,14 @@ from .networks import (
 )
 from .optimizers import build_optimizer
 from .precision import CudaGraphs, Precision, prepare
-from .random_numbers import preserved_random_state
 from .run_folder import RunFolder
 from .runs import CONFIG, create_run, read_run, resume_run, with_choices_of
-from .stopping import Stop, stoppable
-from .time_budget import fit_into, measured_times
-from .time_estimate import time_note
 from .timed_choices import choose_cuda_graphs, choose_precision
 from .training import Training, batches, load
 from .training_state import TrainingState
+from .trial_steps import note_of_time, plan_epochs
 from .weight_average import weight_average
-from .weight_perturbation import PerturbedWeights, perturbed_parameters, restored_weights
+from .weight_perturbation import perturbed_parameters
 
 
 def set_up(
@@ -121,90 +113,6 @@ def set_up(
             lambda: create_run(run, config, images, command, processes.size, device)
         )
     return training
-
-
-def plan_epochs(
-    config: Config,
-    network: nn.Module,
-    loader: BatchLoader,
-    monitor: Monitor,
-    method_of: Callable[[Config], Method],
-    began: float,
-) -> Config:
-    """Return the options with the number of epochs that ends in time, from steps of training on
-    copies of the network. Random numbers are those of a training without this trial."""
-    assert config.minutes is not None
-    with preserved_random_state():
-        times = measured_times(
-            config,
-            len(batches(config, len(loader), 0)),
-            lambda options: trial_steps(options, network, loader, method_of(options)),
-            lambda: monitor.evaluate(copy.deepcopy(network), config),
-        )
-    return fit_into(config, began + 60 * config.minutes - time.monotonic(), times)
-
-
-def note_of_time(
-    training: Training,
-    network: nn.Module,
-    method_of: Callable[[Config], Method],
-    auto_precision: bool,
-    stop: Stop,
-) -> str | None:
-    """Return `time_note`, from steps on copies of the network. Random numbers are those of a
-    training without them. A training whose network cannot be copied, or of which the device's
-    memory holds no copy, has no such sentence."""
-    loader = training.loader
-    try:
-        copy.deepcopy(network)
-    except Exception:  # of the user's own network
-        return None
-
-    def take_steps(options: Config, images: int, ended: Stop) -> Iterator[float]:
-        return trial_steps(options, network, loader, method_of(options), images, ended)
-
-    with preserved_random_state(), suppress(torch.OutOfMemoryError):
-        return time_note(
-            training.config,
-            len(loader),
-            len(training.monitor.x),
-            loader.device,
-            take_steps,
-            auto_precision=auto_precision,
-            stop=stop,
-        )
-    return None
-
-
-def trial_steps(
-    config: Config,
-    network: nn.Module,
-    loader: BatchLoader,
-    method: Method,
-    images: int | None = None,
-    stop: Stop = lambda: None,
-) -> Iterator[float]:
-    """Take steps of training on a copy of the network; yield the seconds of each. With `images`
-    each batch has only so many. On a CPU the network is `stoppable`."""
-    model, epoch = copy.deepcopy(network).train(), float(config.epochs)
-    on_cpu = loader.device.type == "cpu"
-    compute_step = OneProcess().attach(prepare(model, config.precision, config.cuda_graphs).train())
-    optimizer = build_optimizer(config, model)
-    if config.awp and isinstance(method, TwoPartMethod):
-        method = PerturbedWeights(method, config.awp)
-    for index in itertools.cycle(batches(config, len(loader), 0)):
-        index = index[:images]
-        began = time.perf_counter()
-        optimizer.zero_grad()
-        perturbed = restored_weights(perturbed_parameters(model) if config.awp else ())
-        with stoppable(model, stop) if on_cpu else nullcontext(), perturbed:
-            with skip_value_checks():
-                x, y = loader.take(index)
-                step = compute_step(method, Batch(augment(x, config.augment), y, index), epoch)
-            step.loss.backward()
-        optimizer.step()
-        float(step.loss.detach())  # waits for the device
-        yield time.perf_counter() - began
 
 
 def open_inputs(

@@ -18,7 +18,7 @@ STEP = replace(
     recipe("cifar10-resnet"), method="r-at", minutes=1.0, pretrain=4, warmup=None, milestones=(0.5,)
 )
 
-MEASURED = "sense.training_setup.measured_times"
+MEASURED = "sense.trial_steps.measured_times"
 
 
 @pytest.mark.parametrize("name", RECIPES)
