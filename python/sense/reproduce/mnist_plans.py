@@ -112,7 +112,7 @@ def _conventions(
 
 
 _SEEDS = [1, 2, 3, 4, 5]
-# Diagnostics of hundreds of networks would take an hour.
+# There are hundreds of networks: without diagnostics.
 _PGD_100 = {
     "attacks": ["pgd"],
     "steps": 100,

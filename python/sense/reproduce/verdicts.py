@@ -122,9 +122,9 @@ def all_of(findings: Iterable[Finding]) -> Finding:
         verdict = "holds"
     evidence = ". ".join(finding.evidence for finding in judged)
     missing = len(found) - len(judged)
-    return Finding(
-        verdict, evidence + (f". {missing} parts are not in the table" if missing else "")
-    )
+    if missing:
+        evidence += f". Not in the table: {missing} of {len(found)} parts"
+    return Finding(verdict, evidence)
 
 
 def collapses(rows: Sequence[Row], what: str) -> Finding:
