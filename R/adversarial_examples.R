@@ -133,6 +133,7 @@ autoplot.sense_examples <- function(object, ...) {
     ggplot2::theme(
       plot.background = ggplot2::element_rect(fill = "white", colour = NA),
       strip.text = ggplot2::element_text(size = 8, margin = ggplot2::margin(2, 0, 2, 0)),
+      strip.clip = "off", # a heading may be wider than a small image
       panel.spacing = ggplot2::unit(4, "pt"),
       plot.caption = ggplot2::element_text(hjust = 0, size = 8.5),
       plot.caption.position = "plot",

@@ -225,14 +225,14 @@ plot_pgd_beside_autoattack <- function(object, rows) {
 }
 
 plot_transfer <- function(object, rows) {
-  rows <- rows[!is.na(rows$source) | rows$attack == "pgd" & rows$method %in% rows$method[!is.na(rows$source)], ]
-  if (!any(!is.na(rows$source))) refuse_type(object, "transfer", "transfer attacks")
-  rows$source[is.na(rows$source)] <- rows$method[is.na(rows$source)]
+  moved <- rows[!is.na(rows$source), ]
+  if (!nrow(moved)) refuse_type(object, "transfer", "transfer attacks")
+  rows <- rbind(moved, own_attacks(rows, moved))
   columns <- c("method", "source", "accuracy")
   ours <- stats::setNames(rows[c("method", "source", "mean")], columns)
   paper <- stats::setNames(rows[!is.na(rows$paper), c("method", "source", "paper")], columns)
   shown <- rbind(cbind(ours, of = "this package"), if (nrow(paper)) cbind(paper, of = "paper"))
-  order <- named(unique(rows$method), method_names)
+  order <- named(unique(c(rows$method, rows$source)), method_names)
   shown$method <- factor(named(shown$method, method_names), rev(order))
   shown$source <- factor(named(shown$source, method_names), order)
   shown$of <- factor(shown$of, unique(shown$of))
@@ -244,6 +244,17 @@ plot_transfer <- function(object, rows) {
     ggplot2::scale_x_discrete(guide = ggplot2::guide_axis(angle = 30)) +
     ggplot2::coord_cartesian(expand = FALSE) +
     ggplot2::labs(x = "attack made on", y = "attacked network")
+}
+
+# PGD on the networks that transfer attacks are made on: if there are several, that with as many steps.
+own_attacks <- function(rows, moved) {
+  own <- rows[rows$attack == "pgd" & is.na(rows$source), ]
+  own <- own[group_key(own, training_columns) %in% group_key(moved, training_columns), ]
+  same <- own$attack_label %in% sub("^transfer ", "", moved$attack_label)
+  own <- own[order(!same), ]
+  own <- own[!duplicated(group_key(own, training_columns)), ]
+  own$source <- own$method
+  own
 }
 
 plot_reproduced_convergence <- function(object, type, level) {

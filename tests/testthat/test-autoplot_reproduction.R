@@ -62,7 +62,19 @@ test_that("the matrix of transfer attacks has the paper's beside it", {
   )
   plot <- autoplot(reproduce_sense("table4", out = reproduction_folder(rows, "table4")))
   expect_equal(nrow(plot$data), 8)
+  expect_equal(sum(plot$data$method == plot$data$source & plot$data$of == "this package"), 2)
   expect_equal(sort(plot$data$accuracy[plot$data$of == "paper"]), c(0.5482, 0.5573, 0.6343, 0.6605))
+})
+
+test_that("the diagonal of the matrix has the network of the transfer attacks and, if possible, their steps", {
+  one <- data.frame(method = "mart", epochs = 20)
+  rows <- rbind(
+    made_up_rows(cbind(one, source = "trades"), c(transfer = "transfer PGD-40 x 10")),
+    made_up_rows(one, c(pgd = "PGD-100 x 5", pgd = "PGD-40 x 10")), made_up_rows(data.frame(method = "mart", epochs = 80), c(pgd = "PGD-40 x 10"))
+  )
+  rows$k <- c(60, 50, 51, 52)
+  plot <- autoplot(reproduce_sense("cifar10", out = reproduction_folder(rows, "cifar10")), "transfer")
+  expect_equal(plot$data$accuracy, c(0.6, 0.51))
 })
 
 test_that("a picture without its data is refused", {
