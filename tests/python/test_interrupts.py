@@ -1,9 +1,10 @@
 import os
 import signal
+import time
 
 import pytest
 
-from sense.interrupts import SIGNALS, noted_signals
+from sense.interrupts import SIGNALS, Interrupted, interruptible, noted_signals
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -50,3 +51,20 @@ def test_a_hangup_that_is_ignored_stays_ignored():
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def work_until(number):
+    with interruptible():
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_interruptible_work_at_once_and_is_noted_outside(number):
+    with noted_signals() as stop:
+        with pytest.raises(Interrupted) as interrupt:
+            work_until(number)
+        assert interrupt.value.number == number
+        assert stop() is None
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop() == signal.SIGTERM
