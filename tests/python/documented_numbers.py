@@ -20,6 +20,7 @@ PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted(path for path in (ROOT / "vignettes").iterdir() if path.suffix in (".Rmd", ".child")),
 ]
+EXTDATA = ROOT / "inst/extdata"
 DECLARED = Path(__file__).with_suffix(".csv")
 EVERY_PAGE = "*"
 

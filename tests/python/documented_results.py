@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from conftest import ROOT
-from documented_numbers import Fragments, on
+from documented_numbers import EXTDATA, Fragments, on
 from known_networks import as_counts, as_table
 from sense.evaluation.outcomes import read_outcomes
 from sense.evaluation.summary import read_evaluation
@@ -17,7 +17,6 @@ from sense.reproduce import listing
 from sense.reproduce.experiments import EXPERIMENTS
 from sense.statistics import holm, mcnemar, wilson
 
-EXTDATA = ROOT / "inst/extdata"
 DEMO = EXTDATA / "mnist-demo"
 SEEDS = EXTDATA / "mnist-demo-seeds.csv"
 FAST = EXTDATA / "mnist-fast"

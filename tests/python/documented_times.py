@@ -1,11 +1,13 @@
 """Fragments of README and docs with measured times, computed from bench/results."""
 
+import json
 import re
+from pathlib import Path
 
 from bench.report import Section, show_spread
 from bench.timing import Spread, ratio
 from conftest import ROOT
-from documented_numbers import Fragments, on
+from documented_numbers import EXTDATA, Fragments, on
 
 
 @on("docs/results.md")
@@ -51,3 +53,54 @@ GPU_COLUMNS = [
     (network, method) for network in ("wrn-34-10", "resnet20") for method in ("r-at", "sense")
 ]
 GPU_ROWS = {"compact every step", "tf32", "bfloat16", "cuda graphs", "cuda graphs, bfloat16"}
+
+
+# Results, their commands, and the stored runs of each.
+RUN_TIMES = {
+    "study of linear classifiers, 100 seeds": ("Rscript inst/studies/three_clusters.R", ()),
+    "the demo, with AutoAttack": ("tools/store-demo", ("mnist-demo/*",)),
+    "`mnist-fast`, training": ("python -m sense.train mnist-fast", ("mnist-fast",)),
+    "five networks on MNIST under every attack": (
+        "tools/compare_methods mnist",
+        ("mnist-robustness/*",),
+    ),
+    "every method on the sample of MNIST, training": (
+        "tools/compare_methods mnist-demo",
+        ("methods/mnist-demo/*",),
+    ),
+    "every method on part of CIFAR10, training": (
+        "tools/compare_methods cifar10-demo",
+        ("methods/cifar10-demo/*",),
+    ),
+}
+# Upper ends of the classes of the form, in seconds.
+CLASSES = {
+    "less than 1 minute": 60,
+    "1 to 10 minutes": 600,
+    "10 to 60 minutes": 3600,
+    "1 to 8 hours": 8 * 3600,
+}
+
+
+@on("docs/acc-form.md")
+def run_times() -> Fragments:
+    for result, (command, patterns) in RUN_TIMES.items():
+        folders = [path for pattern in patterns for path in sorted(EXTDATA.glob(pattern))]
+        seconds = sum(map(seconds_of_run, folders))
+        if not folders:
+            study = json.loads((EXTDATA / "three_clusters_study.json").read_text())
+            seconds = study["seconds"]
+        name = next(name for name, limit in CLASSES.items() if seconds < limit)
+        yield f"| {result} | `{command}` | {seconds:,.0f} s | {name} |"
+
+
+def seconds_of_run(folder: Path) -> float:
+    """Return the seconds of training and of attacks on a CPU, as far as they are stored."""
+    if not (folder / "metrics.jsonl").exists():
+        return 0.0
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    training = sum(json.loads(line)["seconds"] for line in lines)
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    if "gpu" in evaluation["provenance"]:
+        return training
+    return training + sum(attack["seconds"] or 0.0 for attack in evaluation["attacks"].values())

@@ -379,6 +379,7 @@ COMMANDS = {
     "sense.evaluate": evaluate_main,
     "sense.export": export_main,
     "sense.report": report_main,
+    "sense.reproduce": reproduce_main,
     "sense.seal": seal_main,
     "sense.sweep": sweep_main,
     "sense.reproduce": reproduce_main,
