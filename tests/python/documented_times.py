@@ -1,7 +1,8 @@
-"""Fragments of README and docs with measured times, computed from bench/results."""
+"""Fragments of docs with measured times and rounding, computed from stored results."""
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 from bench.report import Section, show_spread
@@ -53,6 +54,17 @@ GPU_COLUMNS = [
     (network, method) for network in ("wrn-34-10", "resnet20") for method in ("r-at", "sense")
 ]
 GPU_ROWS = {"compact every step", "tf32", "bfloat16", "cuda graphs", "cuda graphs, bfloat16"}
+
+
+@on("docs/accelerators.md")
+def rounding() -> Fragments:
+    tool = runpy.run_path(str(ROOT / "tools/measure_rounding"))
+    stored = json.loads((EXTDATA / "rounding.json").read_text())
+    yield from tool["tables"](stored["seeds"])
+    (seed,) = stored["seeds"]
+    slower = seed["seconds"]["bfloat16"] / seed["seconds"]["float32"]
+    yield f"the last epoch took {slower:.1f} times as long in bfloat16 as in float32"
+    yield f"So {seed['other_stage']} of {stored['n']:,} images end in another stage"
 
 
 # Results, their commands, and the stored runs of each.

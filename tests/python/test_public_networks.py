@@ -1,4 +1,5 @@
-"""The networks of public checkpoints have the names and shapes of those files."""
+"""The networks of public checkpoints have the names and shapes of those files, and the accuracies
+that are published."""
 
 import runpy
 
@@ -6,6 +7,9 @@ import pytest
 import torch
 
 from conftest import ROOT
+from documented_public_networks import EXTERNAL, accuracy, sources
+from sense.evaluation.outcomes import CorrectMatrix, read_outcomes
+from sense.evaluation.summary import accuracies, attacks_in_ball, read_evaluation
 from sense.weights import load_matching_weights
 
 NETWORKS = runpy.run_path(str(ROOT / "tools/public_networks.py"))
@@ -42,3 +46,41 @@ def test_weights_with_the_names_of_the_file_are_loaded(name):
     assert all(torch.equal(value, state[key]) for key, value in saved.items())
     assert network(torch.rand(2, 1, 28, 28)).shape == (2, 10)
     assert not network.training
+
+
+STORED = [EXTERNAL / name for source in sources() for name in (source, f"{source}-all")]
+
+
+@pytest.mark.parametrize("folder", STORED, ids=lambda folder: folder.name)
+def test_the_stored_evaluations_are_those_of_the_sources(folder):
+    source = sources()[folder.name.removesuffix("-all")]
+    stored = read_evaluation(folder)
+    assert stored["finished"]
+    assert stored["target"]["model"] == source["factory"]
+    assert stored["options"]["eps"] == float(source["eps"])
+    assert stored["options"]["norm"] == "inf"
+    assert stored["data"]["of"] == 10_000
+    assert stored["data"]["n"] == (10_000 if folder.name.endswith("-all") else int(source["n"]))
+    assert f"--weights {source['file'].rpartition('/')[2]} " in stored["provenance"]["command"]
+    assert "/work" not in str(stored)
+    assert "/tmp" not in str(stored)
+    correct = CorrectMatrix.from_outcomes(read_outcomes(folder))
+    counted = accuracies(correct, attacks_in_ball(stored))
+    assert {name: found["k"] for name, found in stored["accuracy"].items()} == {
+        name: found.k for name, found in counted.items()
+    }
+
+
+@pytest.mark.parametrize("name", sources())
+def test_the_natural_accuracy_on_all_images_is_the_published_one(name):
+    found, published = accuracy(f"{name}-all")["natural"], sources()[name]["natural"]
+    decimals = len(published.partition(".")[2])
+    assert f"{100 * found['k'] / found['n']:.{decimals}f}" == published
+
+
+def test_the_published_accuracies_under_attack_are_within_the_intervals():
+    source, found = sources()["convex-adversarial"], accuracy("convex-adversarial")
+    for attack in ("pgd", "autoattack"):
+        for published in (source["proved"], source["under_pgd"]):
+            assert found[attack]["lower"] <= float(published) / 100 <= found[attack]["upper"]
+    assert found["autoattack"]["k"] == found["pgd"]["k"]  # it breaks no further image
