@@ -5,10 +5,14 @@ import re
 import runpy
 from pathlib import Path
 
+import torch
+from torch import Tensor, nn
+
 from bench.report import Section, show_spread
 from bench.timing import Spread, ratio
 from conftest import ROOT
 from documented_numbers import EXTDATA, Fragments, on
+from sense.models import build_model
 
 
 @on("docs/results.md")
@@ -65,6 +69,29 @@ def rounding() -> Fragments:
     slower = seed["seconds"]["bfloat16"] / seed["seconds"]["float32"]
     yield f"the last epoch took {slower:.1f} times as long in bfloat16 as in float32"
     yield f"So {seed['other_stage']} of {stored['n']:,} images end in another stage"
+
+
+@on("docs/paper.md")
+def operations_of_cifar10_networks() -> Fragments:
+    found = operations("wrn-34-10") / operations("preact-resnet18")
+    yield f"which has {found:.1f} times as many operations"
+
+
+def operations(network: str) -> int:
+    """Return the number of multiplications of a forward pass of one image of 3 x 32 x 32."""
+    total = 0
+
+    def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        total += output[0, 0].numel() * layer.weight.numel()
+
+    model = build_model(network, (3, 32, 32), 10).eval()
+    for layer in model.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            layer.register_forward_hook(count)
+    with torch.no_grad():
+        model(torch.zeros(1, 3, 32, 32))
+    return total
 
 
 # Results, their commands, and the stored runs of each.
