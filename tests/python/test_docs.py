@@ -382,7 +382,6 @@ COMMANDS = {
     "sense.reproduce": reproduce_main,
     "sense.seal": seal_main,
     "sense.sweep": sweep_main,
-    "sense.reproduce": reproduce_main,
 }
 # Options of programs that are not ours: torchrun, pip, R, tensorboard.
 FOREIGN = {
