@@ -1,29 +1,44 @@
 """Several methods and seeds, each in a run folder of its own, evaluated on the same images.
 
-Finished runs are skipped and a run that was cut off is resumed: start the script again with the
-same folder after an interruption. The table has means and standard deviations over seeds.
+What is done is skipped and a run that was cut off is resumed: start the script again with the same
+folder after an interruption. The table has means and standard deviations over seeds.
 """
 
-import subprocess
 import sys
 import tempfile
-from dataclasses import replace
-from itertools import product
-from pathlib import Path
+from itertools import groupby
+from statistics import mean, stdev
 
-import sense
+from sense.sweep import accuracies, grid_cells, run_cells
 
-folder = Path(sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp())
-# Small enough for seconds: leave out train_size, batch_size and epochs for a real study.
-small = replace(
-    sense.recipe("mnist-demo"), train_size=1000, batch_size=25, epochs=3, eps=0.1, step_size=0.02
+folder = sys.argv[1] if len(sys.argv) > 1 else tempfile.mkdtemp()
+# The content of a file GRID.toml of python -m sense.sweep. Small enough for seconds: leave out
+# train_size, batch_size and epochs for a real study.
+cells = grid_cells(
+    {
+        "recipe": "mnist-demo",
+        "options": {
+            "train_size": 1000,
+            "batch_size": 25,
+            "epochs": 3,
+            "eps": 0.1,
+            "step_size": 0.02,
+        },
+        "grid": {"method": ["nt", "sense"], "seed": [1, 2]},
+        "evaluation": {"attacks": ["pgd"], "steps": 10, "restarts": 1, "n": 100},
+    }
 )
 
-runs = []
-for method, seed in product(["nt", "sense"], [1, 2]):
-    run = folder / f"{method}-{seed}"
-    sense.fit(replace(small, method=method, seed=seed), run, resume=run.exists())
-    runs.append(str(run))
+summary = run_cells(cells, folder, show=True)
+print(summary)
 
-attack = ["--attacks", "pgd", "--steps", "10", "--restarts", "1", "--n", "100"]
-subprocess.run([sys.executable, "-m", "sense.evaluate", *runs, *attack], check=True)
+
+def method_and_attack(row):
+    return row["method"], row["attack_label"]
+
+
+rows = sorted(accuracies(folder, cells), key=method_and_attack)
+for (method, attack), seeds in groupby(rows, method_and_attack):
+    percent = [100 * row["accuracy"] for row in seeds]
+    spread = f"{stdev(percent):.1f} (sd of {len(percent)} seeds)"
+    print(f"{method:6} {attack:22} {mean(percent):5.1f} % +- {spread}")

@@ -40,6 +40,14 @@ def test_a_toml_file_changes_a_recipe(tmp_path):
     assert sense.Config.from_file(str(path), eps=0.5, seed=3) == replace(expected, eps=0.5, seed=3)
 
 
+def test_none_is_none_where_that_is_allowed(tmp_path):
+    path = toml(tmp_path, 'recipe = "cifar10-demo"\ntrain_size = "None"\nwarmup = "None"\n')
+    expected = replace(recipe("cifar10-demo"), train_size=None, warmup=None)
+    assert sense.Config.from_file(path) == expected
+    with pytest.raises(InputError, match="epochs must be a whole number, got 'None'"):
+        sense.Config.from_file(toml(tmp_path, 'epochs = "None"'))
+
+
 def test_without_a_recipe_the_default_follows_the_data(tmp_path):
     assert sense.Config.from_file(toml(tmp_path, "seed = 4")) == replace(
         recipe("mnist-demo"), seed=4

@@ -383,7 +383,7 @@ COMMANDS = {
     "sense.seal": seal_main,
     "sense.sweep": sweep_main,
 }
-# Options of programs that are not ours: torchrun, pip, R, tensorboard.
+# Options of programs that are not ours: torchrun, pip, R, tensorboard, ray.
 FOREIGN = {
     "--nproc-per-node",
     "--nnodes",
@@ -391,6 +391,8 @@ FOREIGN = {
     "--master-addr",
     "--master-port",
     "--logdir",
+    "--head",
+    "--address",
 }
 
 

@@ -1,14 +1,16 @@
 """Grids: which cells a file has, what they are called, and what is refused before anything runs."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from conftest import ROOT
 from sense.cli import train_options
 from sense.config import RECIPES, from_plain
 from sense.config.options import option_types, runtime_options, used_by
 from sense.errors import InputError
-from sense.sweep import Cell, grid_cells, read_grid
+from sense.sweep import Cell, State, grid_cells, read_grid
 from sense.sweep.cells import MAX_NAME
 from sense.sweep.commands import arguments, evaluate_command, resume_command, train_command
 
@@ -188,6 +190,11 @@ def test_names_of_code_are_given_again_when_a_run_is_resumed_or_evaluated():
     assert evaluated[2:] == ["run", "--attacks", "pgd", "e:f", "--model", "a:b", "--threads", "1"]
 
 
+def test_an_evaluation_has_the_radius_for_which_robustness_is_claimed():
+    cell = Cell("mnist", {"eps": 0.34, "eval_eps": 0.3}, [{}, {"eps": 0.1}])
+    assert [settings.eps for settings in cell.settings()] == [0.3, 0.1]
+
+
 def test_flags_of_an_evaluation():
     assert arguments({"cascade": True, "diagnostics": False}, {}) == [
         "--cascade",
@@ -242,3 +249,20 @@ def test_code_that_the_user_names_is_allowed(tmp_path):
 def test_a_missing_grid_is_an_error_of_the_input(tmp_path):
     with pytest.raises(InputError, match=r"cannot read .*grid\.toml"):
         read_grid(tmp_path / "grid.toml")
+
+
+PAGE = (ROOT / "docs/sweeps.md").read_text()
+
+
+def test_the_grids_of_the_page_have_the_cells_that_it_says(tmp_path):
+    first, also = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.M | re.S)
+    assert len(read_grid(written(tmp_path, first))) == 9
+    assert "This grid has nine cells" in PAGE
+    cells = read_grid(written(tmp_path, first + also))
+    assert len(cells) == 11
+    assert cells[6].name in PAGE
+
+
+def test_the_page_names_every_state():
+    states = re.findall(r"^\| (not begun|[a-z]+|in use) \|", PAGE.split("--list` shows")[1], re.M)
+    assert [state for state in states if state != "state"] == [state.value for state in State]

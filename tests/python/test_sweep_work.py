@@ -1,5 +1,6 @@
 """The work on one cell: its commands, their log, and what happens if one crashes or is stopped."""
 
+import os
 import signal
 import threading
 import time
@@ -115,6 +116,35 @@ def test_an_interrupt_of_the_work_ends_its_command(task):
     with pytest.raises(KeyboardInterrupt):
         run(task, script, interrupt)
     assert text(task).splitlines()[-2] == "saved"
+    assert text(task).endswith(" stopped\n")
+
+
+def test_an_interrupt_of_a_sweep_stops_its_commands_and_is_raised(task, scripts):
+    """As in a script of the user's own, which does not note signals."""
+    script = "import signal; signal.signal(15, lambda *_: print('saved') or exit(143))\n"
+    scripts(script + "print('on', flush=True)\nwhile True: signal.pause()")
+
+    def stop():
+        if log_path(task.out, task.cell.name).exists() and "\non\n" in text(task):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_cells([task.cell], task.out, workers=1, stop=stop)
+    assert text(task).splitlines()[-2] == "saved"
+
+
+def test_a_second_interrupt_kills_the_commands(task, scripts):
+    script = "import signal, time; signal.signal(15, signal.SIG_IGN); print('on', flush=True)\n"
+    scripts(script + "time.sleep(600)")
+
+    def stop():
+        if not (log_path(task.out, task.cell.name).exists() and "\non\n" in text(task)):
+            return None
+        threading.Timer(1, os.kill, [os.getpid(), signal.SIGINT]).start()
+        return signal.SIGINT
+
+    with pytest.raises(KeyboardInterrupt):
+        run_cells([task.cell], task.out, workers=1, stop=stop)
     assert text(task).endswith(" stopped\n")
 
 

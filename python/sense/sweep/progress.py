@@ -25,12 +25,12 @@ class Overview:
         self.times = Times(cells, out, workers)
         self.done = self.times.done()
         self._bar = tqdm(
-            desc="epochs",
+            desc=self._text(),
             total=self.times.epochs(),
             initial=self.times.completed(),
             disable=None if show else True,  # None: only on a terminal
             leave=False,
-            bar_format="{desc} {n_fmt}/{total_fmt} |{bar}| {postfix}",
+            bar_format="{desc} |{bar}|",
         )
         self._looked = time.monotonic()
 
@@ -74,8 +74,11 @@ class Overview:
         self._looked = time.monotonic()
         self.times.look_at_all()
         self._bar.n = self.times.completed()
-        left = self._time_left().removeprefix(", ")
-        self._bar.set_postfix_str(f"{self.done}/{self.times.total} cells {left}")
+        self._bar.set_description_str(self._text())
+
+    def _text(self) -> str:
+        epochs = f"{self.times.completed()}/{self.times.epochs()} epochs"
+        return f"{self.done}/{self.times.total} cells, {epochs}{self._time_left()}"
 
     def _time_left(self) -> str:
         seconds = self.times.left()
