@@ -29,9 +29,13 @@ def shown(name: str) -> str:
 
 @on("docs/evaluation.md")
 def table_of_public_networks() -> Fragments:
-    one = sources()["convex-adversarial"]
+    one, other = sources()["convex-adversarial"], sources()["trades"]
     yield (
         f"| natural {one['natural']} %, PGD {one['under_pgd']} %, any attack at least "
         f"{one['proved']} % (proved) | {shown('convex-adversarial')} |"
     )
-    yield f"The accuracy under any attack is proved to be at least {one['proved']} %"
+    yield (
+        f"| natural {other['natural']} %, AutoAttack {other['under_autoattack']} % | "
+        f"{shown('trades')} |"
+    )
+    yield f"accuracy under any attack is proved to be at least {one['proved']} %"

@@ -79,6 +79,9 @@ def test_the_natural_accuracy_on_all_images_is_the_published_one(name):
 
 
 def test_the_published_accuracies_under_attack_are_within_the_intervals():
+    autoattack = accuracy("trades")["autoattack"]
+    published = float(sources()["trades"]["under_autoattack"]) / 100
+    assert autoattack["lower"] <= published <= autoattack["upper"]
     source, found = sources()["convex-adversarial"], accuracy("convex-adversarial")
     for attack in ("pgd", "autoattack"):
         for published in (source["proved"], source["under_pgd"]):
