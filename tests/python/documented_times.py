@@ -75,6 +75,8 @@ def rounding() -> Fragments:
 def operations_of_cifar10_networks() -> Fragments:
     found = operations("wrn-34-10") / operations("preact-resnet18")
     yield f"which has {found:.1f} times as many operations"
+    found = operations("wrn-10-4") / operations("wrn-10-2")
+    yield f"`wrn-10-4` has {found:.1f} times as many operations as `wrn-10-2`"
 
 
 def operations(network: str) -> int:

@@ -1,10 +1,12 @@
 """Recipes: the accuracies of one that is trained in full, and others on a few images."""
 
+import json
 from dataclasses import replace
 
 import pytest
 import torch
 
+from conftest import ROOT
 from sense.config import recipe
 from sense.data import ImageData
 from sense.evaluation.settings import Settings
@@ -33,6 +35,21 @@ def test_recipes_for_a_given_time_train_on_all_of_cifar10(
     network = fit(replace(config, dataset="arrays", **changes), tmp_path / "run", data=data)
     assert torch.isfinite(network(x[:2])).all()
     assert read_run(tmp_path / "run")[0].epochs == 1
+
+
+def test_the_table_of_step_times_is_that_of_the_stored_result():
+    stored = json.loads((ROOT / "inst/extdata/step-times.json").read_text())
+    config, page = recipe("cifar10-fast"), (ROOT / "docs/paper.md").read_text()
+    assert (stored["batch"], stored["steps"]) == (config.batch_size, config.steps)
+    assert stored["provenance"]["threads"] == 1
+    assert not stored["amx"]
+    assert max(stored["networks"], key=lambda name: stored["networks"][name]["seconds"]) == (
+        config.model
+    )
+    for name, row in stored["networks"].items():
+        minutes = 391 * row["seconds"] / 2 / 60
+        cells = f"`{name}` | {row['parameters']:,} | {row['seconds']:.2f} | {minutes:.1f}"
+        assert f"| {cells} |" in page
 
 
 @pytest.mark.slow
