@@ -81,6 +81,18 @@ def test_an_evaluation_that_is_asked_for_later_is_added(here, tmp_path):
     assert len(here.commands) == 4
 
 
+def test_a_transfer_attack_from_a_network_that_is_not_trained_yet_is_not_stored(here, tmp_path):
+    source, own = cell((), method="nt"), cell((), method="nt", seed=2)
+    run_cells([own], tmp_path, here)
+    transfer = {"source": tmp_path / source.name, "attacks": ["transfer"], "steps": 2, "n": 20}
+    attacked = cell(({**transfer, "diagnostics": False},), method="nt", seed=2)
+    assert states([attacked], tmp_path) == [State.TRAINED]
+    run_cells([source], tmp_path, here)
+    assert states([attacked], tmp_path) == [State.TRAINED]
+    run_cells([attacked], tmp_path, here)
+    assert states([attacked], tmp_path) == [State.EVALUATED]
+
+
 def test_a_run_that_was_begun_is_resumed_to_the_same_weights(here, tmp_path):
     begun, whole = cell(()), cell((), seed=1)
     stops = iter([None, None, 15])

@@ -155,6 +155,8 @@ def stored_evaluation(cell: Cell, number: int, run: Path) -> Path | None:
     """Return the folder with a complete evaluation of these options: the run's, or evaluation-2 ...
     inside it, where sense.evaluate puts another. None if there is none."""
     settings = cell.settings()[number]
+    if settings.source is not None and not _is_published(Path(settings.source)):
+        return None  # the network that it is attacked from is not trained yet
     asked = _asked(settings, run)
     for folder in evaluation_folders(run):
         stored = read_evaluation(folder)
