@@ -164,7 +164,8 @@ def file_size(path: Path) -> int:
 
 
 def rename_file(path: Path, name: Path) -> None:
-    """Give a file another name in its folder, in place of what has that name."""
+    """Give a file another name, in place of a file that has it, or move a folder on the same
+    disk."""
     with _disk_errors("write", name):
         os.replace(path, name)
         _sync_folder(name.parent)

@@ -55,7 +55,7 @@ def test_a_stored_run_has_its_measured_time_and_others_like_it_the_same(tmp_path
         "about",
         "at most",
     ]
-    assert own.training == like.training == pytest.approx(measured)
+    assert (own.training, like.training) == pytest.approx((measured, measured))
     assert longer.training == pytest.approx(2 * measured)  # 1 + 5 epochs in place of 1 + 2
     assert own.attacks == like.attacks > 0
     assert [one.done for one in (own, like, longer, other)] == [True, False, False, False]

@@ -8,7 +8,7 @@ import pytest
 from conftest import ROOT
 from sense.reproduce.claims import judge
 from sense.reproduce.experiments import EXPERIMENTS, plan_cells, transfer_cells
-from sense.reproduce.results import has_text, read_result, read_text
+from sense.reproduce.results import has_text, read_result, text_of
 from sense.reproduce.shortened import shortened
 from sense.statistics import wilson
 
@@ -51,7 +51,7 @@ def test_what_was_shortened_is_still_true(stored):
 
 def test_each_network_has_its_provenance_and_outcomes(stored):
     stem, result = stored
-    cells = json.loads(read_text(FOLDER, f"{stem}-cells.json"))
+    cells = json.loads(text_of(FOLDER, f"{stem}-cells.json"))
     assert set(cells) == {row.cell for row in result.rows}
     for cell in cells.values():
         for entry in ("command", "commit", "time", "torch", "machine", "data_sha256"):
@@ -66,7 +66,7 @@ def test_where_it_comes_from_is_recorded_without_names_of_the_machine(stored):
     stem, result = stored
     assert re.fullmatch(r"[0-9a-f]{40}", result.description["provenance"]["commit"])
     assert result.description["data"]
-    texts = [read_text(FOLDER, f"{stem}-cells.json"), json.dumps(result.description)]
+    texts = [text_of(FOLDER, f"{stem}-cells.json"), json.dumps(result.description)]
     assert not any(ABSOLUTE_PATH.search(text) for text in texts)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
-from ..files import make_folders
+from ..files import make_folders, rename_file
 from ..run_folder import RunFolder
 from ..runs import read_run, with_choices_of
 from ..sweep import Cell
@@ -26,7 +26,7 @@ def adopt(folder: Path, cells: Sequence[Cell], runs: Path) -> Path:
     with RunFolder(folder) as run:
         run.lock()  # nobody trains it
         make_folders(runs)
-        os.rename(folder, target)
+        rename_file(folder, target)
     return target
 
 

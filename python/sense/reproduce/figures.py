@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 from ..errors import InputError, MissingFileError
-from ..files import make_folders, temporary_folder, write_atomically
+from ..files import make_folders, read_file, temporary_folder, write_atomically
 from ..report import NO_PACKAGE, find_rscript
 from .experiment import Experiment
 
@@ -19,6 +19,7 @@ FIGURES = tuple(
     Experiment(name, title, f"figure {name.removeprefix('fig')}", ("R",))
     for name, title in _TITLES.items()
 )
+MAX_BYTES = 10**7  # of a picture
 R_IS_NEEDED = (
     "R draws figures 2 to 6, and there is no Rscript on the PATH: install R "
     "(https://cran.r-project.org; Debian: apt install r-base-core), then the R package sense by "
@@ -62,5 +63,5 @@ def draw_figure(name: str, out: Path) -> Path:
         if done.returncode:
             raise RuntimeError(f"R ended with status {done.returncode}:\n{done.stderr}")
         make_folders(out)
-        write_atomically(path, drawn.read_bytes())
+        write_atomically(path, read_file(drawn, MAX_BYTES))
     return path

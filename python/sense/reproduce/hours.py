@@ -26,7 +26,7 @@ from ..runs import read_metrics
 from ..sweep import Cell
 from ..sweep.state import evaluation_folders, progress_of
 from .listing import stored_folder
-from .results import has_text, read_text
+from .results import has_text, text_of
 
 SHAPES = {"cifar10": (3, 32, 32)}
 MNIST_SHAPE = (1, 28, 28)
@@ -129,7 +129,7 @@ def stored_times() -> dict[str, tuple[float, float]]:
     for path in sorted(folder.glob("*.json")) if folder is not None else []:
         name = f"{path.stem}-cells.json"
         if has_text(path.parent, name):
-            cells = parse_json(read_text(path.parent, name), path)
+            cells = parse_json(text_of(path.parent, name), path)
             for cell, one in cells.items():
                 times[cell] = (one["seconds_training"], one["seconds_attacks"])
     return times

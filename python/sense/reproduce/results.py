@@ -71,11 +71,11 @@ def as_stored(rows: Sequence[Row]) -> list[Row]:
 
 def read_result(folder: Path, stem: str) -> Result:
     """Read a result. Raises FileNotFoundError if there is none."""
-    rows = read_table(read_text(folder, f"{stem}.csv"), folder / stem)
+    rows = read_table(text_of(folder, f"{stem}.csv"), folder / stem)
     description = parse_json(read_file(folder / f"{stem}.json", LIMIT), folder / f"{stem}.json")
     outcomes = f"{stem}-outcomes.csv"
     if has_text(folder, outcomes):
-        rows = _with_outcomes(rows, read_text(folder, outcomes), folder / outcomes)
+        rows = _with_outcomes(rows, text_of(folder, outcomes), folder / outcomes)
     return Result(rows, description)
 
 
@@ -84,7 +84,7 @@ def has_text(folder: Path, name: str) -> bool:
     return (folder / name).is_file() or (folder / f"{name}.gz").is_file()
 
 
-def read_text(folder: Path, name: str) -> str:
+def text_of(folder: Path, name: str) -> str:
     """Return the text of a file, gzipped or not."""
     path = folder / name
     if path.is_file():
