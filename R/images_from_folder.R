@@ -21,7 +21,7 @@
 #'     dir.create(file.path(folder, class), recursive = TRUE)
 #'     for (i in 1:3) {
 #'       grDevices::png(file.path(folder, class, paste0(i, ".png")), width = 8, height = 8)
-#'       graphics::par(bg = if (class == "dark") "grey20" else "grey90")
+#'       graphics::par(bg = if (class == "dark") "grey20" else "grey90", mar = c(0, 0, 0, 0))
 #'       graphics::plot.new()
 #'       grDevices::dev.off()
 #'     }
