@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .small_cnn import Shape
+from .wide_resnet import Block as PreActivationBlock
 
 WIDTHS = (64, 128, 256, 512)  # channels of the four groups of two blocks
 
@@ -39,7 +40,7 @@ class PreActResNet18(nn.Module):
     def __init__(self, shape: Shape = (3, 32, 32), classes: int = 10) -> None:
         super().__init__()
         self.conv = nn.Conv2d(shape[0], WIDTHS[0], 3, padding=1, bias=False)
-        self.blocks = _groups(PreActBlock)
+        self.blocks = _groups(PreActivationBlock)
         self.norm = nn.BatchNorm2d(WIDTHS[-1])
         self.output = nn.Linear(WIDTHS[-1], classes)
 
@@ -68,26 +69,7 @@ class Block(nn.Module):
         return F.relu(out + (x if self.shortcut is None else self.shortcut(x)))
 
 
-class PreActBlock(nn.Module):
-    """Batch norm and ReLU before each of two convolutions. If the image shrinks, the shortcut is a
-    1 x 1 convolution of the output of the first ReLU."""
-
-    def __init__(self, inputs: int, width: int, stride: int) -> None:
-        super().__init__()
-        self.norm1, self.norm2 = nn.BatchNorm2d(inputs), nn.BatchNorm2d(width)
-        self.conv1 = nn.Conv2d(inputs, width, 3, stride=stride, padding=1, bias=False)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.shortcut = (
-            nn.Conv2d(inputs, width, 1, stride=stride, bias=False) if stride > 1 else None
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        active = F.relu(self.norm1(x))
-        out = self.conv2(F.relu(self.norm2(self.conv1(active))))
-        return out + (x if self.shortcut is None else self.shortcut(active))
-
-
-def _groups(block: type[Block] | type[PreActBlock]) -> nn.Sequential:
+def _groups(block: type[Block] | type[PreActivationBlock]) -> nn.Sequential:
     """Return four groups of two blocks; the second to fourth begin with stride 2."""
     layers: list[nn.Module] = []
     for inputs, width in zip(WIDTHS[:1] + WIDTHS, WIDTHS, strict=False):

@@ -4,7 +4,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import tyro
 
@@ -12,10 +12,10 @@ from ..cli import command
 from ..config.options import Help
 from ..devices import choose_device
 from ..errors import InputError
-from ..interrupts import noted_signals
 from ..progress import duration
-from ..sweep import Cell, SweepStopped
+from ..sweep import Cell
 from ..sweep.cells import merged
+from ..sweep.runner_arguments import RunnerArguments, stop_by_signal
 from .adopt import adopt
 from .experiment import SCALES, ScaleName
 from .experiments import EXPERIMENTS, get_experiment
@@ -27,8 +27,8 @@ FAILED_STATUS = 1  # exit status if cells failed
 ALL = "all"
 
 
-@dataclass(frozen=True)
-class ReproduceArguments:
+@dataclass(frozen=True, kw_only=True)
+class ReproduceArguments(RunnerArguments):
     names: Annotated[
         tyro.conf.Positional[tuple[str, ...]],
         tyro.conf.arg(
@@ -42,14 +42,6 @@ class ReproduceArguments:
         int | None,
         Help("number of seeds of every training", default="those of the experiment"),
     ] = None
-    mnist: Annotated[
-        Path | None,
-        Help("folder with the files of MNIST", default="downloaded into the cache directory"),
-    ] = None
-    cifar10: Annotated[
-        Path | None,
-        Help("folder with the files of CIFAR10", default="downloaded into the cache directory"),
-    ] = None
     runs: Annotated[
         Path | None,
         Help(
@@ -58,20 +50,6 @@ class ReproduceArguments:
         ),
     ] = None
     out: Annotated[Path, Help("folder of the tables")] = Path("reproduce")
-    runner: Annotated[
-        Literal["local", "slurm", "ray"], Help("where the trainings run, see sense.sweep")
-    ] = "local"
-    workers: Annotated[
-        int | None,
-        Help(
-            "number of trainings at once",
-            default="local: one per core, or per GPU; slurm, ray: as many as there is room for",
-        ),
-    ] = None
-    threads: Annotated[
-        int | None,
-        Help("CPU threads of each training", default="local: cores divided by workers; others: 1"),
-    ] = None
     hours: Annotated[
         bool,
         tyro.conf.FlagCreatePairsOff,
@@ -143,25 +121,13 @@ def run_cells_of(
     names: list[str], options: Options, arguments: ReproduceArguments
 ) -> dict[str, str]:
     """Train and attack; return why cells failed, by name."""
-    folders = {"mnist": arguments.mnist, "cifar10": arguments.cifar10}
     cells = _cells(names, options)
     if cells and options.scale != "smoke" and choose_device("auto").type == "cpu":
         print(total_time(estimate_cells(cells, options.runs)), flush=True)
-    with noted_signals() as stop:
-        try:
-            summaries = train_and_attack(
-                names,
-                options,
-                runner=arguments.runner,
-                workers=arguments.workers,
-                threads=arguments.threads,
-                data_dirs={name: path for name, path in folders.items() if path is not None},
-                show=True,
-                stop=stop,
-            )
-        except SweepStopped as stopped:
-            print(stopped, file=sys.stderr, flush=True)
-            sys.exit(128 + stopped.reason)
+    with stop_by_signal() as stop:
+        summaries = train_and_attack(
+            names, options, **arguments.run_options(), show=True, stop=stop
+        )
     return {name: reason for one in summaries for name, reason in one.failed.items()}
 
 

@@ -1,7 +1,7 @@
 """Train what is missing, attack it, and write the tables: `reproduce`."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from ..evaluation.summary import read_evaluation
 from ..runs import provenance, read_run
 from ..sweep import Cell, Summary, run_cells
 from ..sweep.commands import train_command
-from ..sweep.local import Runner
 from ..sweep.state import evaluation_folders, progress_of
 from .claims import judge
 from .curves import convergence_curves
@@ -59,19 +58,9 @@ def all_cells(experiment: Experiment, options: Options) -> list[Cell]:
     ]
 
 
-def train_and_attack(
-    names: Sequence[str],
-    options: Options,
-    *,
-    runner: str | Runner = "local",
-    workers: int | None = None,
-    threads: int | None = None,
-    data_dirs: dict[str, Path] | None = None,
-    show: bool = False,
-    stop: Callable[[], int | None] = lambda: None,
-) -> list[Summary]:
+def train_and_attack(names: Sequence[str], options: Options, **settings: Any) -> list[Summary]:
     """Train and evaluate the cells of experiments as far as that is not done: first without
-    transfer attacks, then these. Arguments and errors are those of `run_cells`."""
+    transfer attacks, then these. `settings` and errors are those of `run_cells`."""
     plans = [get_plan(one, options.scale) for one in map(get_experiment, names) if one.plans]
     networks = [cell for plan in plans for cell in plan_cells(plan, options.seeds)]
     runs = options.runs.absolute()
@@ -79,18 +68,7 @@ def train_and_attack(
     summaries = []
     for cells in (networks, attacked):
         if cells:
-            summaries.append(
-                run_cells(
-                    cells,
-                    runs,
-                    runner,
-                    workers=workers,
-                    threads=threads,
-                    data_dirs=data_dirs,
-                    show=show,
-                    stop=stop,
-                )
-            )
+            summaries.append(run_cells(cells, runs, **settings))
             if summaries[-1].failed:
                 break  # a network that transfer attacks need may be missing
     return summaries

@@ -1,28 +1,26 @@
 """The command `python -m sense.sweep`."""
 
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import tyro
 
 from ..cli import command
 from ..config.options import Help
-from ..errors import InputError
-from ..interrupts import noted_signals
 from .cells import Cell
 from .grid import read_grid
-from .run import SweepStopped, run_cells
+from .run import run_cells
+from .runner_arguments import RunnerArguments, stop_by_signal
 from .state import State, status_of
 from .table import accuracies, write_table
 
 FAILED_STATUS = 1  # exit status if cells are not done
 
 
-@dataclass(frozen=True)
-class SweepArguments:
+@dataclass(frozen=True, kw_only=True)
+class SweepArguments(RunnerArguments):
     grid: Annotated[
         tyro.conf.Positional[Path],
         tyro.conf.arg(
@@ -34,47 +32,6 @@ class SweepArguments:
     out: Annotated[Path, Help("folder of the sweep, with a run folder for each cell")] = Path(
         "runs"
     )
-    runner: Annotated[
-        Literal["local", "slurm", "ray"],
-        Help(
-            "where the cells run. local: in processes of this machine; slurm: as an array of jobs, "
-            "through submitit; ray: on a cluster of Ray. --out and the data must then be on a disk "
-            "that all machines share"
-        ),
-    ] = "local"
-    workers: Annotated[
-        int | None,
-        Help(
-            "number of cells at once",
-            default="local: one per core, or per GPU; slurm, ray: as many as there is room for",
-        ),
-    ] = None
-    threads: Annotated[
-        int | None,
-        Help("CPU threads of each cell", default="local: cores divided by workers; slurm, ray: 1"),
-    ] = None
-    retries: Annotated[int, Help("number of times that a cell that crashed is started again")] = 1
-    mnist: Annotated[
-        Path | None,
-        Help("folder with the files of MNIST", default="downloaded into the cache directory"),
-    ] = None
-    cifar10: Annotated[
-        Path | None,
-        Help("folder with the files of CIFAR10", default="downloaded into the cache directory"),
-    ] = None
-    gpus: Annotated[float, Help("slurm, ray: GPUs of each cell; ray: also a part, 0.5")] = 0
-    slurm: Annotated[
-        tuple[str, ...],
-        Help(
-            "further options of the jobs, NAME=VALUE, as submitit's AutoExecutor has them: "
-            "timeout_min=600 slurm_partition=gpu mem_gb=8",
-            default="timeout_min=1440",
-        ),
-    ] = ()
-    ray: Annotated[
-        str | None,
-        Help("address of the head of the cluster, HOST:PORT", default="RAY_ADDRESS, or this one"),
-    ] = None
     code: Annotated[
         tuple[str, ...],
         Help("names of code, MODULE:NAME, that the grid may name", default="none"),
@@ -110,24 +67,8 @@ def sweep_main(argv: list[str]) -> None:
 
 def run_all(cells: list[Cell], arguments: SweepArguments) -> None:
     """Run the cells, print what they have come to and write the table."""
-    folders = {"mnist": arguments.mnist, "cifar10": arguments.cifar10}
-    with noted_signals() as stop:
-        try:
-            summary = run_cells(
-                cells,
-                arguments.out,
-                arguments.runner,
-                **runner_options(arguments),
-                workers=arguments.workers,
-                threads=arguments.threads,
-                retries=arguments.retries,
-                data_dirs={name: path for name, path in folders.items() if path is not None},
-                show=True,
-                stop=stop,
-            )
-        except SweepStopped as stopped:
-            print(stopped, file=sys.stderr, flush=True)
-            sys.exit(128 + stopped.reason)
+    with stop_by_signal() as stop:
+        summary = run_cells(cells, arguments.out, **arguments.run_options(), show=True, stop=stop)
     print(f"{summary} in {arguments.out}")
     if arguments.table is not None:
         write_table(arguments.table, accuracies(arguments.out, cells))
@@ -136,33 +77,6 @@ def run_all(cells: list[Cell], arguments: SweepArguments) -> None:
         for name, reason in summary.failed.items():
             print(f"sense.sweep: {name} failed: {reason}", file=sys.stderr)
         sys.exit(FAILED_STATUS)
-
-
-def runner_options(arguments: SweepArguments) -> dict[str, Any]:
-    """Return the options of the runner. Raises InputError for one of another runner."""
-    own = {"gpus": ("slurm", "ray"), "slurm": ("slurm",), "ray": ("ray",)}
-    found = {name: getattr(arguments, name) for name in own if getattr(arguments, name)}
-    for name in found:
-        if arguments.runner not in own[name]:
-            raise InputError(
-                f"--{name} is for --runner {' and '.join(own[name])}, got --runner "
-                f"{arguments.runner}: leave it out"
-            )
-    names = {"slurm": "parameters", "ray": "address"}
-    if "slurm" in found:
-        found["slurm"] = dict(map(_named_value, found["slurm"]))
-    return {names.get(name, name): value for name, value in found.items()}
-
-
-def _named_value(text: str) -> tuple[str, Any]:
-    """Return name and value of NAME=VALUE; whole numbers and fractions are numbers."""
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise InputError(f"an option of slurm must be NAME=VALUE, got {text!r}")
-    for number in (int, float):
-        with suppress(ValueError):
-            return name, number(value)
-    return name, value
 
 
 def list_cells(cells: list[Cell], out: Path) -> None:
