@@ -65,6 +65,7 @@ def test_the_log_has_what_the_command_prints_and_how_it_ended(task):
         ("import sys; sys.exit('no space')", 1, "no space (exit status 1)"),
         ("raise ValueError('a bug')", 1, "ValueError: a bug (exit status 1)"),
         ("import sys; sys.exit(3)", 3, "exit status 3"),
+        ("print('│ no --x │\\n╰────╯'); exit(2)", 2, "no --x (exit status 2)"),
         ("import os; print('on', flush=True); os.kill(os.getpid(), 9)", -9, f"on ({KILLED})"),
     ],
 )

@@ -15,6 +15,7 @@ from ..files import read_file
 LOGS = "logs"
 LIMIT = 1 << 30  # bytes
 MARK = "# "
+BORDERS = " │╭╮╰╯─"  # of the boxes in which commands put errors of their options
 FINISHED, STOPPED, FAILED = "finished", "stopped", "failed: "
 
 
@@ -37,8 +38,8 @@ def last_failure(path: Path) -> str | None:
             own = line.removeprefix(MARK).partition(" ")[2]
             if not own.startswith(FAILED):
                 last = ""
-        elif line.strip():
-            last = line.strip()
+        elif text := line.strip(BORDERS):
+            last = text
     if not own.startswith(FAILED):
         return None
     how = own.removeprefix(FAILED)
