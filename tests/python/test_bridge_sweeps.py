@@ -82,7 +82,7 @@ def test_an_experiment_is_trained_in_the_folder_of_its_scale_and_its_tables_are_
 
     def trained(names, options, **arguments):
         calls.append((names, options, arguments["data_dirs"]))
-        return [Summary({"a-network": failed})]
+        return [Summary({"a-network": failed}, {"a-network": "no memory"})]
 
     monkeypatch.setattr(module, "train_and_attack", trained)
     monkeypatch.setattr(module, "write_tables", lambda name, options: calls.append(name))

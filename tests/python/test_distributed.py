@@ -352,7 +352,7 @@ def test_devices_for_one_process_are_refused():
 
 
 def test_cores_are_divided_among_processes(monkeypatch):
-    monkeypatch.setattr("sense.distributed._cores", lambda: 7)
+    monkeypatch.setattr("sense.distributed.available_cores", lambda: 7)
     four, nine = (
         SeveralProcesses(0, 4, 0, 2),
         SeveralProcesses(0, 9, 0, 9),
