@@ -43,6 +43,11 @@ reproduce_sense <- function(experiment = NULL, scale = "cpu", run = FALSE, ..., 
   scale <- check_choice(scale, reproduction_scales)
   check_flag(run)
   check_path(out)
+  settings <- list(
+    seeds = check_count(seeds, allow_null = TRUE), mnist = check_path(mnist), cifar10 = check_path(cifar10),
+    workers = check_count(workers, allow_null = TRUE), threads = check_count(threads, allow_null = TRUE),
+    quiet = check_flag(quiet)
+  )
   folder <- out %||% stored_reproductions()
   if (is.null(experiment)) {
     return(list_reproductions(folder))
@@ -61,12 +66,7 @@ reproduce_sense <- function(experiment = NULL, scale = "cpu", run = FALSE, ..., 
         i = "For example {.code reproduce_sense(\"{experiment}\", \"{scale}\", run = TRUE, out = \"reproduce\")}."
       ))
     }
-    run_reproduction(
-      experiment, scale, out,
-      seeds = check_count(seeds, allow_null = TRUE), mnist = check_path(mnist), cifar10 = check_path(cifar10),
-      workers = check_count(workers, allow_null = TRUE), threads = check_count(threads, allow_null = TRUE),
-      quiet = check_flag(quiet)
-    )
+    do.call(run_reproduction, c(list(experiment, scale, out), settings))
   }
   read_reproduction(folder, experiment, scale)
 }

@@ -49,12 +49,14 @@ sweep_sense <- function(grid, out, ..., recipe = NULL, evaluation = NULL, mnist 
   check_string(out, expected = "the path of a folder, a single string")
   common <- as_options(named_dots(...))
   check_string(recipe, allow_null = TRUE)
-  cells <- sweep_cells(grid, common, recipe, sweep_evaluation(evaluation))
-  done <- call_python("sweep", drop_null(list(
-    cells = cells, out = path.expand(out), retries = check_count(retries, min = 0),
+  evaluation <- sweep_evaluation(evaluation)
+  settings <- list(
+    retries = check_count(retries, min = 0),
     workers = check_count(workers, allow_null = TRUE), threads = check_count(threads, allow_null = TRUE),
     data_dirs = data_folders(check_path(mnist), check_path(cifar10)), on_line = progress_lines(check_flag(quiet))
-  )))
+  )
+  cells <- sweep_cells(grid, common, recipe, evaluation)
+  done <- call_python("sweep", drop_null(c(list(cells = cells, out = path.expand(out)), settings)))
   if (done$stopped) stopped_sweep()
   sweep <- new_sweep(grid, done$cells, out)
   failed <- sweep$cells[sweep$cells$state == "failed", ]
@@ -97,9 +99,10 @@ sweep_evaluation <- function(evaluation, call = parent.frame()) {
   if (is.null(evaluation)) {
     return(NULL)
   }
-  if (!is.list(evaluation) || is.data.frame(evaluation) || is.object(evaluation)) {
+  named <- !length(evaluation) || (!is.null(names(evaluation)) && all(nzchar(names(evaluation))))
+  if (!is.list(evaluation) || is.object(evaluation) || !named) {
     refuse(
-      evaluation, "evaluation", "a list of options of `evaluate_sense()`, or NULL",
+      evaluation, "evaluation", "a named list of options of `evaluate_sense()`, or NULL",
       cli::format_inline("For example {.code list(attacks = \"pgd\", n = 500)}."), call
     )
   }

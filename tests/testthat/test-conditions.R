@@ -17,7 +17,7 @@ test_that("each class is on the help page, and no error is without one", {
   used <- gsub("class = |\"", "", used)
   objects <- c(
     "sense_fit", "sense_evaluation", "sense_comparison", "sense_control", "sense_accuracies", "sense_examples",
-    "sense_confusion", "sense_calibration"
+    "sense_confusion", "sense_calibration", "sense_reproduction", "sense_sweep"
   )
   page <- readLines("../../R/conditions.R")
   for (class in setdiff(used, objects)) expect_true(any(grepl(sprintf("`%s`", class), page)), info = class)
