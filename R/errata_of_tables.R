@@ -2,8 +2,7 @@
 # the tables, from python/sense/reproduce/paper.csv.
 
 paper_table <- function(experiment, attack) {
-  file <- system.file("python", "sense", "reproduce", "paper.csv", package = "sense", mustWork = TRUE)
-  numbers <- utils::read.csv(file)
+  numbers <- table_of_paper("paper.csv")
   numbers[numbers$experiment == experiment & numbers$attack == attack, ]
 }
 

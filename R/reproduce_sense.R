@@ -74,9 +74,7 @@ reproduce_sense <- function(experiment = NULL, scale = "cpu", run = FALSE, ..., 
 reproduction_scales <- c("cpu", "paper", "smoke")
 
 # Name, place in the paper and title of each experiment.
-experiments <- function() {
-  utils::read.csv(system.file("python", "sense", "reproduce", "experiments.csv", package = "sense", mustWork = TRUE))
-}
+experiments <- function() table_of_paper("experiments.csv")
 
 # Figures 2 to 6 need no training.
 drawn_by_r <- function(name) grepl("^fig[2-6]$", name)

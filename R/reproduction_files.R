@@ -87,10 +87,15 @@ other_source <- function(rows) {
   source
 }
 
+# A table of the Python package: paper.csv or experiments.csv.
+table_of_paper <- function(file) {
+  path <- system.file("python", "sense", "reproduce", file, package = "sense", mustWork = TRUE)
+  utils::read.csv(path, na.strings = "")
+}
+
 # The numbers of the paper, as shares.
 paper_numbers <- function(experiment = NULL) {
-  file <- system.file("python", "sense", "reproduce", "paper.csv", package = "sense", mustWork = TRUE)
-  numbers <- utils::read.csv(file, na.strings = "")
+  numbers <- table_of_paper("paper.csv")
   numbers$value <- numbers$value / 100
   numbers$source <- other_source(numbers)
   if (is.null(experiment)) numbers else numbers[numbers$experiment == experiment, ]
