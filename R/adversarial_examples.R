@@ -30,8 +30,9 @@ adversarial_examples <- function(fit, n = NULL, attack = NULL, ..., x = NULL, y 
   check_path(data_dir)
   options <- evaluation_options(attacks = attack, ...)
   by_default <- is.null(n) && !length(options) && is.null(x)
-  if (by_default && is_string(fit) && (run_has(fit, "examples.json") || run_has(fit, "examples.json.gz"))) {
-    stored <- read_zipped_json(fit, "examples.json", simplify = TRUE)
+  found <- if (by_default && is_string(fit)) read_run_unzipped(fit, "examples.json")
+  if (!is.null(found)) {
+    stored <- parse_json_text(as_text(found$bytes, found$path), found$path, simplify = TRUE)
     return(tryCatch(as_examples(stored), error = function(e) {
       damaged(file.path(fit, "examples.json"), first_line(e))
     }))

@@ -142,31 +142,26 @@ read_run_json <- function(folder, name, simplify = FALSE, call = parent.frame())
   parse_json_text(read_run_text(folder, name, call), file.path(folder, name), simplify, call)
 }
 
-# The same, gzipped or not.
-read_zipped_json <- function(folder, name, simplify = FALSE, call = parent.frame()) {
+# A file of the folder that may be gzipped: the path of what is there, and its checked bytes without
+# compression. NULL: there is neither.
+read_run_unzipped <- function(folder, name, call = parent.frame()) {
   gzipped <- paste0(name, ".gz")
-  if (run_has(folder, name) || !run_has(folder, gzipped)) {
-    return(read_run_json(folder, name, simplify, call))
+  if (run_has(folder, name)) {
+    list(path = file.path(folder, name), bytes = read_run(folder, name, call))
+  } else if (gzipped %in% names(run_limits()) && run_has(folder, gzipped)) {
+    path <- file.path(folder, gzipped)
+    list(path = path, bytes = gunzip(read_run(folder, gzipped, call), run_limits()[[name]], path, call))
   }
-  path <- file.path(folder, gzipped)
-  content <- gunzip(read_run(folder, gzipped, call), run_limits()[[name]], path, call)
-  parse_json_text(as_text(content, path, call), path, simplify, call)
 }
 
 # A CSV file of the folder, gzipped or not, or NULL. It must have `columns`, as numbers.
 read_run_csv <- function(folder, name, columns, call = parent.frame()) {
-  if (run_has(folder, name)) {
-    path <- file.path(folder, name)
-    return(check_columns(parse_csv(read_run(folder, name, call), path, call), columns, path, call))
-  }
-  gzipped <- paste0(name, ".gz")
-  if (!gzipped %in% names(run_limits()) || !run_has(folder, gzipped)) {
-    check_absent(folder, c(name, gzipped), call)
+  found <- read_run_unzipped(folder, name, call)
+  if (is.null(found)) {
+    check_absent(folder, c(name, paste0(name, ".gz")), call)
     return(NULL)
   }
-  path <- file.path(folder, gzipped)
-  text <- gunzip(read_run(folder, gzipped, call), run_limits()[[name]], path, call)
-  check_columns(parse_csv(text, path, call), columns, path, call)
+  check_columns(parse_csv(found$bytes, found$path, call), columns, found$path, call)
 }
 
 check_columns <- function(table, columns, path, call) {
