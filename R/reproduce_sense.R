@@ -44,9 +44,9 @@ reproduce_sense <- function(experiment = NULL, scale = "cpu", run = FALSE, ..., 
   check_flag(run)
   check_path(out)
   settings <- list(
-    seeds = check_count(seeds, allow_null = TRUE), mnist = check_path(mnist), cifar10 = check_path(cifar10),
+    seeds = check_count(seeds, allow_null = TRUE), data_dirs = data_folders(check_path(mnist), check_path(cifar10)),
     workers = check_count(workers, allow_null = TRUE), threads = check_count(threads, allow_null = TRUE),
-    quiet = check_flag(quiet)
+    on_line = progress_lines(check_flag(quiet))
   )
   folder <- out %||% stored_reproductions()
   if (is.null(experiment)) {
@@ -66,7 +66,7 @@ reproduce_sense <- function(experiment = NULL, scale = "cpu", run = FALSE, ..., 
         i = "For example {.code reproduce_sense(\"{experiment}\", \"{scale}\", run = TRUE, out = \"reproduce\")}."
       ))
     }
-    do.call(run_reproduction, c(list(experiment, scale, out), settings))
+    run_reproduction(experiment, scale, out, settings)
   }
   read_reproduction(folder, experiment, scale)
 }
@@ -108,11 +108,10 @@ drawn_figure <- function(experiment, ...) {
 }
 
 # Train, attack and write the tables: the part that needs Python.
-run_reproduction <- function(name, scale, out, ..., mnist, cifar10, quiet, call = parent.frame()) {
-  done <- call_python("reproduce", drop_null(list(
-    name = name, scale = scale, out = path.expand(out), ..., data_dirs = data_folders(mnist, cifar10),
-    on_line = progress_lines(quiet)
-  )), call)
+run_reproduction <- function(name, scale, out, settings, call = parent.frame()) {
+  done <- call_python(
+    "reproduce", drop_null(c(list(name = name, scale = scale, out = path.expand(out)), settings)), call
+  )
   if (done$stopped) stopped_sweep(call)
   failed_cells(unlist(done$failed), file.path(out, scale, "logs"), call)
 }
