@@ -95,12 +95,21 @@ plot_curves <- function(evaluations, call = parent.frame()) {
 
 # Bars for several curves, whose bands would cover each other; a band for one.
 interval_layer <- function(several, position) {
-  ends <- ggplot2::aes(ymin = .data$lower, ymax = .data$upper)
   if (several) {
-    ggplot2::geom_linerange(ends, position = position, linetype = "solid", show.legend = FALSE)
+    interval_bars(position = position)
   } else {
-    ggplot2::geom_ribbon(ends, fill = "grey60", alpha = 0.35, colour = NA, show.legend = FALSE)
+    ggplot2::geom_ribbon(
+      ggplot2::aes(ymin = .data$lower, ymax = .data$upper), fill = "grey60", alpha = 0.35, colour = NA,
+      show.legend = FALSE
+    )
   }
+}
+
+# The intervals at the points of curves, whatever the line type of the curve.
+interval_bars <- function(...) {
+  ggplot2::geom_linerange(
+    ggplot2::aes(ymin = .data$lower, ymax = .data$upper), linetype = "solid", show.legend = FALSE, ...
+  )
 }
 
 norm_word <- function(norm) if (norm == "inf") "-infinity" else norm

@@ -147,9 +147,7 @@ draw_by_c <- function(tables, labels, at_end) {
     ggplot2::geom_hline(
       ggplot2::aes(yintercept = .data$mean, colour = .data$series, linetype = .data$series), tables$others
     ) +
-    ggplot2::geom_linerange(
-      ggplot2::aes(ymin = .data$lower, ymax = .data$upper), linetype = "solid", show.legend = FALSE
-    ) +
+    interval_bars() +
     ggplot2::geom_line() +
     seed_points(tables$seeds, ggplot2::aes(.data$c, .data$accuracy)) +
     paper_points(tables$shown, ggplot2::aes(ifelse(is.na(.data$c), at_end, .data$c), .data$paper)) +
@@ -188,9 +186,7 @@ plot_by_epochs <- function(object, rows) {
     tables$curves,
     ggplot2::aes(.data$epochs, .data$mean, colour = .data$series, linetype = .data$series, shape = .data$series)
   ) +
-    ggplot2::geom_linerange(
-      ggplot2::aes(ymin = .data$lower, ymax = .data$upper), linetype = "solid", show.legend = FALSE, na.rm = TRUE
-    ) +
+    interval_bars(na.rm = TRUE) +
     ggplot2::geom_line() +
     ggplot2::geom_point(data = tables$points, size = 1.5) +
     facet_attacks("attack_label") +
