@@ -63,8 +63,8 @@ plot_reproduced_accuracy <- function(object, rows) {
   rows <- panels(rows)
   ggplot2::ggplot(rows, ggplot2::aes(.data$mean, .data$method_label)) +
     ggplot2::geom_errorbar(ggplot2::aes(xmin = .data$lower, xmax = .data$upper), width = 0.3, linewidth = 0.5) +
-    seed_points(panels(seeds), ggplot2::aes(.data$accuracy, .data$method_label), series_colours[1], position = ggplot2::position_nudge(y = 0.3)) +
-    paper_points(rows, ggplot2::aes(.data$paper, .data$method_label), series_colours[2]) +
+    seed_points(panels(seeds), ggplot2::aes(.data$accuracy, .data$method_label), colour = series_colours[1], position = ggplot2::position_nudge(y = 0.3)) +
+    paper_points(rows, ggplot2::aes(.data$paper, .data$method_label), colour = series_colours[2]) +
     point_scale(seeds, rows, c(series_colours[1], series_colours[1], series_colours[2])) +
     (if (nlevels(rows$variant) > 1) {
       ggplot2::facet_grid(
@@ -80,19 +80,19 @@ plot_reproduced_accuracy <- function(object, rows) {
 
 point_shapes <- c(seed = 16, "seed, collapsed" = 4, paper = 5)
 
-# A point for each seed, a cross if the network predicts one class. Without `colour` it is that of the plot.
-seed_points <- function(seeds, aes, colour = NULL, ...) {
+# A point for each seed, a cross if the network predicts one class.
+seed_points <- function(seeds, aes, ...) {
   aes <- utils::modifyList(aes, ggplot2::aes(shape = ifelse(.data$collapsed, "seed, collapsed", "seed")))
-  do.call(ggplot2::geom_point, c(list(aes, seeds, size = 1.5, ...), if (!is.null(colour)) list(colour = colour)))
+  ggplot2::geom_point(aes, seeds, size = 1.5, ...)
 }
 
-paper_points <- function(rows, aes, colour = NULL) {
+paper_points <- function(rows, aes, ...) {
   known <- rows[!is.na(rows$paper), ]
   if (!nrow(known)) {
     return(NULL)
   }
   aes <- utils::modifyList(aes, ggplot2::aes(shape = "paper"))
-  do.call(ggplot2::geom_point, c(list(aes, known, size = 2.2, stroke = 0.9), if (!is.null(colour)) list(colour = colour)))
+  ggplot2::geom_point(aes, known, size = 2.2, stroke = 0.9, ...)
 }
 
 # The shapes of the points that are drawn; in the legend in these colours.
