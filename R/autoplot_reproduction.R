@@ -106,8 +106,7 @@ point_scale <- function(seeds, rows, colours = rep("black", 3)) {
 
 # The single networks of the rows that are shown.
 matched_seeds <- function(all, shown) {
-  keys <- c(training_columns, "attack", "attack_label", "source")
-  all[group_key(all, keys) %in% group_key(shown, keys), ]
+  all[group_key(all, row_columns) %in% group_key(shown, row_columns), ]
 }
 
 plot_by_c <- function(object, rows) {

@@ -3,19 +3,21 @@
 training_columns <- c(
   "method", "c", "boundary", "start", "stage_test", "model", "lr", "epochs", "batch_size", "train_size"
 )
+# What the seeds of one row have in common.
+row_columns <- c(training_columns, "attack", "attack_label", "source")
 
 # A row for each training and attack. Seeds and test images vary in different ways, so both are shown:
 # `lowest` and `highest` are over seeds; `lower` and `upper` are Wilson's interval at the mean accuracy
 # for the number of test images. It is that of one network of this accuracy: the mean over several
 # networks of the same images varies no more.
 rows_over_seeds <- function(rows, level = 0.95) {
-  keys <- c(training_columns, "attack", "attack_label", "source")
-  groups <- split(rows, factor(group_key(rows, keys), unique(group_key(rows, keys))))
+  keys <- group_key(rows, row_columns)
+  groups <- split(rows, factor(keys, unique(keys)))
   table <- do.call(rbind, lapply(groups, function(group) {
     accuracy <- group$k / group$n
     limits <- wilson_limits(accuracy, group$n, level)
     data.frame(
-      group[1, keys],
+      group[1, row_columns],
       seeds = nrow(group), mean = mean(accuracy), lowest = min(accuracy), highest = max(accuracy),
       n = min(group$n), wilson_limits(mean(accuracy), min(group$n), level),
       lowest_limit = min(limits$lower), highest_limit = max(limits$upper),
@@ -97,8 +99,9 @@ paper_agrees <- function(table) {
   known <- !is.na(value) & !is.na(table$paper_n)
   low <- value - rounding
   high <- ifelse(table$qualifier %in% "more than", 1, value + rounding)
-  low[known] <- wilson_limits(value[known], table$paper_n[known])$lower
-  high[known] <- wilson_limits(value[known], table$paper_n[known])$upper
+  limits <- wilson_limits(value[known], table$paper_n[known])
+  low[known] <- limits$lower
+  high[known] <- limits$upper
   agrees <- ifelse(table$lowest_limit <= high & table$highest_limit >= low, "yes", "no")
   collapse <- table$qualifier %in% "collapse"
   agrees[collapse] <- ifelse(
