@@ -85,6 +85,10 @@ numbers <- function(rows, name) {
   vapply(rows, function(row) as.numeric(row[[name]] %||% NA), numeric(1))
 }
 
+strings <- function(rows, name) {
+  vapply(rows, function(row) as.character(row[[name]] %||% NA), "")
+}
+
 # The network that was evaluated, with the options of its training if they are known.
 read_target <- function(folder, evaluation, call = parent.frame()) {
   target <- evaluation$target %||% list()

@@ -102,9 +102,9 @@ paper_numbers <- function(experiment = NULL) {
 }
 
 claims_table <- function(claims) {
-  column <- function(name) vapply(claims, function(claim) as.character(claim[[name]] %||% NA), "")
   data.frame(
-    text = column("text"), place = column("place"), verdict = column("verdict"), evidence = column("evidence")
+    text = strings(claims, "text"), place = strings(claims, "place"), verdict = strings(claims, "verdict"),
+    evidence = strings(claims, "evidence")
   )
 }
 

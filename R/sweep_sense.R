@@ -110,7 +110,6 @@ sweep_evaluation <- function(evaluation, call = parent.frame()) {
 }
 
 new_sweep <- function(grid, cells, out) {
-  column <- function(name) vapply(cells, function(cell) as.character(cell[[name]] %||% NA), "")
   for (option in setdiff(names(grid), "recipe")) {
     used <- vapply(cells, function(cell) option %in% unlist(cell$used), TRUE)
     grid[[option]][!used] <- NA
@@ -118,8 +117,8 @@ new_sweep <- function(grid, cells, out) {
   structure(
     list(
       cells = cbind(
-        grid, name = column("name"), state = column("state"), failure = column("failure"),
-        evaluated = column("evaluated")
+        grid, name = strings(cells, "name"), state = strings(cells, "state"),
+        failure = strings(cells, "failure"), evaluated = strings(cells, "evaluated")
       ),
       out = normalizePath(out)
     ),
