@@ -39,7 +39,7 @@ score_of <- function(classifier, x) {
 # their centres, the boundary, and the measured risks.
 plot_classifiers <- function(fits, law, eps, n, draws, seed, call = parent.frame()) {
   if (inherits(fits, "sense_fit") || !is.list(fits)) fits <- list(fits)
-  if (is.null(names(fits)) || !all(nzchar(names(fits)))) {
+  if (!all_named(fits)) {
     refuse(fits, "fits", "a list of classifiers with a name for each", call = call)
   }
   fits <- lapply(fits, function(fit) {

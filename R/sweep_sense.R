@@ -66,7 +66,7 @@ sweep_sense <- function(grid, out, ..., recipe = NULL, evaluation = NULL, mnist 
 
 # A data frame with a row for each training; factors as strings.
 as_sweep_grid <- function(grid, call = parent.frame()) {
-  if (is.list(grid) && !is.data.frame(grid) && length(grid) && !is.null(names(grid)) && all(nzchar(names(grid)))) {
+  if (is.list(grid) && !is.data.frame(grid) && length(grid) && all_named(grid)) {
     grid <- expand.grid(grid, KEEP.OUT.ATTRS = FALSE, stringsAsFactors = FALSE)
   }
   if (!is.data.frame(grid) || !nrow(grid) || !ncol(grid) || anyDuplicated(names(grid))) {
@@ -99,8 +99,7 @@ sweep_evaluation <- function(evaluation, call = parent.frame()) {
   if (is.null(evaluation)) {
     return(NULL)
   }
-  named <- !length(evaluation) || (!is.null(names(evaluation)) && all(nzchar(names(evaluation))))
-  if (!is.list(evaluation) || is.object(evaluation) || !named) {
+  if (!is.list(evaluation) || is.object(evaluation) || (length(evaluation) && !all_named(evaluation))) {
     refuse(
       evaluation, "evaluation", "a named list of options of `evaluate_sense()`, or NULL",
       cli::format_inline("For example {.code list(attacks = \"pgd\", n = 500)}."), call

@@ -291,7 +291,7 @@ run_training <- function(options, recipe, images, control, command, model = NULL
 
 named_dots <- function(..., call = parent.frame()) {
   dots <- list(...)
-  if (length(dots) && (is.null(names(dots)) || any(names(dots) == ""))) {
+  if (length(dots) && !all_named(dots)) {
     abort("Further options must be named, such as {.code steps = 10}.", call = call)
   }
   drop_null(dots)
