@@ -50,8 +50,8 @@ method_labels <- function(rows) {
   ifelse(nzchar(details), sprintf("%s (%s)", names, details), names)
 }
 
-# "cifar-cnn-1, lr = 0.01": the other options that differ between the networks of the table. A learning
-# rate that goes with the method does not tell two networks apart.
+# "cifar-cnn-1, lr = 0.01": the other options that differ between the networks of a method. A learning
+# rate that each method has for itself is not among them.
 variant_labels <- function(rows) {
   method <- method_labels(rows)
   varies <- function(name) any(tapply(rows[[name]], method, function(x) length(unique(x)) > 1))

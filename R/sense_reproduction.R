@@ -4,7 +4,7 @@
 #' of the paper, and the verdict on each claim of the paper about them. Plain R data.
 #'
 #' Two things vary: the training, over its seeds, and the test images, which are a sample. They are
-#' shown apart. Wilson's interval is for the test images; with several seeds it is taken at their mean
+#' shown separately. Wilson's interval is for the test images; with several seeds it is taken at their mean
 #' accuracy. Accuracy under an attack is an upper bound of robust accuracy.
 #'
 #' A row agrees (`agrees`) if the paper's number is between the lowest and the highest limit of the

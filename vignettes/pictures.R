@@ -1,4 +1,4 @@
-# The setup chunk of each vignette sources this file. R CMD check allows an installed package less than
+# Each vignette sources this file in its chunk `pictures`. R CMD check allows an installed package less than
 # 5 MB, and pictures were most of the vignettes: a PNG file of at most 128 colours has half the size.
 
 # `fig.process` of knitr. Without the package png the picture stays as it is.

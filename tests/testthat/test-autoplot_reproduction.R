@@ -48,7 +48,7 @@ test_that("accuracy by epochs has the share of stage C", {
   expect_equal(unique(plot$data$series), c("R-AT", "SENSE-AT (c = 0.5)")) # MART has one number only
 })
 
-test_that("PGD stands beside AutoAttack", {
+test_that("PGD is drawn beside AutoAttack", {
   x <- read_made_up(data.frame(method = c("r-at", "nt")), "cifar10", c(natural = "natural", pgd = "PGD-10 x 1", autoattack = "AutoAttack"))
   points <- layer_data_of(autoplot(x, "attacks"), 2)
   expect_equal(nrow(points), 4)

@@ -16,7 +16,7 @@ test_that("a result is read with its intervals, gzipped or not", {
   expect_identical(as.data.frame(x), x$rows)
 })
 
-test_that("a result that is not there says how to make it", {
+test_that("the error for a result that is missing has the command that makes it", {
   expect_error(reproduce_sense("table6", out = tempdir()), "no result of \"table6\".*run = TRUE", class = "sense_file_error")
 })
 

@@ -5,7 +5,7 @@ few_rows <- function(...) {
   ))
 }
 
-test_that("seeds and test images are shown apart", {
+test_that("seeds and test images are in separate columns", {
   rows <- few_rows()
   rows$k[rows$method == "r-at" & rows$attack == "pgd"] <- c(30, 40, 53)
   table <- sense:::rows_over_seeds(rows)
@@ -33,7 +33,7 @@ test_that("networks are named by what differs between those of a method", {
   expect_equal(label(method = "nt", epochs = c(10, 80)), c("NT, 10 epochs", "NT, 80 epochs"))
 })
 
-test_that("each network stands beside the paper's number of the same method, c, network and attack", {
+test_that("each network has the paper's number of the same method, c, network and attack", {
   rows <- made_up_rows(data.frame(
     method = c("r-at", "sense", "sense", "sense"), c = c(NA, 0.1, 0.5, 0.5),
     boundary = c(NA, "revert", "revert", "bisect"), model = c("cifar-cnn-1", "cifar-cnn-2", "cifar-cnn-1", "cifar-cnn-2")
