@@ -56,7 +56,7 @@ background_r <- function(code) {
   writeLines(code, file)
   files <- shQuote(c(file.path(R.home("bin"), "Rscript"), file, log))
   pid <- system(sprintf("%s %s >%s 2>&1 & echo $!", files[1], files[2], files[3]), intern = TRUE)
-  list(pid = as.integer(pid), said = function() readLines(log))
+  list(pid = as.integer(pid), output = function() readLines(log))
 }
 
 # Wait until the condition holds, at most so many seconds.

@@ -27,8 +27,8 @@ test_that("the replication script writes every stored table and picture that nee
   demo <- utils::read.csv(file.path(folder, "mnist-demo.csv"))
   for (method in c("nt", "r-at", "sense")) {
     outcomes <- system.file("extdata", "mnist-demo", method, package = "sense")
-    file <- list.files(outcomes, "^outcomes", full.names = TRUE)
-    found <- tapply(utils::read.csv(file)$correct, utils::read.csv(file)$attack, sum)
+    rows <- utils::read.csv(list.files(outcomes, "^outcomes", full.names = TRUE))
+    found <- tapply(rows$correct, rows$attack, sum)
     own <- demo[demo$run == method, ]
     expect_equal(own$k[own$attack == "natural"], found[["natural"]])
     expect_equal(own$k[own$attack == "AutoAttack"], found[["autoattack"]])

@@ -119,13 +119,13 @@ test_that("Python refuses unknown options and wrong values before anything runs"
   expect_false(dir.exists(out))
 })
 
-test_that("an interrupted sweep says how to go on, and goes on", {
+test_that("an interrupted sweep stops, and its message says how to resume it", {
   skip_on_cran()
   skip_on_os("windows")
   skip_if_no_sense()
   out <- tempfile("sweep-")
   call <- sprintf(
-    "sweep_sense(list(seed = 1), '%s', recipe = 'mnist-demo', model = 'capacity-1', epochs = %s, threads = 1)", out, "60"
+    "sweep_sense(list(seed = 1), '%s', recipe = 'mnist-demo', model = 'capacity-1', epochs = 60, threads = 1)", out
   )
   process <- background_r(sprintf(
     "library(sense)\ncat('begin\\n')\ntryCatch(%s, sense_stopped = function(e) cat(conditionMessage(e), '\\n'))", call
@@ -133,8 +133,8 @@ test_that("an interrupted sweep says how to go on, and goes on", {
   metrics <- function() list.files(out, "metrics.jsonl", recursive = TRUE)
   wait_until(length(metrics()) > 0, 120)
   tools::pskill(process$pid, tools::SIGINT)
-  wait_until(any(grepl("repeat the same call", process$said())), 60)
-  expect_match(paste(process$said(), collapse = " "), "stopped before its end.*repeat the same call")
+  wait_until(any(grepl("repeat the same call", process$output())), 60)
+  expect_match(paste(process$output(), collapse = " "), "stopped before its end.*repeat the same call")
   run <- file.path(out, dirname(metrics()))
   expect_lt(nrow(read_sense_fit(run)$metrics), 61)
 })

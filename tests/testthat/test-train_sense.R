@@ -216,10 +216,10 @@ test_that("an interrupt leaves a run that can be resumed to the same end", {
     )
   )
   process <- background_r(code)
-  wait_until(length(process$said()) > 0, 60) # the first epoch is done
+  wait_until(length(process$output()) > 0, 60) # the first epoch is done
   tools::pskill(process$pid, tools::SIGINT)
-  wait_until("stopped" %in% process$said(), 30)
-  expect_true("stopped" %in% process$said())
+  wait_until("stopped" %in% process$output(), 30)
+  expect_true("stopped" %in% process$output())
   resumed <- train_sense(control = sense_control(resume = folder, quiet = TRUE))
   whole <- train_sense(
     model = "capacity-1", epochs = 2, lr = 0.05,
@@ -245,12 +245,12 @@ test_that("an interrupt stops a step that takes long, and an attack, within seco
       "cat('begun\\n')",
       sprintf("tryCatch(%s, sense_stopped = function(e) cat('stopped\\n'))", call)
     ))
-    wait_until(any(grepl("begun", process$said())), 60)
+    wait_until(any(grepl("begun", process$output())), 60)
     Sys.sleep(15) # the step, or the batch, is in progress
-    expect_false("stopped" %in% process$said())
+    expect_false("stopped" %in% process$output())
     sent <- Sys.time()
     tools::pskill(process$pid, tools::SIGINT)
-    wait_until("stopped" %in% process$said(), 20)
+    wait_until("stopped" %in% process$output(), 20)
     expect_lt(as.numeric(difftime(Sys.time(), sent, units = "secs")), 5)
   }
 })
