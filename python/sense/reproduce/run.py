@@ -86,9 +86,9 @@ def write_tables(name: str, options: Options) -> tuple[Path, list[dict[str, Any]
     rows = as_stored([row for cell in cells for row in _stored_rows(experiment, cell, options)])
     if not rows:
         raise InputError(f"no cell of {name} is stored in {options.runs}: train them first")
-    known = list(dict.fromkeys(row.cell for row in rows))
-    described = {cell.name: describe_cell(cell, options.runs) for cell in cells
-                 if cell.name in known}  # fmt: skip
+    by_name = {cell.name: cell for cell in cells}
+    known = dict.fromkeys(row.cell for row in rows)
+    described = {name: describe_cell(by_name[name], options.runs) for name in known}
     description = _describe(experiment, cells, rows, described, options)
     path = write_result(
         options.out,
@@ -128,13 +128,14 @@ def _describe(
     paper, plan = experiment.plans["paper"], get_plan(experiment, options.scale)
     missing = [cell.name for cell in cells if not progress_of(cell, options.runs).is_done]
     once = {row.cell: row.seconds_training for row in rows}
+    here = provenance()
     return {
         "experiment": experiment.name,
         "title": experiment.title,
         "place": experiment.place,
         "scale": options.scale,
         "command": _command(experiment.name, options),
-        "provenance": {key: provenance()[key] for key in KEPT_PROVENANCE},
+        "provenance": {key: here[key] for key in KEPT_PROVENANCE},
         "data": _data(described),
         "networks": len(once),
         "missing": sorted(set(missing)),
