@@ -3,7 +3,7 @@ one like it, is stored, else computed from passes through the network.
 
 A pass is one forward and backward pass of one image, which is timed. The number of passes counts
 every step of every attack on every image, so the time is an upper bound: SENSE-AT leaves images
-out, and no attack goes on with an image that it has misclassified.
+out, and an attack ends for an image that is misclassified.
 """
 
 import time
@@ -78,35 +78,54 @@ class Estimate:
 def estimate_cells(cells: Sequence[Cell], runs: Path) -> list[Estimate]:
     """Return the time of each cell: that of its run in the folder, that in the stored results, that
     of the runs in the folder that differ in c, seed and the like, or that of its passes."""
-    done = [cell for cell in cells if progress_of(cell, runs).is_done]
+    measured = [_measured(cell, runs) for cell in cells]
+    alike: dict[str, list[_Measured]] = {}
+    for cell, own in zip(cells, measured, strict=True):
+        if own is not None:
+            alike.setdefault(_kind(cell), []).append(own)
     stored = stored_times()
     timed: dict[tuple[str, str], float] = {}
-    return [_estimate(cell, done, stored, timed, runs) for cell in cells]
+    return [
+        Estimate(cell.name, own.training, own.attacks, "measured", True)
+        if own is not None
+        else _estimate(cell, alike.get(_kind(cell), ()), stored, timed)
+        for cell, own in zip(cells, measured, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The seconds of a stored run, and the number of its epochs."""
+
+    training: float
+    attacks: float
+    epochs: int
+
+
+def _measured(cell: Cell, runs: Path) -> _Measured | None:
+    """The run of a cell, None if it is not done."""
+    if not progress_of(cell, runs).is_done:
+        return None
+    folder = runs / cell.name
+    return _Measured(training_time(folder), attack_time(folder), _epochs(cell))
+
+
+def _epochs(cell: Cell) -> int:
+    return cell.config.pretrain + cell.config.epochs
 
 
 def _estimate(
     cell: Cell,
-    done: Sequence[Cell],
+    alike: Sequence[_Measured],
     stored: Mapping[str, tuple[float, float]],
     timed: dict[tuple[str, str], float],
-    runs: Path,
 ) -> Estimate:
-    if cell in done:
-        folder = runs / cell.name
-        return Estimate(cell.name, training_time(folder), attack_time(folder), "measured", True)
+    """The time of a cell that is not done."""
     if cell.name in stored:
         return Estimate(cell.name, *stored[cell.name], "stored", False)
-    like = [other for other in done if _kind(other) == _kind(cell)]
-    if like:
-        config = cell.config
-        epochs = config.pretrain + config.epochs
-        training = mean(
-            training_time(runs / other.name)
-            * epochs
-            / (other.config.pretrain + other.config.epochs)
-            for other in like
-        )
-        attacks = mean(attack_time(runs / other.name) for other in like)
+    if alike:
+        training = mean(run.training * _epochs(cell) / run.epochs for run in alike)
+        attacks = mean(run.attacks for run in alike)
         return Estimate(cell.name, training, attacks, "about", False)
     key = (cell.config.model, cell.config.dataset)
     if key not in timed:
