@@ -7,9 +7,9 @@ from pathlib import Path
 from ..errors import InputError
 from ..files import make_folders, rename_file
 from ..run_folder import RunFolder
-from ..runs import read_run, with_choices_of
+from ..runs import read_run
 from ..sweep import Cell
-from ..sweep.cells import training_options
+from ..sweep.state import other_options
 
 
 def adopt(folder: Path, cells: Sequence[Cell], runs: Path) -> Path:
@@ -34,15 +34,9 @@ def matching_cell(folder: Path, cells: Sequence[Cell]) -> Cell:
     """Return the cell that has the options of a run. Raises InputError if there is none, with what
     differs from the nearest one."""
     begun, _ = read_run(folder)
-    before = training_options(begun)
     nearest: tuple[list[str], Cell] | None = None
     for cell in cells:
-        now = training_options(with_choices_of(begun, cell.config))
-        other = [
-            f"{name} ({before.get(name)}, not {now.get(name)})"
-            for name in sorted(before.keys() | now.keys())
-            if before.get(name) != now.get(name)
-        ]
+        other = other_options(begun, cell)
         if not other:
             return cell
         if nearest is None or len(other) < len(nearest[0]):

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..checkpoint import WEIGHTS
+from ..config import Config
 from ..errors import InputError
 from ..evaluation.runner import build_attacks
 from ..evaluation.settings import Settings
@@ -138,17 +139,22 @@ def check_same_training(cell: Cell, folder: Path) -> None:
     if not _is_begun(folder):
         return
     begun, _ = read_run(folder)
-    before, now = training_options(begun), training_options(with_choices_of(begun, cell.config))
-    other = [
-        f"{name} ({before.get(name)}, not {now.get(name)})"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
-    ]
+    other = other_options(begun, cell)
     if other:
         raise InputError(
             f"{folder} holds a run with other options than those of its name: {', '.join(other)}. "
             "Remove it, or choose another --out"
         )
+
+
+def other_options(begun: Config, cell: Cell) -> list[str]:
+    """Return in words the options of training in which a run differs from a cell."""
+    before, now = training_options(begun), training_options(with_choices_of(begun, cell.config))
+    return [
+        f"{name} ({before.get(name)}, not {now.get(name)})"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
 
 
 def stored_evaluation(cell: Cell, number: int, run: Path) -> Path | None:
