@@ -47,8 +47,11 @@ def test_the_training_table_has_a_row_for_each_network_and_epoch(tool, cells):
     header, rows = lines[0], [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
     assert header[:4] == ["cell", "method", "c", "boundary"]
     assert [(row["method"], row["c"], row["epoch"]) for row in rows] == [
-        ("sense", "0.7", "1"), ("sense", "0.7", "2"), ("nt", "", "1"), ("nt", "", "2"),
-    ]  # fmt: skip
+        ("sense", "0.7", "1"),
+        ("sense", "0.7", "2"),
+        ("nt", "", "1"),
+        ("nt", "", "2"),
+    ]
     last = read_metrics(runs / networks[0].name)[-1]
     for name in ("natural_correct", "robust_correct", "stage_a", "stage_c"):
         assert rows[1][name] == str(last[name])

@@ -4,8 +4,6 @@ An image that PGD breaks at a smaller radius, or at any step, is broken in the b
 add a row per image to outcomes.csv, like an attack, and count in the worst attack per image.
 """
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -16,6 +14,7 @@ from torch import Tensor, nn
 
 from ..attacks import pgd
 from ..attacks.geometry import Bounds, random_point
+from ..csv_text import csv_text
 from ..run_folder import RunFolder
 from ..statistics import wilson
 from .batch_size import BatchSize
@@ -81,7 +80,7 @@ def write_curve(folder: RunFolder, record: Record) -> None:
         [key, *_interval_row(int(correct[key].sum()), len(record.images))]
         for key in sorted(correct.attacks, key=float)
     ]
-    folder.write({CURVE: _csv_text(("eps", *INTERVAL), rows)})
+    folder.write({CURVE: csv_text(("eps", *INTERVAL), rows)})
 
 
 class PGDTrace(NamedTuple):
@@ -157,7 +156,7 @@ def write_convergence(folder: RunFolder, images: Sequence[int], trace: PGDTrace)
     """Write convergence.csv and convergence_accuracy.csv."""
     # Adding 0.0 turns the -0 that a cross-entropy can be into 0.
     losses = trace.loss.T.tolist()
-    by_image = _csv_text(
+    by_image = csv_text(
         ("image", "step", "loss"),
         [
             [image, step, f"{loss + 0.0:.7g}"]
@@ -166,7 +165,7 @@ def write_convergence(folder: RunFolder, images: Sequence[int], trace: PGDTrace)
         ],
     )
     counts, n = trace.correct.sum(2).tolist(), trace.correct.shape[2]
-    by_restart = _csv_text(
+    by_restart = csv_text(
         ("restart", "step", *INTERVAL),
         [
             [restart + 1, step, *_interval_row(k, n)]
@@ -244,11 +243,3 @@ def _interval_row(k: int, n: int) -> list[float]:
     """The columns of INTERVAL."""
     interval = wilson(k, n)
     return [k, n, interval.estimate, interval.lower, interval.upper]
-
-
-def _csv_text(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(header)
-    table.writerows(rows)
-    return text.getvalue()

@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..csv_text import csv_text
 from ..evaluation.curves import CONVERGENCE, CONVERGENCE_ACCURACY
 from ..run_folder import RunFolder
 from ..sweep import Cell
@@ -47,13 +48,8 @@ def thinned(steps: int) -> list[int]:
 
 def _thin(folder: Path, name: str, columns: Sequence[str], kept: set[int]) -> str:
     lines = csv.DictReader(io.StringIO(RunFolder(folder).text(name)))
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(columns)
-    for line in lines:
-        if int(line["step"]) in kept:
-            table.writerow([_short(line[column]) for column in columns])
-    return text.getvalue()
+    shown = (line for line in lines if int(line["step"]) in kept)
+    return csv_text(columns, ([_short(line[column]) for column in columns] for line in shown))
 
 
 def _short(text: str) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..csv_text import csv_text
 from ..errors import InputError, MissingFileError
 from ..files import gunzip, gzip_bytes, make_folders, parse_json, read_file, write_atomically
 from .table import Row, read_table, table_text
@@ -96,16 +97,19 @@ def text_of(folder: Path, name: str) -> str:
 
 
 def _outcomes_text(rows: Sequence[Row]) -> str:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(OUTCOMES)
-    for row in rows:
-        if row.correct:
-            digits = f"{int(row.correct, 2):0{(row.n + 3) // 4}x}"
-            table.writerow(
-                [row.cell, row.attack_label, row.source or "", row.images, row.n, digits]
-            )
-    return text.getvalue()
+    lines = [
+        (
+            row.cell,
+            row.attack_label,
+            row.source or "",
+            row.images,
+            row.n,
+            f"{int(row.correct, 2):0{(row.n + 3) // 4}x}",
+        )
+        for row in rows
+        if row.correct
+    ]
+    return csv_text(OUTCOMES, lines)
 
 
 def _with_outcomes(rows: Sequence[Row], text: str, source: Path) -> list[Row]:

@@ -3,12 +3,13 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from ..collapse import is_one_class
 from ..config.options import uses
+from ..csv_text import csv_text
 from ..errors import InputError
 from ..evaluation.curves import CONVERGENCE_ACCURACY
 from ..evaluation.outcomes import Outcome, read_outcomes
@@ -86,7 +87,13 @@ class Row:
 
 
 NOT_COLUMNS = ("correct", "images")
-COLUMNS = tuple(f.name for f in fields(Row) if f.name not in NOT_COLUMNS)
+# By name of the column, the types of its values.
+_TYPES = {
+    name: get_args(hint) or (hint,)
+    for name, hint in get_type_hints(Row).items()
+    if name not in NOT_COLUMNS
+}
+COLUMNS = tuple(_TYPES)
 DIGITS = {"accuracy": 4, "lower": 4, "upper": 4, "stage_c": 4, "stage_b_gap": 4}
 
 
@@ -201,13 +208,9 @@ def _accuracy(k: int, n: int) -> dict[str, float]:
 
 def table_text(rows: Sequence[Row]) -> str:
     """Return the CSV: empty for None, TRUE and FALSE as R has them."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
-    for row in rows:
-        plain = asdict(row)
-        table.writerow([_cell_text(name, plain[name]) for name in COLUMNS])
-    return text.getvalue()
+    return csv_text(
+        COLUMNS, ([_cell_text(name, getattr(row, name)) for name in COLUMNS] for row in rows)
+    )
 
 
 def _cell_text(name: str, value: Any) -> str:
@@ -227,10 +230,9 @@ def read_table(text: str, source: Path | str) -> list[Row]:
 
 
 def _row(line: dict[str, str], source: Path | str) -> Row:
-    hints = get_type_hints(Row)
     values: dict[str, Any] = {}
-    for name in COLUMNS:
-        text, kinds = line[name], get_args(hints[name]) or (hints[name],)
+    for name, kinds in _TYPES.items():
+        text = line[name]
         if text == "" and type(None) in kinds:
             values[name] = None
         elif bool in kinds:

@@ -1,13 +1,12 @@
 """The accuracies of all cells of a sweep as one tidy table."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..config.options import Config, option_types, runtime_options, uses
+from ..csv_text import csv_text
 from ..errors import InputError
 from ..evaluation.summary import WORST, read_evaluation
 from ..files import write_atomically
@@ -68,11 +67,7 @@ def write_table(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         raise InputError(
             "there is no evaluation yet: add [evaluation] to the grid, and run the sweep"
         )
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue())
+    write_atomically(path, csv_text(list(rows[0]), [list(row.values()) for row in rows]))
 
 
 def _runs(out: Path) -> list[str]:
