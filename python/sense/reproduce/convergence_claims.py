@@ -22,30 +22,26 @@ def _rows_by_attack(rows: Sequence[Row]) -> dict[tuple[int, int], Row]:
 def _half_is_enough(rows: Sequence[Row]) -> Finding:
     """Does the second half of the steps of the first restart break at most one image of 100?"""
     found = _rows_by_attack(rows)
-    if not found:
-        return open_finding("PGD was not traced")
-    steps = max(step for step, _ in found)
+    steps = max((step for step, _ in found), default=0)
     half, full = found.get((steps // 2, 1)), found.get((steps, 1))
-    if half is None or full is None:
-        return open_finding("PGD was not traced")
-    return Finding(
-        "holds" if half.k - full.k <= FEW * full.n / 100 else "does not hold",
-        f"after {steps // 2} and {steps} steps of the first restart {half.k} and {full.k} of "
-        f"{full.n} images are correctly classified",
-    )
+    return _few_more(half, full, f"after {steps // 2} and {steps} steps of the first restart")
 
 
 def _restarts_agree(rows: Sequence[Row]) -> Finding:
     """Do all further restarts break at most one image of 100?"""
     found = _rows_by_attack(rows)
-    if not found:
+    steps, restarts = max(found, default=(0, 0))
+    one, every = found.get((steps, 1)), found.get((steps, restarts))
+    return _few_more(one, every, f"after 1 and {restarts} restarts")
+
+
+def _few_more(less: Row | None, more: Row | None, when: str) -> Finding:
+    """Does the longer attack break at most `FEW` more images of 100 than the shorter one?"""
+    if less is None or more is None:
         return open_finding("PGD was not traced")
-    steps, restarts = max(found)
-    one, all_ = found[steps, 1], found[steps, restarts]
     return Finding(
-        "holds" if one.k - all_.k <= FEW * one.n / 100 else "does not hold",
-        f"after 1 and {restarts} restarts {one.k} and {all_.k} of {one.n} images are correctly "
-        "classified",
+        "holds" if less.k - more.k <= FEW * less.n / 100 else "does not hold",
+        f"{when} {less.k} and {more.k} of {less.n} images are correctly classified",
     )
 
 
@@ -74,7 +70,7 @@ FIGURE_8_CLAIMS = (
     ),
     Claim(
         "restarts",
-        "the restarts cannot be told apart: 19 further ones break at most 1 of 100 images",
+        "accuracy hardly depends on the restarts: 19 further ones break at most 1 of 100 images",
         "section 5.2.2",
         _restarts_agree,
     ),

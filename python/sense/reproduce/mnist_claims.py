@@ -1,8 +1,9 @@
 """The claims about MNIST: section 5.2.1 and figures 7 and 8."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import mean
 
+from .mnist_plans import CAPACITIES
 from .table import Row
 from .verdicts import (
     Claim,
@@ -19,7 +20,6 @@ from .verdicts import (
     sign_test,
 )
 
-CAPACITIES = ("capacity-1", "capacity-2", "capacity-3", "capacity-4")
 ABOUT = 0.5  # percentage points that "about" allows
 
 
@@ -33,7 +33,7 @@ def _sense(rows: Sequence[Row], attack: str) -> list[Row]:
 
 
 def _reaches_pgd_500(rows: Sequence[Row]) -> Finding:
-    found = [row for row in _sense(rows, "pgd") if row.attack_label == "PGD-500 x 20"]
+    found = choose(_sense(rows, "pgd"), attack_label="PGD-500 x 20")
     return reaches(found, 91.74, "SENSE-AT, c = 0.7")
 
 
@@ -119,45 +119,38 @@ def _less_sensitive(rows: Sequence[Row]) -> Finding:
 
 
 def _bisection_is_more_robust(rows: Sequence[Row]) -> Finding:
-    """The mean difference over c and capacity, by seed."""
-    robust = [row for row in choose(rows, attack="pgd", start="natural") if row.method == "sense"]
+    robust = choose(rows, attack="pgd", method="sense", start="natural")
     return _mean_difference(
-        robust,
-        lambda row: row.boundary == "bisect",
-        lambda row: row.boundary == "revert",
+        choose(robust, boundary="bisect"),
+        choose(robust, boundary="revert"),
         "accuracy under PGD, bisection less reversion",
     )
 
 
-def _random_start_matters(rows: Sequence[Row]) -> Finding:
+def _random_start_is_more_robust(rows: Sequence[Row]) -> Finding:
     robust = choose(rows, attack="pgd", method="sense", boundary="revert", stage_test="natural")
     return _mean_difference(
-        robust,
-        lambda row: row.start == "random",
-        lambda row: row.start == "natural",
+        choose(robust, start="random"),
+        choose(robust, start="natural"),
         "accuracy under PGD, random start less start at the image",
     )
 
 
-def _stage_test_matters(rows: Sequence[Row]) -> Finding:
+def _stage_test_at_the_start_is_more_robust(rows: Sequence[Row]) -> Finding:
     robust = choose(rows, attack="pgd", method="sense", boundary="revert", start="random")
     return _mean_difference(
-        robust,
-        lambda row: row.stage_test == "start",
-        lambda row: row.stage_test == "natural",
+        choose(robust, stage_test="start"),
+        choose(robust, stage_test="natural"),
         "accuracy under PGD, stage tested at the start less at the image",
     )
 
 
-def _mean_difference(
-    rows: Sequence[Row],
-    is_first: Callable[[Row], bool],
-    is_second: Callable[[Row], bool],
-    what: str,
-) -> Finding:
+def _mean_difference(first_rows: Sequence[Row], second_rows: Sequence[Row], what: str) -> Finding:
     """The mean over c and capacity of the difference of two variants that both have, by seed."""
-    first = {(row.seed, row.model, row.c): row.accuracy for row in rows if is_first(row)}
-    second = {(row.seed, row.model, row.c): row.accuracy for row in rows if is_second(row)}
+    first, second = (
+        {(row.seed, row.model, row.c): row.accuracy for row in rows}
+        for rows in (first_rows, second_rows)
+    )
     by_seed: dict[int, list[float]] = {}
     for key in first.keys() & second.keys():
         by_seed.setdefault(key[0], []).append(first[key] - second[key])
@@ -219,13 +212,13 @@ FIGURE_7_CLAIMS = (
         "a random start, as in the authors' code, is more robust under PGD than a start at the "
         "image",
         "not in the paper",
-        _random_start_matters,
+        _random_start_is_more_robust,
     ),
     Claim(
         "stage-test",
         "testing the stage at the random start, as in the authors' code, is more robust under PGD "
         "than at the image",
         "not in the paper",
-        _stage_test_matters,
+        _stage_test_at_the_start_is_more_robust,
     ),
 )
