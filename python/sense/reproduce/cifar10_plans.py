@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from .blocks import SMALL, block, sense_by_c, without_c
+from .blocks import TINY as SHORTEST
 from .experiment import Block, Experiment, Plan, Transfer
 
 EPS = 8 / 255
@@ -13,17 +15,7 @@ WHITE_BOX = {**PGD_100, "attacks": ["fgsm", "deepfool", "pgd", "autoattack"]}
 FIRST_1000 = {**PGD_100, "attacks": ["pgd"], "n": 1000}
 DRAWN = {"n": 1000, "draw": 1}
 CONVERGENCE = {**PGD_100, "attacks": ["natural"], "restarts": 20, "n": 100, "convergence": 100}
-SMALL: dict[str, Any] = {"n": 20, "steps": 2, "restarts": 2, "diagnostics": False}
-TINY: dict[str, Any] = {
-    "train_size": 100,
-    "epochs": 1,
-    "batch_size": 50,
-    "steps": 2,
-    "warmup": 0,
-    "monitor_size": 16,
-    "schedule": "one-cycle",
-    "milestones": [],
-}
+TINY: dict[str, Any] = {**SHORTEST, "warmup": 0, "schedule": "one-cycle", "milestones": []}
 TINY_CNN = {**TINY, "model": "cifar-cnn-1"}
 # One-cycle with few long steps reaches in 20 epochs what step decay needs 150 for.
 SHORT: dict[str, Any] = {
@@ -35,17 +27,6 @@ SHORT: dict[str, Any] = {
     "warmup": 0,
 }
 METHODS = ("mart", "trades", "mma", "iaat", "sense")  # of table 3, in its order
-
-
-def block(
-    recipe: str, options: dict[str, Any], grid: dict[str, list[Any]], *evaluations: dict[str, Any]
-) -> Block:
-    return {
-        "recipe": recipe,
-        "options": options,
-        "grid": grid,
-        "evaluation": list(evaluations),
-    }
 
 
 def _table_3_methods(
@@ -115,8 +96,7 @@ TABLE_4 = Experiment(
 
 
 def _values_of_c(recipe: str, options: dict[str, Any], *evaluations: dict[str, Any]) -> Block:
-    grid: dict[str, list[Any]] = {"c": [0.1, 0.3, 0.5, 0.7], "seed": [1]}
-    return block(recipe, {**options, "method": "sense"}, grid, *evaluations)
+    return sense_by_c(recipe, options, (0.1, 0.3, 0.5, 0.7), {"seed": [1]}, *evaluations)
 
 
 TABLE_5 = Experiment(
@@ -180,14 +160,10 @@ _LEARNING_RATES = [0.01, 0.05, 0.001]
 def _table_7(
     options: dict[str, Any], grid: dict[str, list[Any]], evaluation: dict[str, Any]
 ) -> tuple[Block, ...]:
-    sense = block(
-        "cifar10-cnn",
-        {**options, "method": "sense"},
-        {"c": [0.1, 0.5, 0.7], **grid},
-        evaluation,
+    return (
+        sense_by_c("cifar10-cnn", options, (0.1, 0.5, 0.7), grid, evaluation),
+        without_c("cifar10-cnn", options, grid, evaluation),
     )
-    others = block("cifar10-cnn", options, {"method": ["r-at", "nt"], **grid}, evaluation)
-    return sense, others
 
 
 TABLE_7 = Experiment(

@@ -3,7 +3,8 @@ paper."""
 
 from typing import Any
 
-from .cifar10_plans import DRAWN, PGD_40, PGD_100, SHORT, SMALL, TINY_CNN, block
+from .blocks import SMALL, block
+from .cifar10_plans import DRAWN, PGD_40, PGD_100, SHORT, TINY_CNN
 from .experiment import Block, Experiment, Plan, Transfer
 
 # Chosen by 4 and 8 epochs on 49,000 images, from accuracy on the other 1,000 training images.

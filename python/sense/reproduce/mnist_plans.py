@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from .blocks import SMALL, block, sense_by_c, without_c
+from .blocks import TINY as SHORTEST
 from .experiment import Block, Experiment, Plan
 
 C_OF_FIGURE_7 = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -9,35 +11,20 @@ CAPACITIES = ("capacity-1", "capacity-2", "capacity-3", "capacity-4")
 # Section 5.2.1: PGD-500 with 20 restarts, step size 0.01.
 PGD_500 = {"attacks": ["pgd"], "steps": 500, "restarts": 20, "step_size": 0.01}
 CONVERGENCE = {**PGD_500, "attacks": ["natural"], "n": 100, "convergence": 100}
-SMALL = {"n": 20, "steps": 2, "restarts": 2, "diagnostics": False}  # attacks of the scale smoke
-# Few steps, few images, one short epoch.
-TINY = {
-    "train_size": 100,
-    "pretrain": 1,
-    "epochs": 1,
-    "batch_size": 50,
-    "steps": 2,
-    "monitor_size": 16,
-}
+TINY = {**SHORTEST, "pretrain": 1}
 TINY_SAMPLE = {**TINY, "dataset": "mnist-sample", "model": "capacity-1"}
 
 
 def _methods(options: dict[str, Any], seeds: list[int], evaluation: dict[str, Any]) -> Block:
     """SENSE-AT as in section 5.2.1, with NT and R-AT beside it."""
-    grid = {"method": ["nt", "r-at", "sense"], "seed": seeds}
-    return {"recipe": "mnist", "options": options, "grid": grid, "evaluation": evaluation}
+    return block("mnist", options, {"method": ["nt", "r-at", "sense"], "seed": seeds}, evaluation)
 
 
 def _trades(
     recipe: str, options: dict[str, Any], seeds: list[int], evaluation: dict[str, Any]
 ) -> Block:
     own = {"method": "trades", "beta": 1.0}  # as TRADES's authors have it for MNIST
-    return {
-        "recipe": recipe,
-        "options": {**options, **own},
-        "grid": {"seed": seeds},
-        "evaluation": evaluation,
-    }
+    return block(recipe, {**options, **own}, {"seed": seeds}, evaluation)
 
 
 # Section 5.2.1 in six epochs: long steps, and a learning rate that rises and falls.
@@ -75,43 +62,8 @@ MNIST = Experiment(
 )
 
 
-def _figure_7(
-    recipe: str,
-    options: dict[str, Any],
-    models: tuple[str, ...],
-    values_of_c: tuple[float, ...],
-    seeds: list[int],
-    evaluation: dict[str, Any],
-) -> list[Block]:
-    """c by capacity; and R-AT and NT, which have no c."""
-    common: dict[str, Any] = {"recipe": recipe, "evaluation": evaluation}
-    grid = {"model": list(models), "seed": seeds}
-    sense = {"options": {**options, "method": "sense"}, "grid": {"c": list(values_of_c), **grid}}
-    others = {"options": options, "grid": {"method": ["r-at", "nt"], **grid}}
-    return [{**common, **sense}, {**common, **others}]
-
-
-def _conventions(
-    recipe: str,
-    options: dict[str, Any],
-    models: tuple[str, ...],
-    values_of_c: tuple[float, ...],
-    seeds: list[int],
-    evaluation: dict[str, Any],
-) -> list[Block]:
-    """The start and the stage test of the authors' code in place of the paper's."""
-    return [
-        {
-            "recipe": recipe,
-            "options": {**options, "method": "sense", "random_start": True, "stage_test": test},
-            "grid": {"c": list(values_of_c), "model": list(models), "seed": seeds},
-            "evaluation": evaluation,
-        }
-        for test in ("natural", "start")
-    ]
-
-
-_SEEDS = [1, 2, 3, 4, 5]
+_GRID: dict[str, list[Any]] = {"model": list(CAPACITIES), "seed": [1, 2, 3, 4, 5]}
+_SMALLEST: dict[str, list[Any]] = {"model": ["capacity-1"], "seed": [1]}
 # Hundreds of trainings: half the epochs of the recipe, half the steps, each twice as long, and a
 # short evaluation.
 _HALF = {"steps": 5, "step_size": 0.1, "epochs": 6}
@@ -123,6 +75,10 @@ _PGD_100 = {
     "n": 500,
     "diagnostics": False,
 }
+# The start and the stage test of the authors' code in place of the paper's.
+_CONVENTIONS: list[dict[str, Any]] = [
+    {"random_start": True, "stage_test": test} for test in ("natural", "start")
+]
 
 FIGURE_7 = Experiment(
     "fig7",
@@ -130,48 +86,50 @@ FIGURE_7 = Experiment(
     "figure 7",
     (),
     {
-        "paper": Plan(tuple(_figure_7("mnist", {}, CAPACITIES, C_OF_FIGURE_7, [1], PGD_500))),
+        "paper": Plan(
+            (
+                sense_by_c("mnist", {}, C_OF_FIGURE_7, {**_GRID, "seed": [1]}, PGD_500),
+                without_c("mnist", {}, {**_GRID, "seed": [1]}, PGD_500),
+            ),
+        ),
         "cpu": Plan(
             (
-                *_figure_7("mnist-demo", _HALF, CAPACITIES, C_OF_FIGURE_7, _SEEDS, _PGD_100),
-                *_figure_7(
-                    "mnist-demo",
-                    {**_HALF, "boundary": "bisect"},
-                    CAPACITIES,
-                    C_OF_FIGURE_7,
-                    _SEEDS,
-                    _PGD_100,
-                )[:1],
-                *_conventions("mnist-demo", _HALF, CAPACITIES, (0.7,), _SEEDS, _PGD_100),
+                sense_by_c("mnist-demo", _HALF, C_OF_FIGURE_7, _GRID, _PGD_100),
+                without_c("mnist-demo", _HALF, _GRID, _PGD_100),
+                sense_by_c(
+                    "mnist-demo", {**_HALF, "boundary": "bisect"}, C_OF_FIGURE_7, _GRID, _PGD_100
+                ),
+                *(
+                    sense_by_c("mnist-demo", {**_HALF, **one}, (0.7,), _GRID, _PGD_100)
+                    for one in _CONVENTIONS
+                ),
             ),
         ),
         "smoke": Plan(
             (
-                *_figure_7("mnist-demo", TINY, ("capacity-1",), (0.0, 0.7), [1], SMALL),
-                *_conventions("mnist-demo", TINY, ("capacity-1",), (0.7,), [1], SMALL)[:1],
+                sense_by_c("mnist-demo", TINY, (0.0, 0.7), _SMALLEST, SMALL),
+                without_c("mnist-demo", TINY, _SMALLEST, SMALL),
+                sense_by_c("mnist-demo", {**TINY, **_CONVENTIONS[0]}, (0.7,), _SMALLEST, SMALL),
             ),
         ),
     },
 )
 
-
-def _sense_only(options: dict[str, Any], evaluation: dict[str, Any]) -> Block:
-    grid = {"method": ["sense"], "seed": [1]}
-    return {"recipe": "mnist", "options": options, "grid": grid, "evaluation": evaluation}
-
-
+_SENSE_ONLY: dict[str, list[Any]] = {"method": ["sense"], "seed": [1]}
 FIGURE_8 = Experiment(
     "fig8",
     "convergence of PGD-500 on MNIST",
     "figure 8",
     ("MNIST",),
     {
-        "paper": Plan((_sense_only({}, CONVERGENCE),)),
-        "cpu": Plan((_sense_only(SHORT, CONVERGENCE),)),
+        "paper": Plan((block("mnist", {}, _SENSE_ONLY, CONVERGENCE),)),
+        "cpu": Plan((block("mnist", SHORT, _SENSE_ONLY, CONVERGENCE),)),
         "smoke": Plan(
             (
-                _sense_only(
+                block(
+                    "mnist",
                     TINY_SAMPLE,
+                    _SENSE_ONLY,
                     {**SMALL, "attacks": ["natural"], "steps": 4, "convergence": 20},
                 ),
             ),
