@@ -23,6 +23,7 @@ FAST = EXTDATA / "mnist-fast"
 STUDY = EXTDATA / "mnist-robustness"
 METHODS = EXTDATA / "methods"
 PAPER = ROOT / "python/sense/reproduce/paper.csv"
+NETWORKS = sorted(path.parent.name for path in STUDY.glob("*/config.json"))
 DEMO_ATTACKS = ("natural", "pgd", "autoattack")
 
 
@@ -70,12 +71,13 @@ def demo_over_seeds() -> Fragments:
         ("nt", "natural"),
         *((method, attack) for method in ("r-at", "sense") for attack in DEMO_ATTACKS),
     ]
-    seeds = by_seed()
+    seeds, rows = by_seed(), []
     for seed, found in seeds.items():
         cells = [
             f"{100 * one['k'] / one['n']:.1f} % ({one['k']})" for one in map(found.get, columns)
         ]
-        yield f"| {seed} | {' | '.join(cells)} |"
+        rows.append(f"| {seed} | {' | '.join(cells)} |")
+    yield "\n".join(rows)
     attacked = [found["sense", "autoattack"] for found in seeds.values()]
     robust = [100 * one["k"] / one["n"] for one in attacked]
     yield f"its accuracy under AutoAttack ranges from {min(robust):.1f} % to {max(robust):.1f} %"
@@ -94,15 +96,18 @@ def by_seed() -> dict[int, dict[tuple[str, str], dict[str, int]]]:
     return dict(sorted(seeds.items()))
 
 
-@on("README.md", "docs/results.md")
-def collapsed_seeds() -> Fragments:
+def collapsed_seeds(method: str) -> list[int]:
     """A network that predicts one class has the same accuracy under every attack."""
-    collapsed = [
+    return [
         seed
         for seed, found in by_seed().items()
-        if len({found["r-at", attack]["k"] for attack in DEMO_ATTACKS}) == 1
+        if len({found[method, attack]["k"] for attack in DEMO_ATTACKS}) == 1
     ]
-    yield f"for {len(collapsed)} of {len(by_seed())} seeds"
+
+
+@on("README.md", "docs/results.md")
+def number_of_collapsed_seeds() -> Fragments:
+    yield f"for {len(collapsed_seeds('r-at'))} of {len(by_seed())} seeds"
 
 
 @on("docs/results.md")
@@ -160,9 +165,9 @@ def mnist_fast() -> Fragments:
 
 @on("docs/results.md")
 def robustness_study() -> Fragments:
-    for method in ("nt", "r-at", "trades", "sense", "sense-c-0.5"):
+    for method in NETWORKS:
         yield row(stored_accuracy(STUDY / method), ("natural", "pgd", "autoattack", "worst"))
-    names = ("sense", "sense-c-0.5", "r-at", "trades")
+    names = [name for name in NETWORKS if name != "nt"]
     by, interval = {}, {}
     for name in names:
         found = wilson(*overestimate(STUDY / name))
@@ -206,9 +211,6 @@ def differences_of_the_study() -> Fragments:
     yield f"the two values of c ({first} and {second})"
 
 
-NETWORKS = ("nt", "r-at", "sense", "sense-c-0.5", "trades")
-
-
 def only_one(one: Path, other: Path, attack: str) -> tuple[int, int]:
     first, second = (under(folder, attack) for folder in (one, other))
     return len(first - second), len(second - first)
@@ -229,7 +231,7 @@ def tables_of_methods() -> Fragments:
         STUDY,
         *sorted({path.parent.parent for path in METHODS.glob("*/*/config.json")}),
     ):
-        yield from (folder / "table.md").read_text().strip().split("\n\n")
+        yield (folder / "table.md").read_text().strip()
     first, second = (METHODS / "mnist-demo" / name for name in ("sense-bisect", "sense"))
     higher, lower = only_one(first, second, "pgd")
     gap = 100 * (higher - lower) / stored_accuracy(first)["pgd"]["n"]

@@ -27,8 +27,10 @@ def times_of_steps() -> Fragments:
                 if name.startswith("ours, "):
                     cell = show_spread(ratio(comparison.times, name, "ours, r-at"))
                     columns.setdefault(name.removeprefix("ours, "), {})[network[1]] = cell
+    networks = ("small-cnn", "cifar-cnn-2", "resnet20")
     for name, cells in columns.items():
-        texts = (cells.get(network, "") for network in ("small-cnn", "cifar-cnn-2", "resnet20"))
+        assert cells.keys() <= set(networks)
+        texts = (cells.get(network, "") for network in networks)
         yield f"| {name} | {' | '.join(texts)} |"
 
 
