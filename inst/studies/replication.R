@@ -124,7 +124,7 @@ if (accepted("minutes")) {
 # ---- Hours: the tables and figures of the paper ------------------------------------------------------
 
 if (accepted("hours")) {
-  # Interrupt it at any time; the same command goes on. `--scale paper` has the settings of the paper
+  # Interrupt it at any time; the same command continues. `--scale paper` has the settings of the paper
   # and needs a GPU and days; `--hours` shows the time of each training without running it.
   python <- reticulate::py_exe()
   status <- system2(python, c("-m", "sense.reproduce", "all", "--scale", "cpu", "--out", shQuote(folder)))

@@ -1,4 +1,4 @@
-"""Claims about the paper's experiments: on rows that bear them out, and on rows that do not."""
+"""Claims about the paper's experiments: on rows that support them, and on rows that refute them."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def verdict(experiment, claim, rows):
 
 
 def both(experiment, claim, rows, others):
-    """The verdicts on rows that bear the claim out, and on rows that do not."""
+    """The verdicts on rows that support the claim, and on rows that refute it."""
     assert verdict(experiment, claim, rows) == "holds"
     assert verdict(experiment, claim, others) == "does not hold"
 
@@ -118,8 +118,12 @@ def test_sensitivity_and_conventions_of_figure_7():
 
 def traced(**k_of):
     """Rows of a convergence: k of 100 images by steps and restarts, such as half=60."""
-    labels = {"half": "PGD-50 x 1", "one": "PGD-100 x 1", "five": "PGD-100 x 5",
-              "twenty": "PGD-100 x 20"}  # fmt: skip
+    labels = {
+        "half": "PGD-50 x 1",
+        "one": "PGD-100 x 1",
+        "five": "PGD-100 x 5",
+        "twenty": "PGD-100 x 20",
+    }
     return [row("1" * k + "0" * (100 - k), attack_label=labels[name]) for name, k in k_of.items()]
 
 

@@ -140,7 +140,7 @@ def test_tables_without_a_trained_network_are_refused(tmp_path):
         write_tables("fig8", Options("smoke", None, tmp_path, tmp_path))
 
 
-def test_missing_cells_are_told(reproduced, tmp_path, capsys):
+def test_missing_cells_are_listed(reproduced, tmp_path, capsys):
     """With two seeds, the stored networks of one are half of them."""
     smoke = reproduced("cifar10").options.runs
     command = ["cifar10", "--scale", "smoke", "--seeds", "2", "--stored"]
@@ -161,14 +161,14 @@ def test_hours_are_shown_and_nothing_is_run(reproduced, tmp_path, capsys, monkey
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("scale", "told"), [("smoke", False), ("cpu", True)])
-def test_the_time_is_told_before_long_work(tmp_path, capsys, monkeypatch, scale, told):
+@pytest.mark.parametrize(("scale", "is_shown"), [("smoke", False), ("cpu", True)])
+def test_the_time_is_shown_before_long_work(tmp_path, capsys, monkeypatch, scale, is_shown):
     """Nothing is trained here."""
     monkeypatch.setattr(command, "train_and_attack", lambda *arguments, **options: [])
     with pytest.raises(SystemExit):
         reproduce_main(["fig8", "--scale", scale, "--runs", str(tmp_path), "--out", str(tmp_path)])
     shown = capsys.readouterr().out
-    assert ("1 cells: " in shown and "of one core, at most" in shown) == told
+    assert ("1 cells: " in shown and "of one core, at most" in shown) == is_shown
 
 
 def test_a_run_is_adopted_by_the_command(reproduced, tmp_path, capsys):

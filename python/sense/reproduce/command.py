@@ -88,7 +88,7 @@ def reproduce_main(argv: list[str]) -> None:
         description=(
             "Reproduce tables and figures of the paper: train the networks that are missing, "
             "attack them, write a table, and say which claims of the paper hold. What is done is "
-            "not repeated. If the command is interrupted, run it again to go on."
+            "not repeated. If the command is interrupted, run it again to continue."
         ),
     )
     if not arguments.names:

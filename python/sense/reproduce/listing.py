@@ -1,4 +1,4 @@
-"""The list of experiments: what each needs, how long it took here, and what came out."""
+"""The list of experiments: what each needs, how long it took here, and its result."""
 
 from collections import Counter
 from collections.abc import Iterator
