@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .interrupts import noted_signals
-from .reproduce.run import Options, train_and_attack, write_tables
+from .reproduce.run import Options, failures, train_and_attack, write_tables
 from .sweep import Cell, State, SweepStopped, run_cells, status_of
 from .sweep.cells import merged
 from .sweep.state import stored_evaluation
@@ -122,8 +122,7 @@ def reproduce(
         except SweepStopped:
             return {"stopped": True}
     write_tables(name, options)
-    failed = {name: why for summary in summaries for name, why in summary.failed.items()}
-    return {"stopped": False, "failed": failed}
+    return {"stopped": False, "failed": failures(summaries)}
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from .experiment import SCALES, ScaleName
 from .experiments import EXPERIMENTS, get_experiment
 from .hours import Estimate, estimate_cells
 from .listing import VERDICTS, listing, markdown_table
-from .run import Options, all_cells, train_and_attack, write_tables
+from .run import Options, all_cells, failures, train_and_attack, write_tables
 
 FAILED_STATUS = 1  # exit status if cells failed
 ALL = "all"
@@ -128,7 +128,7 @@ def run_cells_of(
         summaries = train_and_attack(
             names, options, **arguments.run_options(), show=True, stop=stop
         )
-    return {name: reason for one in summaries for name, reason in one.failed.items()}
+    return failures(summaries)
 
 
 def show_result(name: str, options: Options) -> bool:

@@ -74,6 +74,11 @@ def train_and_attack(names: Sequence[str], options: Options, **settings: Any) ->
     return summaries
 
 
+def failures(summaries: Sequence[Summary]) -> dict[str, str]:
+    """Return why cells failed, by their name."""
+    return {name: reason for one in summaries for name, reason in one.failed.items()}
+
+
 def write_tables(name: str, options: Options) -> tuple[Path, list[dict[str, Any]]]:
     """Write the result of an experiment from the cells that are stored, and return the path of its
     table and the claims with their verdicts. A figure of R is drawn, and has no claims.
