@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from statistics import mean
 
@@ -35,6 +36,7 @@ class Times:
     def __init__(self, cells: Sequence[Cell], out: Path, workers: int | None) -> None:
         self.cells, self.out, self.workers = list(cells), out, workers
         self.total = len(self.cells)
+        self._kinds = {cell.name: _kind(cell) for cell in self.cells}
         self._measured: dict[str, _Measured] = {}
         self.look_at_all()
 
@@ -76,7 +78,12 @@ class Times:
         """Seconds that the rest takes, with all workers at work, or if their number is not known,
         with as many as there are cells that are begun. None before the first epoch of
         any cell, and, if evaluations are left, before the first of them is complete."""
-        seconds = [self._left(cell) for cell in self.cells]
+        epochs = self._means(lambda found: found.epoch)
+        evaluations = self._means(lambda found: found.evaluation)
+        seconds = [
+            _left(self._measured[name], epochs[kind], evaluations[kind])
+            for name, kind in self._kinds.items()
+        ]
         known = [one for one in seconds if one is not None]
         if len(known) < len(seconds):
             return None
@@ -85,30 +92,32 @@ class Times:
         )
         return max([sum(known) / (self.workers or begun or 1), *known])
 
-    def _left(self, cell: Cell) -> float | None:
-        found = self._measured[cell.name]
-        progress = found.progress
-        epoch = found.epoch
-        if progress.epochs < progress.of and epoch is None:
-            epoch = self._of_like(cell, lambda other: other.epoch)
-        evaluation = self._of_like(cell, lambda other: other.evaluation)
-        if (progress.epochs < progress.of and epoch is None) or (
-            progress.missing and evaluation is None
-        ):
-            return None
-        return (progress.of - progress.epochs) * (epoch or 0) + (
-            (evaluation or 0) if progress.missing else 0
-        )
+    def _means(self, value: Callable[[_Measured], float | None]) -> dict[str, float | None]:
+        """The mean of a time by the kind of cell; over all cells where no cell of the kind has
+        one."""
+        known: dict[str, list[float]] = {kind: [] for kind in self._kinds.values()}
+        for name, kind in self._kinds.items():
+            seconds = value(self._measured[name])
+            if seconds is not None:
+                known[kind].append(seconds)
+        every = list(chain.from_iterable(known.values()))
+        of_all = mean(every) if every else None
+        return {kind: mean(group) if group else of_all for kind, group in known.items()}
 
-    def _of_like(self, cell: Cell, value: Callable[[_Measured], float | None]) -> float | None:
-        """The mean of a time over the cells of this kind, or else over all."""
-        every = {other.name: value(self._measured[other.name]) for other in self.cells}
-        like = [every[other.name] for other in self.cells if _kind(other) == _kind(cell)]
-        for group in (like, list(every.values())):
-            known = [one for one in group if one is not None]
-            if known:
-                return mean(known)
-        return None
+
+def _left(found: _Measured, epoch: float | None, evaluation: float | None) -> float | None:
+    """The seconds that a cell still takes, given those of cells of its kind. None if unknown."""
+    progress, seconds = found.progress, 0.0
+    if progress.epochs < progress.of:
+        epoch = epoch if found.epoch is None else found.epoch
+        if epoch is None:
+            return None
+        seconds += (progress.of - progress.epochs) * epoch
+    if progress.missing:
+        if evaluation is None:
+            return None
+        seconds += evaluation
+    return seconds
 
 
 def _kind(cell: Cell) -> str:
