@@ -48,12 +48,16 @@ def config_from_file(path: Path | str, options: Mapping[str, Any] | None = None)
     return from_plain(options, config)
 
 
-def _from_toml(path: Path) -> Config:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the content of a TOML file. Raises InputError if it is not TOML."""
     try:
-        content = tomllib.loads(read_file(path, LIMIT, follow=True).decode())
+        return tomllib.loads(read_file(path, LIMIT, follow=True).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not TOML: {error}") from None
-    options = {name.replace("-", "_"): value for name, value in content.items()}
+
+
+def _from_toml(path: Path) -> Config:
+    options = {name.replace("-", "_"): value for name, value in read_toml(path).items()}
     base = recipe(options.pop("recipe")) if "recipe" in options else None
     try:
         return from_plain(options, base)

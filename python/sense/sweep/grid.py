@@ -16,24 +16,17 @@ grid = {c = [0.3, 0.5], seed = [1]}
 """
 
 import itertools
-import sys
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from ..config.options import CODE_OPTIONS, option_types, runtime_options, uses
+from ..config_files import read_toml
 from ..errors import InputError
 from ..extensions import is_code
-from ..files import read_file
 from .cells import Cell, merged
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-LIMIT = 1 << 20  # bytes
 MAX_CELLS = 100_000
 BLOCK = ("recipe", "options", "grid", "evaluation")
 
@@ -55,10 +48,7 @@ def read_grid(path: Path | str, code: Sequence[str] = ()) -> list[Cell]:
         For anything that is unknown or wrong in the file.
     """
     path = Path(path)
-    try:
-        content = tomllib.loads(read_file(path, LIMIT, follow=True).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not TOML: {error}") from None
+    content = read_toml(path)
     try:
         cells = grid_cells(content)
         check_code(cells, code)
