@@ -15,7 +15,7 @@ import stat
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -121,17 +121,11 @@ def appended_file(path: Path) -> Iterator[int]:
 
     Raises InputError for anything but a regular file.
     """
-    with _disk_errors("write", path):
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NO_FOLLOW | _FLAGS
-        if os.path.lexists(path):
-            _check_regular_file(path, os.lstat(path))
-        file = os.open(path, flags, 0o666)
-    try:
+    with ExitStack() as stack:
         with _disk_errors("write", path):
-            _check_regular_file(path, os.fstat(file))
+            opened = _open_regular_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            file, _ = stack.enter_context(opened)
         yield file
-    finally:
-        os.close(file)
 
 
 MIN_FREE = 2**30  # bytes that a temporary file leaves free on the disk
@@ -156,7 +150,7 @@ def continued_file(path: Path, size: int) -> Iterator[Callable[[bytes], None]]:
 
 
 def file_size(path: Path) -> int:
-    """Return the bytes of a file, 0 if it does not exist. A link counts as none."""
+    """Return the bytes of a file, 0 if it does not exist. A link is not followed."""
     try:
         return os.lstat(path).st_size
     except FileNotFoundError:
@@ -373,8 +367,9 @@ def _open_regular_file(
 ) -> Iterator[tuple[int, os.stat_result]]:
     """Open a regular file. Its kind is checked before, as opening a device can have an effect, and
     after, as the file may have been replaced meanwhile."""
-    _check_regular_file(path, os.stat(path) if follow else os.lstat(path))
-    file = os.open(path, mode | _FLAGS | (0 if follow else _NO_FOLLOW))
+    if not mode & os.O_CREAT or os.path.lexists(path):
+        _check_regular_file(path, os.stat(path) if follow else os.lstat(path))
+    file = os.open(path, mode | _FLAGS | (0 if follow else _NO_FOLLOW), 0o666)
     try:
         found = os.fstat(file)
         _check_regular_file(path, found)
