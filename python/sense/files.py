@@ -281,20 +281,14 @@ def gunzip(content: bytes, limit: int, source: Path | str) -> bytes:
         found = reader.decompress(content, limit + 1)
     except zlib.error as error:
         raise InputError(f"{source} is not a gzip file, or damaged: {error}") from None
-    if len(found) > limit:
-        raise InputError(f"{source} holds more than the expected {limit} bytes: it is damaged")
-    if not reader.eof or reader.unused_data:
-        raise InputError(f"{source} is damaged: its gzip stream does not end where the file ends")
+    _check_end("gzip", found, limit, reader.eof and not reader.unused_data, source)
     return found
 
 
 def unxz(content: bytes, limit: int, source: Path | str) -> bytes:
     """Return the content of an xz file, of at most `limit` bytes, without using more memory."""
     found, ended = unxz_beginning(content, limit + 1, source)
-    if len(found) > limit:
-        raise InputError(f"{source} holds more than the expected {limit} bytes: it is damaged")
-    if not ended:
-        raise InputError(f"{source} is damaged: its xz stream does not end where the file ends")
+    _check_end("xz", found, limit, ended, source)
     return found
 
 
@@ -319,6 +313,14 @@ def unxz_beginning(content: bytes, length: int, source: Path | str) -> tuple[byt
 def gzip_bytes(content: bytes) -> bytes:
     """Return gzipped content, always the same bytes for the same content."""
     return gzip.compress(content, compresslevel=9, mtime=0)
+
+
+def _check_end(kind: str, found: bytes, limit: int, ended: bool, source: Path | str) -> None:
+    """Raise InputError if unzipped content is too long, or has not ended with its file."""
+    if len(found) > limit:
+        raise InputError(f"{source} holds more than the expected {limit} bytes: it is damaged")
+    if not ended:
+        raise InputError(f"{source} is damaged: its {kind} stream does not end where the file ends")
 
 
 def _check_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
