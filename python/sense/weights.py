@@ -128,15 +128,18 @@ def _check_statistics(
         for name, value in weights.items()
         if _last(name) in STATISTICS and value.numel() <= MAX_CHANNELS
     }
+    if not stored:
+        return
     text = " and ".join(f"{name} {_rounded(value)}" for name, value in sorted(stored.items()))
-    if stored and not own:
+    if not own:
         _log.warning(
             "%s holds weights for normalised images (%s), but the network takes pixels as they "
             "are: pass it as sense.Normalised(network, mean, std)",
             source,
             text,
         )
-    for name, value in stored.items() if own else ():
+        return
+    for name, value in stored.items():
         mine = own[name].flatten().float().cpu()
         if len({1, len(mine), len(value)}) > 2 or not torch.allclose(mine, value, atol=1e-3):
             raise InputError(
