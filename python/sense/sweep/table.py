@@ -1,11 +1,11 @@
 """The accuracies of all cells of a sweep as one tidy table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..config.options import Config, option_types, runtime_options, uses
+from ..config.options import Config, option_types
 from ..csv_text import csv_text
 from ..errors import InputError
 from ..evaluation.summary import WORST, read_evaluation
@@ -47,7 +47,7 @@ def accuracies(out: Path | str, cells: Sequence[Cell] | None = None) -> list[dic
         if (out / name).is_dir() and RunFolder(out / name).has(CONFIG)
     }
     options = {name: training_options(config) for name, config in configs.items()}
-    varying = _varying(list(configs.values()))
+    varying = _varying(configs, options)
     return [
         {
             "cell": name,
@@ -74,17 +74,16 @@ def _runs(out: Path) -> list[str]:
     return sorted(path.parent.name for path in out.glob(f"*/{CONFIG}"))
 
 
-def _varying(configs: Sequence[Config]) -> list[str]:
+def _varying(configs: Mapping[str, Config], options: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return the options with more than one value, in the order of `Config`. The default that each
-    method has for itself is one value."""
+    method has for itself is one value. `options` are the `training_options` of each run."""
     found = []
-    for name in option_types():
-        if name in (*FIRST, *runtime_options()):
-            continue
-        using = [config for config in configs if uses(config.method, name)]
-        values = {repr(getattr(config.resolved(), name)) for config in using}
-        if len(values) > 1 and not all(_is_default(config, name) for config in using):
-            found.append(name)
+    for option in option_types():
+        using = [run for run, own in options.items() if option in own]
+        values = {repr(options[run][option]) for run in using}
+        several = option not in FIRST and len(values) > 1
+        if several and not all(_is_default(configs[run], option) for run in using):
+            found.append(option)
     return found
 
 
