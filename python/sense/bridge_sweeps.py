@@ -79,7 +79,7 @@ def _cell_state(cell: Cell, out: Path) -> dict[str, Any]:
     status = status_of(cell, out)
     place = None
     if status.state == State.EVALUATED:
-        place = str(stored_evaluation(cell, 0, out / cell.name))
+        place = str(stored_evaluation(cell.settings()[0], out / cell.name))
     return {
         "name": cell.name,
         "state": status.state.value,

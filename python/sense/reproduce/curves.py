@@ -19,10 +19,10 @@ def convergence_curves(cells: Sequence[Cell], runs: Path) -> dict[str, str]:
     """Return the CSV texts "loss" (image, step, loss) and "accuracy" (restart, step, k, n, lower,
     upper) of the first cell whose PGD was traced; nothing if there is none."""
     for cell in cells:
-        for number, settings in enumerate(cell.settings()):
+        for settings in cell.settings():
             if settings.convergence is None:
                 continue
-            folder = stored_evaluation(cell, number, runs / cell.name)
+            folder = stored_evaluation(settings, runs / cell.name)
             if folder is not None:
                 kept = set(thinned(settings.steps))
                 return {

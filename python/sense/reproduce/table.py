@@ -101,8 +101,8 @@ def rows_of_cell(experiment: str, scale: str, cell: Cell, runs: Path) -> list[Ro
     """Return the rows of a cell's evaluations that are complete, each attack once."""
     folder, rows = runs / cell.name, {}
     common = _training_columns(cell, folder)
-    for number, settings in enumerate(cell.settings()):
-        place = stored_evaluation(cell, number, folder)
+    for settings in cell.settings():
+        place = stored_evaluation(settings, folder)
         if place is None:
             continue
         for row in _rows_of_evaluation(place, settings):

@@ -61,9 +61,14 @@ class Progress:
     of: int
     missing: tuple[int, ...]
 
+    @classmethod
+    def unknown(cls, cell: Cell) -> "Progress":
+        """That of a cell whose folder cannot be read."""
+        return cls(False, False, 0, cell.config.pretrain + cell.config.epochs, ())
+
     @property
     def is_done(self) -> bool:
-        """Whether all that the cell asks for is stored."""
+        """Whether the training is complete, and all evaluations are stored."""
         return self.trained and not self.missing
 
 
@@ -98,8 +103,8 @@ def progress_of(cell: Cell, out: Path) -> Progress:
     trained = epochs == total and _is_published(folder)
     missing = [
         i
-        for i in range(len(cell.evaluations))
-        if not trained or stored_evaluation(cell, i, folder) is None
+        for i, settings in enumerate(cell.settings())
+        if not trained or stored_evaluation(settings, folder) is None
     ]
     return Progress(begun, trained, epochs, total, tuple(missing))
 
@@ -110,8 +115,7 @@ def status_of(cell: Cell, out: Path) -> Status:
     try:
         progress = progress_of(cell, out)
     except InputError as error:
-        nothing = Progress(False, False, 0, cell.config.pretrain + cell.config.epochs, ())
-        return Status(State.FAILED, nothing, str(error))
+        return Status(State.FAILED, Progress.unknown(cell), str(error))
     if progress.is_done:
         return Status(State.EVALUATED if cell.evaluations else State.TRAINED, progress)
     if is_in_use(cell, out):
@@ -157,16 +161,14 @@ def other_options(begun: Config, cell: Cell) -> list[str]:
     ]
 
 
-def stored_evaluation(cell: Cell, number: int, run: Path) -> Path | None:
+def stored_evaluation(settings: Settings, run: Path) -> Path | None:
     """Return the folder with a complete evaluation of these options: the run's, or evaluation-2 ...
     inside it, where sense.evaluate puts another. None if there is none."""
-    settings = cell.settings()[number]
     if settings.source is not None and not _is_published(Path(settings.source)):
         return None  # the network that it is attacked from is not trained yet
     asked = _asked(settings, run)
     for folder in evaluation_folders(run):
-        stored = read_evaluation(folder)
-        if _holds(stored, settings, asked):
+        if _holds(read_evaluation(folder), settings, asked):
             return folder
     return None
 

@@ -56,8 +56,7 @@ class Times:
             recent = [line["seconds"] for line in epochs if line["phase"] == "train"][-3:]
             evaluation = _evaluation_seconds(run) if progress.is_done else None
         except InputError:
-            nothing = Progress(False, False, 0, cell.config.pretrain + cell.config.epochs, ())
-            self._measured[cell.name] = _Measured(nothing, None, None)
+            self._measured[cell.name] = _Measured(Progress.unknown(cell), None, None)
             return
         epoch = mean(recent) if recent else None
         self._measured[cell.name] = _Measured(progress, epoch, evaluation)
