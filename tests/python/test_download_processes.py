@@ -10,6 +10,7 @@ import pytest
 
 from sense.folder_lock import FolderLock
 from servers import CONTENT, answer, files
+from waiting import wait_for
 
 PROGRAM = """
 import sys
@@ -48,19 +49,12 @@ def zipped():
     return gzip.compress(CONTENT, mtime=0)
 
 
-def wait_for(condition, seconds=60.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_ends_a_download_which_goes_on_later(serve, cache, download_into, number):
     server = serve(answer(zipped(), pause=0.05), answer(zipped()))
     first = download_into(cache, server.url)
     part = cache / "file.gz.part"
-    wait_for(lambda: part.exists() and part.stat().st_size > 3000)
+    wait_for(lambda: part.exists() and part.stat().st_size > 3000, seconds=60, pause=0.02)
     sent = time.monotonic()
     first.send_signal(number)
     _, errors = first.communicate(timeout=60)

@@ -20,6 +20,7 @@ from sense.sweep.state import claim_name
 from sense.train import TrainingStopped, fit
 from sense.weights import weights_sha256
 from sweeps import EVALUATION, InThisProcess, cell
+from waiting import wait_for
 
 GRID = """
 recipe = "mnist-demo"
@@ -295,14 +296,6 @@ def test_local_processes_give_the_weights_of_sense_train(sweep, tmp_path):
             tmp_path / "direct" / name,
         )
         assert weights_sha256(direct) == weights_sha256(load(tmp_path / "runs" / name))
-
-
-def wait_for(condition, process):
-    deadline = time.monotonic() + 300
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 LONG = GRID.replace("epochs = 2", "epochs = 400").replace('["nt", "sense"]', '["sense"]')

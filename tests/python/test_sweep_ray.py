@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -17,6 +16,7 @@ from sense.sweep.log import log_path
 from sense.sweep.ray_cluster import RayRunner
 from sense.train import fit
 from sense.weights import weights_sha256
+from waiting import wait_for
 
 GRID = """
 recipe = "mnist-demo"
@@ -103,14 +103,6 @@ def sweep(start, tmp_path):
         return start("sense.sweep", grid, *options), folders
 
     return begin
-
-
-def wait_for(condition, process):
-    deadline = time.monotonic() + 300
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def check_weights(folders, tmp_path):

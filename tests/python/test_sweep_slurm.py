@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 
 import pytest
 
@@ -17,6 +16,7 @@ from sense.sweep.slurm import SlurmRunner
 from sense.train import fit
 from sense.weights import weights_sha256
 from sweeps import EVALUATION, cell
+from waiting import wait_for
 
 pytest.importorskip("submitit")
 # submitit's local executor leaves its processes to be collected.
@@ -46,13 +46,6 @@ def jobs(tmp_path):
     for runner in made:
         for _, job in runner._jobs:
             job.cancel()
-
-
-def wait_for(condition, seconds=300):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def children(process):

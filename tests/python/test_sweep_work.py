@@ -14,6 +14,7 @@ from sense.sweep.log import LOGS, last_failure, log_path
 from sense.sweep.state import claim_name
 from sense.sweep.work import Outcome, Stop, Task, run_logged
 from sweeps import cell
+from waiting import wait_for
 
 KILLED = "ended by SIGKILL, such as when the memory is full"
 
@@ -269,14 +270,7 @@ def test_a_command_ends_with_the_process_that_is_killed(start, tmp_path):
         "precision = 'float32'\nmonitor_size = 16\n"
     )
     sweep = start("sense.sweep", grid, "--out", tmp_path / "runs")
-    deadline = time.monotonic() + 300
-
-    def wait_for(condition):
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-    wait_for(lambda: list(tmp_path.glob("runs/*/metrics.jsonl")))
+    wait_for(lambda: list(tmp_path.glob("runs/*/metrics.jsonl")), seconds=150)
     sweep.send_signal(signal.SIGKILL)
     (log,) = tmp_path.glob("runs/logs/*.log")
-    wait_for(lambda: "stopped; resume with --resume" in log.read_text())
+    wait_for(lambda: "stopped; resume with --resume" in log.read_text(), seconds=150)
