@@ -99,7 +99,7 @@ def is_locked(folder: Path, name: str = LOCK) -> bool:
     except FileNotFoundError:
         return False
     try:
-        # Shared, so that two processes that ask do not take each other for the holder.
+        # Shared, so that of two processes that check neither finds the other to be the holder.
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError as error:
         return error.errno in _HELD

@@ -15,7 +15,7 @@ from .stopping import PassStopped, Stop
 from .time_budget import TIME_OVER, mean_step, until
 from .timed_choices import bfloat16_is_native
 
-WORTH_SAYING = 3 * 60.0  # seconds of training, from which its time is said
+WORTH_SAYING = 3 * 60.0  # seconds of training, from which its time is shown
 FEW = 4  # images of the first steps
 LIMIT = 1.0  # seconds of a step, from which no step is taken on more images
 LONGEST = 10.0  # seconds for all of them

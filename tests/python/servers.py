@@ -14,10 +14,10 @@ OTHER = np.random.default_rng(2).bytes(200_000)
 
 class Server:
     """A server on the loopback interface. Each request takes the next of `answers`, the last one
-    for ever: functions that take the handler and the first byte that was asked for."""
+    for ever: functions that take the handler and the first byte that was requested."""
 
     def __init__(self, *answers):
-        self.answers, self.asked = list(answers), []
+        self.answers, self.requests = list(answers), []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -26,8 +26,8 @@ class Server:
             def do_GET(self):
                 wanted = self.headers.get("Range", "bytes=0-")
                 begin = int(wanted.removeprefix("bytes=").rstrip("-"))
-                outer.asked.append((self.path, begin))
-                answer = outer.answers[min(len(outer.asked), len(outer.answers)) - 1]
+                outer.requests.append((self.path, begin))
+                answer = outer.answers[min(len(outer.requests), len(outer.answers)) - 1]
                 self.close_connection = True
                 with suppress(BrokenPipeError, ConnectionResetError):  # the reader has gone
                     answer(self, begin)
@@ -46,7 +46,7 @@ def answer(
 ):
     """Answer a request with the content from its first byte on.
 
-    `length` is what the header says: "true", None for no header, or a number; `sent` the number of
+    `length` is that in the header: "true", None for no header, or a number; `sent` the number of
     bytes after which the connection ends; `pause` the seconds between thousands of bytes.
     """
 

@@ -36,7 +36,7 @@ def test_the_archive_of_cifar10_is_downloaded_in_pieces_and_read(serve, tmp_path
     server = serve(answer(content, sent=100_000), answer(content, length=50_000), answer(content))
     md5 = hashlib.md5(content).hexdigest()
     path = cifar10.download(tmp_path, (server.url,), md5, len(content))
-    assert server.asked == [
+    assert server.requests == [
         (f"/{ARCHIVE}", 0),
         (f"/{ARCHIVE}", 100_000),
         (f"/{ARCHIVE}", 150_000),

@@ -42,14 +42,14 @@ def test_a_file_is_downloaded(serve, tmp_path, reply, known):
     assert obtain(one, [url]) == []
     assert files(tmp_path / "new/cache") == {"file": CONTENT}
     assert obtain(one, [url]) == []
-    assert len(server.asked) == 1, "once only"
+    assert len(server.requests) == 1, "once only"
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known size", "unknown size"])
 def test_a_download_that_breaks_off_is_resumed(serve, tmp_path, known):
     server = serve(answer(sent=50_000), answer(sent=1), answer(sent=70_000), answer())
     assert obtain(wanted(tmp_path, len(CONTENT) if known else None), [server.url]) == []
-    assert [begin for _, begin in server.asked] == [0, 50_000, 50_001, 120_001]
+    assert [begin for _, begin in server.requests] == [0, 50_000, 50_001, 120_001]
     assert files(tmp_path) == {"file": CONTENT}
 
 
@@ -60,14 +60,14 @@ def test_it_is_resumed_by_a_later_call_and_from_another_source(serve, tmp_path):
     assert files(tmp_path) == {"file.part": CONTENT[:60_000]}
     whole = serve(answer())
     assert obtain(wanted(tmp_path), [broken.url, whole.url]) == []
-    assert [begin for _, begin in whole.asked] == [60_000]
+    assert [begin for _, begin in whole.requests] == [60_000]
 
 
 def test_a_server_that_never_gets_further_is_given_up(serve, tmp_path):
     server = serve(answer(sent=0))
     (reason,) = obtain(wanted(tmp_path), [server.url])
     assert "broke off after 0 of 200,000 bytes" in reason
-    assert len(server.asked) == download.TRIES
+    assert len(server.requests) == download.TRIES
 
 
 LENGTHS = {
@@ -123,7 +123,7 @@ def test_other_bytes_are_not_kept(serve, tmp_path, size):
     )
     assert reason.endswith(f", is {hashlib.sha256(OTHER).hexdigest()}")
     assert files(tmp_path) == {}
-    assert len(forged.asked) == 1, "another try would not help"
+    assert len(forged.requests) == 1, "another try would not help"
     assert obtain(wanted(tmp_path, size), [forged.url, whole.url]) == []
 
 
@@ -144,7 +144,7 @@ def test_a_part_that_is_whole_needs_no_server(serve, tmp_path):
     (tmp_path / "file.part").write_bytes(CONTENT)
     server = serve(refuse(404))
     assert obtain(wanted(tmp_path, len(CONTENT)), [server.url]) == []
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_a_range_that_was_not_asked_for_is_not_appended(serve, tmp_path):
@@ -166,7 +166,7 @@ def test_a_refusal_is_reported_at_once(serve, tmp_path, status):
     server = serve(refuse(status))
     (reason,) = obtain(wanted(tmp_path), [server.url])
     assert f"HTTP status {status}" in reason
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_redirections_in_a_circle_and_to_files_are_refused(serve, tmp_path):
@@ -190,8 +190,8 @@ def test_a_slow_server_is_waited_for_unless_it_is_too_slow(serve, tmp_path, monk
     monkeypatch.setattr(download, "TRIES", 2)
     (reason,) = obtain(wanted(tmp_path / "b"), [too_slow.url])
     assert "bytes per second" in reason
-    assert too_slow.asked[0][1] == 0
-    assert too_slow.asked[1][1] > 0, "what came is kept"
+    assert too_slow.requests[0][1] == 0
+    assert too_slow.requests[1][1] > 0, "what came is kept"
 
 
 def test_a_server_that_says_nothing_is_given_up(serve, tmp_path, monkeypatch):
@@ -261,5 +261,5 @@ def test_threads_that_download_at_once_ask_once(serve, tmp_path, monkeypatch):
     for thread in threads:
         thread.join()
     assert found == [[]] * 3
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
     assert files(tmp_path) == {"file": CONTENT}

@@ -1,4 +1,4 @@
-"""Downloads in real processes: a signal ends one, another goes on, and two share one."""
+"""Downloads in real processes: a signal ends one, another continues it, and two share one."""
 
 import gzip
 import hashlib
@@ -68,7 +68,7 @@ def test_a_signal_ends_a_download_which_goes_on_later(serve, cache, download_int
     second = download_into(cache, server.url)
     _, errors = second.communicate(timeout=60)
     assert second.returncode == 0, errors
-    assert [begin for _, begin in server.asked] == [0, have]
+    assert [begin for _, begin in server.requests] == [0, have]
     assert {name: data for name, data in files(cache).items() if name != ".lock"} == {
         "file.gz": zipped()
     }
@@ -79,7 +79,7 @@ def test_two_processes_share_one_download(serve, cache, download_into):
     both = [download_into(cache, server.url) for _ in range(2)]
     ends = [one.communicate(timeout=60)[1] for one in both]
     assert [one.returncode for one in both] == [0, 0], ends
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
     assert sum("waiting for a download" in text for text in ends) <= 1
     assert files(cache) == {"file.gz": zipped()}
 

@@ -73,4 +73,4 @@ def test_a_command_ends_with_the_status_of_the_signal(tmp_path, capsys):
     with pytest.raises(SystemExit) as end:
         command()
     assert end.value.code == 128 + 15
-    assert "run the same command to go on" in capsys.readouterr().err
+    assert "run the same command to resume" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A sweep: done cells are skipped, begun ones resumed, failed ones told, and the rest goes on."""
+"""A sweep: done cells are skipped, begun ones resumed, failed ones reported, the rest is run."""
 
 import csv
 import signal
@@ -204,7 +204,7 @@ def test_a_sweep_that_is_stopped_says_so_and_goes_on(here, tmp_path, monkeypatch
     (tmp_path / LOGS).mkdir()
     # They are waited for, so the sweep is stopped while it waits.
     locks = [FolderLock(tmp_path / LOGS, claim_name(one)) for one in cells]
-    with pytest.raises(SweepStopped, match="run the same command to go on") as stopped:
+    with pytest.raises(SweepStopped, match="run the same command to resume") as stopped:
         run_cells(cells, tmp_path, here, stop=lambda: signal.SIGTERM)
     assert stopped.value.reason == signal.SIGTERM
     for lock in locks:
@@ -311,7 +311,7 @@ def test_a_signal_stops_the_runs_with_their_checkpoints(sweep, tmp_path, number)
     assert process.returncode == 128 + number
     assert errors.splitlines() == [
         "stopping: each run saves its checkpoint",
-        f"stopped: run the same command to go on in {runs}",
+        f"stopped: run the same command to resume in {runs}",
     ]
     (run,) = (path.parent for path in runs.glob("*/metrics.jsonl"))
     assert (run / "checkpoint.pt").exists()

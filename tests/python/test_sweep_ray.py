@@ -162,7 +162,7 @@ def test_a_signal_stops_the_runs_with_their_checkpoints(clusters, sweep, tmp_pat
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGINT
-    assert errors.splitlines()[-1].startswith("stopped: run the same command to go on in ")
+    assert errors.splitlines()[-1].startswith("stopped: run the same command to resume in ")
     for folder in folders:
         assert (folder / "checkpoint.pt").exists()
         assert not (folder / ".lock").exists()

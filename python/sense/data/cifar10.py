@@ -143,7 +143,7 @@ def download(
 ) -> Path:
     """Download the official archive into `folder` if it is missing, and return its path. Default
     folder: the user's cache directory. An archive with another MD5 is removed. A download that
-    broke off goes on in the next call."""
+    broke off is continued by the next call."""
     folder = folder if folder is not None else user_cache_path("sense-at") / "cifar10"
     wanted = Wanted(folder / ARCHIVE, md5, "MD5", _md5_of, MAX_ARCHIVE_BYTES, size)
     if reasons := obtain(wanted, [source + ARCHIVE for source in sources]):

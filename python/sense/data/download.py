@@ -1,7 +1,7 @@
 """Downloads of data sets: resumed where they broke off, and checked before they are used.
 
 A file is written to NAME.part in its folder, and gets its name once its hash is right. A download
-that broke off, or was stopped, goes on from there, also in another process.
+that broke off, or was stopped, is continued from there, also by another process.
 """
 
 import http.client
@@ -37,7 +37,7 @@ BUSY = (408, 425, 429, 500, 502, 503, 504)  # HTTP statuses of an error that may
 OTHER_RANGE = 416  # the HTTP status if a file is shorter than what is there already
 
 
-class DownloadFailed(Exception):  # noqa: N818  it is told, and another source is tried
+class DownloadFailed(Exception):  # noqa: N818  another source is tried
     """A source does not have the file; the message says why."""
 
 
@@ -54,7 +54,7 @@ class Wanted:
     limit
         The most bytes it may have.
     size
-        Its bytes, if they are known. What a server says is then not needed.
+        Its bytes, if they are known. The length that a server gives is then not needed.
     """
 
     path: Path
@@ -112,14 +112,14 @@ def obtain(wanted: Wanted, sources: Sequence[str]) -> list[str]:
 def only_process_in(folder: Path) -> Iterator[None]:
     """Lock the folder; wait while another process has it."""
     lock: FolderLock | None = None
-    told = False
+    shown = False
     while lock is None:
         try:
             lock = FolderLock(folder)
         except TakenError as taken:
-            if not told:
+            if not shown:
                 print(f"waiting for a download: {taken}", file=sys.stderr, flush=True)
-            told = True
+            shown = True
             time.sleep(WAIT)
     try:
         yield
@@ -159,8 +159,8 @@ def download_file(url: str, wanted: Wanted) -> None:
 
 def receive(url: str, wanted: Wanted, begun: int) -> tuple[bool, str]:
     """Append to the part, of which `begun` bytes are there, what the server sends. Returns whether
-    the server sent all that it said, and otherwise a sentence. Raises DownloadFailed if another try
-    would not help."""
+    the server sent all that it announced, and otherwise a sentence. Raises DownloadFailed if
+    another try would not help."""
     headers = {"User-Agent": f"sense/{__version__}", "Accept-Encoding": "identity"}
     if begun:
         headers["Range"] = f"bytes={begun}-"
@@ -181,11 +181,11 @@ def receive(url: str, wanted: Wanted, begun: int) -> tuple[bool, str]:
     with response:
         start = 0
         if response.status == http.client.PARTIAL_CONTENT:
-            said = response.headers.get("Content-Range", "")
-            start = begun if said.replace("=", " ").startswith(f"bytes {begun}-") else -1
+            sent = response.headers.get("Content-Range", "")
+            start = begun if sent.replace("=", " ").startswith(f"bytes {begun}-") else -1
         if start < 0:
             remove_file(wanted.part)
-            return False, "it sent another part of the file than was asked for"
+            return False, "it sent another part of the file than requested"
         return store(response, wanted, start)
 
 
@@ -193,16 +193,15 @@ def store(response: Any, wanted: Wanted, start: int) -> tuple[bool, str]:
     """Write what the server sends to the part, after its first `start` bytes. Returns as
     `receive`."""
     length = response.headers.get("Content-Length", "")
-    said = start + int(length) if length.isdecimal() and len(length) < 19 else None
-    if wanted.size is None and said is not None and said > wanted.limit:
-        raise DownloadFailed(f"it has {said:,} bytes, where at most {wanted.limit:,} were expected")
-    ends = min(n for n in (wanted.size, said, wanted.limit + 1) if n is not None)
+    total = start + int(length) if length.isdecimal() and len(length) < 19 else None
+    if wanted.size is None and total is not None and total > wanted.limit:
+        raise DownloadFailed(
+            f"it has {total:,} bytes, where at most {wanted.limit:,} were expected"
+        )
+    ends = min(n for n in (wanted.size, total, wanted.limit + 1) if n is not None)
     have, window, before = start, time.monotonic(), start
-    with (
-        continued_file(wanted.part, start) as write,
-        tqdm(total=wanted.size or said, initial=start, unit="B", unit_scale=True, disable=None)
-        as bar,
-    ):  # fmt: skip
+    bar = tqdm(total=wanted.size or total, initial=start, unit="B", unit_scale=True, disable=None)
+    with bar, continued_file(wanted.part, start) as write:
         while have < ends:
             try:
                 data = response.read1(min(CHUNK, ends - have))

@@ -55,7 +55,7 @@ def sweep_main(argv: list[str]) -> None:
         description=(
             "Train and evaluate every cell of a grid, each in a run folder of its own. What is "
             "done is skipped, what was begun is resumed, and what failed is tried again. If the "
-            "command is interrupted, run it again to go on."
+            "command is interrupted, run it again to resume."
         ),
     )
     cells = read_grid(arguments.grid, arguments.code)
@@ -66,7 +66,7 @@ def sweep_main(argv: list[str]) -> None:
 
 
 def run_all(cells: list[Cell], arguments: SweepArguments) -> None:
-    """Run the cells, print what they have come to and write the table."""
+    """Run the cells, print how many are in which state, and write the table."""
     with stop_by_signal() as stop:
         summary = run_cells(cells, arguments.out, **arguments.run_options(), show=True, stop=stop)
     print(f"{summary} in {arguments.out}")

@@ -19,7 +19,7 @@ class Runner(Protocol):
     """An engine that works on cells: this machine, Slurm or Ray."""
 
     workers: int | None  # cells at once, None if the engine decides
-    threads: int  # CPU threads of a cell that does not say
+    threads: int  # CPU threads of a cell that does not set them
 
     def start(self, tasks: Sequence[Task]) -> None:
         """Begin to work on these cells, in their order."""
@@ -29,7 +29,7 @@ class Runner(Protocol):
         most this long."""
 
     def stop(self, how: Stop) -> None:
-        """Ask all that runs to end; what has not begun does not begin. The cells still come out of
+        """End all that runs; what has not begun does not begin. The cells still come out of
         `ended`."""
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """The log of a cell: what its commands print, and how each of them ended.
 
-Lines of the sweep begin with "# ": a command with its time, and the end. What other lines say
-comes from `sense.train` and `sense.evaluate`.
+Lines of the sweep begin with "# ": a command with its time, and the end. Other lines come
+from `sense.train` and `sense.evaluate`.
 """
 
 import os

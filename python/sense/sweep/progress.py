@@ -48,7 +48,7 @@ class Overview:
         self._bar.close()
 
     def ended(self, cell: Cell, outcome: Outcome) -> None:
-        """Tell how the work on a cell ended."""
+        """Report how the work on a cell ended."""
         self.times.look(cell)
         self.done += outcome.kind == "done"
         if not self.show:
@@ -63,7 +63,7 @@ class Overview:
             self._print(f"{cell.name}: waits for another process, which works on it")
 
     def stopping(self) -> None:
-        """Tell that the runs are saving their checkpoints."""
+        """Report that the runs are saving their checkpoints."""
         if self.show:
             self._print("stopping: each run saves its checkpoint", error=True)
 

@@ -2,7 +2,7 @@
 
 If a worker or its machine dies, Ray gives the cell to another, which resumes it from its last
 checkpoint. If the head dies, Ray ends this process after a minute; start the cluster again, then
-the sweep, which goes on.
+the sweep, which resumes.
 """
 
 import os

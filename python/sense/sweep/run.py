@@ -27,19 +27,19 @@ RUNTIME = ("data_dir", "device", "threads")
 
 
 class SweepStopped(Exception):  # noqa: N818  nothing went wrong
-    """The sweep was asked to stop. Each run has its checkpoint; the same call goes on.
+    """The sweep was stopped. Each run has its checkpoint; the same call resumes them.
 
     `reason` is the value that `stop` returned, such as the number of a signal.
     """
 
     def __init__(self, out: Path, reason: int) -> None:
-        super().__init__(f"stopped: run the same command to go on in {out}")
+        super().__init__(f"stopped: run the same command to resume in {out}")
         self.reason = reason
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a sweep has come to.
+    """The result of a sweep.
 
     Attributes
     ----------
@@ -100,8 +100,8 @@ def run_cells(
         How often a command that crashed is started again. One that reports an error of its input
         would fail again in the same way, and is not.
     threads
-        CPU threads of each cell, if it does not say. Default: on this machine the cores divided by
-        the workers, elsewhere 1.
+        CPU threads of each cell, if it does not set them. Default: on this machine the cores
+        divided by the workers, elsewhere 1.
     data_dirs
         Folders of the data, by data set, for cells that do not name one.
     show
@@ -110,7 +110,8 @@ def run_cells(
         Called often. A value other than None stops the sweep: each run saves its checkpoint, and
         `SweepStopped` is raised. KeyboardInterrupt also stops it, and is raised again.
     options
-        Of the runner: `sense.sweep.slurm.SlurmRunner` and `sense.sweep.ray.RayRunner` have some.
+        Of the runner: `sense.sweep.slurm.SlurmRunner` and `sense.sweep.ray_cluster.RayRunner` have
+        some.
 
     Returns
     -------

@@ -122,7 +122,7 @@ class Job:
             return work(self.task, lambda: Stop.NO if stop() is None else Stop.SAVE)
 
     def checkpoint(self) -> Any:
-        """Save the checkpoint and return the job that goes on from it."""
+        """Save the checkpoint and return the job that resumes from it."""
         end_commands()
         return _submitit().helpers.DelayedSubmission(self)
 

@@ -166,9 +166,9 @@ def stored_evaluation(settings: Settings, run: Path) -> Path | None:
     inside it, where sense.evaluate puts another. None if there is none."""
     if settings.source is not None and not _is_published(Path(settings.source)):
         return None  # the network that it is attacked from is not trained yet
-    asked = _asked(settings, run)
+    wanted = _wanted(settings, run)
     for folder in evaluation_folders(run):
-        if _holds(read_evaluation(folder), settings, asked):
+        if _holds(read_evaluation(folder), settings, wanted):
             return folder
     return None
 
@@ -182,7 +182,7 @@ def evaluation_folders(run: Path) -> Iterator[Path]:
             return
 
 
-def _asked(settings: Settings, run: Path) -> dict[str, dict[str, Any]]:
+def _wanted(settings: Settings, run: Path) -> dict[str, dict[str, Any]]:
     """Return the options of each attack as evaluation.json has them."""
     _, description = read_run(run)
     classes = len(description["data"]["classes"])
@@ -191,8 +191,8 @@ def _asked(settings: Settings, run: Path) -> dict[str, dict[str, Any]]:
     return {attack.name: attack.plain() for attack in attacks}
 
 
-def _holds(stored: dict[str, Any], settings: Settings, asked: dict[str, dict[str, Any]]) -> bool:
-    """Whether a stored evaluation has all that is asked for, complete. Only complete attacks have
+def _holds(stored: dict[str, Any], settings: Settings, wanted: dict[str, dict[str, Any]]) -> bool:
+    """Whether a stored evaluation has all that is wanted, complete. Only complete attacks have
     an accuracy."""
     data, options = stored["data"], settings.plain()
     n = data["of"] if settings.n is None else settings.n
@@ -200,9 +200,9 @@ def _holds(stored: dict[str, Any], settings: Settings, asked: dict[str, dict[str
         return False
     if any(stored["options"][name] != options[name] for name in MUST_MATCH["options"]):
         return False
-    if not {"natural", *asked} <= stored["accuracy"].keys():
+    if not {"natural", *wanted} <= stored["accuracy"].keys():
         return False
-    for name, entry in asked.items():
+    for name, entry in wanted.items():
         before = stored["attacks"][name]
         names = (before.keys() | entry.keys()) - set(NOT_OPTIONS)
         if any(before.get(one) != entry.get(one) for one in names):

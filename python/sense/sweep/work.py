@@ -1,7 +1,7 @@
 """The work on one cell, in whatever process an engine gives it: train, then evaluate.
 
 Each command is a process of its own, so that a crash, or the end of the memory, takes no other cell
-with it. What is done is read from the cell's folder, so work that was cut off goes on.
+with it. What is done is read from the cell's folder, so work that was cut off is resumed.
 """
 
 import os
@@ -32,7 +32,7 @@ PACKAGES = ("site-packages", "dist-packages")
 
 
 class Stop(IntEnum):
-    """What to do with the commands that run: let them run, ask them to save and end, or kill
+    """What to do with the commands that run: let them run, let them save and end, or kill
     them."""
 
     NO = 0
@@ -75,7 +75,7 @@ class Outcome:
 
 
 def work(task: Task, stop: Callable[[], Stop] = lambda: Stop.NO) -> Outcome:
-    """Train and evaluate a cell as far as that is not done yet. `stop` is asked several times a
+    """Train and evaluate a cell as far as that is not done yet. `stop` is called several times a
     second."""
     try:
         claim = FolderLock(task.out / LOGS, claim_name(task.cell))
@@ -132,17 +132,17 @@ def run_logged(task: Task, words: list[str], stop: Callable[[], Stop]) -> int | 
             stderr=log,
             cwd=task.cwd,
             env=_environment(task),
-            start_new_session=True,  # Ctrl-C is for the sweep, which asks each command to end
+            start_new_session=True,  # Ctrl-C is for the sweep, which ends each command
         )
         try:
-            asked = _wait(process, stop)
+            stopped = _wait(process, stop)
         except BaseException:  # such as KeyboardInterrupt, by which Ray cancels
             write_line(log, STOPPED)
             raise
         code = process.returncode
         if code == 0:
             write_line(log, FINISHED)
-        elif asked:
+        elif stopped:
             write_line(log, STOPPED)
             return None
         else:
@@ -151,22 +151,22 @@ def run_logged(task: Task, words: list[str], stop: Callable[[], Stop]) -> int | 
 
 
 def _wait(process: subprocess.Popen[bytes], stop: Callable[[], Stop]) -> bool:
-    """Wait for the end of the process. Returns whether it was asked to end."""
-    asked = Stop.NO
+    """Wait for the end of the process. Returns whether it was stopped."""
+    sent = Stop.NO
     _running.append(process)
     try:
         while process.poll() is None:
             wanted = stop()
-            if wanted > asked:
+            if wanted > sent:
                 process.send_signal(signal.SIGKILL if wanted == Stop.KILL else signal.SIGTERM)
-                asked = wanted
+                sent = wanted
             time.sleep(POLL)
     except BaseException:
         _end([process])
         raise
     finally:
         _running.remove(process)
-    return asked != Stop.NO
+    return sent != Stop.NO
 
 
 _running: list[subprocess.Popen[bytes]] = []  # the commands of this process
