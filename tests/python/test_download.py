@@ -147,7 +147,7 @@ def test_a_part_that_is_whole_needs_no_server(serve, tmp_path):
     assert server.requests == []
 
 
-def test_a_range_that_was_not_asked_for_is_not_appended(serve, tmp_path):
+def test_a_range_that_was_not_requested_is_not_appended(serve, tmp_path):
     def other_range(handler, begin):
         answer(headers=[])(handler, max(0, begin - 7))
 
@@ -156,7 +156,7 @@ def test_a_range_that_was_not_asked_for_is_not_appended(serve, tmp_path):
     assert files(tmp_path) == {"file": CONTENT}
 
 
-def test_a_busy_server_is_asked_again(serve, tmp_path):
+def test_a_busy_server_gets_another_request(serve, tmp_path):
     server = serve(refuse(503), refuse(429), answer())
     assert obtain(wanted(tmp_path), [server.url]) == []
 
@@ -237,7 +237,7 @@ def test_links_in_the_cache_are_not_followed_for_writing(serve, tmp_path):
     assert not (cache / "file").is_symlink()
 
 
-def test_a_full_disk_is_told(serve, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported(serve, tmp_path, monkeypatch):
     import sense.files
 
     def full(file, data):

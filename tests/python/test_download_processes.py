@@ -50,7 +50,7 @@ def zipped():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_signal_ends_a_download_which_goes_on_later(serve, cache, download_into, number):
+def test_a_signal_ends_a_download_which_is_continued_later(serve, cache, download_into, number):
     server = serve(answer(zipped(), pause=0.05), answer(zipped()))
     first = download_into(cache, server.url)
     part = cache / "file.gz.part"

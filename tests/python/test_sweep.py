@@ -70,7 +70,7 @@ def test_cells_are_trained_and_evaluated_once(here, tmp_path):
     assert modules(here) == ["sense.train", "sense.evaluate"]
 
 
-def test_an_evaluation_that_is_asked_for_later_is_added(here, tmp_path):
+def test_an_evaluation_that_is_requested_later_is_added(here, tmp_path):
     run_cells([cell(method="nt")], tmp_path, here)
     more = cell(({**EVALUATION, "attacks": ["fgsm", "pgd"], "steps": 2}, {"n": 20}), method="nt")
     assert states([more], tmp_path) == [State.TRAINED]
@@ -107,7 +107,7 @@ def test_a_run_that_was_begun_is_resumed_to_the_same_weights(here, tmp_path):
     assert weights[0] == weights[1]
 
 
-def test_a_cell_that_fails_is_told_and_stops_no_other(here, tmp_path, capsys):
+def test_a_cell_that_fails_is_reported_and_stops_no_other(here, tmp_path, capsys):
     bad, good = cell(lr=1e30), cell(method="nt")
     summary = run_cells([bad, good], tmp_path, here, show=True)
     assert states([bad, good], tmp_path) == [State.FAILED, State.EVALUATED]
@@ -124,7 +124,7 @@ def test_a_cell_that_fails_is_told_and_stops_no_other(here, tmp_path, capsys):
     assert len(here.commands) == 4, "the next call tries it again"
 
 
-def test_a_folder_that_cannot_be_read_is_told(here, tmp_path):
+def test_a_folder_that_cannot_be_read_is_reported(here, tmp_path):
     damaged, good = cell((), method="nt"), cell((), method="nt", seed=2)
     run_cells([damaged], tmp_path, here)
     (tmp_path / damaged.name / "config.json").write_text("{}")
@@ -177,9 +177,10 @@ def test_data_come_from_the_folder_of_the_data_set(here, tmp_path, mnist, monkey
     run_cells([one], out, here, data_dirs={"mnist": "data"})
     assert read_run(out / one.name)[0].data_dir == place
     assert "data-dir" not in one.name
+    cells = [one, cell((), dataset="mnist", train_size=None, seed=2)]
+    other = {"mnist": mnist("other", shift=1)}
     with pytest.raises(InputError, match=r"made with other data: SHA-256 .* Choose another"):
-        run_cells([one, cell((), dataset="mnist", train_size=None, seed=2)], out, here,
-                  data_dirs={"mnist": mnist("other", shift=1)})  # fmt: skip
+        run_cells(cells, out, here, data_dirs=other)
 
 
 def test_a_cell_that_another_process_works_on_is_waited_for(here, tmp_path, monkeypatch, capsys):
@@ -199,7 +200,7 @@ def test_a_cell_that_another_process_works_on_is_waited_for(here, tmp_path, monk
     assert f"{one.name}: waits for another process" in capsys.readouterr().out
 
 
-def test_a_sweep_that_is_stopped_says_so_and_goes_on(here, tmp_path, monkeypatch):
+def test_a_sweep_that_is_stopped_is_resumed_by_the_next_call(here, tmp_path, monkeypatch):
     cells = [cell((), method="nt", seed=seed) for seed in (1, 2)]
     (tmp_path / LOGS).mkdir()
     # They are waited for, so the sweep is stopped while it waits.

@@ -230,7 +230,7 @@ REFUSED = {
     "[options]\nmodel = 'os:getcwd'": "it names os:getcwd, code .* --code os:getcwd",
     "[options]\nmethod = 'os:getcwd'": "it names os:getcwd, code .* --code os:getcwd",
     "[options]\nseed = 1\n[evaluation]\nattacks = ['os:getcwd']": "it names os:getcwd, code",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("text", REFUSED, ids=lambda text: text[:40].replace("\n", " "))

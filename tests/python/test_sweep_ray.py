@@ -125,7 +125,7 @@ def parent(process):
 
 
 @pytest.mark.slow
-def test_a_cell_whose_worker_is_killed_goes_on_on_another(clusters, sweep, tmp_path):
+def test_a_cell_whose_worker_is_killed_is_resumed_on_another(clusters, sweep, tmp_path):
     process, folders = sweep(clusters())
     wait_for(has_metrics(folders), process)
     training = int((folders[0] / ".lock").read_text())
@@ -139,7 +139,7 @@ def test_a_cell_whose_worker_is_killed_goes_on_on_another(clusters, sweep, tmp_p
 
 
 @pytest.mark.slow
-def test_after_the_loss_of_the_head_the_next_call_goes_on(clusters, sweep, tmp_path):
+def test_after_the_loss_of_the_head_the_next_call_resumes(clusters, sweep, tmp_path):
     cluster = clusters()
     process, folders = sweep(cluster)
     wait_for(has_metrics(folders), process)

@@ -82,7 +82,7 @@ LONG = {"epochs": 30, "train_size": 600}
 
 
 @pytest.mark.slow
-def test_a_job_at_its_time_limit_is_queued_again_and_goes_on(jobs, tmp_path):
+def test_a_job_at_its_time_limit_is_queued_again_and_resumed(jobs, tmp_path):
     one, runner = cell((), **LONG), jobs()
 
     def limit():
@@ -99,7 +99,7 @@ def test_a_job_at_its_time_limit_is_queued_again_and_goes_on(jobs, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_job_that_is_killed_is_told_and_the_next_call_goes_on(jobs, tmp_path, capsys):
+def test_a_job_that_is_killed_is_reported_and_resumed_by_the_next_call(jobs, tmp_path, capsys):
     killed, other, runner = cell((), **LONG), cell((), method="nt"), jobs()
 
     def kill():

@@ -163,7 +163,7 @@ def test_a_command_that_crashes_is_started_again(task, scripts):
     assert KILLED in text(task)
 
 
-def test_a_command_that_always_crashes_is_told(task, scripts):
+def test_a_command_that_always_crashes_is_reported(task, scripts):
     left = scripts(*3 * ["import sys; sys.exit('no')"])
     assert work.work(task) == Outcome("failed", "no (exit status 1)")
     assert len(left) == 1

@@ -1,4 +1,4 @@
-"""The time of a training, said before its first step: from injected seconds, and measured."""
+"""The time of a training, shown before its first step: from injected seconds, and measured."""
 
 import time
 from dataclasses import replace
@@ -126,7 +126,7 @@ def test_steps_that_take_too_long_are_given_up(monkeypatch):
     assert time_note(BASE, 60_000, 256, CPU, stopped) is None
 
 
-def test_a_signal_ends_the_trial_of_a_slow_network_in_its_midst(few, tiny, tmp_path, monkeypatch):
+def test_a_signal_ends_the_trial_of_a_slow_network_within_a_pass(few, tiny, tmp_path, monkeypatch):
     """A pass takes seconds; the signal comes in its first layer."""
     passed = []
 
