@@ -10,6 +10,7 @@ from typing import Any
 from conftest import ROOT
 from documented_numbers import EXTDATA, Fragments, on
 from known_networks import as_counts, as_table
+from paper_numbers import paper_value
 from sense.evaluation.outcomes import read_outcomes
 from sense.evaluation.summary import read_evaluation
 from sense.models import build_model
@@ -22,7 +23,6 @@ SEEDS = EXTDATA / "mnist-demo-seeds.csv"
 FAST = EXTDATA / "mnist-fast"
 STUDY = EXTDATA / "mnist-robustness"
 METHODS = EXTDATA / "methods"
-PAPER = ROOT / "python/sense/reproduce/paper.csv"
 NETWORKS = sorted(path.parent.name for path in STUDY.glob("*/config.json"))
 DEMO_ATTACKS = ("natural", "pgd", "autoattack")
 
@@ -307,9 +307,7 @@ def known_networks() -> Fragments:
 
 def printed(**columns: str) -> str:
     """The number of the paper with these columns."""
-    lines = csv.DictReader(PAPER.read_text().splitlines())
-    (line,) = (line for line in lines if all(line[key] == value for key, value in columns.items()))
-    return f"{line['value']} %"
+    return f"{paper_value(**columns)} %"
 
 
 @on("docs/paper.md")

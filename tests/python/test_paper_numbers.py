@@ -1,22 +1,16 @@
 """The numbers of the paper in paper.csv."""
 
-import csv
 from collections import Counter
 
 import pytest
 
-from conftest import ROOT
+from paper_numbers import LINES, paper_value
 from sense.models import check_model_name
 from sense.reproduce.experiments import EXPERIMENTS
 
-PATH = ROOT / "python/sense/reproduce/paper.csv"
-LINES = list(csv.DictReader(PATH.read_text().splitlines()))
-
 
 def value(**columns) -> float:
-    found = [line for line in LINES if all(line[k] == v for k, v in columns.items())]
-    assert len(found) == 1, columns
-    return float(found[0]["value"])
+    return float(paper_value(**columns))
 
 
 def test_each_table_has_all_its_cells():

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+import sweeps
 from reproduced import row, train_here
 from sense.errors import InputError
 from sense.evaluation.outcomes import read_outcomes
@@ -14,16 +15,7 @@ from sense.runs import read_metrics
 from sense.statistics import wilson
 from sense.sweep import Cell
 
-OPTIONS = {
-    "model": "capacity-1",
-    "train_size": 200,
-    "pretrain": 0,
-    "epochs": 2,
-    "monitor_size": 16,
-    "threads": 1,
-    "precision": "float32",
-    "lr": 0.1,
-}
+OPTIONS = {**sweeps.OPTIONS, "lr": 0.1}
 SHORT = {"n": 40, "steps": 2, "restarts": 1, "diagnostics": False}
 
 
