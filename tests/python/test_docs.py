@@ -1,5 +1,5 @@
-"""README and docs name only commands, options and functions that exist, and the stored results
-agree with themselves. That the pages show them is tested in test_documented_numbers.py."""
+"""README and docs show the stored results, and name only commands, options and functions that
+exist. The stored results agree with themselves."""
 
 import ast
 import contextlib
@@ -9,6 +9,7 @@ import inspect
 import io
 import json
 import re
+import runpy
 from dataclasses import replace
 
 import pytest
@@ -16,8 +17,9 @@ import torch
 
 import sense
 from bench.__main__ import main as bench_main
+from bench.report import Section, show_spread
+from bench.timing import Spread, ratio
 from conftest import ROOT
-from documented_results import SEEDS, by_seed, collapsed_seeds
 from sense.cli import evaluate_main, train_main
 from sense.config import RECIPES, recipe
 from sense.config.stored import from_stored
@@ -58,21 +60,105 @@ def stored_evaluation(run):
     return read_evaluation(run)
 
 
+def shown(accuracy):
+    return str(wilson(accuracy["k"], accuracy["n"]))
+
+
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+RESULTS = (ROOT / "docs/results.md").read_text()
 README = (ROOT / "README.md").read_text()
+SEEDS = ROOT / "inst/extdata/mnist-demo-seeds.csv"
 
 
-def test_the_demo_over_seeds_has_at_least_five():
-    assert len(by_seed()) >= 5
+@pytest.mark.parametrize("method", ["nt", "r-at", "sense"])
+def test_the_results_page_shows_the_demo(method):
+    stored = stored_evaluation(ROOT / "inst/extdata/mnist-demo" / method)["accuracy"]
+    assert table_row(stored, ("natural", "pgd", "autoattack", "worst")) in RESULTS
 
 
-def test_training_collapses_only_with_r_at():
-    assert collapsed_seeds("nt") == collapsed_seeds("sense") == []
-    assert all(found["nt", "worst"]["k"] == 0 for found in by_seed().values())
+@pytest.mark.parametrize("method", ["nt", "r-at", "sense", "sense-c-0.5", "trades"])
+def test_the_results_page_shows_the_robustness_study(method):
+    stored = stored_evaluation(ROOT / "inst/extdata/mnist-robustness" / method)["accuracy"]
+    assert table_row(stored, ("natural", "pgd", "autoattack", "worst")) in RESULTS
+
+
+def test_the_results_page_shows_the_comparison_of_regularisers():
+    tool = runpy.run_path(str(ROOT / "tools/compare_regularisers"))
+    results = json.loads((STORED / "regularisers.json").read_text())["results"]
+    assert tool["table"](results) in RESULTS
+    widest = max(
+        max(
+            row["correct"][name] / row["n"] - found.lower,
+            found.upper - row["correct"][name] / row["n"],
+        )
+        for row in results
+        for name in ("natural", "pgd")
+        for found in [wilson(row["correct"][name], row["n"])]
+    )
+    assert f"at most ± {1000 * widest:.0f} images" in RESULTS
+
+
+def table_row(accuracies, attacks):
+    return f"| {' | '.join(shown(accuracies[attack]) for attack in attacks)} |"
+
+
+def seed_rows():
+    return list(csv.DictReader(SEEDS.read_text().splitlines()))
+
+
+def demo_seeds():
+    """The stored accuracies, by seed and then by method and attack."""
+    seeds = {}
+    for row in seed_rows():
+        found = {"k": int(row["k"]), "n": int(row["n"])}
+        seeds.setdefault(int(row["seed"]), {})[row["method"], row["attack"]] = found
+    return seeds
+
+
+def demo_seeds_table():
+    """The rows of README's table over seeds."""
+    columns = [
+        ("nt", "natural"),
+        *((method, attack) for method in ("r-at", "sense") for attack in DEMO_ATTACKS),
+    ]
+    rows = []
+    for seed, found in sorted(demo_seeds().items()):
+        cells = [
+            f"{100 * one['k'] / one['n']:.1f} % ({one['k']})" for one in map(found.get, columns)
+        ]
+        rows.append(f"| {seed} | {' | '.join(cells)} |")
+    return rows
+
+
+DEMO_ATTACKS = ("natural", "pgd", "autoattack")
+
+
+def test_the_readme_shows_the_demo_over_at_least_five_seeds():
+    rows = demo_seeds_table()
+    assert len(rows) >= 5
+    assert "\n".join(rows) in README
+
+
+def test_the_readme_counts_the_seeds_for_which_training_collapses():
+    """A network that collapsed has the same accuracy, near chance, with and without attack."""
+    seeds = demo_seeds()
+    collapsed = {
+        method: [
+            seed
+            for seed, found in sorted(seeds.items())
+            if len({found[method, attack]["k"] for attack in DEMO_ATTACKS}) == 1
+        ]
+        for method in ("nt", "r-at", "sense")
+    }
+    assert collapsed["nt"] == collapsed["sense"] == []
+    sentence = f"for {len(collapsed['r-at'])} of {len(seeds)} seeds"
+    assert sentence in " ".join(README.split())
+    assert sentence in " ".join(RESULTS.split())
+    assert all(found["nt", "worst"]["k"] == 0 for found in seeds.values())
 
 
 def test_pgd_overestimates_sense_at_more_than_r_at_for_every_seed():
-    for found in by_seed().values():
+    for found in demo_seeds().values():
         gaps = {
             method: found[method, "pgd"]["k"] - found[method, "autoattack"]["k"]
             for method in ("r-at", "sense")
@@ -81,25 +167,34 @@ def test_pgd_overestimates_sense_at_more_than_r_at_for_every_seed():
 
 
 def test_what_the_readme_says_about_the_demo_over_seeds():
-    for found in by_seed().values():
+    seeds = demo_seeds().values()
+    robust = [found["sense", "autoattack"] for found in seeds]
+    low, high = (
+        f"{100 * pick(one['k'] / one['n'] for one in robust):.1f} %" for pick in (min, max)
+    )
+    assert f"ranges from {low} to {high}" in " ".join(README.split())
+    for found in seeds:
         assert found["sense", "natural"]["k"] > found["r-at", "natural"]["k"]
         collapsed = found["r-at", "natural"]["k"] == found["r-at", "autoattack"]["k"]
         assert collapsed or found["r-at", "autoattack"]["k"] > found["sense", "autoattack"]["k"]
 
 
-def test_the_intervals_of_the_demo_over_seeds_are_those_of_the_counts():
-    for row in csv.DictReader(SEEDS.read_text().splitlines()):
+def test_the_intervals_of_the_demo_over_seeds_are_as_narrow_as_the_readme_says():
+    rows = seed_rows()
+    for row in rows:
         interval = wilson(int(row["k"]), int(row["n"]))
         assert (float(row["lower"]), float(row["upper"])) == pytest.approx(
             (interval.lower, interval.upper), abs=1e-6
         )
+    widest = max(float(row["upper"]) - float(row["lower"]) for row in rows)
+    assert f"at most ± {100 * widest / 2:.1f} percentage" in " ".join(README.split())
 
 
 def test_the_runs_of_the_demo_over_seeds_have_their_provenance():
     stored = json.loads(SEEDS.with_suffix(".json").read_text())
     assert stored["data"]["n"] == 500
     runs = {(run["method"], run["seed"]) for run in stored["runs"]}
-    assert runs == {(method, seed) for seed in by_seed() for method in ("nt", "r-at", "sense")}
+    assert runs == {(method, seed) for seed in demo_seeds() for method in ("nt", "r-at", "sense")}
     for run in stored["runs"]:
         assert run["training"]["threads"] == 1
         assert run["training"]["commit"]
@@ -107,11 +202,32 @@ def test_the_runs_of_the_demo_over_seeds_have_their_provenance():
         assert len(run["weights_sha256"]) == 64
 
 
+def test_the_overestimates_shown_are_those_of_the_stored_outcomes():
+    """Percentage points by which PGD overestimates: images that only another attack breaks."""
+    text = " ".join(RESULTS.split())
+    for folder, attacks in ((DEMO, ("autoattack",)), (ROBUSTNESS, None)):
+        for run in folder:
+            if run.name == "nt":
+                continue
+            correct = {}
+            for row in read_outcomes(run):
+                correct.setdefault(row.attack, {})[row.image] = row.correct
+            others = attacks or [name for name in correct if name not in ("pgd", "deepfool-l2")]
+            broken = sum(
+                1
+                for image, still in correct["pgd"].items()
+                if still and not all(correct[other].get(image, True) for other in others)
+            )
+            points = f"{100 * broken / len(correct['pgd']) + 1e-9:.1f}"
+            assert re.search(rf"by {re.escape(points)}\b", text), (run, points)
+
+
 @pytest.mark.parametrize(
     "folder", sorted({run.parent for run in [*RUNS, *ROBUSTNESS]}), ids=lambda folder: folder.name
 )
-def test_the_stored_tables_have_all_networks(folder):
+def test_the_tables_shown_are_the_stored_ones(folder):
     table = (folder / "table.md").read_text().strip()
+    assert table in RESULTS
     rows = {line.split(" | ")[0].strip("| ") for line in table.splitlines()[4:]}
     assert rows == {run.name for run in [*RUNS, *ROBUSTNESS] if run.parent == folder}
 
@@ -190,6 +306,17 @@ def test_mnist_fast_reaches_the_accuracies_of_section_5_2_1():
     assert (pgd["steps"], pgd["restarts"]) == (500, 20)
     assert 100 * strong["accuracy"]["pgd"]["lower"] > 91.74
     assert 100 * strong["accuracy"]["autoattack"]["lower"] > 92.81
+    shown_of_every = [every["accuracy"][name] for name in ("natural", "pgd")]
+    for found in (*shown_of_every, *strong["accuracy"].values()):
+        assert shown(found) in RESULTS
+    natural, autoattack = every["accuracy"]["natural"], strong["accuracy"]["autoattack"]
+    lines = (MNIST_FAST / "metrics.jsonl").read_text().splitlines()
+    minutes = sum(json.loads(line)["seconds"] for line in lines) / 60
+    percent = [100 * found["k"] / found["n"] for found in (natural, autoattack)]
+    assert (
+        f"{percent[0]:.1f} % natural accuracy and {percent[1]:.1f} % under AutoAttack after "
+        f"{minutes:.0f} minutes"
+    ) in " ".join(README.split())
 
 
 @pytest.mark.parametrize("folder", EVALUATIONS, ids=lambda folder: folder.name)
@@ -207,6 +334,31 @@ def test_mnist_fast_under_autoattack_is_the_same_on_a_gpu_and_on_a_processor():
     assert "gpu" not in stored_evaluation(MNIST_FAST / "processor")["provenance"]
     assert len(here) == 1000
     assert here == {key: there[key] for key in here}
+
+
+@pytest.mark.parametrize("network", ["wrn-34-10", "resnet20"])
+def test_the_accelerators_page_shows_the_steps_on_a_gpu(network):
+    path = ROOT / f"bench/results/accelerator-{network}.json"
+    page = (ROOT / "docs/accelerators.md").read_text().splitlines()
+    rows = {line.split(" | ")[0].strip("| "): line for line in page if line.startswith("| ")}
+    for comparison in Section.from_json(path.read_text()).comparisons:
+        for variant in comparison.times.keys() & rows.keys():
+            assert show_spread(ratio(comparison.times, variant, "plain")) in rows[variant]
+        if "compiled" not in comparison.title:
+            milliseconds = 1000 * Spread.of(comparison.times["plain"]).median
+            assert f"{milliseconds:.0f} ms" in rows["float32 (time)"]
+    assert {"tf32", "bfloat16", "cuda graphs"} <= rows.keys()
+
+
+def test_the_results_page_shows_the_times_of_the_bench():
+    section = Section.from_json((ROOT / "bench/results/epoch.json").read_text())
+    rows = {line.split(" | ")[0].strip("| "): line for line in RESULTS.splitlines()}
+    for comparison in section.comparisons:
+        if "cifar-cnn-1" not in comparison.title:
+            for name in comparison.times:
+                if name.startswith("ours, "):
+                    found = show_spread(ratio(comparison.times, name, "ours, r-at"))
+                    assert found in rows[name.removeprefix("ours, ")]
 
 
 def test_the_errata_shown_are_those_that_r_computes():

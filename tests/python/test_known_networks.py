@@ -10,6 +10,7 @@ from conftest import ROOT
 from known_networks import (
     KNOWN,
     TRAINED,
+    as_counts,
     as_table,
     count_mistakes,
     evaluate_known,
@@ -29,8 +30,10 @@ def read(path):
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
-def test_the_stored_results_have_the_same_data_and_their_provenance(path):
-    result = read(path)
+def test_the_documentation_has_the_stored_tables(path):
+    text, result = (ROOT / "docs/evaluation.md").read_text(), read(path)
+    assert as_table(result) in text
+    assert as_counts(result) in " ".join(text.split())
     assert result["data"]["sha256"] == read(STORED[0])["data"]["sha256"]
     assert result["provenance"]["commit"]
     assert result["provenance"]["threads"] == 1
@@ -51,8 +54,12 @@ def test_there_are_two_sets_of_images():
     assert [read(path)["data"]["draw"] for path in STORED] == [1, None]
 
 
-def test_the_diagnostics_of_mart_take_longest():
+def test_the_documentation_has_the_time_of_the_diagnostics():
     seconds = {name: row["seconds"] for name, row in read(STORED[-1])["networks"].items()}
+    text = " ".join((ROOT / "docs/evaluation.md").read_text().split())
+    longest = max(seconds[name] for name in ("R-AT", "SENSE-AT", "TRADES"))
+    assert f"{longest:.0f} s for R-AT, SENSE-AT and TRADES" in text
+    assert f"{seconds['MART, eps 0.1']:.0f} s for MART" in text
     assert max(seconds.values()) == seconds["MART, eps 0.1"]
 
 
