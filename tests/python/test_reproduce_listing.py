@@ -5,6 +5,7 @@ import json
 from conftest import ROOT
 from sense.reproduce import listing
 from sense.reproduce.command import reproduce_main
+from sense.reproduce.experiments import EXPERIMENTS
 from sense.reproduce.listing import markdown_table, outcome
 
 DESCRIPTION = {
@@ -37,4 +38,5 @@ def test_a_stored_result_is_in_the_list(tmp_path, monkeypatch):
     assert line.startswith("| `table7` |")
     shown = "\n".join(listing.listing())
     assert "cpu: 2.0 core-hours" in shown
-    assert shown.count("not run yet") == 9
+    trained = [one for one in EXPERIMENTS.values() if not one.is_drawn_by_r]
+    assert shown.count("not run yet") == len(trained) - 1

@@ -200,3 +200,4 @@ def test_experiments_of_a_scale_share_cells():
     assert len(names("table3") & names("table5")) == 1
     assert names("fig8") <= names("mnist")
     assert names("table7") & names("cifar10")
+    assert len(names("cifar10-wrn") - names("table3")) == 1

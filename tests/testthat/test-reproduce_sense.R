@@ -4,7 +4,7 @@ test_that("without a name all experiments are listed, with the scales that are s
   expect_equal(list$scales[list$name == "table7"], "cpu")
   expect_equal(list$scales[list$name == "table6"], "")
   expect_equal(list$name[list$scales == "drawn by R"], paste0("fig", 2:6))
-  expect_true(all(c("fig7", "fig9", "table3", "mnist", "cifar10") %in% list$name))
+  expect_true(all(c("fig7", "fig9", "table3", "mnist", "cifar10", "cifar10-wrn") %in% list$name))
 })
 
 test_that("figures 2 to 6 are those of their functions", {

@@ -1,4 +1,4 @@
-"""Claims about every method on one network on CIFAR10; most are not in the paper."""
+"""Claims about the experiments of `every_method_plans`; most are not in the paper."""
 
 from collections.abc import Sequence
 
@@ -31,7 +31,8 @@ def _more_with_epochs(rows: Sequence[Row]) -> Finding:
     return higher(choose(found, epochs=epochs[-1]), choose(found, epochs=epochs[0]), names)
 
 
-CIFAR10_CLAIMS = (
+# Also of the residual network.
+_ACCURACY_FOR_ROBUSTNESS = (
     Claim(
         "natural",
         "SENSE-AT (c = 0.5) has a higher natural accuracy than R-AT",
@@ -44,6 +45,10 @@ CIFAR10_CLAIMS = (
         "not in the paper",
         _against("autoattack", {"method": "r-at"}, _SENSE),
     ),
+)
+
+CIFAR10_CLAIMS = (
+    *_ACCURACY_FOR_ROBUSTNESS,
     Claim(
         "bisection",
         "SENSE-AT with bisection is more robust under AutoAttack than with reversion (c = 0.5)",
@@ -61,5 +66,15 @@ CIFAR10_CLAIMS = (
         "SENSE-AT (c = 0.5) becomes more robust under AutoAttack with more epochs",
         "not in the paper",
         _more_with_epochs,
+    ),
+)
+
+CIFAR10_WRN_CLAIMS = (
+    *_ACCURACY_FOR_ROBUSTNESS,
+    Claim(
+        "trades",
+        "SENSE-AT (c = 0.5) has a higher natural accuracy than TRADES",
+        "abstract, section 5",
+        _against("natural", _SENSE, {"method": "trades"}),
     ),
 )

@@ -1,10 +1,10 @@
-"""Every method on one network on CIFAR10, over seeds, values of c and numbers of epochs: not in the
-paper."""
+"""Experiments on CIFAR10 that are not in the paper: every method on one network, over seeds, values
+of c and numbers of epochs; and three methods on a residual network."""
 
 from typing import Any
 
 from .blocks import SMALL, block
-from .cifar10_plans import DRAWN, PGD_40, PGD_100, SHORT, TINY_CNN
+from .cifar10_plans import DRAWN, PGD_40, PGD_100, SHORT, THIN, TINY_CNN, WHITE_BOX
 from .experiment import Block, Experiment, Plan, Transfer
 
 # Chosen by 4 and 8 epochs on 49,000 images, from accuracy on the other 1,000 training images.
@@ -70,5 +70,30 @@ CIFAR10 = Experiment(
             _one_seed(TINY_CNN, {**SMALL, "attacks": ["pgd"]})[-2:],
             Transfer(SMALL, _one_seed(TINY_CNN)[-2:]),
         ),
+    },
+)
+
+
+def _three_methods(
+    recipe: str, options: dict[str, Any], evaluation: dict[str, Any]
+) -> tuple[Block, ...]:
+    """R-AT, SENSE-AT and TRADES, with the options of table 3, whose networks are shared."""
+    methods: tuple[dict[str, Any], ...] = (
+        {"method": "r-at"},
+        {"method": "sense", "c": 0.5},
+        {"method": "trades", "beta": 6.0},
+    )
+    return tuple(block(recipe, {**options, **own}, {"seed": [1]}, evaluation) for own in methods)
+
+
+CIFAR10_WRN = Experiment(
+    "cifar10-wrn",
+    "R-AT, SENSE-AT and TRADES on a wide residual network",
+    "not in the paper",
+    ("CIFAR10",),
+    {
+        "paper": Plan(_three_methods("cifar10-wrn-34-10", {}, WHITE_BOX)),
+        "cpu": Plan(_three_methods("cifar10-wrn-34-10", THIN, {**WHITE_BOX, **DRAWN})),
+        "smoke": Plan(_three_methods("cifar10-cnn", TINY_CNN, {**SMALL, "attacks": ["pgd"]})[:2]),
     },
 )
