@@ -22,7 +22,8 @@ class Settings:
     """`run` is the folder of a trained small-cnn; `networks` is the folder of the networks that
     the bench trains itself, for use by several sections. The last four are of the sections
     time-to-...: the accuracy to reach and the number of epochs (None: those of the section), the
-    number of seeds, and the minutes of training after which a contender begins no other epoch."""
+    number of seeds, and the minutes of training after which a contender begins no other epoch.
+    Their finished rounds are kept in `rounds_folder`."""
 
     quick: bool
     threads: int
@@ -34,6 +35,10 @@ class Settings:
     epochs: int | None = None
     rounds: int = 1
     minutes: float = 120.0
+
+    @property
+    def rounds_folder(self) -> Path:
+        return self.networks / "rounds"
 
     def pick(self, quick: int, full: int) -> int:
         """Return the size for tests or for measurements."""

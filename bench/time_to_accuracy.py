@@ -3,13 +3,15 @@ accuracy under AutoAttack, compared with R-AT by a plain loop around the fastest
 
 The contenders train in turn, an epoch each, with the same network, schedule and batches. The
 weights of each epoch are kept. They are attacked after the training, in the order of the epochs;
-only the seconds of training count. A round is a seed.
+only the seconds of training count. A round is a seed. Rounds that are finished are kept, so that
+the same command, when it is run again, measures the others.
 """
 
+import json
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -25,10 +27,11 @@ from sense.config import Config, recipe
 from sense.data import ImageData, load_data, to_float
 from sense.data.augment import augment
 from sense.devices import to_device
+from sense.files import write_atomically
 from sense.models import build_model
 from sense.networks import saveable_state_dict
 from sense.optimizers import build_optimizer, set_learning_rate
-from sense.runs import load
+from sense.runs import json_text, load, provenance
 from sense.schedules import attack_size, learning_rate
 from sense.statistics import Proportion, wilson
 from sense.train import TrainingStopped, fit
@@ -38,7 +41,7 @@ from .networks import Network, torch_layers
 from .peer_process import contenders_in_new_process
 from .peers import PEERS, Ball, Perturb, available
 from .report import Comparison, Figure, Section
-from .settings import Settings
+from .settings import Settings, cpu_name
 from .steps import FORMS, cross_entropy, first_images, plain_loop, timed_options
 from .timing import Contender, Times, alternate, fastest
 
@@ -46,6 +49,7 @@ BASELINE = "ours, r-at"
 PGD_STEPS = 20  # weights that miss the target under PGD miss it under AutoAttack
 ATTACK_BATCH = 250
 TIMED_BATCHES, TIMED_ROUNDS = 2, 3  # to find the fastest peer
+Round = dict[str, tuple[float | None, str]]  # seconds to the target, and a sentence, by row
 
 
 @dataclass(frozen=True)
@@ -87,15 +91,49 @@ def task_for(dataset: str, settings: Settings) -> Task:
 def run(dataset: str, settings: Settings) -> Section:
     task = task_for(dataset, settings)
     data = data_for(dataset, settings)
-    peer = fastest_peer(task.config, data) if available() else None
+    kept = kept_rounds(settings.rounds_folder / f"{dataset}.json", task, settings.minutes)
+    if not kept.rounds and available():
+        kept.peer = fastest_peer(task.config, data)
+    for seed in range(len(kept.rounds) + 1, settings.rounds + 1):
+        seeded = replace(task, config=replace(task.config, seed=seed))
+        kept.add(one_round(seeded, data, kept.peer, settings.minutes))
     times: Times = {}
     notes = []
-    for seed in range(1, settings.rounds + 1):
-        seeded = replace(task, config=replace(task.config, seed=seed))
-        for row, (seconds, text) in one_round(seeded, data, peer, settings.minutes).items():
+    for seed, one in enumerate(kept.rounds[: settings.rounds], 1):
+        for row, (seconds, text) in one.items():
             times.setdefault(row, []).extend([] if seconds is None else [seconds])
             notes.append(f"Seed {seed}, {row}: {text}.")
-    return section(dataset, task, peer, times, notes, settings.rounds)
+    return section(dataset, task, kept.peer, times, notes, settings.rounds)
+
+
+@dataclass
+class Kept:
+    """The rounds that are finished, in a file, and the peer that they were measured with."""
+
+    path: Path
+    description: str
+    peer: tuple[str, str] | None = None
+    rounds: list[Round] = field(default_factory=list)
+
+    def add(self, measured: Round) -> None:
+        self.rounds.append(measured)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        content = {"description": self.description, "peer": self.peer, "rounds": self.rounds}
+        write_atomically(self.path, json_text(content))
+
+
+def kept_rounds(path: Path, task: Task, minutes: float) -> Kept:
+    """Return the finished rounds of a task by this code on this machine; none if those in the file
+    are of another task, machine, or version of the code."""
+    commit = provenance("")["commit"]
+    description = f"{task}, {minutes:g} minutes, {cpu_name()}, torch {torch.__version__}, {commit}"
+    kept = Kept(path, description)
+    if path.is_file():
+        found = json.loads(path.read_text())
+        if found["description"] == description:
+            kept.peer = found["peer"] and (found["peer"][0], found["peer"][1])
+            kept.rounds = found["rounds"]
+    return kept
 
 
 def section(
@@ -160,9 +198,7 @@ def peer_loops(network: Network, options: Config, images: ImageData) -> dict[str
     }
 
 
-def one_round(
-    task: Task, data: ImageData, peer: tuple[str, str] | None, minutes: float
-) -> dict[str, tuple[float | None, str]]:
+def one_round(task: Task, data: ImageData, peer: tuple[str, str] | None, minutes: float) -> Round:
     """Train all contenders with one seed. Return the seconds to the target (None if it was not
     reached) and a sentence, by row."""
     config = task.config

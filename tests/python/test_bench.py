@@ -384,6 +384,38 @@ def test_the_seconds_of_all_epochs_up_to_the_first_that_reaches_the_target_count
     assert "under PGD-20 after epoch 2 (3 s)" in text
 
 
+def test_finished_rounds_are_kept(few, tmp_path, monkeypatch):
+    """A second run measures the third seed only; another task or version begins anew."""
+    measured = []
+
+    def one_round(task, data, peer, minutes):
+        if len(measured) == 2:
+            measured.append("stopped")
+            raise KeyboardInterrupt
+        measured.append((task.config.seed, peer))
+        return {time_to_accuracy.BASELINE: (float(task.config.seed), "reached")}
+
+    monkeypatch.setattr(time_to_accuracy, "one_round", one_round)
+    monkeypatch.setattr(time_to_accuracy, "data_for", lambda dataset, settings: few)
+    monkeypatch.setattr(time_to_accuracy, "available", lambda: ["foolbox"])
+    monkeypatch.setattr(time_to_accuracy, "fastest_peer", lambda config, data: ("foolbox", "nchw"))
+    quick = settings.Settings(quick=True, threads=1, networks=tmp_path, rounds=3)
+    with pytest.raises(KeyboardInterrupt):
+        time_to_accuracy.run("mnist", quick)
+    monkeypatch.setattr(time_to_accuracy, "fastest_peer", None)
+    found = time_to_accuracy.run("mnist", quick)
+    seeds = [(seed, ("foolbox", "nchw")) for seed in (1, 2, 3)]
+    assert measured == [*seeds[:2], "stopped", seeds[2]]
+    assert found.comparisons[0].times == {time_to_accuracy.BASELINE: [1.0, 2.0, 3.0]}
+    assert "The fastest peer is foolbox, nchw" in found.notes[0]
+    task = time_to_accuracy.task_for("mnist", quick)
+    other = replace(task, target=0.5)
+    path = quick.rounds_folder / "mnist.json"
+    assert len(time_to_accuracy.kept_rounds(path, task, 120.0).rounds) == 3
+    assert time_to_accuracy.kept_rounds(path, other, 120.0).rounds == []
+    assert time_to_accuracy.kept_rounds(path, task, 60.0).rounds == []
+
+
 def test_only_contenders_that_reach_the_target_with_every_seed_are_compared():
     def section(times):
         return time_to_accuracy.section("mnist", task(0.9), ("foolbox", "contiguous"), times, [], 2)
