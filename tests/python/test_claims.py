@@ -230,6 +230,8 @@ def test_every_method_on_cifar10():
     both("cifar10-wrn", "robust", [r_at, ours[0]], [r_at, ours[1]])
     bisect = row(MIDDLE, c=0.5, boundary="bisect", **label)
     both("cifar10", "bisection", [nt, bisect, ours[0]], [nt, bisect, ours[1]])
+    (found,) = [one for one in judge("cifar10", [bisect, ours[0]]) if one["id"] == "bisection"]
+    assert "sense, c = 0.5, bisect and sense, c = 0.5, revert, AutoAttack" in found["evidence"]
     small, large = (
         [row(one, c=0.3, **label), row(two, c=0.7, **label)]
         for one, two in ((HIGH, LOW), (LOW, HIGH))

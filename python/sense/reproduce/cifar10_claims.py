@@ -15,6 +15,7 @@ from .verdicts import (
     choose,
     collapses,
     higher,
+    network_name,
     never_collapses,
     within,
 )
@@ -223,15 +224,15 @@ def _in_order(attack: str, increasing: bool) -> Judge:
         found = choose(rows, attack=attack, model="cifar-cnn-2", lr=0.01)
         pairs = [(b, a) if increasing else (a, b) for a, b in pairwise(_ORDER)]
         return all_of(
-            higher(choose(found, **one), choose(found, **other), (_name(one), _name(other)))
+            higher(
+                choose(found, **one),
+                choose(found, **other),
+                (network_name(one), network_name(other)),
+            )
             for one, other in pairs
         )
 
     return judge
-
-
-def _name(values: dict[str, object]) -> str:
-    return f"{values['method']}, c = {values['c']}" if "c" in values else str(values["method"])
 
 
 def _r_at_collapses(rows: Sequence[Row]) -> Finding:

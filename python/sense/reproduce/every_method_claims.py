@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 from .cifar10_claims import Judge, by_c
 from .table import Row
-from .verdicts import Claim, Finding, choose, higher, open_finding
+from .verdicts import Claim, Finding, choose, higher, network_name, open_finding
 
 
 def _against(attack: str, first: dict[str, object], second: dict[str, object]) -> Judge:
     def judge(rows: Sequence[Row]) -> Finding:
         epochs = min((row.epochs for row in choose(rows, method="nt")), default=None)
         found = choose(rows, attack=attack, **({} if epochs is None else {"epochs": epochs}))
-        names = tuple(", ".join(map(str, one.values())) for one in (first, second))
-        return higher(choose(found, **first), choose(found, **second), (names[0], names[1]))
+        names = (network_name(first), network_name(second))
+        return higher(choose(found, **first), choose(found, **second), names)
 
     return judge
 

@@ -50,6 +50,12 @@ def choose(rows: Sequence[Row], **values: object) -> list[Row]:
     ]
 
 
+def network_name(values: dict[str, object]) -> str:
+    """Return the name of the networks with these values, such as "sense, c = 0.5, bisect"."""
+    shown = (f"c = {value}" if name == "c" else str(value) for name, value in values.items())
+    return ", ".join(shown)
+
+
 def open_finding(why: str) -> Finding:
     """Return the finding of a claim about networks that are not in the table."""
     return Finding("open", why, judged=False)
