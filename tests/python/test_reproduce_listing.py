@@ -6,22 +6,27 @@ from conftest import ROOT
 from sense.reproduce import listing
 from sense.reproduce.command import reproduce_main
 from sense.reproduce.experiments import EXPERIMENTS
-from sense.reproduce.listing import markdown_table, outcome
+from sense.reproduce.listing import markdown, markdown_table, outcome
 
 DESCRIPTION = {
     "seconds": {"training": 5400.0, "attacks": 1800.0},
     "networks": 3,
     "missing": [],
-    "claims": [{"verdict": one} for one in ("holds", "open", "holds", "does not hold")],
+    "claims": [
+        {"text": f"claim {i}", "place": "Table 7", "verdict": verdict}
+        for i, verdict in enumerate(("holds", "open", "holds", "does not hold"))
+    ],
 }
 
 
 def test_the_page_has_the_list_of_the_command(capsys):
-    """Made anew by `python -m sense.reproduce --markdown`."""
+    """All its tables of stored results, made anew by `python -m sense.reproduce --markdown`."""
     page = (ROOT / "docs/reproduce.md").read_text()
-    assert markdown_table() in page
     reproduce_main(["--markdown"])
-    assert capsys.readouterr().out.strip() == markdown_table()
+    tables = capsys.readouterr().out.strip().split("\n\n")
+    assert tables[0] == markdown_table()
+    for table in tables:
+        assert table in page
 
 
 def test_what_came_out_is_counted():
@@ -36,6 +41,7 @@ def test_a_stored_result_is_in_the_list(tmp_path, monkeypatch):
     (tmp_path / "table7-cpu.json").write_text(json.dumps(DESCRIPTION))
     (line,) = [line for line in markdown_table().splitlines() if "core-hours" in line]
     assert line.startswith("| `table7` |")
+    assert "| claim 3 | Table 7 | does not hold |" in markdown().split("\n\n")[1].splitlines()
     shown = "\n".join(listing.listing())
     assert "cpu: 2.0 core-hours" in shown
     trained = [one for one in EXPERIMENTS.values() if not one.is_drawn_by_r]

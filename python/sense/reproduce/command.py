@@ -20,7 +20,7 @@ from .adopt import adopt
 from .experiment import SCALES, ScaleName
 from .experiments import EXPERIMENTS, get_experiment
 from .hours import Estimate, estimate_cells
-from .listing import VERDICTS, listing, markdown_table
+from .listing import VERDICTS, listing, markdown
 from .run import Options, all_cells, failures, train_and_attack, write_tables
 
 FAILED_STATUS = 1  # exit status if cells failed
@@ -74,7 +74,7 @@ class ReproduceArguments(RunnerArguments):
     markdown: Annotated[
         bool,
         tyro.conf.FlagCreatePairsOff,
-        Help("without a name: list all as the table of docs/reproduce.md"),
+        Help("without a name: print the tables of docs/reproduce.md"),
     ] = False
 
 
@@ -92,7 +92,7 @@ def reproduce_main(argv: list[str]) -> None:
         ),
     )
     if not arguments.names:
-        print(markdown_table() if arguments.markdown else "\n".join(listing()))
+        print(markdown() if arguments.markdown else "\n".join(listing()))
         return
     names = list(EXPERIMENTS) if ALL in arguments.names else list(dict.fromkeys(arguments.names))
     for name in names:

@@ -10,6 +10,7 @@ from .experiment import SCALES, Experiment
 from .experiments import EXPERIMENTS
 
 LIMIT = 1 << 24  # bytes
+WIDTH = max(map(len, EXPERIMENTS))
 VERDICTS = ("holds", "does not hold", "open")
 
 
@@ -62,14 +63,30 @@ def markdown_table() -> str:
     return "\n".join(lines)
 
 
+def markdown_claims(name: str) -> str | None:
+    """Return the claims about the stored result at the scale cpu as a table in Markdown, for
+    docs/reproduce.md. None if there is no result."""
+    found = stored_description(name, "cpu")
+    if found is None:
+        return None
+    rows = [f"| {one['text']} | {one['place']} | {one['verdict']} |" for one in found["claims"]]
+    return "\n".join([f"| claim about `{name}` | place | verdict |", "|---|---|---|", *rows])
+
+
+def markdown() -> str:
+    """Return all tables of docs/reproduce.md that depend on stored results."""
+    claims = (markdown_claims(name) for name in EXPERIMENTS)
+    return "\n\n".join([markdown_table(), *filter(None, claims)])
+
+
 def _line(experiment: Experiment) -> str:
     needs = ", ".join(experiment.needs) or "nothing"
-    head = f"{experiment.name:<8} {experiment.title} ({experiment.place}); needs {needs}"
+    head = f"{experiment.name:<{WIDTH}} {experiment.title} ({experiment.place}); needs {needs}"
     if experiment.is_drawn_by_r:
         return f"{head}; seconds"
     stored = [(scale, stored_description(experiment.name, scale)) for scale in SCALES]
     outcomes = [
-        f"\n         {scale}: {outcome(found)}" for scale, found in stored if found is not None
+        f"\n{'':{WIDTH}} {scale}: {outcome(found)}" for scale, found in stored if found is not None
     ]
     return head + ("".join(outcomes) or "; not run yet")
 
