@@ -284,6 +284,7 @@ reproduction_caption <- function(object, rows, level, type) {
         100 * level, paste(sort(n), collapse = " or ")
       )
     ),
+    if (any(leaves_out(rows)) && type != "transfer") "Means leave out collapsed networks.",
     if (any(!is.na(rows$paper)) && type %in% c("accuracy", "c")) "Diamonds: the numbers of the paper."
   )
 }

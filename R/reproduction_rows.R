@@ -9,24 +9,31 @@ row_columns <- c(training_columns, "attack", "attack_label", "source")
 # A row for each training and attack. Seeds and test images vary in different ways, so both are shown:
 # `lowest` and `highest` are over seeds; `lower` and `upper` are Wilson's interval at the mean accuracy
 # for the number of test images. It is that of one network of this accuracy: the mean over several
-# networks of the same images varies no more.
+# networks of the same images varies no more. A collapsed network says nothing about the accuracy of a
+# method that usually does not collapse, so it is counted apart, unless all have collapsed.
 rows_over_seeds <- function(rows, level = 0.95) {
   keys <- group_key(rows, row_columns)
   groups <- split(rows, factor(keys, unique(keys)))
-  table <- do.call(rbind, lapply(groups, function(group) {
+  table <- do.call(rbind, lapply(groups, function(all_seeds) {
+    collapsed <- all_seeds$collapsed
+    group <- if (all(collapsed)) all_seeds else all_seeds[!collapsed, ]
     accuracy <- group$k / group$n
     limits <- wilson_limits(accuracy, group$n, level)
     data.frame(
       group[1, row_columns],
-      seeds = nrow(group), mean = mean(accuracy), lowest = min(accuracy), highest = max(accuracy),
+      seeds = nrow(all_seeds), mean = mean(accuracy), lowest = min(accuracy), highest = max(accuracy),
       n = min(group$n), wilson_limits(mean(accuracy), min(group$n), level),
       lowest_limit = min(limits$lower), highest_limit = max(limits$upper),
-      collapsed = sum(group$collapsed), stage_c = mean(group$stage_c)
+      collapsed = sum(collapsed), stage_c = mean(group$stage_c)
     )
   }))
   row.names(table) <- NULL
   cbind(network = network_labels(table), table)
 }
+
+# Whether some networks of a row are left out of its mean, and how many are in it.
+leaves_out <- function(rows) rows$collapsed > 0 & rows$collapsed < rows$seeds
+seeds_in_mean <- function(rows) rows$seeds - ifelse(leaves_out(rows), rows$collapsed, 0)
 
 group_key <- function(rows, columns) do.call(paste, c(unname(as.list(rows[columns])), sep = "\r"))
 

@@ -9,8 +9,8 @@
 #'
 #' A row agrees (`agrees`) if the paper's number is between the lowest and the highest limit of the
 #' intervals of all seeds, or overlaps them with its own interval where the number of its test images is
-#' known. At the scale `"cpu"` networks are smaller, or trained more shortly, than those of the paper,
-#' so numbers need not agree. Claims compare networks with each other. A verdict, `"holds"`,
+#' known. Collapsed networks are left out, unless all seeds have collapsed. At the scale `"cpu"`
+#' networks are smaller, or trained more shortly, than those of the paper, so numbers need not agree. Claims compare networks with each other. A verdict, `"holds"`,
 #' `"does not hold"` or `"open"`, comes from exact tests for the networks of this result.
 #'
 #' @param x,object A `sense_reproduction`.
@@ -33,9 +33,9 @@
 #'   For figures 2 to 6 it has the picture, `figure`, instead.
 #'
 #'   `summary()` returns a list of class `summary.sense_reproduction` with the table `rows`: one for
-#'   each training and attack, with the `mean` accuracy over `seeds`, the `lowest` and `highest`, the interval for `n`
-#'   test images from `lower` to `upper`, the number of seeds that `collapsed`, and the
-#'   number of the `paper`. `as.data.frame()` returns `rows` of the object itself.
+#'   each training and attack, with the number of `seeds` and how many of them `collapsed`; the `mean`
+#'   accuracy over the others (over all if all collapsed), the `lowest` and `highest`, and the interval
+#'   for `n` test images from `lower` to `upper`; and the number of the `paper`. `as.data.frame()` returns `rows` of the object itself.
 #' @seealso [autoplot.sense_reproduction()]
 #' @examples
 #' reproduce_sense("fig2", cells = 60)
@@ -106,6 +106,7 @@ print.summary.sense_reproduction <- function(x, ...) {
   cat(x$header, "", sep = "\n")
   print_cells(reproduction_cells(x$rows, x$level))
   cat("\nOver seeds: from the lowest to the highest. Over images: Wilson's interval at the mean.\n")
+  if (any(leaves_out(x$rows))) cat("Collapsed networks are left out, unless all seeds have collapsed.\n")
   if (any(!is.na(x$rows$paper))) cat("Agrees: the paper's number is within the intervals of the seeds, or its own overlaps them.\n")
   print_claims(x$claims)
   print_shortened(x$shortened)
@@ -118,8 +119,8 @@ reproduction_cells <- function(rows, level) {
     network = rows$network, attack = attack_words(rows),
     paper = paper_words(rows),
     ours = paste(percent_number(rows$mean), ifelse(rows$collapsed > 0, collapse_words(rows), "")),
-    seeds = ifelse(rows$seeds == 1, "1 seed", sprintf(
-      "%.1f to %.1f (%d)", 100 * rows$lowest, 100 * rows$highest, rows$seeds
+    seeds = ifelse(seeds_in_mean(rows) == 1, "1 seed", sprintf(
+      "%.1f to %.1f (%d)", 100 * rows$lowest, 100 * rows$highest, as.integer(seeds_in_mean(rows))
     )),
     images = sprintf("[%.1f, %.1f], n = %d", 100 * rows$lower, 100 * rows$upper, as.integer(rows$n)),
     agrees = ifelse(is.na(rows$agrees), "", rows$agrees)

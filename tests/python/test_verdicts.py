@@ -28,6 +28,13 @@ def test_a_network_is_higher_by_mcnemar_s_exact_test():
     assert higher([row(WORSE)], [row(BETTER)], NAMES).verdict == "does not hold"
 
 
+def test_a_collapsed_network_is_named():
+    evidence = higher([row(collapsed=True)], [row()], ("R-AT", "NT")).evidence
+    assert evidence.endswith("p = 1 (the first collapsed)")
+    evidence = higher([row(collapsed=True)], [row(collapsed=True)], ("R-AT", "NT")).evidence
+    assert evidence.endswith("p = 1 (the first and the second collapsed)")
+
+
 def test_five_images_do_not_decide():
     """5 to 0: p = 2 / 2^5 = 0.0625."""
     assert higher([row("1" * 5 + "0" * 5)], [row("0" * 10)], NAMES).verdict == "open"

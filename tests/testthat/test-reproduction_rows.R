@@ -20,6 +20,24 @@ test_that("seeds and test images are in separate columns", {
   expect_equal(at_half$upper[at_half$method == "r-at" & at_half$attack == "pgd"], wilson_interval(41, 100, 0.5)$upper)
 })
 
+test_that("collapsed networks are counted, and left out of the mean unless all have collapsed", {
+  table <- function(collapsed) {
+    rows <- few_rows(collapsed = c(collapsed, FALSE))
+    rows$k[rows$method == "r-at" & rows$attack == "pgd"] <- c(10, 40, 50)
+    found <- sense:::rows_over_seeds(rows)
+    found[found$method == "r-at" & found$attack == "pgd", ]
+  }
+  one <- table(c(TRUE, FALSE, FALSE))
+  expect_equal(c(one$seeds, one$collapsed), c(3, 1))
+  expect_equal(c(one$mean, one$lowest, one$highest), c(0.45, 0.4, 0.5))
+  expect_equal(one$lowest_limit, wilson_interval(40, 100)$lower)
+  expect_equal(sense:::seeds_in_mean(one), 2)
+  every <- table(c(TRUE, TRUE, TRUE))
+  expect_equal(c(every$seeds, every$collapsed), c(3, 3))
+  expect_equal(every$mean, mean(c(0.1, 0.4, 0.5)))
+  expect_equal(sense:::seeds_in_mean(every), 3)
+})
+
 test_that("networks are named by what differs between those of a method", {
   label <- function(...) unique(sense:::network_labels(made_up_rows(data.frame(...))))
   expect_equal(label(method = c("r-at", "sense"), c = c(NA, 0.5), lr = c(0.05, 0.02)), c("R-AT", "SENSE-AT (c = 0.5)"))

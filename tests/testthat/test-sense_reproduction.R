@@ -1,8 +1,8 @@
 made_up <- function() {
   rows <- made_up_rows(
     data.frame(
-      method = c("r-at", "r-at", "sense", "nt"), c = c(NA, NA, 0.5, NA), seed = c(1, 2, 1, 1),
-      collapsed = c(TRUE, FALSE, FALSE, FALSE)
+      method = c("r-at", "r-at", "r-at", "sense", "nt"), c = c(NA, NA, NA, 0.5, NA), seed = c(1, 2, 3, 1, 1),
+      collapsed = c(TRUE, FALSE, FALSE, FALSE, FALSE)
     ),
     c(natural = "natural", pgd = "PGD-100 x 1"), n = 1000
   )

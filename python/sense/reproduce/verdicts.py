@@ -87,11 +87,17 @@ def higher(first: Sequence[Row], second: Sequence[Row], names: tuple[str, str]) 
     ]
     parts = [
         f"seed {one.seed}: {one.k} and {two.k} of {one.n}, {a} only by the first and {b} only "
-        f"by the second, p = {p:.2g}"
+        f"by the second, p = {p:.2g}{_collapsed(one, two)}"
         for (one, two), (a, b), p in zip(pairs, counts, adjusted, strict=True)
     ]
     evidence = f"{names[0]} and {names[1]}, {pairs[0][0].attack_label}: {'; '.join(parts)}"
     return Finding(_verdict_of_signs(signs), evidence)
+
+
+def _collapsed(first: Row, second: Row) -> str:
+    """Say which of two networks has collapsed: its accuracy is that of one class."""
+    names = [name for row, name in ((first, "first"), (second, "second")) if row.collapsed]
+    return f" (the {' and the '.join(names)} collapsed)" if names else ""
 
 
 def _verdict_of_signs(signs: Sequence[int]) -> Verdict:
