@@ -175,10 +175,15 @@ plot_by_epochs <- function(object, rows) {
   if (!nrow(rows)) refuse_type(object, "epochs", "a method with two or more numbers of epochs")
   seeds <- matched_seeds(object$rows, rows)
   columns <- c("epochs", "series", "attack_label", "mean", "lower", "upper")
-  points <- data.frame(seeds["epochs"], series = method_labels(seeds), seeds["attack_label"], mean = seeds$accuracy)
+  points <- data.frame(
+    seeds[c("epochs", "attack_label", "collapsed")], series = method_labels(seeds), mean = seeds$accuracy
+  )
   stages <- stage_panel(rows)
   tables <- in_attack_order(
-    list(curves = rbind(rows[columns], stages), points = rbind(points, stages[columns[1:4]])),
+    list(
+      curves = rbind(rows[columns], stages), collapsed = points[points$collapsed, ],
+      points = rbind(points[!points$collapsed, columns[1:4]], stages[columns[1:4]])
+    ),
     c(rows$attack_label, stages$attack_label)
   )
   ggplot2::ggplot(
@@ -188,6 +193,7 @@ plot_by_epochs <- function(object, rows) {
     interval_bars(na.rm = TRUE) +
     ggplot2::geom_line() +
     ggplot2::geom_point(data = tables$points, size = 1.5) +
+    ggplot2::geom_point(data = tables$collapsed, shape = point_shapes[["seed, collapsed"]], size = 1.5) +
     facet_attacks("attack_label") +
     ggplot2::scale_x_continuous(trans = "log2", breaks = sort(unique(rows$epochs))) +
     share_axis(ggplot2::scale_y_continuous) +
@@ -285,6 +291,7 @@ reproduction_caption <- function(object, rows, level, type) {
       )
     ),
     if (any(leaves_out(rows)) && type != "transfer") "Means leave out collapsed networks.",
+    if (any(rows$collapsed > 0) && type == "epochs") "Crosses: collapsed networks.",
     if (any(!is.na(rows$paper)) && type %in% c("accuracy", "c")) "Diamonds: the numbers of the paper."
   )
 }

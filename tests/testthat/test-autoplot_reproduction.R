@@ -48,6 +48,17 @@ test_that("accuracy by epochs has the share of stage C", {
   expect_equal(unique(plot$data$series), c("R-AT", "SENSE-AT (c = 0.5)")) # MART has one number only
 })
 
+test_that("collapsed networks are crosses in the plot by epochs, beside its lines", {
+  networks <- data.frame(method = "r-at", epochs = c(10, 80, 80), seed = c(1, 1, 2), collapsed = c(FALSE, FALSE, TRUE))
+  plot <- autoplot(read_made_up(networks, "cifar10"), "epochs")
+  expect_equal(nrow(layer_data_of(plot, 3)), 4) # the points
+  crosses <- layer_data_of(plot, 4)
+  expect_equal(unique(crosses$shape), 4)
+  expect_equal(nrow(crosses), 2)
+  expect_match(plot$labels$caption, "leave out collapsed networks. Crosses: collapsed networks", fixed = TRUE)
+  expect_equal(plot$data$mean[plot$data$epochs == 80 & plot$data$attack_label == "natural"], 0.81)
+})
+
 test_that("PGD is drawn beside AutoAttack", {
   x <- read_made_up(data.frame(method = c("r-at", "nt")), "cifar10", c(natural = "natural", pgd = "PGD-10 x 1", autoattack = "AutoAttack"))
   points <- layer_data_of(autoplot(x, "attacks"), 2)
