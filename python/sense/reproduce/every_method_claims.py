@@ -31,14 +31,18 @@ def _more_with_epochs(rows: Sequence[Row]) -> Finding:
     return higher(choose(found, epochs=epochs[-1]), choose(found, epochs=epochs[0]), names)
 
 
+def _more_natural(id: str, method: str, name: str) -> Claim:
+    return Claim(
+        id,
+        f"SENSE-AT (c = 0.5) has a higher natural accuracy than {name}",
+        "abstract, section 5",
+        _against("natural", _SENSE, {"method": method}),
+    )
+
+
 # Also of the residual network.
 _ACCURACY_FOR_ROBUSTNESS = (
-    Claim(
-        "natural",
-        "SENSE-AT (c = 0.5) has a higher natural accuracy than R-AT",
-        "abstract, section 5",
-        _against("natural", _SENSE, {"method": "r-at"}),
-    ),
+    _more_natural("natural", "r-at", "R-AT"),
     Claim(
         "robust",
         "R-AT is more robust than SENSE-AT (c = 0.5) under AutoAttack",
@@ -69,12 +73,4 @@ CIFAR10_CLAIMS = (
     ),
 )
 
-CIFAR10_WRN_CLAIMS = (
-    *_ACCURACY_FOR_ROBUSTNESS,
-    Claim(
-        "trades",
-        "SENSE-AT (c = 0.5) has a higher natural accuracy than TRADES",
-        "abstract, section 5",
-        _against("natural", _SENSE, {"method": "trades"}),
-    ),
-)
+CIFAR10_WRN_CLAIMS = (*_ACCURACY_FOR_ROBUSTNESS, _more_natural("trades", "trades", "TRADES"))
