@@ -70,7 +70,16 @@ reproduction_csv <- function(folder, name, columns, call) {
   if (!any(there)) {
     return(NULL)
   }
-  path <- path[there][1]
+  if (all(there)) {
+    abort_file(
+      c(
+        "{.file {path[1]}} and {.file {basename(path[2])}} are both there, and only one belongs to the result.",
+        i = "Remove the older one."
+      ),
+      call = call
+    )
+  }
+  path <- path[there]
   bytes <- read_bytes(path, reproduction_limit, call)
   if (endsWith(path, ".gz")) bytes <- gunzip(bytes, reproduction_limit, path, call)
   table <- parse_csv(bytes, path, call)

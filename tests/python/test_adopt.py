@@ -1,6 +1,9 @@
 """Runs that were trained by hand, moved to the folder of their cell."""
 
+import errno
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +63,48 @@ def test_a_run_that_is_being_trained_is_not_moved(by_hand, tmp_path):
         with pytest.raises(InputError, match="in use"):
             adopt(by_hand, CELLS, tmp_path / "runs")
     assert by_hand.exists()
+
+
+def test_a_link_to_a_run_is_refused_with_the_path_of_the_run(by_hand, tmp_path):
+    (tmp_path / "link").symlink_to(by_hand)
+    with pytest.raises(InputError, match=f"is a link: pass the folder itself, {by_hand}"):
+        adopt(tmp_path / "link", CELLS, tmp_path / "runs")
+    assert (tmp_path / "link").is_symlink()
+    assert by_hand.exists()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_current_folder_is_moved(by_hand, tmp_path, monkeypatch):
+    monkeypatch.chdir(by_hand)
+    found = adopt(Path("."), CELLS, Path("../runs"))
+    monkeypatch.chdir(tmp_path)
+    assert not by_hand.exists()
+    assert found.name == CELLS[1].name
+    RunFolder(tmp_path / "runs" / CELLS[1].name).check()
+
+
+def test_a_run_is_not_moved_into_itself(by_hand):
+    with pytest.raises(InputError, match=r"into itself: .*Choose another --runs"):
+        adopt(by_hand, CELLS, by_hand / "runs" / "cpu")
+    assert not (by_hand / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (errno.EXDEV, r"another disk: copy it by cp -r .*mine .*runs/smoke/"),
+        (errno.EBUSY, "another disk: copy it by"),
+        (errno.EACCES, "permission is denied"),
+    ],
+)
+def test_a_run_that_cannot_be_moved_leaves_no_empty_folder(
+    by_hand, tmp_path, monkeypatch, code, message
+):
+    def refused(path, name):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "replace", refused)
+    with pytest.raises(InputError, match=message):
+        adopt(by_hand, CELLS, tmp_path / "runs" / "smoke")
+    assert by_hand.exists()
+    assert not (tmp_path / "runs").exists()

@@ -111,6 +111,28 @@ def test_a_result_keeps_the_outcome_of_each_image(tmp_path, compress):
     assert json.loads((tmp_path / "fig7-cpu.json").read_text()) == description
 
 
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_new_result_removes_all_files_of_the_old_one(tmp_path, compress):
+    """Gzipped beside plain, and curves that the new one does not have. Others stay."""
+    curves = {"loss": "x\n", "accuracy": "x\n"}
+    write_result(tmp_path, "x-cpu", [row()], {}, {}, curves, compress)
+    write_result(tmp_path, "x-wrn-cpu", [row()], {}, {}, curves, compress)
+    others = {path.name for path in tmp_path.glob("x-wrn-cpu*")}
+    write_result(tmp_path, "x-cpu", [row(seed=2)], {}, {}, {}, not compress)
+    gz = "" if compress else ".gz"
+    new = {f"x-cpu{end}{gz}" for end in (".csv", "-outcomes.csv", "-cells.json")}
+    assert {path.name for path in tmp_path.iterdir()} == others | new | {"x-cpu.json"}
+    assert [one.seed for one in read_result(tmp_path, "x-cpu").rows] == [2]
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x-outcomes.csv"])
+def test_a_table_that_is_there_twice_is_refused(tmp_path, name):
+    write_result(tmp_path, "x", [row()], {}, {}, {}, compress=True)
+    (tmp_path / name).write_text(table_text([row(seed=2)]))
+    with pytest.raises(InputError, match=f"{name}.gz are both there"):
+        read_result(tmp_path, "x")
+
+
 def test_outcomes_that_do_not_belong_to_the_table_are_refused(tmp_path):
     write_result(tmp_path, "x", [row()], {}, {}, {})
     path = tmp_path / "x-outcomes.csv"

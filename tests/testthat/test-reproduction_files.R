@@ -20,6 +20,12 @@ test_that("the error for a result that is missing has the command that makes it"
   expect_error(reproduce_sense("table6", out = tempdir()), "no result of \"table6\".*run = TRUE", class = "sense_file_error")
 })
 
+test_that("a table that is there plain and gzipped is refused", {
+  folder <- reproduction_folder(table_7(), zipped = TRUE)
+  file.copy(file.path(reproduction_folder(table_7()), "table7-cpu.csv"), folder)
+  expect_error(reproduce_sense("table7", out = folder), "both there", class = "sense_file_error")
+})
+
 test_that("damaged results are refused", {
   damaged <- function(change) {
     rows <- table_7()

@@ -1,5 +1,6 @@
 """The files of a result: NAME-SCALE.csv, the tidy table, and NAME-SCALE.json, where it comes from
-and what it says about the claims. Files of stored results may be gzipped.
+and what it says about the claims. Files of stored results may be gzipped; a folder has each either
+plain or gzipped.
 
 NAME-SCALE-cells.json has the provenance of each network, NAME-SCALE-outcomes.csv whether each test
 image is correctly classified (hexadecimal digits, in the order of the test set), and
@@ -16,10 +17,19 @@ from typing import Any
 
 from ..csv_text import csv_text
 from ..errors import InputError, MissingFileError
-from ..files import gunzip, gzip_bytes, make_folders, parse_json, read_file, write_atomically
+from ..files import (
+    gunzip,
+    gzip_bytes,
+    make_folders,
+    parse_json,
+    read_file,
+    remove_file,
+    write_atomically,
+)
 from .table import Row, read_table, table_text
 
 LIMIT = 1 << 26  # bytes of a file
+ENDINGS = (".csv", "-outcomes.csv", "-cells.json", "-loss.csv", "-accuracy.csv")  # may be gzipped
 OUTCOMES = ("cell", "attack_label", "source", "images", "n", "correct")
 
 
@@ -42,21 +52,27 @@ def write_result(
     compress: bool = False,
 ) -> Path:
     """Write the files of a result and return the path of its table. `curves` are further tables by
-    name. `compress` gzips all but the description."""
+    name. `compress` gzips all but the description. Files of an older result of this name that are
+    not replaced are removed, so that none is read with the new ones."""
     texts = {
         f"{stem}.csv": table_text(rows),
         f"{stem}-outcomes.csv": _outcomes_text(rows),
         f"{stem}-cells.json": json.dumps(cells, indent=1, allow_nan=False) + "\n",
         **{f"{stem}-{name}.csv": text for name, text in curves.items()},
     }
+    contents = {
+        f"{name}.gz" if compress else name: gzip_bytes(text.encode()) if compress else text
+        for name, text in texts.items()
+    }
     make_folders(out)
-    for name, text in texts.items():
-        content = text.encode()
-        path = out / (f"{name}.gz" if compress else name)
-        write_atomically(path, gzip_bytes(content) if compress else content)
+    for name, content in contents.items():
+        write_atomically(out / name, content)
     write_atomically(
         out / f"{stem}.json", json.dumps(description, indent=1, allow_nan=False) + "\n"
     )
+    for ending in ENDINGS:
+        for name in {f"{stem}{ending}", f"{stem}{ending}.gz"} - contents.keys():
+            remove_file(out / name)
     return out / (f"{stem}.csv.gz" if compress else f"{stem}.csv")
 
 
@@ -86,11 +102,16 @@ def has_text(folder: Path, name: str) -> bool:
 
 
 def text_of(folder: Path, name: str) -> str:
-    """Return the text of a file, gzipped or not."""
-    path = folder / name
+    """Return the text of a file, gzipped or not. Raises InputError if both are there: one of them
+    is of another result."""
+    path, zipped = folder / name, folder / f"{name}.gz"
+    if path.is_file() and zipped.is_file():
+        raise InputError(
+            f"{path} and {zipped.name} are both there, and only one belongs to the result: remove "
+            "the older one, or write the result again with --stored"
+        )
     if path.is_file():
         return read_file(path, LIMIT).decode()
-    zipped = folder / f"{name}.gz"
     if zipped.is_file():
         return gunzip(read_file(zipped, LIMIT), LIMIT, zipped).decode()
     raise MissingFileError(f"no {name} in {folder}")
