@@ -120,7 +120,7 @@ plot_losses <- function(object, call = parent.frame(2)) {
 }
 
 draw_losses <- function(losses, attack, title) {
-  middle <- stats::aggregate(loss ~ step, losses, stats::median)
+  middle <- stats::aggregate(if (is.null(losses$seed)) loss ~ step else loss ~ step + seed, losses, stats::median)
   n <- length(unique(losses$image))
   ggplot2::ggplot(losses, ggplot2::aes(.data$step, .data$loss)) +
     ggplot2::geom_line(
@@ -134,7 +134,15 @@ draw_losses <- function(losses, attack, title) {
       "One restart of %s. Thin lines: the first %d evaluated images. Thick line: their median.",
       attack, n
     )) +
+    seed_panels(losses) +
     sense_theme()
+}
+
+# A panel for each seed, if a table of curves has several.
+seed_panels <- function(table) {
+  if (length(unique(table$seed)) > 1) {
+    ggplot2::facet_wrap(~seed, labeller = ggplot2::as_labeller(function(seed) paste("seed", seed)))
+  }
 }
 
 plot_worst_case <- function(object, call = parent.frame(2)) {
@@ -166,6 +174,7 @@ draw_worst_case <- function(shown, attack, title, level) {
       "%s; the first %d evaluated images. Each restart starts with the images that the restarts before it left correctly classified. Band: %g %% Wilson interval for the last restart.",
       attack, shown$n[1], 100 * level
     )) +
+    seed_panels(shown) +
     sense_theme()
 }
 

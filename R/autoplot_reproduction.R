@@ -10,7 +10,8 @@
 #'   * `"epochs"`: the accuracy, and the share of training images in stage C, against the number of epochs;
 #'   * `"attacks"`: PGD beside AutoAttack, for each network;
 #'   * `"transfer"`: the matrix of transfer attacks;
-#'   * `"loss"`, `"worst-case"`: the convergence of PGD, as in [autoplot.sense_evaluation()].
+#'   * `"loss"`, `"worst-case"`: the convergence of PGD, as in [autoplot.sense_evaluation()], with a
+#'     panel for each seed.
 #'
 #'   Default: what the paper shows, `"c"` for figure 7 and table 5, `"transfer"` for table 4,
 #'   `"worst-case"` for figures 8 and 9, and otherwise `"accuracy"`.

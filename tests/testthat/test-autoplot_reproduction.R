@@ -88,6 +88,25 @@ test_that("the diagonal of the matrix has the network of the transfer attacks an
   expect_equal(plot$data$accuracy, c(0.6, 0.51))
 })
 
+test_that("the convergence of each seed has a panel", {
+  draw <- function(seeds, type) {
+    folder <- reproduction_folder(made_up_rows(data.frame(method = "sense", c = 0.7, seed = seeds)), "fig8")
+    loss <- expand.grid(step = 0:2, image = 1:4, seed = seeds)
+    loss$loss <- loss$step * loss$seed
+    worst <- expand.grid(step = 0:2, restart = 1:2, seed = seeds)
+    worst <- transform(worst, k = 40 - step * seed, n = 40)
+    utils::write.csv(loss, file.path(folder, "fig8-cpu-loss.csv"), row.names = FALSE)
+    utils::write.csv(worst, file.path(folder, "fig8-cpu-accuracy.csv"), row.names = FALSE)
+    autoplot(reproduce_sense("fig8", out = folder), type)
+  }
+  for (type in c("loss", "worst-case")) {
+    expect_s3_class(draw(1, type)$facet, "FacetNull")
+    expect_equal(nlevels(layer_data_of(draw(1:2, type), 1)$PANEL), 2)
+  }
+  medians <- layer_data_of(draw(1:2, "loss"), 2)
+  expect_equal(medians$y[medians$PANEL == 2], c(0, 2, 4))
+})
+
 test_that("a picture without its data is refused", {
   x <- read_made_up(data.frame(method = "nt"), "table7")
   for (type in c("c", "epochs", "attacks", "transfer", "loss", "worst-case")) {

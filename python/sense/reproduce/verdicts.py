@@ -1,8 +1,9 @@
 """Verdicts on claims: exact paired tests of networks on the same images, seed by seed, and exact
 tests of how many trainings collapse.
 
-A verdict is about the networks of the table, not about longer trainings. One seed decides a
-comparison only as far as its images do; with several seeds, all must agree.
+A verdict is about networks trained as those of the table, not about longer trainings. A claim holds
+only if a test finds it true, and does not hold only if a test finds it false; else it is open. One
+seed decides a comparison only as far as its images do; with several seeds, all must agree.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -64,7 +65,8 @@ def open_finding(why: str) -> Finding:
 def describe(rows: Sequence[Row]) -> str:
     """Return the accuracies of rows that differ by their seed: k / n of each seed."""
     return ", ".join(
-        f"{100 * row.accuracy:.1f} % ({row.k} / {row.n}, seed {row.seed})"
+        f"{100 * row.accuracy:.1f} % ({row.k} / {row.n}, seed {row.seed}"
+        f"{', collapsed' if row.collapsed else ''})"
         for row in sorted(rows, key=lambda row: row.seed)
     )
 
@@ -79,7 +81,7 @@ def higher(first: Sequence[Row], second: Sequence[Row], names: tuple[str, str]) 
     pairs = _pairs(first, second)
     if not pairs:
         return open_finding(f"no pair of {names[0]} and {names[1]} with the same seed and images")
-    counts = [_discordant(one, two) for one, two in pairs]
+    counts = [discordant(one, two) for one, two in pairs]
     adjusted = holm([mcnemar(*count) for count in counts])
     signs = [
         (only_first > only_second) - (only_first < only_second) if p <= ALPHA else 0
@@ -87,14 +89,14 @@ def higher(first: Sequence[Row], second: Sequence[Row], names: tuple[str, str]) 
     ]
     parts = [
         f"seed {one.seed}: {one.k} and {two.k} of {one.n}, {a} only by the first and {b} only "
-        f"by the second, p = {p:.2g}{_collapsed(one, two)}"
+        f"by the second, p = {p:.2g}{collapsed_words(one, two)}"
         for (one, two), (a, b), p in zip(pairs, counts, adjusted, strict=True)
     ]
     evidence = f"{names[0]} and {names[1]}, {pairs[0][0].attack_label}: {'; '.join(parts)}"
     return Finding(_verdict_of_signs(signs), evidence)
 
 
-def _collapsed(first: Row, second: Row) -> str:
+def collapsed_words(first: Row, second: Row) -> str:
     """Say which of two networks has collapsed: its accuracy is that of one class."""
     names = [name for row, name in ((first, "first"), (second, "second")) if row.collapsed]
     return f" (the {' and the '.join(names)} collapsed)" if names else ""
@@ -116,7 +118,8 @@ def _pairs(first: Sequence[Row], second: Sequence[Row]) -> list[tuple[Row, Row]]
     return found
 
 
-def _discordant(one: Row, two: Row) -> tuple[int, int]:
+def discordant(one: Row, two: Row) -> tuple[int, int]:
+    """Return the numbers of images that only the first, and only the second row has right."""
     pairs = list(zip(one.correct, two.correct, strict=True))
     return pairs.count(("1", "0")), pairs.count(("0", "1"))
 
@@ -154,7 +157,8 @@ def collapses(rows: Sequence[Row], what: str) -> Finding:
 
 
 def never_collapses(rows: Sequence[Row], what: str) -> Finding:
-    """Does no training collapse? A single one that does refutes it."""
+    """Does no training collapse? A single one that does refutes it. It holds if at least five do
+    not: by the exact binomial test, one-sided, fewer than half would then collapse."""
     trainings = _trainings(rows)
     collapsed = [row for row in trainings if row.collapsed]
     if not trainings:
@@ -162,7 +166,9 @@ def never_collapses(rows: Sequence[Row], what: str) -> Finding:
     evidence = _count_text(len(collapsed), len(trainings), what)
     if collapsed:
         evidence += ": " + ", ".join(row.cell for row in collapsed[:5])
-    return Finding("does not hold" if collapsed else "holds", evidence)
+        return Finding("does not hold", evidence)
+    decided = binomial_p_value(len(trainings), len(trainings), 0.5) <= ALPHA
+    return Finding("holds" if decided else "open", evidence)
 
 
 def _trainings(rows: Sequence[Row]) -> list[Row]:
@@ -174,41 +180,6 @@ def _count_text(k: int, n: int, what: str) -> str:
     return (
         f"{k} of {n} trainings of {what} collapse "
         f"(exact 95 % interval {100 * exact.lower:.0f} to {100 * exact.upper:.0f} %)"
-    )
-
-
-def reaches(rows: Sequence[Row], percent: float, what: str) -> Finding:
-    """Is the accuracy at least this, for every seed? By the intervals: it holds if none ends below
-    it, and does not hold if all do."""
-    if not rows:
-        return open_finding(f"{what} is not in the table")
-    below = [row.upper < percent / 100 for row in rows]
-    verdict: Verdict = "open"
-    if not any(below):
-        verdict = "holds"
-    elif all(below):
-        verdict = "does not hold"
-    return Finding(verdict, f"{what}, {rows[0].attack_label}: {describe(rows)}")
-
-
-def within(rows: Sequence[Row], best: Sequence[Row], points: float, what: str) -> Finding:
-    """Is the accuracy at most so many percentage points below the best of the others? By Wilson's
-    intervals of both, which is cautious: it holds if the largest difference that they allow is not
-    more, and does not hold if the smallest is more."""
-    if not rows or not best:
-        return open_finding(f"{what} is not in the table")
-    largest = max(best, key=lambda row: row.accuracy)
-    row = min(rows, key=lambda row: row.accuracy)
-    most, least = largest.upper - row.lower, largest.lower - row.upper
-    verdict: Verdict = "open"
-    if 100 * most <= points:
-        verdict = "holds"
-    elif 100 * least > points:
-        verdict = "does not hold"
-    return Finding(
-        verdict,
-        f"{what}, {row.attack_label}: {100 * row.accuracy:.1f} % ({row.k} / {row.n}); best other: "
-        f"{largest.method}, {100 * largest.accuracy:.1f} % ({largest.k} / {largest.n})",
     )
 
 
