@@ -6,6 +6,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from .errors import MissingFileError
 from .interrupts import noted_signals
 from .reproduce.run import Options, failures, train_and_attack, write_tables
 from .sweep import Cell, State, SweepStopped, run_cells, status_of
@@ -104,8 +105,13 @@ def reproduce(
 
     Returns
     -------
-    "stopped", whether it was interrupted; if not, "failed", by name of the networks that failed the
-    reason.
+    "stopped", whether it was interrupted; if not, "failed", by name of the networks that failed, or
+    cannot be read, the reason. If all failed there is no table.
+
+    Raises
+    ------
+    MissingFileError
+        If there is no network to make a table of, and none failed.
     """
     options = Options(scale, seeds, Path(out) / scale, Path(out))
     with noted_signals() as stop, lines_of_output(on_line):
@@ -121,8 +127,13 @@ def reproduce(
             )
         except SweepStopped:
             return {"stopped": True}
-    write_tables(name, options)
-    return {"stopped": False, "failed": failures(summaries)}
+    failed = failures(summaries)
+    try:
+        failed = write_tables(name, options).unreadable | failed
+    except MissingFileError:  # no network
+        if not failed:
+            raise
+    return {"stopped": False, "failed": failed}
 
 
 @contextmanager

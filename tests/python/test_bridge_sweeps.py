@@ -8,6 +8,7 @@ import sense.bridge_sweeps as module
 from sense import bridge
 from sense.bridge_sweeps import lines_of_output, whole_numbers
 from sense.reproduce.experiments import EXPERIMENTS
+from sense.reproduce.run import Written
 from sense.sweep import State, Status, Summary, SweepStopped
 from sense.sweep.state import Progress
 
@@ -85,14 +86,31 @@ def test_an_experiment_is_trained_in_the_folder_of_its_scale_and_its_tables_are_
         return [Summary({"a-network": failed}, {"a-network": "no memory"})]
 
     monkeypatch.setattr(module, "train_and_attack", trained)
-    monkeypatch.setattr(module, "write_tables", lambda name, options: calls.append(name))
+
+    def written(name, options):
+        calls.append(name)
+        return Written(tmp_path, [], {"a-network": "half of it", "another": "it is damaged"})
+
+    monkeypatch.setattr(module, "write_tables", written)
     arguments = {"name": "mnist", "scale": "smoke", "out": str(tmp_path), "seeds": 2}
     answer = bridge.call("reproduce", {**arguments, "data_dirs": {"mnist": "here"}})
-    assert answer == {"value": {"stopped": False, "failed": {"a-network": "no memory"}}}
+    failed = {"a-network": "no memory", "another": "it is damaged"}
+    assert answer == {"value": {"stopped": False, "failed": failed}}
     (names, options, folders), written = calls
     assert (names, written, folders) == (["mnist"], "mnist", {"mnist": Path("here")})
     assert (options.scale, options.seeds) == ("smoke", 2)
     assert (options.runs, options.out) == (tmp_path / "smoke", tmp_path)
+
+
+def test_if_every_network_failed_the_reasons_are_given(tmp_path, monkeypatch):
+    """There is no table then."""
+    summaries = [Summary({}, {"a-network": "no memory"})]
+    monkeypatch.setattr(module, "train_and_attack", lambda names, options, **settings: summaries)
+    arguments = {"name": "mnist", "scale": "smoke", "out": str(tmp_path)}
+    answer = bridge.call("reproduce", arguments)
+    assert answer == {"value": {"stopped": False, "failed": {"a-network": "no memory"}}}
+    summaries.clear()
+    assert "no cell of mnist is stored" in bridge.call("reproduce", arguments)["input_error"]
 
 
 def test_an_interrupted_experiment_says_so(tmp_path, monkeypatch):

@@ -11,10 +11,12 @@ import pytest
 from sense.data.cifar10 import FOLDER, TEST, TRAIN
 from sense.errors import InputError
 from sense.reproduce import command
+from sense.reproduce import run as run_module
 from sense.reproduce.command import reproduce_main
 from sense.reproduce.experiments import EXPERIMENTS, get_experiment, plan_cells
 from sense.reproduce.results import read_result
 from sense.reproduce.run import Options, train_and_attack, write_tables
+from sense.sweep import Summary
 from sweeps import InThisProcess
 
 TRAINED = [name for name, experiment in EXPERIMENTS.items() if experiment.plans]
@@ -51,9 +53,10 @@ def reproduced(tmp_path_factory, cifar10):
                     [name], options, runner=runner, data_dirs={"cifar10": cifar10}
                 )
             assert not any(summary.failed for summary in summaries)
-            path, claims = write_tables(name, options)
+            written = write_tables(name, options)
+            assert written.unreadable == {}
             done[name] = SimpleNamespace(
-                path=path, claims=claims, commands=runner.commands, options=options
+                path=written.path, claims=written.claims, commands=runner.commands, options=options
             )
         return done[name]
 
@@ -111,6 +114,7 @@ def test_figure_8_has_its_curves(reproduced):
     folder = reproduced("fig8").path.parent
     loss = list(csv.DictReader((folder / "fig8-smoke-loss.csv").read_text().splitlines()))
     assert len({line["image"] for line in loss}) == 20
+    assert {line["seed"] for line in loss} == {"1"}
     assert {line["step"] for line in loss} == {"0", "1", "2", "3", "4"}
     accuracy = list(csv.DictReader((folder / "fig8-smoke-accuracy.csv").read_text().splitlines()))
     last = max(accuracy, key=lambda line: (int(line["restart"]), int(line["step"])))
@@ -133,6 +137,101 @@ def test_an_unknown_name_is_refused_before_any_work(tmp_path, capsys, monkeypatc
         reproduce_main(["table8", "--scale", "smoke"])
     assert "table7" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--stored"], "--stored without a name"),
+        (["--hours"], "--hours without a name"),
+        (["--adopt", "mine"], "--adopt without a name"),
+        (["--compress", "--seeds", "7"], "--seeds, --compress without a name"),
+        (["--scale", "smoke", "--markdown"], "--scale without a name"),
+        (["--workers", "3"], "--workers without a name"),
+        (["fig8", "--markdown"], "got the name fig8: leave out one"),
+        (["all", "tabel7"], "tabel7"),
+        (["fig8", "--hours", "--stored"], "--hours and --stored exclude each other"),
+        (["fig8", "--hours", "--adopt", "mine"], "--adopt and --hours exclude each other"),
+        (["fig8", "--adopt", "mine", "--stored"], "--adopt and --stored exclude each other"),
+    ],
+)
+def test_an_option_that_would_be_ignored_is_refused_before_any_work(
+    tmp_path, capsys, monkeypatch, words, message
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as exit_:
+        reproduce_main(words)
+    assert exit_.value.code != 0
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def with_one_unreadable(reproduced, tmp_path):
+    """The networks of cifar10, of which one has no options any more: options and its name."""
+    before = reproduced("cifar10")
+    runs = tmp_path / "runs"
+    shutil.copytree(before.options.runs, runs)
+    name = next(row.cell for row in read_result(before.path.parent, "cifar10-smoke").rows)
+    (runs / name / "config.json").write_text("{}")
+    return Options("smoke", None, runs, tmp_path / "out"), name
+
+
+def test_a_cell_that_cannot_be_read_is_missing_and_the_others_are_in_the_table(
+    with_one_unreadable, capsys
+):
+    options, name = with_one_unreadable
+    words = ["cifar10", "--scale", "smoke", "--stored", "--runs", str(options.runs)]
+    with pytest.raises(SystemExit) as exit_:
+        reproduce_main([*words, "--out", str(options.out)])
+    assert exit_.value.code == 1
+    assert f"sense.reproduce: {name} cannot be read: " in capsys.readouterr().err
+    result = read_result(options.out, "cifar10-smoke")
+    cells = {row.cell for row in result.rows}
+    assert len(cells) == 1
+    assert name not in cells
+    assert name in result.description["missing"]
+
+
+def test_hours_name_a_cell_that_cannot_be_read(with_one_unreadable, capsys):
+    options, name = with_one_unreadable
+    reproduce_main(["cifar10", "--scale", "smoke", "--hours", "--runs", str(options.runs)])
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if line.startswith(name)]
+    assert "its run cannot be read: " in line
+    assert lines[-1].startswith("2 cells: ")
+
+
+def test_if_no_cell_can_be_read_the_reason_is_given(with_one_unreadable):
+    options, name = with_one_unreadable
+    for folder in options.runs.iterdir():
+        if folder.name not in (name, "logs"):
+            shutil.rmtree(folder)
+    with pytest.raises(InputError, match=f"no cell of cifar10 is stored .*{name}: "):
+        write_tables("cifar10", options)
+
+
+def test_a_network_that_failed_does_not_stop_the_transfer_attacks_of_the_others(
+    tmp_path, monkeypatch
+):
+    """With two seeds of two networks, one fails: it is not attacked, and nothing from it."""
+    calls = []
+
+    def run(cells, out, **settings):
+        calls.append(cells)
+        return Summary({}, {cells[0].name: "no memory"} if len(calls) == 1 else {})
+
+    monkeypatch.setattr(run_module, "run_cells", run)
+    summaries = train_and_attack(["cifar10"], Options("smoke", 2, tmp_path, tmp_path))
+    networks, attacked = calls
+    assert len(summaries) == 2
+    assert {cell.name for cell in attacked} == {cell.name for cell in networks[1:]}
+    by_name = {cell.name: cell.evaluations for cell in attacked}
+    sources = {
+        name: [one["source"] for one in found if "source" in one] for name, found in by_name.items()
+    }
+    assert sorted(map(len, sources.values())) == [0, 1, 1]
+    assert not any(networks[0].name in one for found in sources.values() for one in found)
 
 
 def test_tables_without_a_trained_network_are_refused(tmp_path):
@@ -192,7 +291,7 @@ def test_a_result_that_cannot_be_made_is_a_failure(tmp_path, capsys):
 def test_tables_can_be_gzipped(reproduced, tmp_path):
     before = reproduced("fig8").options
     options = Options("smoke", None, before.runs, tmp_path, compress=True)
-    path, _ = write_tables("fig8", options)
+    path = write_tables("fig8", options).path
     assert path.name == "fig8-smoke.csv.gz"
     assert sorted(one.suffix for one in tmp_path.iterdir()) == [".gz"] * 5 + [".json"]
     assert read_result(tmp_path, "fig8-smoke").rows == read_result(before.out, "fig8-smoke").rows

@@ -23,7 +23,7 @@ def stored(request):
 
 
 def cells_of(stem):
-    name, scale = stem.split("-")
+    name, scale = stem.rsplit("-", 1)
     plan = EXPERIMENTS[name].plans[scale]
     return [*plan_cells(plan), *transfer_cells(plan, FOLDER)]
 
@@ -44,7 +44,7 @@ def test_the_networks_are_those_of_the_experiment(stored):
 
 def test_what_was_shortened_is_still_true(stored):
     stem, result = stored
-    name, scale = stem.split("-")
+    name, scale = stem.rsplit("-", 1)
     plans = EXPERIMENTS[name].plans
     assert result.description["shortened"] == shortened(plans["paper"], plans[scale])
 

@@ -2,7 +2,8 @@
 
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -91,12 +92,14 @@ def reproduce_main(argv: list[str]) -> None:
             "not repeated. If the command is interrupted, run it again to continue."
         ),
     )
+    check_options(arguments)
     if not arguments.names:
         print(markdown() if arguments.markdown else "\n".join(listing()))
         return
+    for name in arguments.names:
+        if name != ALL:
+            get_experiment(name)
     names = list(EXPERIMENTS) if ALL in arguments.names else list(dict.fromkeys(arguments.names))
-    for name in names:
-        get_experiment(name)
     options = Options(
         arguments.scale,
         arguments.seeds,
@@ -110,11 +113,32 @@ def reproduce_main(argv: list[str]) -> None:
         show_hours(_cells(names, options), options.runs)
     else:
         failed = {} if arguments.stored else run_cells_of(names, options, arguments)
-        shown = [show_result(name, options) for name in names]
+        shown = [show_result(name, options, failed) for name in names]
         for name, reason in failed.items():
             print(f"sense.reproduce: {name} failed: {reason}", file=sys.stderr)
         if failed or not all(shown):
             sys.exit(FAILED_STATUS)
+
+
+def check_options(arguments: ReproduceArguments) -> None:
+    """Raise InputError for options that would be ignored: any without a name, which only lists, and
+    two that say what is done in place of a run."""
+    given = [one.name for one in fields(arguments) if getattr(arguments, one.name) != one.default]
+    if not arguments.names:
+        ignored = [f"--{name}" for name in given if name != "markdown"]
+        if ignored:
+            raise InputError(
+                f"{', '.join(ignored)} without a name: without one, the experiments are only "
+                f"listed. Pass the name of an experiment, or {ALL}"
+            )
+    elif arguments.markdown:
+        raise InputError(
+            f"--markdown prints all stored results, got the name {arguments.names[0]}: leave out "
+            "one of them"
+        )
+    actions = [f"--{name}" for name in ("adopt", "hours", "stored") if name in given]
+    if len(actions) > 1:
+        raise InputError(f"{' and '.join(actions)} exclude each other: leave out all but one")
 
 
 def run_cells_of(
@@ -131,20 +155,24 @@ def run_cells_of(
     return failures(summaries)
 
 
-def show_result(name: str, options: Options) -> bool:
-    """Write the result of an experiment, and print its path and the verdicts, or why there is none.
-    Returns whether there is one."""
+def show_result(name: str, options: Options, failed: Mapping[str, str]) -> bool:
+    """Write the result of an experiment, and print its path and the verdicts, or why there is none;
+    and why cells cannot be read, but for those that are known to have failed. Returns whether there
+    is a result of all cells that are stored."""
     try:
-        path, claims = write_tables(name, options)
+        written = write_tables(name, options)
     except InputError as error:
         print(f"sense.reproduce: {name}: {error}", file=sys.stderr)
         return False
-    print(f"{name}: {path}")
-    for claim in claims:
+    print(f"{name}: {written.path}")
+    for claim in written.claims:
         print(f"  {claim['verdict']}: {claim['text']} ({claim['place']}). {claim['evidence']}")
-    if claims:
-        print(f"  claims: {_counts(claims)}")
-    return True
+    if written.claims:
+        print(f"  claims: {_counts(written.claims)}")
+    for cell, reason in written.unreadable.items():
+        if cell not in failed:
+            print(f"sense.reproduce: {cell} cannot be read: {reason}", file=sys.stderr)
+    return not written.unreadable
 
 
 def _counts(claims: list[dict[str, Any]]) -> str:

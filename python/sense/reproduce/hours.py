@@ -8,7 +8,7 @@ out, and an attack ends for an image that is misclassified.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 from typing import Literal
@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from ..config import Config
+from ..errors import InputError
 from ..evaluation.settings import Settings
 from ..evaluation.summary import read_evaluation
 from ..files import parse_json
@@ -59,6 +60,8 @@ class Estimate:
         of a run that is like it, or computed.
     done
         Whether nothing is left to do.
+    unreadable
+        Why the run in the folder cannot be read, if there is one that cannot.
     """
 
     name: str
@@ -66,9 +69,12 @@ class Estimate:
     attacks: float
     how: How
     done: bool
+    unreadable: str | None = None
 
     def __str__(self) -> str:
         state = ", done" if self.done else ""
+        if self.unreadable is not None:
+            state = f"; its run cannot be read: {self.unreadable}"
         return (
             f"{self.name}: {self.how} {duration(self.training)} of training and "
             f"{duration(self.attacks)} of attacks{state}"
@@ -78,19 +84,27 @@ class Estimate:
 def estimate_cells(cells: Sequence[Cell], runs: Path) -> list[Estimate]:
     """Return the time of each cell: that of its run in the folder, that in the stored results, that
     of the runs in the folder that differ in c, seed and the like, or that of its passes."""
-    measured = [_measured(cell, runs) for cell in cells]
+    measured: list[_Measured | None] = []
+    unreadable: dict[str, str] = {}
+    for cell in cells:
+        try:
+            measured.append(_measured(cell, runs))
+        except InputError as error:
+            measured.append(None)
+            unreadable[cell.name] = str(error)
     alike: dict[str, list[_Measured]] = {}
     for cell, own in zip(cells, measured, strict=True):
         if own is not None:
             alike.setdefault(_kind(cell), []).append(own)
     stored = stored_times()
     timed: dict[tuple[str, str], float] = {}
-    return [
+    found = [
         Estimate(cell.name, own.training, own.attacks, "measured", True)
         if own is not None
         else _estimate(cell, alike.get(_kind(cell), ()), stored, timed)
         for cell, own in zip(cells, measured, strict=True)
     ]
+    return [replace(one, unreadable=unreadable.get(one.name)) for one in found]
 
 
 @dataclass(frozen=True)

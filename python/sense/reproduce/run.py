@@ -1,17 +1,17 @@
 """Train what is missing, attack it, and write the tables: `reproduce`."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, MissingFileError
 from ..evaluation.summary import read_evaluation
 from ..runs import provenance, read_run
 from ..sweep import Cell, Summary, run_cells
 from ..sweep.commands import train_command
-from ..sweep.state import evaluation_folders, progress_of
+from ..sweep.state import evaluation_folders, progress_of, status_of
 from .claims import judge
 from .curves import convergence_curves
 from .experiment import Experiment
@@ -60,18 +60,30 @@ def all_cells(experiment: Experiment, options: Options) -> list[Cell]:
 
 def train_and_attack(names: Sequence[str], options: Options, **settings: Any) -> list[Summary]:
     """Train and evaluate the cells of experiments as far as that is not done: first without
-    transfer attacks, then these. `settings` and errors are those of `run_cells`."""
+    transfer attacks, then these, as far as the networks that they need did not fail. `settings` and
+    errors are those of `run_cells`."""
     plans = [get_plan(one, options.scale) for one in map(get_experiment, names) if one.plans]
     networks = [cell for plan in plans for cell in plan_cells(plan, options.seeds)]
     runs = options.runs.absolute()
     attacked = [cell for plan in plans for cell in transfer_cells(plan, runs, options.seeds)]
-    summaries = []
-    for cells in (networks, attacked):
-        if cells:
-            summaries.append(run_cells(cells, runs, **settings))
-            if summaries[-1].failed:
-                break  # a network that transfer attacks need may be missing
+    summaries = [run_cells(networks, runs, **settings)] if networks else []
+    attacked = _without(attacked, failures(summaries).keys())
+    if attacked:
+        summaries.append(run_cells(attacked, runs, **settings))
     return summaries
+
+
+def _without(attacked: Sequence[Cell], failed: Collection[str]) -> list[Cell]:
+    """Leave out networks that failed, and the attacks that are made on them."""
+
+    def is_possible(evaluation: Mapping[str, Any]) -> bool:
+        return "source" not in evaluation or Path(evaluation["source"]).name not in failed
+
+    return [
+        Cell(cell.recipe, cell.options, [one for one in cell.evaluations if is_possible(one)])
+        for cell in attacked
+        if cell.name not in failed
+    ]
 
 
 def failures(summaries: Sequence[Summary]) -> dict[str, str]:
@@ -79,32 +91,69 @@ def failures(summaries: Sequence[Summary]) -> dict[str, str]:
     return {name: reason for one in summaries for name, reason in one.failed.items()}
 
 
-def write_tables(name: str, options: Options) -> tuple[Path, list[dict[str, Any]]]:
-    """Write the result of an experiment from the cells that are stored, and return the path of its
-    table and the claims with their verdicts. A figure of R is drawn, and has no claims.
+@dataclass(frozen=True)
+class Written:
+    """A result that was written: the path of its table, the claims with their verdicts, and why
+    cells could not be read, by their name. They are among the missing ones."""
 
-    Raises InputError if no cell is stored."""
+    path: Path
+    claims: list[dict[str, Any]]
+    unreadable: dict[str, str]
+
+
+def write_tables(name: str, options: Options) -> Written:
+    """Write the result of an experiment from the cells that are stored. A figure of R is drawn, and
+    has no claims.
+
+    Raises MissingFileError if no cell is stored, with the reason if one cannot be read."""
     experiment = get_experiment(name)
     if experiment.is_drawn_by_r:
-        return draw_figure(name, options.out), []
+        return Written(draw_figure(name, options.out), [], {})
     cells = all_cells(experiment, options)
-    rows = as_stored([row for cell in cells for row in _stored_rows(experiment, cell, options)])
+    found = _read_cells(experiment, cells, options)
+    rows = as_stored(found.rows)
     if not rows:
-        raise InputError(f"no cell of {name} is stored in {options.runs}: train them first")
-    by_name = {cell.name: cell for cell in cells}
-    known = dict.fromkeys(row.cell for row in rows)
-    described = {name: describe_cell(by_name[name], options.runs) for name in known}
-    description = _describe(experiment, cells, rows, described, options)
+        reasons = "".join(f"; {name}: {reason}" for name, reason in found.unreadable.items())
+        raise MissingFileError(
+            f"no cell of {name} is stored in {options.runs}: train them first{reasons}"
+        )
+    readable = [cell for cell in cells if cell.name not in found.unreadable]
+    description = _describe(experiment, cells, rows, found, options)
     path = write_result(
         options.out,
         f"{name}-{options.scale}",
         rows,
         description,
-        described,
-        convergence_curves(cells, options.runs),
+        found.described,
+        convergence_curves(readable, options.runs),
         options.compress,
     )
-    return path, description["claims"]
+    return Written(path, description["claims"], found.unreadable)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What is stored of cells: their rows, where their networks come from, by name, and why cells
+    could not be read, by name."""
+
+    rows: list[Row]
+    described: dict[str, dict[str, Any]]
+    unreadable: dict[str, str]
+
+
+def _read_cells(experiment: Experiment, cells: Sequence[Cell], options: Options) -> _Stored:
+    """Read the cells. One that cannot be read does not stop the others."""
+    found = _Stored([], {}, {})
+    for cell in cells:
+        try:
+            rows = _stored_rows(experiment, cell, options)
+            if rows and cell.name not in found.described:
+                found.described[cell.name] = describe_cell(cell, options.runs)
+        except InputError as error:
+            found.unreadable[cell.name] = str(error)
+        else:
+            found.rows.extend(rows)
+    return found
 
 
 def _stored_rows(experiment: Experiment, cell: Cell, options: Options) -> list[Row]:
@@ -126,12 +175,15 @@ def _describe(
     experiment: Experiment,
     cells: Sequence[Cell],
     rows: Sequence[Row],
-    described: dict[str, dict[str, Any]],
+    found: _Stored,
     options: Options,
 ) -> dict[str, Any]:
     """The content of the JSON file."""
     paper, plan = experiment.plans["paper"], get_plan(experiment, options.scale)
-    missing = [cell.name for cell in cells if not progress_of(cell, options.runs).is_done]
+    missing = {
+        cell.name for cell in cells if not status_of(cell, options.runs).progress.is_done
+    } | found.unreadable.keys()
+    described = found.described
     once = {row.cell: row.seconds_training for row in rows}
     here = provenance()
     return {
@@ -143,7 +195,7 @@ def _describe(
         "provenance": {key: here[key] for key in KEPT_PROVENANCE},
         "data": _data(described),
         "networks": len(once),
-        "missing": sorted(set(missing)),
+        "missing": sorted(missing),
         "seconds": {
             "training": round(sum(once.values()), 1),
             "attacks": round(sum(one["seconds_attacks"] for one in described.values()), 1),
