@@ -1,11 +1,12 @@
 """MODEL_CARD.md in the folder of a run: what was trained, how accurate it is, and its limits.
 
 The card has the YAML front matter of Hugging Face's model cards. It is written at the end of
-training and again by each evaluation in the folder. Names of data, classes and code may come from
+training and again by each evaluation in the folder, and removed when the weights change. Names of data, classes and code may come from
 anybody: they are shown as code, so that Markdown and HTML in them have no effect.
 """
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -37,10 +38,7 @@ error can harm somebody."""
 def write_card(folder: RunFolder, weights_sha256: str) -> None:
     """Write the card of a run, whose folder is locked. An evaluation in the folder counts if it is
     finished and is one of these weights. A card that somebody has changed is left as it is."""
-    try:
-        if folder.has(CARD):
-            folder.read(CARD)
-    except InputError:
+    if _was_changed(folder, CARD):
         return
     config, description = parse_description(folder.read(CONFIG), folder.path / CONFIG)
     description["config"] = config.resolved().to_plain()
@@ -51,6 +49,24 @@ def write_card(folder: RunFolder, weights_sha256: str) -> None:
             if content["finished"] and content["target"]["weights_sha256"] == weights_sha256:
                 evaluation = content
     folder.write({CARD: card_text(description, _read_metrics(folder), evaluation)})
+
+
+def remove_outdated_card(folder: RunFolder, files: Mapping[str, bytes]) -> None:
+    """Remove the card of a run, whose folder is locked, if these files are about to replace others:
+    the card speaks of the weights before. A card that somebody has changed is left as it is."""
+    if _was_changed(folder, CARD) or not folder.has(CARD):
+        return
+    if any(_was_changed(folder, name, content) for name, content in files.items()):
+        folder.remove([CARD])
+
+
+def _was_changed(folder: RunFolder, name: str, content: bytes | None = None) -> bool:
+    """Return whether a file is not as it was written or, if a content is given, not this one."""
+    try:
+        stored = folder.read(name) if folder.has(name) else None
+    except InputError:
+        return True
+    return content is not None and stored != content
 
 
 def _read_metrics(folder: RunFolder) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from .evaluation.summary import read_evaluation
 from .evaluation.targets import open_run
 from .run_folder import RunFolder
 from .runs import CONFIG
+from .weights import weights_sha256
 
 PAGE = "report.html"
 R_IS_NEEDED = (
@@ -146,7 +147,8 @@ def add_examples(
     data_dir: Path | None,
     device: str,
 ) -> None:
-    """Write examples.json into the folder of the run, or print why not."""
+    """Write examples.json into the folder of the run, or print why not. Raises InputError if the
+    evaluation is one of other weights, such as those before the run was trained further."""
     if not (run / CONFIG).exists():
         print(f"{run}: no adversarial images, as this is not a run", file=sys.stderr)
         return
@@ -155,6 +157,11 @@ def add_examples(
     except InputError as error:
         print(f"{run}: no adversarial images ({error})", file=sys.stderr)
         return
+    if content["target"]["weights_sha256"] not in (weights_sha256(target.model), None):
+        raise InputError(
+            f"the evaluation in {run} is one of other weights than those in the folder now: "
+            f"evaluate these, python -m sense.evaluate {run} --overwrite"
+        )
     count = min(n, len(target.data.test_x))
     with RunFolder(run) as folder:
         folder.lock()

@@ -15,6 +15,7 @@ from .config import Config
 from .data.loader import BatchLoader
 from .distributed import ComputeStep, OneProcess
 from .errors import NotFiniteError
+from .model_card import remove_outdated_card
 from .monitor import Monitor
 from .networks import check_finite_weights
 from .run_folder import RunFolder
@@ -150,7 +151,10 @@ def load(training: Training) -> None:
 
 
 def publish(training: Training) -> None:
-    """Write the files that others read: the metrics, and the weights of the last or best epoch."""
+    """Write the files that others read: the metrics, and the weights of the last or best epoch. The
+    model card of other weights is removed; the end of training and an evaluation write it again."""
     state = training.state
-    weights = pack_weights(state.kept_weights())
-    training.run.write({METRICS: metrics_text(state.progress.metrics), WEIGHTS: weights})
+    metrics = metrics_text(state.progress.metrics).encode()
+    files = {METRICS: metrics, WEIGHTS: pack_weights(state.kept_weights())}
+    remove_outdated_card(training.run, files)
+    training.run.write(files)

@@ -10,6 +10,7 @@ import pytest
 import own_code
 import sense
 from conftest import ROOT
+from sense.callbacks import Callback
 from sense.config import Config
 from sense.data import ImageData
 from sense.evaluation.settings import Settings
@@ -125,6 +126,43 @@ def test_a_run_that_was_stopped_has_no_card(few, tiny, tmp_path):
     assert not (tmp_path / "run" / CARD).exists()
     fit(tiny, tmp_path / "run", data=few, resume=True)
     assert (tmp_path / "run" / CARD).exists()
+
+
+def test_a_run_that_is_trained_further_and_stopped_has_no_card_of_the_weights_before(
+    few, tiny, tmp_path
+):
+    config, folder = replace(tiny, schedule="constant"), tmp_path / "run"
+    fit(config, folder, data=few)
+    evaluate_run(folder, QUICK, data=few)
+    longer = replace(config, epochs=5)
+    with pytest.raises(TrainingStopped):
+        fit(longer, folder, data=few, resume=True, stop=lambda: 2)
+    assert not (folder / CARD).exists()
+    evaluate_run(folder, QUICK, data=few, overwrite=True)
+    assert "Only PGD was run" in (folder / CARD).read_text()
+
+
+def test_a_card_stays_if_training_ends_before_the_weights_change(few, tiny, tmp_path):
+    config, folder = replace(tiny, schedule="constant"), tmp_path / "run"
+    fit(config, folder, data=few)
+    before = (folder / CARD).read_bytes()
+
+    class Fails(Callback):
+        def on_train_start(self, training):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fit(replace(config, epochs=5), folder, data=few, resume=True, callbacks=[Fails()])
+    assert (folder / CARD).read_bytes() == before
+
+
+def test_a_card_that_was_changed_by_hand_is_kept_when_training_goes_on(few, tiny, tmp_path):
+    config, folder = replace(tiny, schedule="constant"), tmp_path / "run"
+    fit(config, folder, data=few)
+    (folder / CARD).write_text("# Mine\n")
+    with pytest.raises(TrainingStopped):
+        fit(replace(config, epochs=5), folder, data=few, resume=True, stop=lambda: 2)
+    assert (folder / CARD).read_text() == "# Mine\n"
 
 
 EVIL = [

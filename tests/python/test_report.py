@@ -109,6 +109,16 @@ def test_what_cannot_be_opened_again_has_no_images(in_r, runs, capsys):
     assert "this is not a run" in capsys.readouterr().err
 
 
+def test_an_evaluation_of_the_weights_before_further_training_is_refused(runs, monkeypatch):
+    monkeypatch.setattr(module, "find_rscript", lambda: "Rscript")
+    monkeypatch.setattr(module, "run_r", lambda *arguments: None)
+    shutil.copy(runs[1] / WEIGHTS, runs[0])
+    seal_folder(runs[0])
+    with pytest.raises(InputError, match=r"of other weights .* sense\.evaluate \S+ --overwrite"):
+        report([runs[0]], examples=1)
+    assert not (runs[0] / EXAMPLES).exists()
+
+
 def test_without_r_the_error_says_what_to_install(runs, monkeypatch, capsys):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(SystemExit) as stopped:
