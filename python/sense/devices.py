@@ -3,7 +3,8 @@
 import os
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from .errors import InputError
 
@@ -45,14 +46,29 @@ def check_threads(threads: int) -> int:
     return threads
 
 
-def to_device(model: nn.Module, device: torch.device) -> nn.Module:
-    """Return the model on the device, in channels-last memory format: convolutions are faster there
-    (on a CPU about 1.3 times with the small networks of this package)."""
+def is_lazy(value: Tensor) -> bool:
+    """Return whether a parameter or buffer has no shape yet: it gets one in the first pass."""
+    return isinstance(value, UninitializedParameter | UninitializedBuffer)
+
+
+def check_has_values(model: nn.Module) -> None:
+    """Raise InputError, which names the first, if a parameter or buffer has no values."""
     for name, value in [*model.named_parameters(), *model.named_buffers()]:
+        if is_lazy(value):
+            raise InputError(
+                f"the network's {name} is of a lazy module and has no values: load its weights, or "
+                "pass images through the network once"
+            )
         if value.is_meta:
             raise InputError(
                 f"the network's {name} is on the meta device, which has no values: load its weights"
             )
+
+
+def to_device(model: nn.Module, device: torch.device) -> nn.Module:
+    """Return the model on the device, in channels-last memory format: convolutions are faster there
+    (on a CPU about 1.3 times with the small networks of this package)."""
+    check_has_values(model)
     return model.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

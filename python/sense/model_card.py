@@ -1,8 +1,9 @@
 """MODEL_CARD.md in the folder of a run: what was trained, how accurate it is, and its limits.
 
 The card has the YAML front matter of Hugging Face's model cards. It is written at the end of
-training and again by each evaluation in the folder, and removed when the weights change. Names of data, classes and code may come from
-anybody: they are shown as code, so that Markdown and HTML in them have no effect.
+training and again by each evaluation in the folder, and removed when the weights change. Names of
+data, classes and code may come from anybody: they are shown as code, so that Markdown and HTML in
+them have no effect.
 """
 
 import json

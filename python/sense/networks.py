@@ -8,10 +8,10 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from .attacks.modes import attack_mode
 from .attacks.output_checks import check_logits, logits_of
+from .devices import check_has_values, is_lazy
 from .errors import InputError, NotFiniteError
 from .random_numbers import preserved_random_state
 
@@ -151,14 +151,17 @@ def _check_evaluation_pass(
         images = x[:CHECKED_IMAGES].clone().requires_grad_()
         passed = images.clone()  # not a leaf, so autograd allows changes in place
         version = passed._version
-        output = _forward(network, passed)
+        with _explained_errors(network, passed):
+            output = network(passed)
         logits = logits_of(output)
         check_logits(logits, len(images), needed)
         if passed._version != version:
             raise InputError(
                 "the network changes its images in place: have its first operation make a copy"
             )
-        if gradients_for and not _has_image_gradient(logits, images):
+        with _explained_errors(network, images):
+            without_gradient = bool(gradients_for) and not _has_image_gradient(logits, images)
+        if without_gradient:
             raise InputError(
                 "the network gives no gradients with respect to its images (torch.no_grad, detach, "
                 f"or .data inside it), which {gradients_for} needs"
@@ -167,7 +170,8 @@ def _check_evaluation_pass(
 
 
 def _check_weights(network: nn.Module) -> None:
-    """Raise InputError if a weight is not finite or cannot have a gradient."""
+    """Raise InputError if a weight has no values, is not finite or cannot have a gradient."""
+    check_has_values(network)
     for name, value in [*network.named_parameters(), *network.named_buffers()]:
         if value.is_inference():
             raise InputError(
@@ -177,18 +181,26 @@ def _check_weights(network: nn.Module) -> None:
     check_finite_weights(network, "in the network that was passed")
 
 
-def _forward(network: nn.Module, x: Tensor) -> Any:
-    """Return the network's output. Raises InputError if a weight has another dtype than x."""
+@contextmanager
+def _explained_errors(network: nn.Module, x: Tensor) -> Iterator[None]:
+    """Inside is the first pass of a network, which may be anybody's, on x: raise its error as an
+    InputError with the shape of x, but not that the memory was too small."""
     try:
-        return network(x)
-    except RuntimeError as error:
+        yield
+    except (InputError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
         for name, value in network.named_parameters():
-            if value.dtype != x.dtype:
+            if value.is_floating_point() and value.dtype != x.dtype:
                 raise InputError(
                     f"the network's {name} is {value.dtype}, images are {x.dtype}: pass "
                     "network.float()"
                 ) from error
-        raise
+        words = next(iter(str(error).splitlines()), "")
+        raise InputError(
+            f"the network fails on a batch of shape {tuple(x.shape)} ({type(error).__name__}: "
+            f"{words}): pass one that takes inputs of shape {tuple(x.shape[1:])}"
+        ) from error
 
 
 def _has_image_gradient(logits: Tensor, x: Tensor) -> bool:
@@ -202,18 +214,20 @@ def _check_training_pass(network: nn.Module, x: Tensor, y: Tensor) -> bool:
     """Check a forward and a backward pass in training mode. Return whether the output is a tensor:
     some networks have further outputs in this mode only."""
     batch = f"a batch of {len(x)} image{'s' if len(x) > 1 else ''}"
-    try:
-        output = network(x)
-    except ValueError as error:  # torch's batch norm
-        raise InputError(
-            f"the network cannot be trained on {batch} ({error}): choose --batch-size and "
-            "--train-size such that each batch has at least 2 images"
-        ) from error
+    with _explained_errors(network, x):
+        try:
+            output = network(x)
+        except ValueError as error:  # torch's batch norm
+            raise InputError(
+                f"the network cannot be trained on {batch} ({error}): choose --batch-size and "
+                "--train-size such that each batch has at least 2 images"
+            ) from error
     logits = logits_of(output)
     check_logits(logits, len(x), 0)
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     loss = F.cross_entropy(logits, y)
-    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    with _explained_errors(network, x):
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
     if all(gradient is None for gradient in gradients):
         raise InputError(
             "no parameter of the network has a gradient (torch.no_grad or detach inside it), so it "
@@ -223,10 +237,10 @@ def _check_training_pass(network: nn.Module, x: Tensor, y: Tensor) -> bool:
 
 
 def initialise_lazy_modules(network: nn.Module, x: Tensor) -> None:
-    """Initialise the weights of lazy modules, if there are any, by a forward pass of x."""
-    lazy = (UninitializedParameter, UninitializedBuffer)
-    if any(isinstance(value, lazy) for value in [*network.parameters(), *network.buffers()]):
-        with preserved_random_state(), torch.no_grad():
+    """Initialise the weights of lazy modules, if there are any, by a forward pass of x. Raises
+    InputError if the network does not take x."""
+    if any(map(is_lazy, [*network.parameters(), *network.buffers()])):
+        with preserved_random_state(), torch.no_grad(), _explained_errors(network, x):
             network.eval()(x)
 
 

@@ -207,12 +207,9 @@ def load(
     config, description = read_run(folder)
     data = description["data"]
     if not isinstance(model, nn.Module):
-        name, shape = (
-            trusted_name(model, config.model, folder / CONFIG, option),
-            tuple(data["shape"]),
-        )
-        model = build_for_weights(name, shape, len(data["classes"]))
-    return load_matching_weights(model, load_weights(folder), folder / WEIGHTS)
+        model = trusted_name(model, config.model, folder / CONFIG, option)
+    network = build_for_weights(model, tuple(data["shape"]), len(data["classes"]))
+    return load_matching_weights(network, load_weights(folder), folder / WEIGHTS)
 
 
 def load_scaling(folder: Path | str) -> Scaling:

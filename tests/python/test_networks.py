@@ -192,8 +192,6 @@ def test_every_kind_of_network_is_trained_saved_and_evaluated(tmp_path, name):
     weights = load_weights(tmp_path / "run")
     assert weights.keys() == network.state_dict().keys()
     fresh = make_network(name)
-    if name == "lazy":
-        fresh(images.test_x)
     found = evaluate_run(tmp_path / "run", SETTINGS, model=fresh, data=images)
     assert found["finished"]
     with torch.no_grad():
@@ -280,6 +278,23 @@ REJECTED = {
     ),
     "in place": (InPlace, "in place"),
     "on the meta device": (lambda: layers().to("meta"), "on the meta device"),
+    "of other channels": (
+        lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(64, CLASSES)),
+        r"fails on a batch of shape \(2, 1, 6, 6\) \(RuntimeError: .* 3 channels.*\): "
+        r"pass one that takes inputs of shape \(1, 6, 6\)",
+    ),
+    "of larger images": (
+        lambda: nn.Sequential(nn.Flatten(), nn.Linear(100, CLASSES)),
+        r"batch of shape \(2, 1, 6, 6\) \(RuntimeError: mat1 and mat2",
+    ),
+    "changed in place before the backward pass": (
+        lambda: Transformed(lambda out: out.exp().mul_(2)),
+        r"batch of shape \(2, 1, 6, 6\) \(RuntimeError: one of the variables",
+    ),
+    "fails without torch": (
+        lambda: Transformed(lambda out: out[{}["missing"]]),
+        r"batch of shape \(2, 1, 6, 6\) \(KeyError: 'missing'\)",
+    ),
 }
 
 
@@ -307,6 +322,33 @@ def test_training_and_evaluation_reject_a_network_with_the_same_message(tmp_path
     if name != "no gradients":  # each message names what needs them
         assert messages[0] == messages[1]
     assert not (tmp_path / "run").exists()
+
+
+def test_lazy_weights_are_evaluated_only_once_they_have_values(tmp_path):
+    images = data()
+    with pytest.raises(InputError, match=r"0\.weight is of a lazy module and has no values: load"):
+        evaluate(lazy(), images.test_x, images.test_y, SETTINGS)
+    ready = lazy()
+    ready(images.test_x)
+    assert evaluate(ready, images.test_x, images.test_y, SETTINGS).accuracy["natural"].n == 10
+
+
+def test_a_lazy_network_of_other_channels_is_rejected(tmp_path):
+    def network():
+        return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.LazyLinear(CLASSES))
+
+    with pytest.raises(InputError, match=r"a batch of shape \(2, 1, 6, 6\) \(RuntimeError: "):
+        fit(CONFIG, tmp_path / "run", data=data(), model=network())
+    fit(CONFIG, tmp_path / "run", data=data(), model=lazy())
+    with pytest.raises(InputError, match=r"a batch of shape \(1, 1, 6, 6\) \(RuntimeError: "):
+        evaluate_run(tmp_path / "run", SETTINGS, model=network(), data=data())
+
+
+def test_autoattack_on_a_network_of_other_channels_is_rejected():
+    network, images = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten()), data()
+    settings = replace(SETTINGS, attacks=("autoattack",))
+    with pytest.raises(InputError, match=r"a batch of shape \(2, 1, 6, 6\) \(RuntimeError: "):
+        evaluate(network, images.test_x, images.test_y, settings)
 
 
 @pytest.mark.parametrize(

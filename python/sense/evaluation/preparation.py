@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ..attacks.autoattack import number_of_classes
 from ..attacks.geometry import Bounds, bounds_on
 from ..devices import to_device_for_evaluation
+from ..networks import check_network
 from .batch_size import BatchSize, choose_batch_size
 from .padded import with_graphs
 from .runner import (
@@ -72,6 +73,7 @@ def prepare(
     data = evaluated_images(choose_images(len(x), settings.n, settings.draw), x, y, device)
     source, bounds = open_source(settings, device), bounds_on(bounds, device)
     if classes is None and "autoattack" in settings.attacks:
+        model = check_network(model, data.x, y)
         classes = number_of_classes(model, data.x)
     attacks = build_attacks(settings, source, bounds, classes)
     model = check_attackable(model, data.x, y, attacks)

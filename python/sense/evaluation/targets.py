@@ -17,7 +17,8 @@ from ..devices import to_device_for_evaluation
 from ..errors import InputError, MissingFileError
 from ..extensions import IMPORTABLE, trusted_name
 from ..manifest import MANIFEST
-from ..models import build_for_weights
+from ..models import build_for_weights, build_model
+from ..random_numbers import preserved_random_state
 from ..run_folder import RunFolder
 from ..runs import (
     CONFIG,
@@ -195,12 +196,12 @@ def _open_weights(
         model = trusted_name(model, config["model"], beside)
     data = _data(path, config, dataset, data_dir, data)
     assert model is not None
-    network, name = _network(model, data)
+    network = build_for_weights(model, data.shape, len(data.classes))
     short = path.stem if config is None else f"{path.resolve().parent.name}-{path.stem}"
     return Target(
         name=short,
         kind="weights",
-        model_name=name,
+        model_name=model if isinstance(model, str) else type(model).__qualname__,
         data=data,
         folder=out or DEFAULT_FOLDER / short,
         model=load_matching_weights(network, read_weights(path), path),
@@ -218,8 +219,11 @@ def _open_factory(
 ) -> Target:
     """A network by name, with the weights of a file or as the factory returns it."""
     data = _data(Path(name), None, dataset, data_dir, data)
-    network, _ = _network(name, data)
-    if weights is not None:
+    if weights is None:
+        with preserved_random_state():
+            network = build_model(name, data.shape, len(data.classes))
+    else:
+        network = build_for_weights(name, data.shape, len(data.classes))
         load_matching_weights(network, read_weights(weights), weights)
     short = re.sub(r"\W+", "-", name) if weights is None else weights.stem
     return Target(
@@ -250,12 +254,6 @@ def _data(
         return load_data(dataset, folder)
     except MissingFileError:
         return load_test_data(dataset, folder)  # only the test images are needed
-
-
-def _network(model: nn.Module | str, data: Data) -> tuple[nn.Module, str]:
-    if isinstance(model, nn.Module):
-        return model, type(model).__qualname__
-    return build_for_weights(model, data.shape, len(data.classes)), model
 
 
 def open_source(settings: Settings, device: torch.device) -> nn.Module | None:

@@ -9,7 +9,7 @@ from torch import nn
 
 from ..errors import InputError
 from ..extensions import IMPORTABLE
-from ..networks import torch_defaults
+from ..networks import initialise_lazy_modules, torch_defaults
 from ..random_numbers import preserved_random_state
 from .capacity_cnn import CapacityCNN
 from .cifar_cnn import CifarCNN
@@ -116,10 +116,13 @@ def check_parameter_count(name: str, build: Callable[[], nn.Module], shape: Shap
         )
 
 
-def build_for_weights(name: str, shape: Shape, classes: int) -> nn.Module:
-    """`build_model` for a network whose weights are replaced: torch's random state is unchanged."""
+def build_for_weights(model: nn.Module | str, shape: Shape, classes: int) -> nn.Module:
+    """Return the network, or that of `build_model`, for weights that are to be loaded: each of its
+    weights has its shape, those of lazy modules too. torch's random state is unchanged."""
     with preserved_random_state():
-        return build_model(name, shape, classes)
+        network = model if isinstance(model, nn.Module) else build_model(model, shape, classes)
+        initialise_lazy_modules(network, torch.zeros(1, *shape, dtype=torch.float32))
+    return network
 
 
 def check_model_name(name: str) -> None:
