@@ -161,7 +161,8 @@ def train(
         data = load_data(config.dataset, config.data_dir, _path(cache_dir))
     with noted_signals() as stop:
         if on_epoch is not None:
-            for note in notes(config, data.shape[0]):
+            kept = len(data.train_y) - config.validation_size
+            for note in notes(config, data.shape[0], kept):
                 on_epoch(f"note: {note}")
         try:
             fit(

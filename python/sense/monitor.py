@@ -44,11 +44,15 @@ class Monitor:
     bounds: Bounds = (0, 1)
 
     @classmethod
-    def of(cls, data: Data, held_out: Tensor, config: Config, device: torch.device) -> "Monitor":
+    def of(
+        cls, data: Data, kept: Tensor, held_out: Tensor, config: Config, device: torch.device
+    ) -> "Monitor":
         """All held-out images (positions in the training set); if there are none,
-        `config.monitor_size` of the training images."""
-        n = min(config.monitor_size, len(data.train_y))
-        positions = held_out if len(held_out) else stratified_sample(data.train_y, n, SEED)
+        `config.monitor_size` of those that are trained on, `kept`."""
+        positions = held_out
+        if not len(held_out):
+            n = min(config.monitor_size, len(kept))
+            positions = kept[stratified_sample(data.train_y[kept], n, SEED)]
         return cls(
             to_float(data.train_x[positions].to(device)),
             data.train_y[positions].to(device),

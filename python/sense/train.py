@@ -127,7 +127,7 @@ def fit(
         training = set_up(config, run, data, model, resume, command, began)
         show = show and training.processes.is_first
         if show:
-            for note in notes(training.config, training.monitor.x.shape[1]):
+            for note in notes(training.config, training.monitor.x.shape[1], len(training.loader)):
                 print_note(note)
         on_note = on_note or (print_note if show else None)
         if on_note and training.processes.is_first and (time_note := training.time_note(stop)):

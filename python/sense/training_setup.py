@@ -203,7 +203,7 @@ def build(
     kept, held_out = training_part(images, config)
     loader = BatchLoader(images.train_x, images.train_y, device, kept=kept)
     network = check_start(model, loader, config, len(images.classes))
-    return model, network, loader, Monitor.of(images, held_out, config, device)
+    return model, network, loader, Monitor.of(images, kept, held_out, config, device)
 
 
 def check_start(model: nn.Module, loader: BatchLoader, config: Config, classes: int) -> nn.Module:

@@ -21,7 +21,7 @@ from sense.evaluation.settings import Settings
 from sense.evaluation.stored_evaluation import evaluate_run
 from sense.evaluation.summary import EVALUATION, read_evaluation
 from sense.evaluation.targets import open_run, open_target
-from sense.monitor import Monitor
+from sense.monitor import Monitor, training_part
 from sense.run_folder import RunFolder
 from sense.runs import CONFIG, read_run
 from sense.sweep import grid_cells
@@ -79,7 +79,7 @@ def test_every_part_of_an_evaluation_takes_it(tmp_path, few, tiny, change):
 def test_the_accuracy_after_each_epoch_is_that_of_pgd_with_it(run, few, tiny):
     config = read_run(run)[0]
     network = sense.load(run)
-    monitor = Monitor.of(few, torch.arange(0), config, torch.device("cpu"))
+    monitor = Monitor.of(few, *training_part(few, config), config, torch.device("cpu"))
     counts = {}
     for eps in (0.12, 0.2):
         torch.manual_seed(0)

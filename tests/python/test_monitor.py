@@ -62,11 +62,25 @@ def test_held_out_images_are_monitored_and_not_trained_on(few, tiny):
     assert len(kept) == 240
     assert len(held) == 60
     assert not set(kept.tolist()) & set(held.tolist())
-    monitor = Monitor.of(few, held, config, torch.device("cpu"))
+    monitor = Monitor.of(few, kept, held, config, torch.device("cpu"))
     assert torch.equal(monitor.y, few.train_y[held])
     assert torch.equal(monitor.x, few.train_x[held] / 255)
     assert len(training_part(few, replace(config, train_size=50))[0]) == 50
     assert torch.equal(training_part(few, replace(config, validation_size=0))[0], torch.arange(300))
+
+
+def test_monitored_training_images_are_trained_on(few, tiny):
+    config = replace(tiny, train_size=50, monitor_size=40)
+    monitor = Monitor.of(few, *training_part(few, config), config, torch.device("cpu"))
+    trained_on = [row.tobytes() for row in few.train_x[:50].numpy()]
+    monitored = [row.tobytes() for row in (monitor.x * 255).round().byte().numpy()]
+    assert len(monitored) == 40
+    assert set(monitored) <= set(trained_on)
+    assert monitor.kind == "training"
+    every = Monitor.of(
+        few, *training_part(few, config), replace(config, monitor_size=256), torch.device("cpu")
+    )
+    assert torch.equal(every.y, few.train_y[:50])
 
 
 def test_sorted_images_give_the_accuracy_of_all_classes(tmp_path, sample, tiny):

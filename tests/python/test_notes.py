@@ -9,6 +9,7 @@ from networks import conv_network, images_and_labels
 from sense.config import RECIPES, Config, default_recipe, from_plain, notes
 from sense.config.options import used_by
 from sense.methods import METHODS, Batch, build_method
+from sense.train import fit
 
 PLAIN = Config()
 
@@ -63,6 +64,15 @@ def test_unusual_options_have_a_note_of_one_line(change, expected):
 def test_three_channels_are_colour_images():
     assert notes(PLAIN) == []
     assert "large for colour images" in notes(PLAIN, channels=3)[0]
+
+
+def test_a_train_size_of_more_than_all_images_has_a_note(tmp_path, few, tiny, capsys):
+    assert notes(replace(PLAIN, train_size=300), images=300) == []
+    expected = "train_size 20000 is more than the 250 training images, all of which are used"
+    config = replace(tiny, train_size=20_000, validation_size=50)
+    assert expected in notes(config, images=250)
+    fit(config, tmp_path / "run", data=few, show=True)
+    assert f"note: {expected}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("dataset", "channels"), [("cifar10", None), ("arrays", 3)])

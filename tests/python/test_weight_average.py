@@ -91,8 +91,7 @@ def test_accuracies_and_the_best_epoch_are_those_of_the_average(tmp_path, few, t
 
     def measure(line):
         """The weights of this epoch, those of a run without --keep best."""
-        held = training_part(few, config)[1]
-        monitor = Monitor.of(few, held, config, torch.device("cpu"))
+        monitor = Monitor.of(few, *training_part(few, config), config, torch.device("cpu"))
         weights = load_checkpoint(tmp_path)["average"]
         network = Normed()
         network.load_state_dict(

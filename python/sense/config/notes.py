@@ -8,10 +8,16 @@ from .options import Config, uses
 LARGE_COLOUR_EPS = 0.1  # in l-infinity; the papers on CIFAR10 have 8/255 = 0.0314
 
 
-def notes(config: Config, channels: int | None = None) -> list[str]:
+def notes(config: Config, channels: int | None = None, images: int | None = None) -> list[str]:
     """Return a sentence for each option that has no effect and for each unusual value. `channels`
-    is the number of channels of the images, if known."""
+    is the number of channels of the images, `images` the number of images that are trained on, if
+    known."""
     found = _options_without_effect(config)
+    if images is not None and (config.train_size or 0) > images:
+        found.append(
+            f"train_size {config.train_size} is more than the {images} training images, all of "
+            "which are used"
+        )
     size = config.step_size if config.method not in ("nt", "mma") else None
     if size is not None and config.eps and size > config.eps:
         found.append(
