@@ -119,6 +119,18 @@ def test_schedule_step_needs_milestones():
             {"milestone_lrs": (0.1,), "milestones": (1, 2)},
             r"one learning rate per milestone \(2\), got 1",
         ),
+        (
+            {"milestone_lrs": (0.1, 0.2), "milestones": (3, 1)},
+            "milestones must be in increasing order with milestone_lrs, .* got 3 1$",
+        ),
+        (
+            {"milestone_lrs": (0.1, 0.2), "milestones": (2, 2)},
+            "increasing order with milestone_lrs, .* got 2 2$",
+        ),
+        (
+            {"milestone_lrs": (0.1, 0.2), "milestones": (0.5, 3), "epochs": 10},
+            r"increasing order with milestone_lrs, .* got 0\.5 3 \(epochs 5 3\)$",
+        ),
         ({"method": "trades", "norm": "1"}, "norm must be inf or 2 with trades, got 1"),
         ({"method": "mma", "norm": "1"}, "norm must be inf or 2 with mma"),
         ({"method": "fgsm-rs", "norm": "1"}, "norm must be inf or 2 with fgsm-rs"),

@@ -139,6 +139,13 @@ def _check_learning_rate(config: "Config") -> None:
             f"milestone_lrs must have one learning rate per milestone ({len(milestones)}), "
             f"got {len(lrs)}"
         )
+    epochs = config.milestone_epochs
+    if lrs and (list(epochs) != sorted(epochs) or len(set(milestones)) < len(milestones)):
+        resolved = "" if epochs == milestones else f" (epochs {' '.join(map(str, epochs))})"
+        raise InputError(
+            "milestones must be in increasing order with milestone_lrs, one learning rate after "
+            f"each, got {' '.join(f'{m:g}' for m in milestones)}{resolved}"
+        )
 
 
 def _check_run(config: "Config") -> None:
