@@ -1,6 +1,7 @@
 """The attacks of an evaluation, and running them batch by batch."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -72,6 +73,12 @@ def test_a_restart_is_the_attack_itself(network, images, name, function):
     mine = attack(network, x, y, 0)
     torch.manual_seed(5)
     assert torch.equal(mine, function(network, x, y, eps=0.1, step_size=0.04, steps=3))
+
+
+@pytest.mark.parametrize(("l2_eps", "within"), [(None, 0.1), (0.5, 0.5)])
+def test_l2_eps_is_the_radius_of_deepfool_l2_with_norm_2_too(l2_eps, within):
+    settings = replace(SETTINGS, norm="2", l2_eps=l2_eps).complete(None, None)
+    assert build_attack("deepfool-l2", settings).eps == within
 
 
 def test_evaluation_json_has_the_options_of_an_attack(network):

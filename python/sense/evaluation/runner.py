@@ -162,7 +162,7 @@ def _build_attack(
             raise InputError("deepfool supports the norms inf and 2, got 1: leave it out")
         return Attack(name, "DeepFool", deepfool, eps, norm)
     if name == "deepfool-l2":
-        within = settings.l2_eps if norm != 2 and settings.l2_eps is not None else eps
+        within = eps if settings.l2_eps is None else settings.l2_eps
         return Attack(name, "DeepFool, l2", deepfool, within, 2.0)
     if name == "square":
         queries = {"queries": settings.queries}

@@ -69,7 +69,11 @@ class Settings:
     ] = None
     queries: Annotated[int, Help("maximum number of forward passes per image in square")] = 5000
     l2_eps: Annotated[
-        float | None, Help("radius of the l2 ball of deepfool-l2, required if --norm is not 2")
+        float | None,
+        Help(
+            "radius of the l2 ball of deepfool-l2, required if --norm is not 2",
+            default="eps if the norm is 2",
+        ),
     ] = None
     source: Annotated[
         Path | None, Help("folder of the run whose network is the source network of transfer")
