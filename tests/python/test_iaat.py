@@ -68,6 +68,11 @@ def test_the_radius_in_the_warm_up_is_eps_for_correct_images():
     assert after([0.03, 0.03], greys(0.3, 0.6), epoch=1) == pytest.approx([0.1, 0.0])
 
 
+def test_radius_max_is_an_upper_bound_in_the_warm_up_too():
+    warm_up = {"epoch": 1, "radius_max": 0.04}
+    assert after([0.0, 0.0], greys(0.3, 0.6), **warm_up) == pytest.approx([0.04, 0.0])
+
+
 def test_radii_are_kept_per_image():
     method = build_method(CONFIG, 10)
     batch = greys(0.3, 0.6, 0.45)._replace(indices=torch.tensor([8, 1, 4]))

@@ -26,7 +26,7 @@ class InstanceAdaptive(TwoPartMethod):
     - else eps_i - gamma, at least 0,
 
     and eps_i becomes radius_rate candidate + (1 - radius_rate) eps_i. As in the authors' code eps_i
-    may exceed eps; `radius_max` is an upper bound.
+    may exceed eps; `radius_max` is an upper bound, in the warm-up too.
     """
 
     published_mode = "updating"
@@ -52,7 +52,7 @@ class InstanceAdaptive(TwoPartMethod):
         assert config.gamma is not None
         correct = self.correct(model, x, y)
         if epoch < config.warmup:
-            return config.eps * correct
+            return self.at_most_radius_max(config.eps * correct)
         old = self.radii.read(indices, x)
         larger, smaller = old + config.gamma, old - config.gamma
         x_old, x_larger = (self.attack(model, x, y, radii) for radii in (old, larger))
@@ -60,8 +60,11 @@ class InstanceAdaptive(TwoPartMethod):
         candidate = torch.where(correct_old > 0, old, smaller)
         candidate = torch.where(correct_larger > 0, larger, candidate) * correct
         rate = config.radius_rate
-        new = rate * candidate.clamp_min(0) + (1 - rate) * old
-        return new if config.radius_max is None else new.clamp_max(config.radius_max)
+        return self.at_most_radius_max(rate * candidate.clamp_min(0) + (1 - rate) * old)
+
+    def at_most_radius_max(self, radii: Tensor) -> Tensor:
+        largest = self.config.radius_max
+        return radii if largest is None else radii.clamp_max(largest)
 
     def attack(self, model: nn.Module, x: Tensor, y: Tensor, radii: Tensor) -> Tensor:
         """Return the images of PGD. It starts at a random point of each ball, which is not clipped
