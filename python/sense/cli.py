@@ -24,7 +24,7 @@ from .config_files import config_from_file
 from .devices import check_threads
 from .distributed import ErrorElsewhere, join_group
 from .errors import InputError, NotFiniteError
-from .evaluation.compare import compare, write_comparison
+from .evaluation.compare import check_comparable, compare, write_comparison
 from .evaluation.outcomes import OUTCOMES
 from .evaluation.settings import Settings
 from .evaluation.stored_evaluation import EvaluationStopped, evaluate_target
@@ -289,6 +289,8 @@ def evaluate_main(argv: list[str]) -> None:
     if arguments.threads is not None:
         torch.set_num_threads(check_threads(arguments.threads))
     targets = _open_targets(arguments)
+    if len(targets) > 1:
+        check_comparable(targets, arguments.settings)
     with noted_signals() as stop, freed_memory_kept():
         try:
             for target in targets:

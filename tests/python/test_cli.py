@@ -18,6 +18,7 @@ from sense.data.idx import write_idx
 from sense.data.mnist import FILES, load_folder
 from sense.evaluation.settings import Settings
 from sense.runs import read_run
+from sense.seal import seal_folder
 from sense.train import TrainingStopped, fit
 from test_errors import KINDS
 
@@ -250,6 +251,30 @@ def test_two_files_of_weights_are_compared(capsys, tmp_path, trained, monkeypatc
     evaluate_main(["sense.models:SmallCNN", *common[2:], "--out", "one"])
     content = json.loads((tmp_path / "one/evaluation.json").read_text())
     assert content["target"]["model"] == "sense.models:SmallCNN"
+
+
+def test_runs_that_cannot_be_compared_are_refused_before_they_are_evaluated(
+    capsys, tmp_path, trained, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    folder, data = trained
+    runs = [shutil.copytree(folder, tmp_path / name) for name in ("one", "two")]
+    content = json.loads((runs[1] / "config.json").read_text())
+    content["config"]["eps"] = 0.2
+    (runs[1] / "config.json").write_text(json.dumps(content))
+    seal_folder(runs[1])
+    monkeypatch.setattr("sense.evaluation.targets.load_run_test_data", lambda *args: data)
+    quick = ["--attacks", "fgsm", "--n", "5", "--no-diagnostics", "--out", "both"]
+    with pytest.raises(SystemExit) as stopped:
+        evaluate_main([*map(str, runs), *quick])
+    assert stopped.value.code == 2
+    message = capsys.readouterr().err
+    assert "one and two cannot be compared in pairs with other options: eps (0.08, not 0.2)" in (
+        message
+    )
+    assert not (tmp_path / "both").exists()
+    evaluate_main([*map(str, runs), *quick, "--eps", "0.1"])
+    assert (tmp_path / "both/comparison.json").exists()
 
 
 def test_other_options_in_the_same_folder_end_in_one_line(capsys, tmp_path, trained, monkeypatch):

@@ -119,7 +119,7 @@ def test_only_attacks_of_both_networks_are_compared(stored):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": [3, 3, 3, 3, 3, 4]}, "not evaluated on the same images with the same labels"),
+        ({"labels": [3, 3, 3, 3, 3, 4]}, "not have the same test images with the same labels"),
         ({"eps": 0.2}, r"with other options: eps \(0.3, not 0.2\)"),
         ({"steps": 20}, r"with other options: steps of (pgd|fgsm) \(10, not 20\)"),
         ({"finished": False}, "is not finished"),

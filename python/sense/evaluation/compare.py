@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,16 @@ from ..runs import json_text, provenance
 from ..statistics import holm, mcnemar, over_seeds
 from .outcomes import CorrectMatrix, read_outcomes
 from .schema import check_rows
-from .summary import WORST, attacks_in_ball, differences, is_partial, read_evaluation
+from .settings import Settings
+from .summary import (
+    WORST,
+    attacks_in_ball,
+    differences,
+    is_partial,
+    planned_evaluation,
+    read_evaluation,
+)
+from .targets import Target
 
 COMPARISON = "comparison.json"
 
@@ -38,6 +47,7 @@ def compare(folders: Mapping[str, Path]) -> dict[str, Any]:
         if not content["finished"]:
             raise InputError(f"the evaluation in {folders[name]} is not finished: resume it")
     correct = {name: _read_correct(folders[name], contents[name]) for name in folders}
+    _check_same(contents, {name: (one.images, one.labels) for name, one in correct.items()})
     pairs = [
         row
         for first, second in itertools.combinations(folders, 2)
@@ -74,6 +84,35 @@ def _read_correct(folder: Path, content: dict[str, Any]) -> CorrectMatrix:
     return correct
 
 
+def check_comparable(targets: Sequence[Target], settings: Settings) -> None:
+    """Raise InputError, before time is spent, if evaluations of these targets, which have distinct
+    names, with these settings could not be compared in pairs."""
+    contents, rows = {}, {}
+    for target in targets:
+        contents[target.name], images = planned_evaluation(target, settings)
+        rows[target.name] = (images, target.data.test_y[images].tolist())
+    _check_same(contents, rows)
+
+
+def _check_same(
+    contents: Mapping[str, dict[str, Any]], rows: Mapping[str, tuple[list[int], list[int]]]
+) -> None:
+    """Raise InputError for the first pair of evaluations with other options, or with other images
+    or labels (`rows`)."""
+    for first, second in itertools.combinations(contents, 2):
+        if rows[first] != rows[second]:
+            raise InputError(
+                f"{first} and {second} do not have the same test images with the same labels, so "
+                "they cannot be compared in pairs: evaluate them with the same --n, --draw and "
+                "data, or one by one"
+            )
+        if different := differences(contents[first], contents[second], ("options",)):
+            raise InputError(
+                f"{first} and {second} cannot be compared in pairs with other options: "
+                f"{', '.join(different)}. Evaluate them with the same options, or one by one"
+            )
+
+
 def _compare_pair(
     first: str,
     second: str,
@@ -81,15 +120,6 @@ def _compare_pair(
     correct: dict[str, CorrectMatrix],
 ) -> list[dict[str, Any]]:
     one, two = correct[first], correct[second]
-    if (one.images, one.labels) != (two.images, two.labels):
-        raise InputError(
-            f"{first} and {second} were not evaluated on the same images with the same labels, so "
-            "they cannot be compared in pairs: use the same --n, --draw and data"
-        )
-    if different := differences(contents[first], contents[second], ("options",)):
-        raise InputError(
-            f"{first} and {second} were evaluated with other options: {', '.join(different)}"
-        )
     attacks = [
         name
         for name in one.attacks

@@ -227,6 +227,20 @@ def _stored_cost(stored: dict[str, Any], attack: str) -> dict[str, Any]:
     return {name: entry[name] for name in ("attacked", "seconds") if name in entry}
 
 
+def planned_evaluation(target: Target, settings: Settings) -> tuple[dict[str, Any], list[int]]:
+    """Return what evaluation.json would hold at the start of an evaluation of the target, and the
+    positions of the test images that would be evaluated."""
+    settings = settings.complete(target.eps, target.norm, target.data.bounds)
+    images = choose_images(len(target.data.test_x), settings.n, settings.draw)
+    attacks = build_attacks(
+        settings,
+        open_source(settings, torch.device("cpu")),
+        target.data.bounds,
+        len(target.data.classes),
+    )
+    return new_content(target, settings, len(images), attacks, None), images
+
+
 def with_free_folder(target: Target, settings: Settings) -> Target:
     """Return the target with the first folder that holds no evaluation with other options: its own,
     or evaluation-2, evaluation-3 ... inside it.
@@ -236,15 +250,7 @@ def with_free_folder(target: Target, settings: Settings) -> Target:
     """
     if not RunFolder(target.folder).has(EVALUATION):
         return target
-    settings = settings.complete(target.eps, target.norm, target.data.bounds)
-    images = choose_images(len(target.data.test_x), settings.n, settings.draw)
-    attacks = build_attacks(
-        settings,
-        open_source(settings, torch.device("cpu")),
-        target.data.bounds,
-        len(target.data.classes),
-    )
-    content = new_content(target, settings, len(images), attacks, None)
+    content, _ = planned_evaluation(target, settings)
     own = read_evaluation(target.folder)
     made_of = (("target", "weights_sha256"), ("data", "sha256"))
     if any(own[part].get(name) != content[part][name] for part, name in made_of):
