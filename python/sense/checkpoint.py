@@ -11,6 +11,7 @@ import os
 import pickle
 import struct
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,16 @@ def has_checkpoint(folder: Path) -> bool:
     return any(os.path.lexists(folder / name) for name in (CHECKPOINT, PREVIOUS))
 
 
-def load_checkpoint(folder: Path) -> dict[str, Any]:
-    """Return the newest valid checkpoint.
+def load_checkpoint(
+    folder: Path, fault: Callable[[dict[str, Any]], str | None] = lambda state: None
+) -> dict[str, Any]:
+    """Return the newest valid checkpoint. `fault` returns what is wrong with the content of one, or
+    None: such a checkpoint is only used if there is no other.
 
     Raises MissingFileError if there is no checkpoint, InputError if all are damaged.
     """
     problems: list[str] = []
+    usable: tuple[str, dict[str, Any]] | None = None
     for path in (folder / CHECKPOINT, folder / PREVIOUS):
         if not os.path.lexists(path):
             continue
@@ -56,8 +61,16 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
         except ValueError as error:
             problems.append(f"{path.name} is damaged ({error})")
             continue
+        if found := fault(state):
+            problems.append(f"{path.name} has a fault ({found})")
+            usable = usable or (path.name, state)
+            continue
+        usable = path.name, state
+        break
+    if usable:
+        name, state = usable
         if problems:
-            warnings.warn(f"{problems[0]}: resuming from {path.name}", stacklevel=2)
+            warnings.warn(f"{'; '.join(problems)}: resuming from {name}", stacklevel=2)
         return state
     if problems:
         raise InputError(f"no checkpoint in {folder} can be used: {'; '.join(problems)}")

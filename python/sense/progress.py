@@ -107,6 +107,15 @@ class TrainingProgress:
     means: dict[str, list[float]] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
 
+    def copy(self) -> "TrainingProgress":
+        """Return a copy that steps after this moment leave as it is."""
+        return replace(self, means=dict(self.means))
+
+    def start_epoch(self) -> None:
+        """Begin an epoch: there are no sums yet."""
+        self.step, self.loss, self.images, self.seconds = 0, 0.0, 0, 0.0
+        self.stages, self.means = None, {}
+
     def end_step(self, seconds: float) -> None:
         """Count a step that took `seconds`."""
         self.step += 1
@@ -141,8 +150,7 @@ class TrainingProgress:
         """Store the metrics of the epoch and begin the next."""
         self.metrics.append(metrics)
         self.epoch += 1
-        self.step, self.loss, self.images, self.seconds = 0, 0.0, 0, 0.0
-        self.stages, self.means = None, {}
+        self.start_epoch()
 
 
 MEANS = {"stage_b_gap": "B below log(1/c)", "margin": "margin", "radius": "radius"}

@@ -138,7 +138,9 @@ class StoppingPoint:
         slow = self.last is None or now - self.last > SLOW_STEP
         self.last, self.saved = now, None
         if self.possible and slow:
+            # All that a step changes before the update of the weights, which nothing interrupts.
             self.saved = {
+                "progress": self.state.progress.copy(),
                 "model": copy.deepcopy(self.state.model.state_dict()),
                 "method": copy.deepcopy(self.state.method.state_dict()),
                 "random": self.state.processes.random_state(),
@@ -150,6 +152,7 @@ class StoppingPoint:
 
     def restore(self) -> None:
         assert self.saved is not None
+        self.state.progress = self.saved["progress"]
         self.state.model.load_state_dict(self.saved["model"])
         self.state.method.load_state_dict(self.saved["method"])
         self.state.processes.set_random_state(self.saved["random"])

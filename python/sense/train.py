@@ -40,7 +40,7 @@ from .run_folder import RunFolder
 from .schedules import learning_rate
 from .stopping import PassStopped, StoppingPoint
 from .time_budget import TIME_OVER, until
-from .training import Training, advice, batches, save, save_finite
+from .training import Training, advice, batches_of_epoch, save, save_finite
 from .training_setup import set_up
 from .weight_average import update_average
 from .weight_perturbation import PerturbedWeights, perturbed_parameters, restored_weights
@@ -216,7 +216,7 @@ def train(
         if training.is_pretraining:
             method = NaturalTraining(config)
             method.class_weights = state.method.class_weights
-        order = batches_of_epoch(training, method)
+        order = batches_of_epoch(training, progress.epoch)
         rest = [processes.own_part(index) for index in order[progress.step :]]
         training.loader.plan(rest, config.seed * 1_000_003 + progress.epoch)
         bar = progress_bar(training, len(order), show)
@@ -277,14 +277,6 @@ def train(
         if reason is not None and progress.epoch < training.epochs:
             raise TrainingStopped(training.run.path, reason)
     calls("on_train_end")
-
-
-def batches_of_epoch(training: Training, method: Method) -> list[Tensor]:
-    """Return the batches of the present epoch. A method that uses each batch m times goes over all
-    images in m epochs, so an epoch has as many updates of the weights as with another method."""
-    config, n, epoch = training.config, len(training.loader), training.epoch
-    completed, part = divmod(epoch - config.pretrain, method.replays)
-    return batches(config, n, config.pretrain + completed)[part :: method.replays]
 
 
 def load_batch(training: Training, index: Tensor) -> Batch:

@@ -4,6 +4,7 @@ checkpoint."""
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,15 @@ def batches(config: Config, n: int, epoch: int) -> list[Tensor]:
     return list(order.split(config.batch_size))
 
 
+def batches_of_epoch(training: Training, epoch: int) -> list[Tensor]:
+    """Return the batches of an epoch. A method that uses each batch m times goes over all images in
+    m epochs, so an epoch has as many updates of the weights as with another method."""
+    config, n = training.config, len(training.loader)
+    replays = 1 if epoch < config.pretrain else training.state.method.replays
+    completed, part = divmod(epoch - config.pretrain, replays)
+    return batches(config, n, config.pretrain + completed)[part::replays]
+
+
 def advice(config: Config, epoch: float) -> str:
     """Return the end of an error message: when it happened and what to do."""
     return (
@@ -144,10 +154,26 @@ def load(training: Training) -> None:
     processes, path = training.processes, training.run.path
     if not processes.on_first_process(lambda: has_checkpoint(path)):
         return
-    state = processes.on_first_process(lambda: load_checkpoint(path))
+    state = processes.on_first_process(lambda: load_checkpoint(path, partial(miscounted, training)))
     processes.on_every_process(lambda: training.state.load_state_dict(state, path))
     if processes.is_first:
         publish(training)  # an interruption after the checkpoint may have left this undone
+
+
+def miscounted(training: Training, state: dict[str, Any]) -> str | None:
+    """Return what is wrong with the sums of a checkpoint, if they have images of more steps than
+    were completed. Earlier versions wrote this if a signal came in the backward pass of a slow
+    step; the weights are right. None for other content, which is checked when it is loaded."""
+    progress = state.get("progress")
+    if not isinstance(progress, dict):
+        return None
+    epoch, step, images = (progress.get(name) for name in ("epoch", "step", "images"))
+    if not all(type(number) is int for number in (epoch, step, images)):
+        return None
+    if not 0 <= epoch < training.epochs or step <= 0:  # without a step the sums are not used
+        return None
+    more = images - sum(map(len, batches_of_epoch(training, epoch)[:step]))
+    return f"{more} images of epoch {epoch + 1} were counted twice" if more > 0 else None
 
 
 def publish(training: Training) -> None:

@@ -125,7 +125,7 @@ def training_progress(plain: Any) -> TrainingProgress:
     valid = (
         all(_is_count(n) for n in (progress.epoch, progress.step, progress.images))
         and all(_is_number(x) for x in (progress.loss, progress.seconds))
-        and (progress.step == 0) == (progress.images == 0)
+        and (progress.step == 0 or progress.images > 0)
         and (progress.stages is None or _are_stages(progress.stages))
         and all(_is_mean(pair) for pair in progress.means.values())
         and len(progress.metrics) == progress.epoch
@@ -134,6 +134,8 @@ def training_progress(plain: Any) -> TrainingProgress:
     json.dumps(progress.metrics, allow_nan=False)  # as they are written to metrics.jsonl
     if not valid:
         raise InputError("its progress has impossible numbers")
+    if progress.step == 0:
+        progress.start_epoch()  # earlier versions counted a first step that was interrupted
     return progress
 
 

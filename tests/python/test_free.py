@@ -3,19 +3,20 @@
 import copy
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 import reference_methods as literal
 from networks import conv_network, images_and_labels
-from sense import train
 from sense.checkpoint import load_checkpoint
 from sense.config import Config
 from sense.data.augment import augment
 from sense.errors import InputError
 from sense.methods import Batch, build_method
 from sense.train import TrainingStopped, fit
+from sense.training import batches_of_epoch
 from test_resume import after
 
 FREE = Config(method="free", eps=0.1, batch_size=12, replays=3)
@@ -85,7 +86,7 @@ def test_m_epochs_go_over_all_images_and_each_epoch_makes_as_many_updates(
         return augment(x, how)
 
     step = torch.optim.SGD.step
-    monkeypatch.setattr(train, "augment", noted)
+    monkeypatch.setattr("sense.train.augment", noted)
     monkeypatch.setattr(
         torch.optim.SGD, "step", lambda self: updates.append(len(drawn)) or step(self)
     )
@@ -98,18 +99,12 @@ def test_m_epochs_go_over_all_images_and_each_epoch_makes_as_many_updates(
 
 def test_the_images_of_m_epochs_are_a_permutation(few, tiny):
     config = replace(tiny, method="free", replays=3, pretrain=1)
-    method = build_method(config, 300)
-
-    class Now:
-        loader = few.train_x
-        epoch = 0
-
-    now = Now()
-    now.config = config
+    state = SimpleNamespace(method=build_method(config, 300))
+    training = SimpleNamespace(config=config, loader=few.train_x, state=state)
     for first in (1, 4):
         seen = []
-        for now.epoch in range(first, first + 3):
-            seen += train.batches_of_epoch(now, method)
+        for epoch in range(first, first + 3):
+            seen += batches_of_epoch(training, epoch)
         assert torch.equal(torch.cat(seen).sort().values, torch.arange(300))
 
 
