@@ -165,14 +165,13 @@ def miscounted(training: Training, state: dict[str, Any]) -> str | None:
     were completed. Earlier versions wrote this if a signal came in the backward pass of a slow
     step; the weights are right. None for other content, which is checked when it is loaded."""
     progress = state.get("progress")
-    if not isinstance(progress, dict):
+    names = ("epoch", "step", "images")
+    if not isinstance(progress, dict) or any(type(progress.get(name)) is not int for name in names):
         return None
-    epoch, step, images = (progress.get(name) for name in ("epoch", "step", "images"))
-    if not all(type(number) is int for number in (epoch, step, images)):
-        return None
+    epoch, step, images = (progress[name] for name in names)
     if not 0 <= epoch < training.epochs or step <= 0:  # without a step the sums are not used
         return None
-    more = images - sum(map(len, batches_of_epoch(training, epoch)[:step]))
+    more: int = images - sum(len(batch) for batch in batches_of_epoch(training, epoch)[:step])
     return f"{more} images of epoch {epoch + 1} were counted twice" if more > 0 else None
 
 

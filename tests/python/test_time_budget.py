@@ -79,9 +79,10 @@ def test_a_training_ends_in_time_and_is_that_of_its_number_of_epochs(tmp_path, f
     assert seconds < 60 * config.minutes + 3.0
     assert planned.minutes == config.minutes
     done = lines(tmp_path / "timed")
-    if len(done) < planned.pretrain + planned.epochs:  # the machine became slower in the meantime
-        fit(planned, tmp_path / "timed", data=few, resume=True)
-        done = lines(tmp_path / "timed")
+    for _ in range(9):  # if the machine became slower in the meantime
+        if len(done) < planned.pretrain + planned.epochs:
+            fit(planned, tmp_path / "timed", data=few, resume=True)
+            done = lines(tmp_path / "timed")
     assert len(done) == planned.pretrain + planned.epochs > 2
     fit(replace(planned, minutes=None), tmp_path / "counted", data=few)
     assert outcome(tmp_path / "timed") == outcome(tmp_path / "counted")
