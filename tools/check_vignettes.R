@@ -3,7 +3,7 @@
 tarball <- Sys.glob("sense_*.tar.gz")
 stopifnot("sense/build/vignette.rds" %in% untar(tarball, list = TRUE))
 library <- if (dir.exists("sense.Rcheck")) "sense.Rcheck" else commandArgs(TRUE)[1]
-for (name in c("mnist", "theory", "three-clusters")) {
+for (name in c("cifar10", "mnist", "theory", "three-clusters")) {
   page <- suppressWarnings(vignette(name, package = "sense", lib.loc = library))
   found <- file.path(page$Dir, "doc", page$PDF)
   if (!length(found) || !file.exists(found)) stop("vignette(\"", name, "\") is not found")
