@@ -1,9 +1,9 @@
 """The measured numbers in README, docs and vignettes, and the places where each comes from.
 
 A measured number belongs to a fragment of text. Either the fragment is computed from stored results
-(documented_results.py, documented_times.py), or documented_numbers.csv declares it with its source:
-the paper, a list of other people, or a constant of the code. Code, options and the output of
-sessions are left out.
+(documented_results.py, documented_experiments.py, documented_times.py), or documented_numbers.csv
+declares it with its source: the paper, a list of other people, or a constant of the code. Code,
+options and the output of sessions are left out.
 """
 
 import csv

@@ -14,8 +14,6 @@ from paper_numbers import paper_value
 from sense.evaluation.outcomes import read_outcomes
 from sense.evaluation.summary import read_evaluation
 from sense.models import build_model
-from sense.reproduce import listing
-from sense.reproduce.experiments import EXPERIMENTS
 from sense.statistics import holm, mcnemar, wilson
 
 DEMO = EXTDATA / "mnist-demo"
@@ -329,11 +327,3 @@ def errata_of_the_tables() -> Fragments:
         for name in ("wrn-34-10", "resnet20")
     )
     yield f"{round(large / small)} times: the authors' code"
-
-
-@on("docs/reproduce.md")
-def outcomes_of_experiments() -> Fragments:
-    for name in EXPERIMENTS:
-        description = listing.stored_description(name, "cpu")
-        if description is not None:
-            yield listing.outcome(description)

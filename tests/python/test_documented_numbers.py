@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+import documented_experiments  # noqa: F401
 import documented_public_networks  # noqa: F401
 import documented_results  # noqa: F401
 import documented_times  # noqa: F401
