@@ -32,6 +32,7 @@ autoplot.sense_reproduction <- function(object, type = NULL, level = 0.95, ...) 
     return(plot_reproduced_convergence(object, type, level))
   }
   rows <- beside_paper(rows_over_seeds(object$rows, level), object$paper)
+  if (type != "transfer") rows <- without_diagonal(rows)
   draw <- switch(type,
     accuracy = plot_reproduced_accuracy, c = plot_by_c, epochs = plot_by_epochs,
     attacks = plot_pgd_beside_autoattack, transfer = plot_transfer
@@ -49,6 +50,16 @@ reproduction_types <- c("accuracy", "c", "epochs", "attacks", "transfer", "loss"
 shown_in_paper <- function(name) {
   switch(name, fig7 = , table5 = "c", table4 = "transfer", fig8 = , fig9 = "worst-case", "accuracy")
 }
+
+# Without the PGD of the diagonal of the transfer matrix, if there is another PGD: only the networks of
+# the matrix have it.
+without_diagonal <- function(rows) {
+  is_pgd <- rows$attack == "pgd" & is.na(rows$source)
+  is_diagonal <- is_pgd & rows$attack_label %in% diagonal_labels(rows)
+  if (all(is_diagonal[is_pgd])) rows else rows[!is_diagonal, ]
+}
+
+diagonal_labels <- function(rows) sub("^transfer ", "", rows$attack_label[!is.na(rows$source)])
 
 # A row for each method, a panel for each attack and, in rows, each network.
 plot_reproduced_accuracy <- function(object, rows) {
@@ -252,7 +263,7 @@ plot_transfer <- function(object, rows) {
 own_attacks <- function(rows, moved) {
   own <- rows[rows$attack == "pgd" & is.na(rows$source), ]
   own <- own[group_key(own, training_columns) %in% group_key(moved, training_columns), ]
-  same <- own$attack_label %in% sub("^transfer ", "", moved$attack_label)
+  same <- own$attack_label %in% diagonal_labels(moved)
   own <- own[order(!same), ]
   own <- own[!duplicated(group_key(own, training_columns)), ]
   own$source <- own$method

@@ -84,8 +84,9 @@ test_that("the diagonal of the matrix has the network of the transfer attacks an
     made_up_rows(one, c(pgd = "PGD-100 x 5", pgd = "PGD-40 x 10")), made_up_rows(data.frame(method = "mart", epochs = 80), c(pgd = "PGD-40 x 10"))
   )
   rows$k <- c(60, 50, 51, 52)
-  plot <- autoplot(reproduce_sense("cifar10", out = reproduction_folder(rows, "cifar10")), "transfer")
-  expect_equal(plot$data$accuracy, c(0.6, 0.51))
+  result <- reproduce_sense("cifar10", out = reproduction_folder(rows, "cifar10"))
+  expect_equal(autoplot(result, "transfer")$data$accuracy, c(0.6, 0.51))
+  expect_setequal(as.character(autoplot(result, "accuracy")$data$attack_label), "PGD-100 x 5")
 })
 
 test_that("the convergence of each seed has a panel", {
