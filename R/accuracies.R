@@ -5,16 +5,26 @@
 #'
 #' @param folders Folders of evaluated runs, or a list of results of [evaluate_sense()] or
 #'   [read_sense_evaluation()]. Their names, if any, name the runs; default: the names of the
-#'   folders. Or a data frame of counts with the columns `method`, `attack`, `k` and `n`, and
-#'   optionally `run`, `seed`, `model` and `data`. Or a result of [sweep_sense()].
+#'   folders. Or a result of [sweep_sense()]. Or a data frame of counts, see below.
 #' @param level Confidence level of the Wilson intervals.
+#'
+#' @section Data frames of counts:
+#' A data frame has a row for each network and attack, as the table of `python -m sense.sweep --table`, which
+#' [utils::read.csv()] reads. It must have the columns `method`, `attack`, and `k` correct of `n` images, and
+#' may have `run` (or `cell`), `seed`, `model`, `data` and `attack_label`, a longer name of the attack. Any
+#' other column, such as `c` or `lr`, is an option of the training: rows that differ in one are different
+#' trainings, of which no mean is taken. Not so the columns `evaluation`, `source`, `accuracy`, `estimate`,
+#' `lower`, `upper`, `collapsed`, `stage_c`, `stage_b_gap`, `seconds_training`, `experiment` and `scale`; nor
+#' `eps` where it is the radius of the attack, which natural images do not have. Two rows of the same network
+#' under the same attack are refused.
+#'
 #' @param x,object A result of `accuracies()`.
 #' @param ... Not used.
 #' @return A data frame of class `sense_accuracies` with one row per run and attack. Columns:
 #'   `run`, `method`, `seed` of the training (`NA` if unknown), `training` (runs that differ only
 #'   in their seed have the same number), `model`, `data`, `attack` (`"natural"`: no attack; with
 #'   two or more attacks also the worst attack per image), `k` correct of `n` images,
-#'   `estimate`, `lower`, `upper`.
+#'   `estimate`, `lower`, `upper`; of a sweep or a data frame also the options of training.
 #'
 #'   `autoplot()`: a ggplot of the accuracies and their intervals. If some runs differ only in
 #'   their seed, each seed is a point, and the mean over seeds is a line with its value.
@@ -54,42 +64,10 @@ evaluated_rows <- function(folders, level, call = parent.frame()) {
   do.call(rbind, unname(rows))
 }
 
-# The same from a data frame of counts, such as a stored table of several seeds.
-counted_rows <- function(counts, call = parent.frame()) {
-  needed <- c("method", "attack", "k", "n")
-  if (!all(needed %in% names(counts)) || !nrow(counts)) {
-    abort(
-      c("A data frame of counts must have rows, and the columns {.val {needed}}.",
-        x = "You gave {describe(counts)} with the columns {.val {names(counts)}}."),
-      call = call
-    )
-  }
-  column <- function(name, default) if (is.null(counts[[name]])) default else counts[[name]]
-  method <- named(counts$method, method_names)
-  seed <- column("seed", NA)
-  trainings <- paste(method, column("model", ""), column("data", ""), sep = "\r")
-  data.frame(
-    run = column("run", ifelse(is.na(seed), method, paste0(method, ", seed ", seed))),
-    method = method, seed = seed, training = match(trainings, unique(trainings)),
-    model = column("model", NA), data = column("data", NA), attack = named(counts$attack, attack_names),
-    k = counts$k, n = counts$n
-  )
-}
-
 # Evaluations from folders, from evaluated fits, or as they are, by the names of the runs.
 as_evaluations <- function(given, level, arg = "folders", call = parent.frame()) {
   if (inherits(given, c("sense_evaluation", "sense_fit"))) given <- list(given)
-  if (is.object(given) || !(is.list(given) || is.character(given))) given <- list(NULL)
-  good <- vapply(given, function(one) {
-    inherits(one, c("sense_evaluation", "sense_fit")) || is_string(one)
-  }, logical(1))
-  if (!length(given) || !all(good)) {
-    abort(
-      c("{.arg {arg}} must be the paths of evaluated runs, or results of {.fun evaluate_sense}.",
-        x = "You gave {describe(given)}."),
-      call = call
-    )
-  }
+  check_evaluations(given, arg, call)
   evaluations <- lapply(given, function(one) {
     if (inherits(one, "sense_evaluation")) {
       at_level(one, level)
@@ -99,6 +77,21 @@ as_evaluations <- function(given, level, arg = "folders", call = parent.frame())
   })
   names(evaluations) <- labels_of(evaluations, names(given))
   evaluations
+}
+
+check_evaluations <- function(given, arg, call) {
+  several <- !is.object(given) && (is.list(given) || is.character(given)) && length(given)
+  good <- if (several) vapply(given, function(one) {
+    inherits(one, c("sense_evaluation", "sense_fit")) || is_string(one)
+  }, TRUE)
+  if (!several || !all(good)) {
+    bad <- if (several) which(!good)[1]
+    abort(
+      c("{.arg {arg}} must be the paths of evaluated runs, or results of {.fun evaluate_sense}.",
+        x = if (several && is.list(given)) "Number {bad} is {describe(given[[bad]])}." else "You gave {describe(given)}."),
+      call = call
+    )
+  }
 }
 
 folder_of <- function(one, call) {
@@ -170,14 +163,6 @@ method_name <- function(config) {
   if (startsWith(config$method, "sense")) sprintf("%s (c = %g)", name, config$c) else name
 }
 
-# "run-1: SENSE-AT (c = 0.7)", or the method alone where the run is named after it.
-run_labels <- function(run, method) {
-  short <- tolower(sub(" \\(.*", "", method))
-  named <- tolower(run) == tolower(method) | tolower(run) == short |
-    tolower(run) == sub("-at$", "", short)
-  ifelse(named, as.character(method), paste(run, method, sep = ": "))
-}
-
 #' @rdname accuracies
 #' @export
 print.sense_accuracies <- function(x, ...) {
@@ -187,7 +172,7 @@ print.sense_accuracies <- function(x, ...) {
   }
   seeds <- has_seeds(x)
   cells <- data.frame(
-    run = if (seeds) x$method else run_labels(x$run, x$method), seed = x$seed, model = x$model,
+    run = if (seeds) printed_labels(x) else run_labels(x$run, x$method), seed = x$seed, model = x$model,
     attack = x$attack, accuracy = format_interval(x)
   )
   names(cells)[5] <- sprintf("accuracy, %g %% interval (k / n)", 100 * (attr(x, "level") %||% 0.95))

@@ -2,10 +2,11 @@
 #' @export
 autoplot.sense_accuracies <- function(object, ...) {
   shown <- as.data.frame(object)
+  labels <- training_labels(shown)
   shown$attack <- with_numbers(shown)
   shown$network <- wrapped_factor(run_labels(shown$run, shown$method))
   plot <- if (has_seeds(shown)) {
-    plot_seeds(shown)
+    plot_seeds(shown, labels)
   } else if (nlevels(shown$attack) <= 4) {
     plot_dodged(shown, "network", "attack")
   } else {
@@ -55,10 +56,11 @@ plot_dodged <- function(shown, row, series) {
     series_scales(levels(shown[[series]]))[1:2] # no lines, so no line types
 }
 
-# Several seeds: one panel per attack. In each row one line per seed under the mean over seeds.
-plot_seeds <- function(shown) {
-  shown$label <- training_labels(shown)
-  labels <- unique(shown$label)
+# Several seeds: one panel per attack. In each row one line per seed under the mean over seeds. `labels`:
+# the name of the training of each row.
+plot_seeds <- function(shown, labels) {
+  shown$label <- labels
+  labels <- unique(labels)
   shown$y <- -match(shown$label, labels)
   cells <- split(shown, list(shown$label, shown$attack), drop = TRUE)
   seeds <- do.call(rbind, lapply(cells, function(cell) {
@@ -101,14 +103,6 @@ plot_seeds <- function(shown) {
 
 # The lines of a row of height 1: the mean at the top, then the seeds.
 seed_offsets <- function(seeds) c(0.37, seq(0.16, -0.4, length.out = seeds))
-
-# The method of each training; two trainings of one method by their first run too.
-training_labels <- function(shown) {
-  first <- shown[match(unique(shown$training), shown$training), ]
-  twice <- first$method %in% first$method[duplicated(first$method)]
-  labels <- ifelse(twice, run_labels(first$run, first$method), first$method)
-  labels[match(shown$training, first$training)]
-}
 
 accuracies_caption <- function(shown, level) {
   known <- function(column) paste(unique(column[!is.na(column)]), collapse = ", ")

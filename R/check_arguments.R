@@ -19,8 +19,8 @@ is_string <- function(x) {
   is.character(x) && !is.object(x) && length(x) == 1 && !is.na(x) && nzchar(x) && validEnc(x)
 }
 
-# Each element has a name.
-all_named <- function(x) !is.null(names(x)) && all(nzchar(names(x)))
+# Each element has a name. nzchar(NA) is TRUE.
+all_named <- function(x) !is.null(names(x)) && !anyNA(names(x)) && all(nzchar(names(x)))
 
 # A matrix of one row or one column as a vector.
 as_vector <- function(x) if (is.matrix(x) && 1 %in% dim(x)) as.vector(x) else x

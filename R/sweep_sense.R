@@ -11,7 +11,9 @@
 #'
 #' @param grid A data frame with a row for each training and a column for each option of [train_sense()],
 #'   such as `method`, `c`, `model` and `seed`, and optionally `recipe`. `NA`: the value of the recipe. Or a list
-#'   of vectors, of which all combinations are trained, as by [expand.grid()].
+#'   of vectors, of which all combinations are trained, as by [expand.grid()]. Options that do not change
+#'   the result, such as `data_dir` and `device`, and those that no method of the grid uses, are refused as
+#'   columns.
 #' @param out The folder of the sweep.
 #' @param ... Options of all trainings, by name, as in [train_sense()].
 #' @param recipe The recipe of all trainings, as in [train_sense()].
@@ -56,7 +58,8 @@ sweep_sense <- function(grid, out, ..., recipe = NULL, evaluation = NULL, mnist 
     data_dirs = data_folders(check_path(mnist), check_path(cifar10)), on_line = progress_lines(check_flag(quiet))
   )
   cells <- sweep_cells(grid, common, recipe, evaluation)
-  done <- call_python("sweep", drop_null(c(list(cells = cells, out = path.expand(out)), settings)))
+  columns <- as.list(setdiff(names(grid), "recipe"))
+  done <- call_python("sweep", drop_null(c(list(cells = cells, out = path.expand(out), columns = columns), settings)))
   if (done$stopped) stopped_sweep()
   sweep <- new_sweep(grid, done$cells, out)
   failed <- sweep$cells[sweep$cells$state == "failed", ]
@@ -66,15 +69,20 @@ sweep_sense <- function(grid, out, ..., recipe = NULL, evaluation = NULL, mnist 
 
 # A data frame with a row for each training; factors as strings.
 as_sweep_grid <- function(grid, call = parent.frame()) {
-  if (is.list(grid) && !is.data.frame(grid) && length(grid) && all_named(grid)) {
-    grid <- expand.grid(grid, KEEP.OUT.ATTRS = FALSE, stringsAsFactors = FALSE)
-  }
-  if (!is.data.frame(grid) || !nrow(grid) || !ncol(grid) || anyDuplicated(names(grid))) {
+  if (!is.list(grid) || !length(grid) || !all_named(grid) || anyDuplicated(names(grid))) {
     refuse(
       grid, "grid", "a data frame with a row for each training, or a list of vectors named by options",
       cli::format_inline("For example {.code list(method = c(\"r-at\", \"sense\"), seed = 1:3)}."), call
     )
   }
+  for (option in names(grid)) {
+    values <- grid[[option]]
+    vector <- (is.atomic(values) || inherits(values, c("list", "AsIs"))) && is.null(dim(values))
+    if (!vector || !length(values)) {
+      refuse(values, sprintf("grid$%s", option), "a vector of one or more values", call = call)
+    }
+  }
+  if (!is.data.frame(grid)) grid <- expand.grid(grid, KEEP.OUT.ATTRS = FALSE, stringsAsFactors = FALSE)
   grid[] <- lapply(grid, function(column) if (is.factor(column)) as.character(column) else column)
   grid
 }

@@ -1,12 +1,13 @@
 """The functions that R calls to train many networks: a sweep, and the experiments of the paper."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from .errors import MissingFileError
+from .config.options import runtime_options, uses
+from .errors import InputError, MissingFileError
 from .interrupts import noted_signals
 from .reproduce.run import Options, failures, train_and_attack, write_tables
 from .sweep import Cell, State, SweepStopped, run_cells, status_of
@@ -22,6 +23,7 @@ def sweep(
     threads: int | None = None,
     data_dirs: dict[str, str] | None = None,
     on_line: Callable[[str], object] | None = None,
+    columns: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Train and evaluate many networks on this machine, as `sense.sweep.run_cells`.
 
@@ -31,6 +33,8 @@ def sweep(
         The arguments of `Cell`: "options" and, optionally, "recipe" and "evaluations", at most one.
     on_line
         Called with each line of progress.
+    columns
+        The options that the grid varies. Those that change no result are refused, as in a file.
 
     Returns
     -------
@@ -46,6 +50,7 @@ def sweep(
         )
         for cell in cells
     ]
+    check_columns(columns, made)
     kept = {repr(cell.training): cell for cell in merged(made)}
     with noted_signals() as stop, lines_of_output(on_line):
         try:
@@ -63,6 +68,23 @@ def sweep(
             return {"stopped": True}
     found = [kept[repr(cell.training)] for cell in made]
     return {"stopped": False, "cells": [_cell_state(cell, Path(out)) for cell in found]}
+
+
+def check_columns(columns: Sequence[str], cells: Sequence[Cell]) -> None:
+    """Raise InputError for a column of a grid that changes no result: rows that differ in it alone
+    would be one run."""
+    for option in columns:
+        if option in runtime_options():
+            raise InputError(
+                f"{option} cannot be a column of the grid, as it does not change the result: give "
+                "it as an argument for all trainings"
+            )
+        if not any(uses(cell.config.method, option) for cell in cells):
+            methods = ", ".join(dict.fromkeys(cell.config.method for cell in cells))
+            raise InputError(
+                f"{option} is a column of the grid, but no method there uses it ({methods}): leave "
+                "it out, or add a method that does"
+            )
 
 
 def whole_numbers(options: dict[str, Any]) -> dict[str, Any]:

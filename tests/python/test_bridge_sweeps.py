@@ -75,6 +75,21 @@ def test_a_wrong_cell_is_an_input_error(tmp_path, cell, message):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        ("threads", "threads cannot be a column"),
+        ("data_dir", "data_dir cannot be a column"),
+        ("c", "c is a column of the grid, but no method there uses it (nt)"),
+    ],
+)
+def test_a_column_that_changes_no_result_is_refused(tmp_path, column, message):
+    cells = [{"recipe": "mnist", "options": {"method": "nt"}}]
+    arguments = {"cells": cells, "out": str(tmp_path / "out"), "columns": ["method", column]}
+    assert message in bridge.call("sweep", arguments)["input_error"]
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_experiment_is_trained_in_the_folder_of_its_scale_and_its_tables_are_written(
     tmp_path, monkeypatch
 ):

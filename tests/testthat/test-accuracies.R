@@ -64,25 +64,6 @@ test_that("runs that differ only in their seed are one training", {
   expect_equal(accuracies(c(runs, other))$training, rep(c(1, 1, 1, 2), each = 2))
 })
 
-# Fake counts of three seeds and two methods.
-fake_seeds <- function(...) {
-  table <- expand.grid(
-    seed = 1:3, method = c("r-at", "sense"), attack = c("natural", "worst"), stringsAsFactors = FALSE
-  )
-  cbind(table, k = seq(10, 32, by = 2), n = 40, ...)
-}
-
-test_that("a data frame of counts gives the same table", {
-  table <- accuracies(fake_seeds())
-  expect_s3_class(table, "sense_accuracies")
-  expect_equal(unique(table$method), c("R-AT", "SENSE-AT"))
-  expect_equal(unique(table$attack), c("natural", "worst attack per image"))
-  expect_equal(table$lower, wilson_interval(table$k, 40)$lower)
-  expect_equal(unique(as.character(table$run[table$seed == 2])), c("R-AT, seed 2", "SENSE-AT, seed 2"))
-  expect_output(print(table), "SENSE-AT +3 +natural")
-  expect_error(accuracies(data.frame(method = "nt", k = 1)), "columns.*attack")
-})
-
 test_that("each seed is a point with its interval, and the mean is a line with its value", {
   table <- accuracies(fake_seeds())
   plot <- autoplot(table)
@@ -146,5 +127,13 @@ test_that("the picture has a point for each accuracy", {
 
 test_that("a run that was not evaluated is refused with the command to do so", {
   expect_error(accuracies(tempdir()), "python -m sense.evaluate")
-  expect_error(accuracies(1), "paths of evaluated runs")
+})
+
+test_that("what is no evaluated run is refused, and shown", {
+  refused <- function(given, message) expect_error(accuracies(given), message, class = "sense_argument_error")
+  refused(1, "paths of evaluated runs.*You gave numeric 1")
+  refused(NULL, "You gave NULL")
+  refused(list(), "You gave an empty object")
+  refused(list(evaluated_run(1, 1), 2), "Number 2 is numeric 2")
+  refused(c("runs/nt", NA), "You gave character")
 })

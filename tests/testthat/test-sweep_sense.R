@@ -108,6 +108,32 @@ test_that("bad grids and options are refused before Python is started", {
   expect_snapshot(sweep_sense(list(seed = 1), "runs", workers = 0), error = TRUE)
 })
 
+test_that("a grid has a name and values for each column", {
+  expect_snapshot(sweep_sense(list(method = "nt", seed = mean), "runs"), error = TRUE)
+  expect_snapshot(sweep_sense(list(method = "nt", seed = integer()), "runs"), error = TRUE)
+  refused <- function(grid) expect_error(sweep_sense(grid, "runs"), "grid", class = "sense_argument_error")
+  refused(list(method = "nt", seed = NULL))
+  refused(list(method = "nt", seed = matrix(1:4, 2)))
+  refused(list(method = "nt", seed = data.frame(a = 1)))
+  refused(list(method = "nt", seed = 1, seed = 2))
+  refused(stats::setNames(list("nt", 1), c("method", NA)))
+  refused(stats::setNames(data.frame("nt", 1), c("method", NA)))
+  refused(stats::setNames(data.frame("nt", 1), c("method", "")))
+})
+
+test_that("columns that change no result are refused, as in a grid in a file", {
+  skip_if_no_sense()
+  out <- tempfile("sweep-")
+  refused <- function(grid, message) {
+    expect_error(sweep_sense(grid, out, recipe = "mnist-demo"), message, class = "sense_python_error")
+  }
+  refused(data.frame(method = "nt", data_dir = c("a", "b")), "data_dir cannot be a column.*for all trainings")
+  refused(list(method = "nt", threads = 1:2), "threads cannot be a column")
+  refused(list(method = "nt", device = "cpu", seed = 1:2), "device cannot be a column")
+  refused(list(method = c("nt", "r-at"), c = c(0.3, 0.5)), "c is a column.*no method there uses it \\(nt, r-at\\)")
+  expect_false(dir.exists(out))
+})
+
 test_that("Python refuses unknown options and wrong values before anything runs", {
   skip_if_no_sense()
   out <- tempfile("sweep-")
