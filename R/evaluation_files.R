@@ -53,6 +53,29 @@ check_outcomes <- function(outcomes, path, call) {
   }
 }
 
+# An evaluation in the folder of a run, or in a numbered one inside it, must be of the weights that the
+# run has now: it may have been trained further. Evaluations of older versions have no checksum of the
+# file of weights, and are taken as they are.
+check_present_weights <- function(folder, evaluation, call) {
+  stored <- evaluation$target$weights_file_sha256
+  folder <- normalizePath(folder)
+  places <- c(folder, if (grepl("^evaluation-[1-9][0-9]*$", basename(folder))) dirname(folder))
+  runs <- Filter(function(place) run_has(place, "config.json") && run_has(place, "model.safetensors"), places)
+  if (is.null(stored) || !length(runs)) {
+    return(invisible())
+  }
+  entry <- read_manifest(runs[1], file.path(runs[1], "model.safetensors"), call)[["model.safetensors"]]
+  if (is.null(entry[["next"]]) && !identical(entry$sha256, stored)) {
+    abort_file(
+      c(
+        "The evaluation in {.file {folder}} is of other weights than {.file {runs[1]}} has now, such as those before it was trained further.",
+        i = "Evaluate again: {.code python -m sense.evaluate {runs[1]} --overwrite}, or {.code evaluate_sense()} with {.code overwrite = TRUE}."
+      ),
+      call = call
+    )
+  }
+}
+
 # The counts of evaluation.json must be those of outcomes.csv.
 check_stored_counts <- function(folder, accuracy, stored, call) {
   for (name in intersect(accuracy$attack, names(stored))) {

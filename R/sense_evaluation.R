@@ -62,6 +62,7 @@ as_evaluation <- function(folder, level, call = parent.frame()) {
 
 build_evaluation <- function(folder, level, call) {
   evaluation <- read_evaluation_json(folder, call)
+  check_present_weights(folder, evaluation, call)
   outcomes <- read_outcomes(folder, call)
   target <- read_target(folder, evaluation, call)
   attacks <- evaluation$attacks[setdiff(names(evaluation$attacks), "natural")]

@@ -1,6 +1,7 @@
 """The functions that R calls, and that nothing else uses. Arguments and results are plain: numbers,
 strings, lists, dictionaries, arrays and, for weights, bytes."""
 
+import hashlib
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -411,7 +412,17 @@ def as_target(
     else:
         data = load_run_test_data(name, config, run, _path(data_dir), _path(cache_dir))
     network = _network(config, run, weights, model, name)
-    return Target(name, "fit", config.model, network, data, out, run["config"])
+    of_file = hashlib.sha256(weights).hexdigest()
+    return Target(
+        name,
+        "fit",
+        config.model,
+        network,
+        data,
+        out,
+        run["config"],
+        weights_file_sha256=of_file,
+    )
 
 
 def _network(

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from .errors import InputError, MissingFileError
 from .files import read_file, write_atomically
-from .manifest import MANIFEST
+from .manifest import MANIFEST, read_manifest
 from .networks import saveable_state_dict
 from .run_folder import CHECKPOINT, CHECKPOINT_LIMIT, LIMITS, PREVIOUS, RunFolder
 from .weights import find_state_dicts
@@ -82,6 +82,16 @@ def load_checkpoint(
 def load_weights(folder: Path) -> dict[str, Tensor]:
     """Return the weights of a run. Raises InputError if the file was damaged or changed."""
     return unpack_weights(RunFolder(folder).read(WEIGHTS), folder / WEIGHTS)
+
+
+def weights_file_sha256(folder: Path) -> str | None:
+    """Return the SHA-256 of the file of a run's weights, as its manifest has it. None if there is
+    no such file, or it is being replaced."""
+    manifest = read_manifest(folder)
+    entry = None if manifest is None else manifest.entries.get(WEIGHTS)
+    if entry is None or not entry.settled or entry.current is None:
+        return None
+    return entry.current.sha256
 
 
 def read_weights(path: Path) -> dict[str, Any]:

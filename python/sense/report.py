@@ -20,6 +20,7 @@ from .cli import command
 from .config.options import Help
 from .errors import InputError, MissingFileError
 from .evaluation.examples import DEFAULT_N, make_examples, settings_of, write_examples
+from .evaluation.present_weights import check_present_weights
 from .evaluation.summary import read_evaluation
 from .evaluation.targets import open_run
 from .run_folder import RunFolder
@@ -101,8 +102,9 @@ def report(
     if examples < 0:
         raise InputError(f"examples must be 0 or more, got {examples}")
     contents = [read_evaluation(run) for run in runs]
-    for run in runs:
+    for run, content in zip(runs, contents, strict=True):
         RunFolder(run).check()
+        check_present_weights(run, content)
     if out is None and len(runs) > 1:
         raise InputError("several runs need the path of the page: --out FILE.html")
     out = out or runs[0] / PAGE

@@ -20,6 +20,32 @@ test_that("contradictory outcomes are refused", {
   expect_error(read_sense_evaluation(damaged(function(rows) rows[1])), "must have rows")
 })
 
+test_that("an evaluation of other weights than those of the run is refused", {
+  run <- evaluation_folder(list(natural = c(1, 1, 0), pgd = c(1, 0, 0)))
+  path <- file.path(run, "evaluation.json")
+  with_sum <- function(sum) {
+    text <- paste(readLines(path), collapse = "")
+    text <- gsub("\"weights_file_sha256\":\"[0-9a-f]*\",", "", text)
+    writeLines(sub("\"target\": *\\{", sprintf("\"target\":{\"weights_file_sha256\":\"%s\",", sum), text), path)
+    sealed(run)
+  }
+  weights <- file.path(run, "model.safetensors")
+  writeBin(as.raw(1:9), weights)
+  now <- sha256(as.raw(1:9))
+  expect_s3_class(read_sense_evaluation(with_sum(now)), "sense_evaluation")
+  with_sum(strrep("0", 64))
+  expect_error(read_sense_evaluation(run), "is of other weights than .* --overwrite")
+  expect_error(accuracies(run), "is of other weights than")
+  numbered <- file.path(run, "evaluation-2")
+  dir.create(numbered)
+  file.copy(file.path(run, c("evaluation.json", "outcomes.csv", "manifest.json")), numbered)
+  sealed(numbered)
+  expect_error(read_sense_evaluation(numbered), "is of other weights than")
+  file.remove(weights)
+  sealed(run)
+  expect_s3_class(read_sense_evaluation(run), "sense_evaluation")
+})
+
 test_that("gzipped outcomes are read", {
   folder <- evaluation_folder(list(natural = c(1, 1, 0), pgd = c(1, 0, 0)))
   before <- read_sense_evaluation(folder)$outcomes

@@ -15,6 +15,7 @@ from ..run_folder import RunFolder
 from ..runs import json_text, provenance
 from ..statistics import holm, mcnemar, over_seeds
 from .outcomes import CorrectMatrix, read_outcomes
+from .present_weights import check_present_weights
 from .schema import check_rows
 from .settings import Settings
 from .summary import (
@@ -40,12 +41,14 @@ def compare(folders: Mapping[str, Path]) -> dict[str, Any]:
     folders
         Of at least two finished evaluations, by the name used in the results.
 
-    Raises ValueError if images, labels, radius or the options of an attack differ.
+    Raises ValueError if images, labels, radius or the options of an attack differ, or if a run was
+    trained further since its evaluation.
     """
     contents = {name: read_evaluation(folder) for name, folder in folders.items()}
     for name, content in contents.items():
         if not content["finished"]:
             raise InputError(f"the evaluation in {folders[name]} is not finished: resume it")
+        check_present_weights(folders[name], content)
     correct = {name: _read_correct(folders[name], contents[name]) for name in folders}
     _check_same(contents, {name: (one.images, one.labels) for name, one in correct.items()})
     pairs = [

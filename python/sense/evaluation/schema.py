@@ -95,6 +95,8 @@ def check_schema(content: dict[str, Any], path: Path) -> None:
             if (content["target"]["config"] is not None)
             else []
         )
+        if not _or_none(_text)(content["target"].get("weights_file_sha256")):
+            wrong.append("target.weights_file_sha256")
         check_runtime_options(content["target"].get("runtime_options"), path)
         wrong += _wrong_diagnostics(content.get("diagnostics"))
         wrong += [

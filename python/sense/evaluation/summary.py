@@ -36,7 +36,9 @@ MUST_MATCH = {
     "data": ("sha256", "n", "draw"),
     "options": ("eps", "norm", "seed", "cascade"),
 }
-NOT_OPTIONS = ("label", "attacked", "seconds")  # of the entry of an attack
+# Of the entry of an attack. The source of a transfer attack is known by the checksum of its
+# weights: its folder may have been moved.
+NOT_OPTIONS = ("label", "attacked", "seconds", "source")
 
 
 def accuracies(

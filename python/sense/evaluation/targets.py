@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..checkpoint import read_weights
+from ..checkpoint import read_weights, weights_file_sha256
 from ..collapse import collapse_summary
 from ..config.options import NormName, claimed_eps, runtime_options
 from ..data import Data, load_data, load_test_data
@@ -57,6 +57,8 @@ class Target:
         The options of training, in the plain types of JSON; None if they are not known.
     training_note
         A sentence about its training, if that collapsed.
+    weights_file_sha256
+        The SHA-256 of the run's file of weights; None for other targets.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Target:
     folder: Path
     config: dict[str, Any] | None = None
     training_note: str | None = None
+    weights_file_sha256: str | None = None
 
     @property
     def eps(self) -> float | None:
@@ -83,6 +86,7 @@ class Target:
             "kind": self.kind,
             "model": self.model_name,
             "weights_sha256": weights_sha256(self.model),
+            "weights_file_sha256": self.weights_file_sha256,
             "config": self.config,
             "runtime_options": None if self.config is None else list(runtime_options()),
             "training_note": self.training_note,
@@ -151,6 +155,7 @@ def open_run(
         data = load_run_test_data(folder, config, description, data_dir)
     else:
         check_same_data(folder, description, data)
+    of_file = weights_file_sha256(folder)  # read first: if the weights are replaced, it is too old
     return Target(
         name=folder.resolve().name,
         kind="run",
@@ -160,6 +165,7 @@ def open_run(
         folder=Path(out or folder),
         config=description["config"],
         training_note=training_note(read_metrics(folder), folder / METRICS),
+        weights_file_sha256=of_file,
     )
 
 

@@ -12,6 +12,7 @@ import torch
 from ..checkpoint import WEIGHTS
 from ..config import Config
 from ..errors import InputError
+from ..evaluation.present_weights import is_of_present_weights
 from ..evaluation.runner import build_attacks
 from ..evaluation.settings import Settings
 from ..evaluation.summary import (
@@ -174,12 +175,20 @@ def stored_evaluation(settings: Settings, run: Path) -> Path | None:
 
 
 def evaluation_folders(run: Path) -> Iterator[Path]:
-    """Yield the folders of a run that hold an evaluation."""
+    """Yield the folders of a run that hold an evaluation of the weights that it has now."""
     for folder in chain([run], (run / NUMBERED_FOLDER.format(i) for i in count(2))):
         if folder.is_dir() and RunFolder(folder).has(EVALUATION):
-            yield folder
+            if is_of_present_weights(read_evaluation(folder), run):
+                yield folder
         elif folder != run:
             return
+
+
+def is_outdated(run: Path) -> bool:
+    """Whether the evaluation in the run's own folder, if there is one, is of weights that the run
+    does not have any more."""
+    has_one = RunFolder(run).has(EVALUATION)
+    return has_one and not is_of_present_weights(read_evaluation(run), run)
 
 
 def _wanted(settings: Settings, run: Path) -> dict[str, dict[str, Any]]:

@@ -23,7 +23,7 @@ from ..folder_lock import FolderLock, is_locked
 from .cells import Cell
 from .commands import evaluate_command, resume_command, train_command
 from .log import FAILED, FINISHED, LOGS, STOPPED, last_failure, log_path, write_line
-from .state import Progress, claim_name, progress_of
+from .state import Progress, claim_name, is_outdated, progress_of
 
 INPUT_ERROR = 2  # exit status of a command that would fail again in the same way
 POLL = 0.2  # seconds
@@ -114,7 +114,9 @@ def next_command(task: Task, progress: Progress) -> list[str]:
     """Return the arguments of `python` of the next step of a cell that is not done."""
     cell, folder = task.cell, task.out / task.cell.name
     if progress.trained:
-        return evaluate_command(cell, cell.evaluations[progress.missing[0]], folder, task.runtime)
+        words = evaluate_command(cell, cell.evaluations[progress.missing[0]], folder, task.runtime)
+        # An evaluation from before the end of training is no result: it is replaced.
+        return [*words, "--overwrite"] if is_outdated(folder) else words
     if progress.begun:
         return resume_command(cell, folder, task.runtime)
     return train_command(cell, folder, task.runtime)
