@@ -185,7 +185,11 @@ def test_seeds_replace_those_of_every_block():
     seeds = {cell.config.seed for cell in plan_cells(plan, 3)}
     assert seeds == {1, 2, 3}
     assert len(plan_cells(plan, 3)) == 3 * len(plan_cells(plan))
-    with pytest.raises(InputError, match="seeds must be a whole number >= 1, got 0"):
+    with pytest.raises(
+        InputError, match="seeds must be a whole number from 1 to 1,000, got 200,000"
+    ):
+        plan_cells(plan, 200_000)
+    with pytest.raises(InputError, match="seeds must be a whole number from 1 to 1,000, got 0"):
         plan_cells(plan, 0)
 
 

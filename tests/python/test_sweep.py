@@ -1,6 +1,7 @@
 """A sweep: done cells are skipped, begun ones resumed, failed ones reported, the rest is run."""
 
 import csv
+import re
 import signal
 import time
 
@@ -10,6 +11,7 @@ from sense.config import from_plain, recipe
 from sense.data.idx import write_idx
 from sense.data.mnist import FILES
 from sense.errors import InputError
+from sense.evaluation.summary import read_evaluation
 from sense.folder_lock import FolderLock
 from sense.runs import load, read_metrics, read_run
 from sense.sweep import State, SweepStopped, run_cells, status_of
@@ -92,6 +94,27 @@ def test_a_transfer_attack_from_a_network_that_is_not_trained_yet_is_not_stored(
     assert states([attacked], tmp_path) == [State.TRAINED]
     run_cells([attacked], tmp_path, here)
     assert states([attacked], tmp_path) == [State.EVALUATED]
+
+
+def test_a_transfer_attack_is_known_by_the_weights_of_its_source(here, tmp_path):
+    def cells(out, *sources):
+        transfer = {"attacks": ["transfer"], "steps": 2, "n": 20, "diagnostics": False}
+        evaluations = [{**transfer, "source": str(out / one.name)} for one in sources]
+        return cell(evaluations, method="nt", seed=2)
+
+    out, moved, link = (tmp_path / name for name in ("runs", "moved", "link"))
+    source, other = cell((), method="nt"), cell((), method="r-at")
+    run_cells([source, other, cell((), method="nt", seed=2)], out, here)
+    run_cells([cells(out, source)], out, here)
+    out.rename(moved)
+    link.symlink_to(moved)
+    for place in (moved, link):
+        assert states([cells(place, source)], place) == [State.EVALUATED]
+        assert states([cells(place, source, other)], place) == [State.TRAINED]
+    here.commands.clear()
+    run_cells([cells(link, source, other)], link, here)
+    assert [words[1] for words in here.commands] == ["sense.evaluate"]
+    assert read_evaluation(moved / cells(out).name / "evaluation-2")["finished"]
 
 
 def test_a_run_that_was_begun_is_resumed_to_the_same_weights(here, tmp_path):
@@ -181,6 +204,32 @@ def test_data_come_from_the_folder_of_the_data_set(here, tmp_path, mnist, monkey
     other = {"mnist": mnist("other", shift=1)}
     with pytest.raises(InputError, match=r"made with other data: SHA-256 .* Choose another"):
         run_cells(cells, out, here, data_dirs=other)
+    with pytest.raises(InputError, match=r"made with other data: SHA-256"):
+        run_cells(cells[:1], out, here, data_dirs=other)  # it is done already
+    gone = {"mnist": tmp_path / "gone"}
+    here.commands.clear()
+    assert not run_cells(cells[:1], out, here, data_dirs=gone).failed
+    assert not run_cells(cells[:1], out, here).failed
+    assert here.commands == []
+
+
+def test_the_source_of_transfer_must_be_a_run_or_a_cell(here, tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    for name, message in (
+        ("missing", "no folder .*missing, the source of transfer"),
+        ("file", "no folder .*file, the source of transfer"),
+        ("folder", "the source of transfer is not a run: no config.json"),
+    ):
+        one = cell([{"attacks": ["transfer"], "source": str(tmp_path / name)}], method="nt")
+        with pytest.raises(InputError, match=message):
+            run_cells([one], tmp_path / "runs", here)
+    assert here.commands == []
+    source = cell((), method="nt")
+    transfer = {"attacks": ["transfer"], "steps": 2, "n": 20, "diagnostics": False}
+    own = {**transfer, "source": str(tmp_path / "runs" / source.name)}
+    both = [source, cell([own], method="nt", seed=2)]
+    assert not run_cells(both, tmp_path / "runs", here).failed
 
 
 def test_a_cell_that_another_process_works_on_is_waited_for(here, tmp_path, monkeypatch, capsys):
@@ -264,9 +313,34 @@ def test_the_command_ends_with_an_error_if_a_cell_failed(grid, tmp_path, capsys,
     assert "_lr-1e+30_" in last
     assert last.startswith("sense.sweep: mnist-demo_sense_")
     assert last.endswith("(exit status 2)")
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as ended:
         sweep_main([str(grid), "--out", str(tmp_path / "runs"), "--table", str(tmp_path / "x.csv")])
-    assert "there is no evaluation yet" in capsys.readouterr().err
+    assert ended.value.code == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert errors[-2].startswith("sense.sweep: mnist-demo_sense_")
+    assert errors[-1] == "sense.sweep: no table, as no cell is evaluated"
+    assert not (tmp_path / "x.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("table", "evaluated", "more", "message"),
+    [
+        ("nodir/t.csv", True, [], "no folder .*nodir for the table: create it"),
+        (".", True, [], "--table must be a file, .* is a folder"),
+        ("t.csv", False, [], "the grid has no evaluation"),
+        ("t.csv", True, ["--list"], "--list writes no table"),
+    ],
+)
+def test_a_table_that_cannot_be_written_is_refused_before_anything_runs(
+    grid, tmp_path, capsys, here, table, evaluated, more, message
+):
+    grid.write_text(GRID if evaluated else GRID.partition("[evaluation]")[0])
+    options = ["--out", str(tmp_path / "runs"), "--table", str(tmp_path / table)]
+    with pytest.raises(SystemExit) as ended:
+        sweep_main([str(grid), *options, *more])
+    assert ended.value.code == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert here.commands == []
 
 
 # Real processes

@@ -84,13 +84,48 @@ def test_equal_trainings_are_one_cell_with_all_evaluations():
                 # Natural weight 0 is the default of r-at.
                 {"options": {"method": "r-at", "natural_weight": 0}},
                 {"options": {"method": "r-at", "random_start": True}},
+                {"options": {"method": "sense"}},
             ],
         }
     )
     assert [(cell.name, list(cell.evaluations)) for cell in cells] == [
         ("mnist-demo_nt_seed-1", [{"n": 10}, {"n": 20}]),
         ("mnist-demo_r-at_seed-1", [{"n": 10}]),
+        ("mnist-demo_sense_seed-1", [{"n": 10}]),
     ]
+
+
+def test_equal_trainings_on_data_in_different_folders_are_refused(tmp_path):
+    blocks = [{"options": {"data_dir": str(tmp_path / name)}} for name in "ab"]
+    with pytest.raises(
+        InputError, match=r"differ only in data_dir \(.*a and .*b\).* another --out"
+    ):
+        grid_cells({"also": blocks})
+    with pytest.raises(InputError, match="differ only in data_dir"):
+        grid_cells({"also": [blocks[0], {"options": {"seed": 1}}]})
+    assert len(grid_cells({"also": [blocks[0], blocks[0]]})) == 1
+    blocks[1]["options"]["seed"] = 2
+    assert len(grid_cells({"also": blocks})) == 2
+
+
+def test_minus_zero_is_zero():
+    (cell,) = grid_cells({"grid": {"c": [-0.0, 0.0]}})
+    assert "_c-0_" in cell.name
+    assert Cell("mnist", {"schedule": "step", "milestones": [-0.0]}).training["milestones"] == [0]
+
+
+def test_relative_paths_are_taken_from_the_folder_of_the_grid(tmp_path, monkeypatch):
+    place = tmp_path / "grids"
+    place.mkdir()
+    grid = "[options]\ndata-dir = 'data'\n[evaluation]\nattacks = ['transfer']\nsource = 'runs/a'"
+    path = written(place, grid)
+    for name in (path, Path("grids/grid.toml")):
+        monkeypatch.chdir(tmp_path)
+        (cell,) = read_grid(name)
+        assert cell.config.data_dir == place / "data"
+        assert cell.evaluations[0]["source"] == str(place / "runs/a")
+    made = Cell("mnist", evaluations=[{"attacks": ["transfer"], "source": "runs/a"}])
+    assert made.evaluations[0]["source"] == str(tmp_path / "runs/a")
 
 
 def test_runtime_options_are_no_part_of_the_name_and_kept():
@@ -214,6 +249,14 @@ REFUSED = {
     "[grid]\nthreads = [1, 2]": r"threads cannot be in the grid, .*options\], got \[1, 2\]",
     "[options]\nseed = 1\n[grid]\nseed = [1]": r"seed is both in the options \(1\) and in the grid",
     "[grid]\nmethod = ['nt', 'r-at']\nc = [0.1]": r"no method there uses it \(nt, r-at\): leave it",
+    "[options]\nmethod = 'nt'\nc = 0.5": r"c is in the options, but no method there uses it \(nt\)",
+    "[options]\nc = 0.5\n[[also]]\noptions = {method = 'nt'}": "c is in the options, but no",
+    "[[also]]\noptions = {method = 'nt', c = 0.5}\n[[also]]\noptions = {method = 'r-at'}": (
+        r"c is in the options, but no method there uses it \(nt, r-at\)"
+    ),
+    "[options]\nbatch-size = 5\nbatch_size = 6": "options has batch_size twice, with - and with _",
+    "[grid]\nbatch-size = [5]\nbatch_size = [6]": "grid has batch_size twice",
+    "[grid]\nseed = [1]\n[evaluation]\nstep-size = 0.1\nstep_size = 0.2": "step_size twice",
     "[options]\nminutes = 3": "minutes must be left out of a sweep: .* got 3. Set epochs",
     "[options]\ndataset = 'arrays'": "dataset must be one .* in a sweep, got arrays",
     "[grid]\nseed = [1]\n[evaluation]\nattack = ['pgd']": "unknown option attack",

@@ -12,6 +12,8 @@ from .experiment import SCALES, Block, Experiment, Plan
 from .figures import FIGURES
 from .mnist_plans import FIGURE_7, FIGURE_8, MNIST
 
+MAX_SEEDS = 1000  # of every training
+
 EXPERIMENTS: dict[str, Experiment] = {
     experiment.name: experiment
     for experiment in (
@@ -75,8 +77,8 @@ def transfer_cells(plan: Plan, runs: Path, seeds: int | None = None) -> list[Cel
 
 
 def _cells(blocks: Sequence[Block], seeds: int | None) -> list[Cell]:
-    if seeds is not None and seeds < 1:
-        raise InputError(f"seeds must be a whole number >= 1, got {seeds}")
+    if seeds is not None and not 1 <= seeds <= MAX_SEEDS:
+        raise InputError(f"seeds must be a whole number from 1 to {MAX_SEEDS:,}, got {seeds:,}")
     return grid_cells({"also": [_with_seeds(block, seeds) for block in blocks]})
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from ..config import RECIPES, Config, default_recipe, from_plain, recipe
@@ -34,7 +35,8 @@ class Cell:
         Options of training that differ from the recipe's, by name, in the types of JSON. The text
         "None" is None.
     evaluations
-        For each evaluation its options, as those of `sense.evaluate`. Empty: only train.
+        For each evaluation its options, as those of `sense.evaluate`. Empty: only train. A relative
+        `source` is taken from the working directory, and made absolute.
 
     Raises
     ------
@@ -47,12 +49,13 @@ class Cell:
     evaluations: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
-        name, base = _base(self.recipe, self.options)
-        config = from_plain(self.options, base)
+        options = {name: _without_minus_zero(value) for name, value in self.options.items()}
+        name, base = _base(self.recipe, options)
+        config = from_plain(options, base)
         changed = _changes(config, recipe(name))
         object.__setattr__(self, "recipe", name)
         object.__setattr__(self, "options", changed)
-        object.__setattr__(self, "evaluations", tuple(map(dict, self.evaluations)))
+        object.__setattr__(self, "evaluations", tuple(map(_with_absolute_source, self.evaluations)))
         if self.config.dataset in IN_MEMORY:
             raise InputError(
                 f"dataset must be one that can be read from files in a sweep, got "
@@ -119,13 +122,15 @@ def training_options(config: Config) -> dict[str, Any]:
 def merged(cells: Sequence[Cell]) -> list[Cell]:
     """Return the cells with each training once, under its first name and with all its evaluations.
 
-    Raises InputError if two different trainings have the same name."""
+    Raises InputError if two different trainings have the same name, or two equal ones have data in
+    different folders: they would have one run folder."""
     found: dict[str, Cell] = {}
     names: dict[str, str] = {}
     for cell in cells:
         key = repr(cell.training)
         if key in found:
             first = found[key]
+            _check_same_folder(first, cell)
             new = [one for one in cell.evaluations if one not in first.evaluations]
             found[key] = replace(first, evaluations=(*first.evaluations, *new))
         else:
@@ -136,6 +141,31 @@ def merged(cells: Sequence[Cell]) -> list[Cell]:
                 "names that differ in more than punctuation"
             )
     return list(found.values())
+
+
+def _check_same_folder(first: Cell, second: Cell) -> None:
+    one, other = (
+        cell.config.data_dir and cell.config.data_dir.absolute() for cell in (first, second)
+    )
+    if one != other:
+        raise InputError(
+            f"two cells differ only in data_dir ({one} and {other}), and would have one run folder"
+            f", {first.name}: train on each of the data in a sweep of its own, with another --out"
+        )
+
+
+def _without_minus_zero(value: Any) -> Any:
+    """Return a value with 0.0 for -0.0, which is the same number with another name."""
+    if isinstance(value, list | tuple):
+        return [_without_minus_zero(one) for one in value]
+    return 0.0 if isinstance(value, float) and value == 0 else value
+
+
+def _with_absolute_source(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    source = evaluation.get("source")
+    if not isinstance(source, str | Path) or source in ("", "None"):
+        return dict(evaluation)  # what is wrong is refused later
+    return {**evaluation, "source": str(Path(source).absolute())}
 
 
 def _base(name: str | None, options: Mapping[str, Any]) -> tuple[str, Config]:

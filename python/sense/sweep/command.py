@@ -9,6 +9,7 @@ import tyro
 
 from ..cli import command
 from ..config.options import Help
+from ..errors import InputError, MissingFileError
 from .cells import Cell
 from .grid import read_grid
 from .run import run_cells
@@ -59,6 +60,7 @@ def sweep_main(argv: list[str]) -> None:
         ),
     )
     cells = read_grid(arguments.grid, arguments.code)
+    check_table(arguments, cells)
     if arguments.list:
         list_cells(cells, arguments.out)
     else:
@@ -70,13 +72,38 @@ def run_all(cells: list[Cell], arguments: SweepArguments) -> None:
     with stop_by_signal() as stop:
         summary = run_cells(cells, arguments.out, **arguments.run_options(), show=True, stop=stop)
     print(f"{summary} in {arguments.out}")
+    for name, reason in summary.failed.items():
+        print(f"sense.sweep: {name} failed: {reason}", file=sys.stderr)
     if arguments.table is not None:
-        write_table(arguments.table, accuracies(arguments.out, cells))
-        print(f"table: {arguments.table}")
+        rows = accuracies(arguments.out, cells)
+        if rows or not summary.failed:
+            write_table(arguments.table, rows)
+            print(f"table: {arguments.table}")
+        else:
+            print("sense.sweep: no table, as no cell is evaluated", file=sys.stderr)
     if summary.failed:
-        for name, reason in summary.failed.items():
-            print(f"sense.sweep: {name} failed: {reason}", file=sys.stderr)
         sys.exit(FAILED_STATUS)
+
+
+def check_table(arguments: SweepArguments, cells: list[Cell]) -> None:
+    """Raise InputError if the table could not be written at the end."""
+    table = arguments.table
+    if table is None:
+        return
+    if arguments.list:
+        raise InputError("--list writes no table: leave out --table, or --list")
+    evaluated = arguments.out.is_dir() and accuracies(arguments.out, cells)
+    if not any(cell.evaluations for cell in cells) and not evaluated:
+        raise InputError(
+            "the grid has no evaluation, so there is nothing for the table: add [evaluation] to "
+            "it, or leave out --table"
+        )
+    if table.is_dir():
+        raise InputError(f"--table must be a file, {table} is a folder: name a file in it")
+    if not table.parent.is_dir():
+        raise MissingFileError(
+            f"no folder {table.parent} for the table: create it, or name another"
+        )
 
 
 def list_cells(cells: list[Cell], out: Path) -> None:

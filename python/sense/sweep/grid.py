@@ -16,7 +16,7 @@ grid = {c = [0.3, 0.5], seed = [1]}
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -50,24 +50,28 @@ def read_grid(path: Path | str, code: Sequence[str] = ()) -> list[Cell]:
     path = Path(path)
     content = read_toml(path)
     try:
-        cells = grid_cells(content)
+        cells = grid_cells(content, path.parent)
+        for block in (content, *content.get("also", [])):  # one may be for cells of another block
+            _check_used("", "the options", _table("", block, "options"), cells)
         check_code(cells, code)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return cells
 
 
-def grid_cells(content: Mapping[str, Any]) -> list[Cell]:
-    """Return the cells of a grid that is given as the content of such a file."""
+def grid_cells(content: Mapping[str, Any], folder: Path | None = None) -> list[Cell]:
+    """Return the cells of a grid that is given as the content of such a file. Relative paths in it
+    are taken from the `folder`; default: the working directory."""
+    folder = folder or Path()
     _check_names("", content, (*BLOCK, "also"))
     also = content.get("also", [])
     if not isinstance(also, list) or not all(isinstance(block, Mapping) for block in also):
         raise InputError(f"also must be tables, [[also]], got {also!r}")
-    cells = _block_cells("", content, {})
+    cells = _block_cells("", content, {}, folder)
     for number, block in enumerate(also, 1):
         where = f"[[also]] {number}: "
         _check_names(where, block, BLOCK)
-        cells += _block_cells(where, block, content)
+        cells += _block_cells(where, block, content, folder)
     if not cells:
         raise InputError("there is no cell: give options or a grid, such as seed = [1, 2, 3]")
     return merged(cells)
@@ -87,7 +91,9 @@ def check_code(cells: Sequence[Cell], named: Sequence[str]) -> None:
                 )
 
 
-def _block_cells(where: str, block: Mapping[str, Any], common: Mapping[str, Any]) -> list[Cell]:
+def _block_cells(
+    where: str, block: Mapping[str, Any], common: Mapping[str, Any], folder: Path
+) -> list[Cell]:
     """Return the cells of one block, on top of what is common to all."""
     if not common and not (block.keys() & {"options", "grid", "recipe"}):
         return []
@@ -95,9 +101,12 @@ def _block_cells(where: str, block: Mapping[str, Any], common: Mapping[str, Any]
         return []  # what is common to the blocks that follow, without a cell of its own
     own, grid = _table(where, block, "options"), _table(where, block, "grid")
     _check_grid(where, grid, own)
-    options = _table("", common, "options") | own
+    options = _from_folder("data_dir", _table("", common, "options") | own, folder)
     recipe = block.get("recipe", common.get("recipe"))
-    evaluations = _evaluations(where, block if "evaluation" in block else common)
+    evaluations = [
+        _from_folder("source", one, folder)
+        for one in _evaluations(where, block if "evaluation" in block else common)
+    ]
     combinations = [
         options | dict(zip(grid, values, strict=True))
         for values in itertools.product(*grid.values())
@@ -106,14 +115,27 @@ def _block_cells(where: str, block: Mapping[str, Any], common: Mapping[str, Any]
         cells = [Cell(recipe, combination, evaluations) for combination in combinations]
     except InputError as error:
         raise InputError(f"{where}{error}") from None
-    for option in grid:
+    _check_used(where, "the grid", grid, cells)
+    return cells
+
+
+def _check_used(where: str, place: str, options: Iterable[str], cells: Sequence[Cell]) -> None:
+    """Raise InputError for an option that no cell uses."""
+    for option in options:
         if not any(uses(cell.config.method, option) for cell in cells):
             methods = ", ".join(dict.fromkeys(cell.config.method for cell in cells))
             raise InputError(
-                f"{where}{option} is in the grid, but no method there uses it ({methods}): leave "
+                f"{where}{option} is in {place}, but no method there uses it ({methods}): leave "
                 "it out, or add a method that does"
             )
-    return cells
+
+
+def _from_folder(name: str, options: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return options with a path taken from a folder, if it is given and relative."""
+    path = options.get(name)
+    if not isinstance(path, str) or path in ("", "None"):
+        return options
+    return {**options, name: str(folder.absolute() / path)}
 
 
 def _check_grid(where: str, grid: Mapping[str, Any], options: Mapping[str, Any]) -> None:
@@ -153,7 +175,13 @@ def _table(where: str, block: Mapping[str, Any], name: str) -> dict[str, Any]:
     value = block.get(name, {})
     if not isinstance(value, Mapping):
         raise InputError(f"{where}{name} must be a table of options by name, got {value!r}")
-    return {option.replace("-", "_"): one for option, one in value.items()}
+    found: dict[str, Any] = {}
+    for option, one in value.items():
+        plain = option.replace("-", "_")
+        if plain in found:
+            raise InputError(f"{where}{name} has {plain} twice, with - and with _: leave out one")
+        found[plain] = one
+    return found
 
 
 def _evaluations(where: str, block: Mapping[str, Any]) -> list[dict[str, Any]]:

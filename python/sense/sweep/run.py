@@ -3,13 +3,14 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..data import load_data
 from ..devices import check_threads
-from ..errors import InputError
+from ..errors import InputError, MissingFileError
 from ..evaluation.runner import choose_images
 from ..files import make_folders
 from ..runs import read_run
@@ -131,6 +132,7 @@ def run_cells(
     to_do = [cell for cell in cells if not stored[cell.name].is_done]
     for cell in begun:
         check_same_training(cell, out / cell.name)
+    check_sources(to_do, cells, out)
     check_data(to_do, begun, out, folders)
     reasons: dict[str, str] = {}
     if to_do:
@@ -213,17 +215,27 @@ def check_data(
     to_do: Sequence[Cell], begun: Sequence[Cell], out: Path, data_dirs: Mapping[str, Path]
 ) -> None:
     """Load the data that is needed once, so that it is downloaded once, and raise InputError if it
-    is missing, is not that of a stored run, or has too few test images."""
-    loaded = {}
+    is missing, is not that of a stored run, or has too few test images.
+
+    Data that only complete cells have are compared with them too, if a folder is named and is
+    there: nothing is downloaded for them."""
+    loaded: dict[tuple[str, Path | None], tuple[str, int]] = {}
+
+    def load(key: tuple[str, Path | None]) -> None:
+        if key not in loaded:
+            data = load_data(*key)
+            loaded[key] = data.sha256, len(data.test_x)
+
     for cell in to_do:
         key = data_key(cell, data_dirs)
-        if key not in loaded:
-            data = load_data(key[0], key[1])
-            loaded[key] = data.sha256, len(data.test_x)
+        load(key)
         for settings in cell.settings():
             choose_images(loaded[key][1], settings.n, settings.draw)
     for cell in begun:
         key, folder = data_key(cell, data_dirs), out / cell.name
+        if key[1] is not None:
+            with suppress(MissingFileError):
+                load(key)
         if key in loaded:
             stored = read_run(folder)[1]["data"]["sha256"]
             if stored != loaded[key][0]:
@@ -231,6 +243,25 @@ def check_data(
                     f"the run in {folder} was made with other data: SHA-256 {stored}, these images "
                     f"have {loaded[key][0]}. Choose another --out, or pass the folder of its data"
                 )
+
+
+def check_sources(to_do: Sequence[Cell], cells: Sequence[Cell], out: Path) -> None:
+    """Raise InputError for the source of a transfer attack that is neither a run nor a cell of this
+    sweep."""
+    own = {(out / cell.name).resolve() for cell in cells}
+    for cell in to_do:
+        for settings in cell.settings():
+            source = settings.source
+            if source is None or source.resolve() in own:
+                continue
+            if not source.is_dir():
+                raise MissingFileError(
+                    f"no folder {source}, the source of transfer: pass the folder of a run"
+                )
+            try:
+                read_run(source)
+            except InputError as error:
+                raise InputError(f"the source of transfer is not a run: {error}") from None
 
 
 def data_key(cell: Cell, data_dirs: Mapping[str, Path]) -> tuple[str, Path | None]:
