@@ -124,10 +124,6 @@ def test_schedule_step_needs_milestones():
             "milestones must be in increasing order with milestone_lrs, .* got 3 1$",
         ),
         (
-            {"milestone_lrs": (0.1, 0.2), "milestones": (2, 2)},
-            "increasing order with milestone_lrs, .* got 2 2$",
-        ),
-        (
             {"milestone_lrs": (0.1, 0.2), "milestones": (0.5, 3), "epochs": 10},
             r"increasing order with milestone_lrs, .* got 0\.5 3 \(epochs 5 3\)$",
         ),

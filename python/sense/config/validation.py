@@ -140,7 +140,7 @@ def _check_learning_rate(config: "Config") -> None:
             f"got {len(lrs)}"
         )
     epochs = config.milestone_epochs
-    if lrs and (list(epochs) != sorted(epochs) or len(set(milestones)) < len(milestones)):
+    if lrs and list(epochs) != sorted(epochs):
         resolved = "" if epochs == milestones else f" (epochs {' '.join(map(str, epochs))})"
         raise InputError(
             "milestones must be in increasing order with milestone_lrs, one learning rate after "
