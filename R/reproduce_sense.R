@@ -28,6 +28,8 @@
 #'   `title` and `scales`, those that are stored (`""`: none).
 #'
 #'   With a name: a [sense_reproduction].
+#'
+#'   An argument that would have no effect, such as `seeds` without `run = TRUE`, is refused.
 #' @examples
 #' reproduce_sense()
 #' autoplot(reproduce_sense("fig4", n = 1000))
@@ -40,6 +42,7 @@ reproduce_sense <- function(experiment = NULL, scale = "cpu", run = FALSE, ..., 
                             mnist = NULL, cifar10 = NULL, workers = NULL, threads = NULL,
                             quiet = FALSE) {
   check_string(experiment, allow_null = TRUE)
+  unused <- if (!missing(scale)) "scale"
   scale <- check_choice(scale, reproduction_scales)
   check_flag(run)
   check_path(out)
@@ -48,27 +51,48 @@ reproduce_sense <- function(experiment = NULL, scale = "cpu", run = FALSE, ..., 
     workers = check_count(workers, allow_null = TRUE), threads = check_count(threads, allow_null = TRUE),
     on_line = progress_lines(check_flag(quiet))
   )
+  of_training <- names(drop_null(list(
+    seeds = seeds, mnist = mnist, cifar10 = cifar10, workers = workers, threads = threads
+  )))
+  unused <- c(unused, if (run) "run", of_training)
   folder <- out %||% stored_reproductions()
   if (is.null(experiment)) {
+    check_none_unused(c(unused, if (...length()) "..."), "Without the name of an {.arg experiment} they are listed")
     return(list_reproductions(folder))
   }
   check_choice(experiment, experiments()$name)
   if (drawn_by_r(experiment)) {
+    check_none_unused(c(unused, if (!is.null(out)) "out"), "{.val {experiment}} is drawn by R, without training or files")
     return(drawn_figure(experiment, ...))
   }
   if (...length()) {
     abort("Only figures 2 to 6 take further arguments, and {.val {experiment}} is none of them.")
   }
   if (run) {
-    if (is.null(out)) {
-      abort(c(
-        "{.arg out} must be the path of a folder: training takes long, and its results are kept there.",
-        i = "For example {.code reproduce_sense(\"{experiment}\", \"{scale}\", run = TRUE, out = \"reproduce\")}."
-      ))
-    }
+    check_out(out, experiment, scale)
     run_reproduction(experiment, scale, out, settings)
+  } else {
+    check_none_unused(of_training, "Without {.code run = TRUE} the stored result is read")
   }
   read_reproduction(folder, experiment, scale)
+}
+
+# Arguments that would have no effect are refused.
+check_none_unused <- function(unused, why, call = parent.frame()) {
+  force(call)
+  if (length(unused)) {
+    why <- cli::format_inline(why, .envir = call)
+    abort("{why}, so {.arg {unused}} must be left out.", call = call)
+  }
+}
+
+check_out <- function(out, experiment, scale, call = parent.frame()) {
+  if (is.null(out)) {
+    abort(c(
+      "{.arg out} must be the path of a folder: training takes long, and its results are kept there.",
+      i = "For example {.code reproduce_sense(\"{experiment}\", \"{scale}\", run = TRUE, out = \"reproduce\")}."
+    ), call = call)
+  }
 }
 
 reproduction_scales <- c("cpu", "paper", "smoke")
@@ -81,11 +105,11 @@ drawn_by_r <- function(name) grepl("^fig[2-6]$", name)
 
 stored_reproductions <- function() system.file("extdata", "reproduce", package = "sense")
 
-# A row for each result in the folder.
+# A row for each result in the folder. Names may have hyphens, scales have none.
 stored_results <- function(folder) {
-  files <- list.files(folder, sprintf("^[a-z0-9]+-(%s)[.]json$", paste(reproduction_scales, collapse = "|")))
-  parts <- do.call(rbind, strsplit(sub("[.]json$", "", files), "-", fixed = TRUE))
-  data.frame(name = as.character(parts[, 1]), scale = as.character(parts[, 2]))
+  pattern <- sprintf("^([a-z0-9-]+)-(%s)[.]json$", paste(reproduction_scales, collapse = "|"))
+  files <- list.files(folder, pattern)
+  data.frame(name = sub(pattern, "\\1", files), scale = sub(pattern, "\\2", files))
 }
 
 list_reproductions <- function(folder) {
@@ -100,11 +124,24 @@ list_reproductions <- function(folder) {
 
 drawn_figure <- function(experiment, ...) {
   draw <- get(sub("fig", "figure", experiment), envir = topenv(), mode = "function")
+  check_arguments_of(draw, sub("fig", "figure", experiment), list(...), parent.frame())
   described <- experiments()[experiments()$name == experiment, ]
   structure(
     list(name = experiment, place = described$place, title = described$title, figure = draw(...)),
     class = "sense_reproduction"
   )
+}
+
+check_arguments_of <- function(draw, name, given, call) {
+  matched <- tryCatch(match.call(draw, as.call(c(list(quote(draw)), given))), error = function(e) NULL)
+  if (is.null(matched)) {
+    unknown <- setdiff(names(given), c("", names(formals(draw))))
+    abort(
+      c("{.fn {name}} has the arguments {.arg {names(formals(draw))}}.",
+        x = if (length(unknown)) "You gave {.arg {unknown}}." else "You gave {length(given)} argument{?s} that do not match them."),
+      call = call
+    )
+  }
 }
 
 # Train, attack and write the tables: the part that needs Python.

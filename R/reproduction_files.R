@@ -19,8 +19,8 @@ read_reproduction <- function(folder, name, scale, call = parent.frame()) {
       rows = rows, paper = paper_numbers(name), claims = claims_table(described$claims),
       shortened = shortened_table(described$shortened),
       missing = as.character(unlist(described$missing)),
-      loss = reproduction_csv(folder, paste0(stem, "-loss.csv"), c("image", "step", "loss"), call),
-      worst_case = reproduction_csv(folder, paste0(stem, "-accuracy.csv"), c("restart", "step", "k", "n"), call),
+      loss = reproduction_curves(folder, paste0(stem, "-loss.csv"), c("image", "step", "loss"), call),
+      worst_case = reproduction_curves(folder, paste0(stem, "-accuracy.csv"), c("restart", "step", "k", "n"), call),
       seconds = described$seconds, data = described$data,
       provenance = c(list(command = described$command), described$provenance)
     ),
@@ -41,19 +41,15 @@ reproduction_json <- function(folder, name, scale, call = parent.frame()) {
     )
   }
   bytes <- read_bytes(path, reproduction_limit, call)
-  parse_json_text(as_text(bytes, path, call), path, call = call)
+  described <- parse_json_text(as_text(bytes, path, call), path, call = call)
+  check_reproduction_json(described, path, call)
+  described
 }
 
 reproduction_rows <- function(folder, stem, call) {
-  rows <- reproduction_csv(folder, paste0(stem, ".csv"), reproduction_columns, call)
-  path <- file.path(folder, paste0(stem, ".csv"))
-  if (is.null(rows)) damaged(path, "it is missing", call)
-  numbers <- c("c", "lr", "epochs", "seed", "k", "n", "stage_c", "seconds_training")
-  good <- nrow(rows) > 0 && all(vapply(rows[numbers], function(x) is.numeric(x) || all(is.na(x)), TRUE)) &&
-    is.logical(rows$collapsed) && !anyNA(rows[c("method", "attack", "k", "n")])
-  if (!good || !all(rows$k >= 0 & rows$k <= rows$n & rows$n >= 1)) {
-    damaged(path, "its values are not as expected", call)
-  }
+  name <- paste0(stem, ".csv")
+  rows <- reproduction_csv(folder, name, reproduction_columns, check_reproduction_rows, call)
+  if (is.null(rows)) damaged(file.path(folder, name), "it is missing", call)
   for (text in c("boundary", "start", "stage_test", "source")) {
     rows[[text]] <- as.character(rows[[text]])
     rows[[text]][rows[[text]] %in% ""] <- NA
@@ -63,8 +59,13 @@ reproduction_rows <- function(folder, stem, call) {
   rows
 }
 
-# A table, plain or gzipped, or NULL. It must have `columns`.
-reproduction_csv <- function(folder, name, columns, call) {
+reproduction_curves <- function(folder, name, columns, call) {
+  check <- function(table, path, call) check_reproduction_curves(table, columns, path, call)
+  reproduction_csv(folder, name, columns, check, call)
+}
+
+# A table, plain or gzipped, or NULL. It must have `columns`, and stand the `check`.
+reproduction_csv <- function(folder, name, columns, check, call) {
   path <- file.path(folder, c(name, paste0(name, ".gz")))
   there <- file.exists(path)
   if (!any(there)) {
@@ -86,6 +87,7 @@ reproduction_csv <- function(folder, name, columns, call) {
   if (!all(columns %in% names(table))) {
     damaged(path, sprintf("it has no column %s", setdiff(columns, names(table))[1]), call)
   }
+  check(table, path, call)
   table
 }
 

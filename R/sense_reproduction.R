@@ -51,7 +51,7 @@ print.sense_reproduction <- function(x, ...) {
     return(invisible(x))
   }
   print_reproduction_header(x)
-  counts <- table(factor(x$claims$verdict, c("holds", "does not hold", "open")))
+  counts <- table(factor(x$claims$verdict, verdicts))
   counts <- counts[counts > 0]
   cat(sprintf(
     "Claims: %s.\n", if (length(counts)) toString(paste(counts, names(counts))) else "none"
@@ -92,9 +92,7 @@ capitalised <- function(text) paste0(toupper(substr(text, 1, 1)), substring(text
 #' @export
 summary.sense_reproduction <- function(object, level = 0.95, ...) {
   check_level(level)
-  if (!is.null(object$figure)) {
-    abort("{.val {object$name}} is a figure without numbers of networks: {.code autoplot()} draws it.")
-  }
+  check_has_rows(object)
   object$header <- utils::capture.output(print_reproduction_header(object))
   object$rows <- beside_paper(rows_over_seeds(object$rows, level), object$paper)
   object$level <- level
@@ -180,5 +178,13 @@ print_shortened <- function(shortened) {
 #' @param row.names,optional Not used.
 #' @export
 as.data.frame.sense_reproduction <- function(x, row.names = NULL, optional = FALSE, ...) {
+  check_has_rows(x)
   x$rows
+}
+
+# Figures 2 to 6 have no networks.
+check_has_rows <- function(object, call = parent.frame()) {
+  if (!is.null(object$figure)) {
+    abort("{.val {object$name}} is a figure without numbers of networks: {.code autoplot()} draws it.", call = call)
+  }
 }
