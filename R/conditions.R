@@ -14,6 +14,7 @@
 #' | `sense_stopped` | error | training or evaluation was interrupted; the message says how to resume |
 #' | `sense_failed_runs` | warning | some runs of a sweep failed |
 #' | `sense_collapse` | warning | the network predicts the same for all images |
+#' | `sense_unfinished` | warning | the time of `minutes` was over before the last epoch of a training |
 #' | `sense_progress` | message | a line of progress |
 #' | `sense_update` | message | what `update()` does |
 #' | `sense_na_action` | message | rows with missing values were left out |

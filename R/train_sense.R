@@ -114,7 +114,9 @@
 #'   `milestones`, `validation_size`, `keep`, `data_dir` and others.
 #'   `norm` is `Inf`, 2 or 1. `milestones` are epochs, or fractions of `epochs` such as `c(0.5, 0.75)`.
 #'   `minutes` is a time limit of the training in minutes. It sets the number of epochs by the measured
-#'   speed; `pretrain`, `warmup`, `eps_ramp` and `milestones` keep their share of it.
+#'   speed; `pretrain`, `warmup`, `eps_ramp` and `milestones` keep their share of it. If the time is
+#'   over before the last epoch, the fit is the network of that moment, with a warning of class
+#'   `sense_unfinished`.
 #' @param y Classes of the training images or rows: a factor, or a vector that [factor()] accepts.
 #' @param x_test,y_test Test images or rows and their classes, in the same form. Training does not use them.
 #'   Without them one sixth of `x` is held out for validation. These images are drawn with the seed, with
@@ -285,6 +287,9 @@ run_training <- function(options, recipe, images, control, command, model = NULL
   fit$validation <- as.integer(unlist(done$validation)) + 1L
   if (!is.null(done$collapse)) {
     cli::cli_warn("{translate_message(done$collapse, training = TRUE)}.", call = call, class = "sense_collapse")
+  }
+  if (!is.null(done$unfinished)) {
+    cli::cli_warn("{translate_message(done$unfinished, training = TRUE)}.", call = call, class = "sense_unfinished")
   }
   fit
 }

@@ -3,6 +3,7 @@ strings, lists, dictionaries, arrays and, for weights, bytes."""
 
 import hashlib
 import traceback
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from .data import Data, ImageData, Scaling, TableData, load_data, to_float
 from .data.folder import MAX_IMAGES
 from .data.folder import images_from_folder as folder_images
 from .data.images import check_images
-from .description import parse_description
+from .description import options_of_run, parse_description
 from .devices import check_threads, choose_device, to_device_for_evaluation
 from .errors import InputError
 from .evaluation.compare import compare as compare_evaluations
@@ -43,7 +44,7 @@ from .networks import check_network, torch_defaults
 from .process_settings import restored_settings
 from .progress import epoch_line
 from .runs import check_same_data, load_run_test_data, read_metrics, read_run
-from .train import TrainingStopped, fit
+from .train import TimeOverWarning, TrainingStopped, fit, time_over_note
 from .training import Training
 from .weights import load_matching_weights
 
@@ -122,7 +123,8 @@ def train(
     Returns
     -------
     "folder"; "stopped", whether training was interrupted; and, if not, "validation", the positions
-    of the images that were held out, and "collapse", a sentence if training collapsed, else None.
+    of the images that were held out; "collapse", a sentence if training collapsed, else None; and
+    "unfinished", one if the time of `minutes` was over before the last epoch, else None.
     """
     folder = Path(out)
     if resume and recipe_name is not None:
@@ -133,7 +135,7 @@ def train(
             raise InputError("config has all options: leave out the recipe, or the run to resume")
         start = config_from_file(config_file, options)
     if base is not None:
-        start = parse_description(base, FIT)[0]
+        start = options_of_run(base, FIT)
         check_named_code(start, options, FIT)
     if resume:
         options = dict(options)
@@ -160,7 +162,9 @@ def train(
     else:
         config = from_plain(options, start)
         data = load_data(config.dataset, config.data_dir, _path(cache_dir))
-    with noted_signals() as stop:
+    end = _End()
+    with noted_signals() as stop, warnings.catch_warnings():
+        warnings.simplefilter("ignore", TimeOverWarning)  # R gives one of its own
         if on_epoch is not None:
             kept = len(data.train_y) - config.validation_size
             for note in notes(config, data.shape[0], kept):
@@ -171,7 +175,7 @@ def train(
                 folder,
                 data=data,
                 resume=resume,
-                callbacks=[] if on_epoch is None else [_EpochLines(on_epoch)],
+                callbacks=[end] if on_epoch is None else [end, _EpochLines(on_epoch)],
                 on_note=None if on_epoch is None else lambda note: on_epoch(f"note: {note}"),
                 stop=stop,
                 command=command,
@@ -181,7 +185,23 @@ def train(
             return {"stopped": True, "folder": str(folder)}
     held = training_part(data, config)[1].tolist()
     collapse = collapse_summary(read_metrics(folder))
-    return {"stopped": False, "folder": str(folder), "validation": held, "collapse": collapse}
+    return {
+        "stopped": False,
+        "folder": str(folder),
+        "validation": held,
+        "collapse": collapse,
+        "unfinished": end.note,
+    }
+
+
+class _End(Callback):
+    """Notes how training ended: a sentence if it was before the last epoch, else None."""
+
+    note: str | None = None
+
+    def on_train_end(self, training: Training) -> None:
+        if training.epoch < training.epochs:
+            self.note = time_over_note(training)
 
 
 class _EpochLines(Callback):

@@ -8,7 +8,7 @@ from typing import Any
 
 from .config import Config, from_plain, recipe
 from .config.options import check_named_code
-from .description import parse_description
+from .description import options_of_run
 from .errors import InputError
 from .files import read_file
 from .manifest import MANIFEST
@@ -72,4 +72,4 @@ def _from_run(path: Path) -> Config:
         content = RunFolder(path.parent).read(CONFIG)
     else:
         content = read_file(path, LIMIT, follow=True)
-    return parse_description(content, path)[0]
+    return options_of_run(content, path)

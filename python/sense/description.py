@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from .files import parse_json
 MAX_VALUES_PER_IMAGE = 100_000_000
 MAX_CLASSES = 1_000_000
 MAX_NAME_LENGTH = 1000
+ASKED = "asked_epochs"  # the number of epochs before `minutes` planned another
 
 
 def parse_description(content: bytes | str, source: Path | str) -> tuple[Config, dict[str, Any]]:
@@ -27,6 +29,7 @@ def parse_description(content: bytes | str, source: Path | str) -> tuple[Config,
         if not isinstance(description.get(part), dict):
             raise _bad(source, part, "an object", description.get(part))
     _check_data(description["data"], source)
+    _check_epochs(description, source)
     check_runtime_options(description.get("runtime_options"), source)
     try:
         return from_stored(description["config"]), description
@@ -36,6 +39,12 @@ def parse_description(content: bytes | str, source: Path | str) -> tuple[Config,
         raise InputError(f"{source} has invalid options: {error}") from None
 
 
+def options_of_run(content: bytes | str, source: Path | str) -> Config:
+    """Return the options to train the same as a run again. A number of epochs that `minutes` has
+    planned is then that number, and not planned anew. Raises InputError as `parse_description`."""
+    return replace(parse_description(content, source)[0], minutes=None)
+
+
 def check_runtime_options(names: Any, source: Path | str) -> None:
     """Raise InputError unless these are names of options that do not change a result. None is
     allowed: older runs do not list them."""
@@ -43,6 +52,19 @@ def check_runtime_options(names: Any, source: Path | str) -> None:
     changing = set(option_types()) - set(runtime_options())
     if names is not None and (not listed or changing & set(names)):
         raise _bad(source, "runtime_options", f"some of {', '.join(runtime_options())}", names)
+
+
+def _check_epochs(description: dict[str, Any], source: Path | str) -> None:
+    """Check the earlier numbers of epochs; older runs have none."""
+    if not _is_count(description.get(ASKED, 1)):
+        raise _bad(source, ASKED, "a whole number of at least 1", description[ASKED])
+    resumed = description.get("resumed", [])
+    try:
+        numbers = [note["options"].get("epochs", {"before": 1})["before"] for note in resumed]
+    except (AttributeError, KeyError, TypeError):
+        numbers = [None]
+    if not isinstance(resumed, list) or not all(map(_is_count, numbers)):
+        raise _bad(source, "resumed", "a list of changes of options", resumed)
 
 
 def _check_data(data: dict[str, Any], source: Path | str) -> None:

@@ -14,9 +14,11 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,7 @@ from .extensions import trusted_name
 from .files import parse_json
 from .models import build_for_weights
 from .run_folder import RunFolder
+from .schedules import TO_ZERO
 from .weights import load_matching_weights
 
 CONFIG = "config.json"
@@ -48,10 +51,11 @@ def create_run(
     command: str | None = None,
     processes: int = 1,
     device: torch.device | None = None,
+    noted: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    """Create the folder with its config.json, and lock it. Raises FileExistsError if it holds files
-    of a run. The files are removed if the `with` block of the folder ends with an error before the
-    first checkpoint."""
+    """Create the folder with its config.json, and lock it. `noted` is further content of
+    config.json. Raises FileExistsError if the folder holds files of a run. The files are removed if
+    the `with` block of the folder ends with an error before the first checkpoint."""
     run.lock(create=True)
     run.check_unused()
     run.remove_on_failure = True
@@ -60,6 +64,7 @@ def create_run(
         "runtime_options": list(runtime_options()),
         "data": data.describe(),
         "provenance": provenance(command, device) | {"processes": processes},
+        **noted,
     }
     run.write({CONFIG: json_text(description)})
 
@@ -125,7 +130,7 @@ def check_more_epochs(folder: Path, begun: Config, now: Config) -> set[str]:
             f"the run in {folder} was started for {begun.epochs} epochs: --epochs can only be "
             f"increased, got {now.epochs}"
         )
-    if begun.schedule not in ("cosine", "one-cycle"):
+    if begun.schedule not in TO_ZERO:
         return {"epochs"}
     if now.schedule != "constant" or now.lr == begun.lr:
         raise InputError(

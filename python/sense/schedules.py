@@ -10,6 +10,7 @@ from .extensions import Code
 # One-cycle, with the defaults of torch's OneCycleLR (pct_start and 1 / div_factor).
 RISING_PART = 0.3  # part of training in which the learning rate rises
 INITIAL_PART = 1 / 25  # initial learning rate as a part of the peak
+TO_ZERO = ("cosine", "one-cycle")  # their learning rate is 0 after the last epoch
 
 
 def learning_rate(config: Config, epoch: float) -> float:

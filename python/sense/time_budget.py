@@ -16,6 +16,9 @@ TRIAL_SECONDS = 20.0  # at most
 TRIAL_STEPS = 20  # at most
 FIRST_STEPS = 4  # at most, which are not counted: libraries set themselves up, graphs are recorded
 
+# Options that keep their share of the epochs.
+SCALED = ("pretrain", "warmup", "awp_warmup", "eps_ramp", "milestones")
+
 TakeSteps = Callable[[Config], Iterator[float]]
 
 

@@ -13,6 +13,7 @@ A run is a folder, which `sense.runs` describes. `train` is the loop; what comes
 import math
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -47,6 +48,10 @@ from .weight_perturbation import PerturbedWeights, perturbed_parameters, restore
 from .weights import weights_sha256
 
 BY_CALLBACK = 2**31  # the reason to stop that a callback gives; others are numbers of signals
+
+
+class TimeOverWarning(UserWarning):
+    """The time of `minutes` was over before the last epoch. The run may be resumed."""
 
 
 class TrainingStopped(Exception):  # noqa: N818  nothing went wrong
@@ -102,8 +107,10 @@ def fit(
         A callback that is one function: called with the metrics of each epoch, in the first process
         only.
     on_note
-        A function that is called before the first step of a long training, with a sentence about
-        its time. Default: the sentence is printed with `show`, and otherwise not measured.
+        A function that is called with a sentence: before the first step of a long training about
+        its time, and at the end if the time of `config.minutes` was over before the last epoch.
+        Default: with `show` it is printed; otherwise the first is not measured, and the second is
+        a warning, `TimeOverWarning`.
     stop
         Called after each step, and in the passes of slow steps on a CPU, where the step is then
         lost. A value other than None stops training: a checkpoint is written and `TrainingStopped`
@@ -137,7 +144,9 @@ def fit(
         minutes = training.config.minutes
         stop = until(stop, None if minutes is None else began + 60 * minutes)
         try:
-            train_until_stopped(training, calls, stop=stop, show=show)
+            train_until_stopped(
+                training, calls, stop=stop, show=show, on_note=on_note or warn_of_time
+            )
         except Exception as error:
             calls("on_error", error)
             raise
@@ -156,8 +165,22 @@ def print_note(note: str) -> None:
     print(f"note: {note}", file=sys.stderr, flush=True)
 
 
+def time_over_note(training: Training) -> str:
+    done, run = training.epoch, training.run.path
+    return f"the time is over after {done} of {training.epochs} epochs; resume with --resume {run}"
+
+
+def warn_of_time(note: str) -> None:
+    warnings.warn(note, TimeOverWarning, stacklevel=2)
+
+
 def train_until_stopped(
-    training: Training, calls: Callbacks, *, stop: Callable[[], int | None], show: bool
+    training: Training,
+    calls: Callbacks,
+    *,
+    stop: Callable[[], int | None],
+    show: bool,
+    on_note: Callable[[str], object],
 ) -> None:
     """`train`, where a slow step may be stopped in its midst, and which ends without an error when
     the time is over."""
@@ -174,11 +197,7 @@ def train_until_stopped(
         reason = error.reason
     if reason != TIME_OVER:
         raise TrainingStopped(training.run.path, reason)
-    if show:
-        done, run = training.state.progress.epoch, training.run.path
-        print_note(
-            f"the time is over after {done} of {training.epochs} epochs; resume with --resume {run}"
-        )
+    on_note(time_over_note(training))
     calls("on_train_end")
 
 

@@ -17,6 +17,7 @@ from .data.augment import check_own_augmentation
 from .data.class_weights import class_weights
 from .data.loader import BatchLoader
 from .data.streams import StreamedImages
+from .description import ASKED
 from .devices import check_cuda_options, configure_backend, to_device
 from .distributed import OneProcess, join_group
 from .errors import InputError
@@ -35,6 +36,7 @@ from .networks import (
 )
 from .optimizers import build_optimizer
 from .precision import CudaGraphs, Precision, prepare
+from .resumed_options import as_begun
 from .run_folder import RunFolder
 from .runs import CONFIG, create_run, read_run, resume_run, with_choices_of
 from .timed_choices import choose_cuda_graphs, choose_precision
@@ -87,7 +89,9 @@ def set_up(
 
     auto_precision = config.precision == "auto"
     config = choose_by_timing(config, network, loader, method_of, processes)
+    noted: dict[str, Any] = {}
     if config.minutes is not None and not resume:
+        noted = {ASKED: config.epochs}
         config = plan_epochs(config, network, loader, monitor, method_of, began)
     optimizer, method = build_optimizer(config, model), method_of(config)
     if config.awp:
@@ -110,7 +114,7 @@ def set_up(
         if processes.size == 1 and not isinstance(loader.x, StreamedImages):
             training.time_note = partial(note_of_time, training, network, method_of, auto_precision)
         processes.on_first_process(
-            lambda: create_run(run, config, images, command, processes.size, device)
+            lambda: create_run(run, config, images, command, processes.size, device, noted)
         )
     return training
 
@@ -127,8 +131,8 @@ def open_inputs(
     if resumed is None:
         check_cuda_options(device, precision=config.precision, cuda_graphs=config.cuda_graphs)
     else:
-        begun, _ = read_run(resumed.path)
-        config = with_choices_of(begun, config)
+        begun, description = read_run(resumed.path)
+        config = as_begun(with_choices_of(begun, config), begun, description)
         if config.cuda_graphs != begun.cuda_graphs:
             check_cuda_options(device, cuda_graphs=config.cuda_graphs)
     configure_backend(device, config.precision)

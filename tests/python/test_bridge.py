@@ -18,6 +18,7 @@ from sense.evaluation.examples import DEFAULT_N
 from sense.evaluation.settings import settings_from_plain
 from sense.evaluation.stored_evaluation import evaluate_run
 from sense.runs import CONFIG, load, read_run
+from sense.time_budget import EpochTimes
 
 TINY = {
     "dataset": "arrays",
@@ -119,7 +120,7 @@ def trained(tmp_path_factory, arrays):
     done = bridge.train(
         TINY, "mnist-demo", str(folder), images=arrays, on_epoch=lines.append, command="an R call"
     )
-    nothing = {"validation": [], "collapse": None}
+    nothing = {"validation": [], "collapse": None, "unfinished": None}
     assert done == {"stopped": False, "folder": str(folder), **nothing}
     stored = (folder / CONFIG).read_text(), bytearray((folder / WEIGHTS).read_bytes())
     return folder, stored, lines
@@ -342,3 +343,32 @@ def test_evaluations_are_compared_by_name():
         ("autoattack", "r-at"),
         ("worst", "r-at"),
     ]
+
+
+def test_a_training_whose_time_is_over_says_so(tmp_path, monkeypatch, recwarn):
+    monkeypatch.setattr(
+        "sense.trial_steps.measured_times", lambda *args: EpochTimes(1e-6, 1e-5, 0.0)
+    )
+    lines = []
+    options = {"model": "capacity-1", "train_size": 100, "minutes": 0.02, "threads": 1}
+    asked = {"options": options, "recipe_name": "mnist-demo"}
+    told = bridge.train(**asked, out=str(tmp_path / "one"), on_epoch=lines.append)
+    silent = bridge.train(**asked, out=str(tmp_path / "two"))
+    assert told["unfinished"].startswith("the time is over after ")
+    assert silent["unfinished"].startswith("the time is over after ")
+    assert lines[-1] == f"note: {told['unfinished']}"
+    assert not [warning for warning in recwarn if "time is over" in str(warning.message)]
+
+
+def test_the_options_of_a_fit_train_the_planned_epochs_again(tmp_path, monkeypatch):
+    options = {"model": "capacity-1", "train_size": 64, "method": "nt", "minutes": 1.0}
+    options |= {"pretrain": 0, "threads": 1, "monitor_size": 8, "epochs": 5}
+    with monkeypatch.context() as patch:
+        times = EpochTimes(20.0, 20.0, 0.0)
+        patch.setattr("sense.trial_steps.measured_times", lambda *args: times)
+        bridge.train(options, "mnist-demo", str(tmp_path / "fit"))
+    base = (tmp_path / "fit" / CONFIG).read_text()
+    bridge.train({}, None, str(tmp_path / "again"), base=base)
+    assert (tmp_path / "again" / WEIGHTS).read_bytes() == (tmp_path / "fit" / WEIGHTS).read_bytes()
+    again = json.loads((tmp_path / "again" / CONFIG).read_text())["config"]
+    assert (again["epochs"], again["minutes"]) == (2, None)

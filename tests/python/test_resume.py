@@ -308,8 +308,12 @@ def test_fractions_of_the_epochs_are_fixed_when_a_run_begins(tmp_path, few, tiny
     fit(replace(begun, epochs=4), tmp_path / "run", data=few, resume=True)
     lines = (tmp_path / "run" / METRICS).read_text().splitlines()
     assert [json.loads(line)["lr"] for line in lines] == pytest.approx([0.2] * 2 + [0.02] * 3)
-    with pytest.raises(InputError, match=r"other options: milestones \(\[1.*\], not \[2\]\)"):
-        fit(replace(config, epochs=4), tmp_path / "run", data=few, resume=True)
+    fit(replace(config, epochs=5), tmp_path / "run", data=few, resume=True)
+    extended, _ = read_run(tmp_path / "run")
+    assert (extended.epochs, extended.milestones) == (5, (1,))
+    assert json.loads((tmp_path / "run" / METRICS).read_text().splitlines()[-1])["lr"] < 0.021
+    with pytest.raises(InputError, match=r"other options: milestones \(\[1.*\], not \[4\]\)"):
+        fit(replace(config, epochs=5, milestones=(0.75,)), tmp_path / "run", data=few, resume=True)
 
 
 @pytest.mark.parametrize("schedule", ["one-cycle", "cosine"])

@@ -11,7 +11,7 @@ from sense.config import RECIPES, recipe
 from sense.errors import InputError
 from sense.runs import METRICS, read_run
 from sense.time_budget import EpochTimes, fit_into, mean_step, until, with_epochs
-from sense.train import TrainingStopped, fit
+from sense.train import TimeOverWarning, TrainingStopped, fit
 from test_resume import after, outcome
 
 STEP = replace(
@@ -65,6 +65,10 @@ def test_the_time_is_a_reason_to_stop():
     assert until(lambda: 15, time.monotonic())() == 15
 
 
+def ignored(note):
+    """That the time is over."""
+
+
 def lines(folder):
     return [json.loads(line) for line in (folder / METRICS).read_text().splitlines()]
 
@@ -73,7 +77,7 @@ def lines(folder):
 def test_a_training_ends_in_time_and_is_that_of_its_number_of_epochs(tmp_path, few, tiny, method):
     config = replace(tiny, method=method, schedule="cosine", minutes=0.15)
     began = time.monotonic()
-    fit(config, tmp_path / "timed", data=few)
+    fit(config, tmp_path / "timed", data=few, on_note=ignored)
     seconds = time.monotonic() - began
     planned = read_run(tmp_path / "timed")[0]
     assert seconds < 60 * config.minutes + 3.0
@@ -81,7 +85,7 @@ def test_a_training_ends_in_time_and_is_that_of_its_number_of_epochs(tmp_path, f
     done = lines(tmp_path / "timed")
     for _ in range(9):  # if the machine became slower in the meantime
         if len(done) < planned.pretrain + planned.epochs:
-            fit(planned, tmp_path / "timed", data=few, resume=True)
+            fit(planned, tmp_path / "timed", data=few, resume=True, on_note=ignored)
             done = lines(tmp_path / "timed")
     assert len(done) == planned.pretrain + planned.epochs > 2
     fit(replace(planned, minutes=None), tmp_path / "counted", data=few)
@@ -102,8 +106,13 @@ def test_a_training_whose_time_is_over_is_saved_and_resumed(tmp_path, few, tiny,
     assert "the time is over after" in message
     assert f"of {planned.pretrain + planned.epochs} epochs; resume with --resume" in message
     steps = len(lines(tmp_path / "run"))
-    fit(planned, tmp_path / "run", data=few, resume=True)  # its time again
+    with pytest.warns(TimeOverWarning, match="the time is over after .*--resume"):
+        fit(planned, tmp_path / "run", data=few, resume=True)  # its time again
     assert len(lines(tmp_path / "run")) > steps
+    notes = []
+    fit(planned, tmp_path / "run", data=few, resume=True, on_note=notes.append)
+    assert len(notes) == 1
+    assert notes[0].startswith("the time is over after ")
 
 
 def test_a_timed_run_in_pieces_equals_an_uninterrupted_one(tmp_path, few, tiny):
