@@ -171,7 +171,7 @@ def time_over_note(training: Training) -> str:
 
 
 def warn_of_time(note: str) -> None:
-    warnings.warn(note, TimeOverWarning, stacklevel=2)
+    warnings.warn(note, TimeOverWarning, stacklevel=4)  # in the code that called fit
 
 
 def train_until_stopped(

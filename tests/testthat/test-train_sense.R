@@ -145,6 +145,26 @@ test_that("a collapse is a warning with a class, and a note of the evaluation", 
   expect_output(print(evaluation), "Note on the training: the weights")
 })
 
+test_that("a training whose time is over is a warning with a class", {
+  skip_if_no_sense()
+  # As if the machine had become much slower than when the epochs were planned.
+  budget <- reticulate::import("sense.trial_steps", convert = FALSE)
+  measured <- budget$measured_times
+  times <- reticulate::import("sense.time_budget", convert = FALSE)$EpochTimes(1e-6, 1e-5, 0)
+  budget$measured_times <- reticulate::py_func(function(config, batches, take_steps, monitor) times)
+  on.exit(budget$measured_times <- measured)
+  short <- function() {
+    train_sense(
+      model = "capacity-1", method = "nt", train_size = 100, pretrain = 0, minutes = 0.02,
+      control = sense_control(threads = 1, quiet = TRUE)
+    )
+  }
+  over <- "time is over after [0-9]+ of [0-9]+ epochs.*sense_control.resume"
+  expect_warning(fit <- short(), over, class = "sense_unfinished")
+  expect_s3_class(fit, "sense_fit")
+  expect_lt(nrow(fit$metrics), fit$config$epochs)
+})
+
 test_that("a network can come from a module of the user", {
   skip_if_no_sense()
   folder <- tempfile("own-")
