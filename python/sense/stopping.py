@@ -138,13 +138,17 @@ class StoppingPoint:
         slow = self.last is None or now - self.last > SLOW_STEP
         self.last, self.saved = now, None
         if self.possible and slow:
-            # All that a step changes before the update of the weights, which nothing interrupts.
+            # All that a step changes before its last update of the weights, which is completed.
             self.saved = {
                 "progress": self.state.progress.copy(),
                 "model": copy.deepcopy(self.state.model.state_dict()),
                 "method": copy.deepcopy(self.state.method.state_dict()),
                 "random": self.state.processes.random_state(),
             }
+            if self.state.method.replays > 1:  # the earlier updates of the step
+                self.saved["optimizer"] = copy.deepcopy(self.state.optimizer.state_dict())
+                if self.state.average is not None:
+                    self.saved["average"] = copy.deepcopy(self.state.average.state_dict())
 
     def clear(self) -> None:
         """From here on the step is completed."""
@@ -156,3 +160,7 @@ class StoppingPoint:
         self.state.model.load_state_dict(self.saved["model"])
         self.state.method.load_state_dict(self.saved["method"])
         self.state.processes.set_random_state(self.saved["random"])
+        if "optimizer" in self.saved:
+            self.state.optimizer.load_state_dict(self.saved["optimizer"])
+        if "average" in self.saved and self.state.average is not None:
+            self.state.average.load_state_dict(self.saved["average"])

@@ -254,7 +254,8 @@ def train(
                 optimizer.zero_grad()
                 record = partial(record_step, epoch=epoch, counts=replay == method.replays)
                 compute_gradients(training, method, batch, index, epoch, record)
-                point.clear()
+                if replay == method.replays:
+                    point.clear()
                 optimizer.step()
                 if state.average is not None:
                     update_average(state.average, model, copy_only=training.is_pretraining)

@@ -12,7 +12,7 @@ from sense.checkpoint import CHECKPOINT, PREVIOUS, load_checkpoint, save_checkpo
 from sense.data import ImageData
 from sense.stopping import StoppingPoint
 from sense.time_budget import TIME_OVER
-from sense.train import TrainingStopped, fit
+from sense.train import TimeOverWarning, TrainingStopped, fit
 from test_resume import outcome
 
 RUNS = {
@@ -26,7 +26,7 @@ RUNS = {
     "iaat": {"warmup": 0},
     "fgsm-rs": {},
     "n-fgsm": {"validation_size": 8, "keep": "best"},
-    "free": {"replays": 2},
+    "free": {"replays": 2, "ema": 0.9},
     "r-at, awp": {"awp": 0.02, "ema": 0.9},
     "nt, two epochs, crops": {"epochs": 2, "augment": "shift"},
 }
@@ -122,10 +122,25 @@ def test_a_training_whose_time_is_over_in_a_pass_is_resumed_to_the_same_result(
 ):
     config = replace(options, method="r-at")
     train(config, tmp_path / "whole", images)
-    assert not train(config, tmp_path / "run", images, stop_at(check, TIME_OVER))
+    with pytest.warns(TimeOverWarning):
+        assert not train(config, tmp_path / "run", images, stop_at(check, TIME_OVER))
     assert moment(tmp_path / "run") < (0, 2)
     train(config, tmp_path / "run", images)
     assert outcome(tmp_path / "run") == outcome(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("all_passes_are_slow")
+def test_a_step_with_several_updates_is_stopped_between_them_too(tmp_path, images, options):
+    """A step of free with 4 replays has 4 updates, and 6 checks before each."""
+    config = replace(options, method="free", replays=4, batch_size=6)
+    train(config, tmp_path / "whole", images)
+    checked = {}
+    for check in (6, 7, 13, 24):
+        train(config, tmp_path / str(check), images, stop_at(check))
+        checked[check] = moment(tmp_path / str(check))
+        train(config, tmp_path / str(check), images)
+        assert outcome(tmp_path / str(check)) == outcome(tmp_path / "whole")
+    assert set(checked.values()) == {(0, 0)}
 
 
 def whole_state(training):
