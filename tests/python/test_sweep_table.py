@@ -2,12 +2,13 @@
 
 import pytest
 
+from sense.config import Config
 from sense.errors import InputError
 from sense.evaluation.stored_evaluation import evaluate_run
 from sense.evaluation.summary import read_evaluation
 from sense.statistics import wilson
 from sense.sweep import accuracies
-from sense.sweep.table import WORST_LABEL, write_table
+from sense.sweep.table import COLUMNS, WORST_LABEL, write_table
 from sense.train import fit
 from sweeps import EVALUATION, cell
 
@@ -45,6 +46,18 @@ def test_a_row_per_run_and_attack_with_the_options_that_differ(runs):
     attacks = [("natural", "natural"), ("fgsm", "FGSM"), ("worst", WORST_LABEL)]
     assert [(row["attack"], row["attack_label"]) for row in rows] == 4 * attacks
     assert [row["n"] for row in rows] == 3 * [40] + 3 * [20] + 6 * [40]
+
+
+def test_the_radius_of_training_has_a_column_of_its_own(tmp_path):
+    for eps in (0.2, 0.25):
+        one = cell(method="nt", eps=eps, eval_eps=0.3)
+        fit(one.config, tmp_path / one.name)
+        evaluate_run(tmp_path / one.name, one.settings()[0])
+    rows = [row for row in accuracies(tmp_path) if row["attack"] == "fgsm"]
+    assert {row["training_eps"] for row in rows} == {0.2, 0.25}
+    assert {row["eps"] for row in rows} == {0.3}
+    columns = {*Config.__annotations__} - {"seed", "method"}
+    assert not {COLUMNS.get(name, name) for name in columns} & {*rows[0]} - {"training_eps"}
 
 
 def test_the_numbers_are_those_of_the_evaluations(runs):

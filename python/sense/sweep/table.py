@@ -16,6 +16,7 @@ from .cells import Cell, training_options
 from .state import evaluation_folders
 
 FIRST = ("method", "seed")  # options that always have a column
+COLUMNS = {"eps": "training_eps"}  # of options whose name is that of a column of the attack
 WORST_LABEL = "all attacks together"
 
 
@@ -32,10 +33,11 @@ def accuracies(out: Path | str, cells: Sequence[Cell] | None = None) -> list[dic
     Returns
     -------
     Rows with the same columns: `cell`, the name of the run's folder; the method, the options that
-    differ between the runs (None where the method does not use one) and the seed; `evaluation`, the
-    folder inside the run's, "" for the run's own; `attack`, `attack_label` and its `eps`; `k` of
-    the `n` test images are correct, with `accuracy` = k / n and Wilson's 95 % interval from `lower`
-    to `upper`. Runs without an evaluation have no rows.
+    differ between the runs (None where the method does not use one; the radius of the training is
+    `training_eps`) and the seed; `evaluation`, the folder inside the run's, "" for the run's own;
+    `attack`, `attack_label` and its `eps`; `k` of the `n` test images are correct, with `accuracy`
+    = k / n and Wilson's 95 % interval from `lower` to `upper`. Runs without an evaluation have no
+    rows.
     """
     out = Path(out)
     if not out.is_dir():
@@ -52,7 +54,7 @@ def accuracies(out: Path | str, cells: Sequence[Cell] | None = None) -> list[dic
         {
             "cell": name,
             "method": own["method"],
-            **{option: own.get(option) for option in varying},
+            **{COLUMNS.get(option, option): own.get(option) for option in varying},
             "seed": own["seed"],
             **row,
         }
