@@ -25,7 +25,6 @@ from .evaluation.summary import read_evaluation
 from .evaluation.targets import open_run
 from .run_folder import RunFolder
 from .runs import CONFIG
-from .weights import weights_sha256
 
 PAGE = "report.html"
 R_IS_NEEDED = (
@@ -95,7 +94,8 @@ def report(
     Raises
     ------
     ValueError, FileNotFoundError
-        If an evaluation, the path of a page of several runs, R or an R package is missing.
+        If an evaluation, the path of a page of several runs, R or an R package is missing, or an
+        evaluation is one of other weights than its run has now.
     """
     if not runs:
         raise InputError("pass the folder of an evaluation")
@@ -149,8 +149,7 @@ def add_examples(
     data_dir: Path | None,
     device: str,
 ) -> None:
-    """Write examples.json into the folder of the run, or print why not. Raises InputError if the
-    evaluation is one of other weights, such as those before the run was trained further."""
+    """Write examples.json into the folder of the run, or print why not."""
     if not (run / CONFIG).exists():
         print(f"{run}: no adversarial images, as this is not a run", file=sys.stderr)
         return
@@ -159,11 +158,6 @@ def add_examples(
     except InputError as error:
         print(f"{run}: no adversarial images ({error})", file=sys.stderr)
         return
-    if content["target"]["weights_sha256"] not in (weights_sha256(target.model), None):
-        raise InputError(
-            f"the evaluation in {run} is one of other weights than those in the folder now: "
-            f"evaluate these, python -m sense.evaluate {run} --overwrite"
-        )
     count = min(n, len(target.data.test_x))
     with RunFolder(run) as folder:
         folder.lock()

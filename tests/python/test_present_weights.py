@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from sense.checkpoint import WEIGHTS, weights_file_sha256
+from sense.checkpoint import WEIGHTS, pack_weights, weights_file_sha256
 from sense.errors import InputError
 from sense.evaluation.compare import compare
 from sense.evaluation.present_weights import check_present_weights, is_of_present_weights
@@ -13,6 +13,7 @@ from sense.evaluation.stored_evaluation import evaluate_run
 from sense.evaluation.summary import EVALUATION, read_evaluation
 from sense.report import report
 from sense.run_folder import RunFolder
+from sense.seal import seal_folder
 from sense.sweep import State, accuracies, run_cells, status_of
 from sense.train import TrainingStopped, fit
 from sweeps import EVALUATION as OPTIONS
@@ -132,3 +133,10 @@ def test_a_folder_without_weights_is_compared_with_nothing(half_trained, tmp_pat
     shutil.copy(half_trained / CELL.name / EVALUATION, tmp_path)
     check_present_weights(tmp_path, content)
     assert not (tmp_path / WEIGHTS).exists()
+
+
+def test_weights_that_cannot_be_loaded_are_other_weights(half_trained, tmp_path):
+    run = shutil.copytree(half_trained / CELL.name, tmp_path / "run")
+    (run / WEIGHTS).write_bytes(pack_weights({}))
+    seal_folder(run)
+    assert not is_of_present_weights(read_evaluation(run), run)

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import ROOT
 from sense import report as module
-from sense.checkpoint import WEIGHTS, pack_weights
+from sense.checkpoint import WEIGHTS
 from sense.errors import InputError
 from sense.evaluation.examples import EXAMPLES
 from sense.evaluation.settings import Settings
@@ -98,7 +98,9 @@ def test_an_error_of_r_is_one_line(in_r, runs, capsys):
 
 
 def test_what_cannot_be_opened_again_has_no_images(in_r, runs, capsys):
-    (runs[0] / WEIGHTS).write_bytes(pack_weights({}))
+    stored = json.loads((runs[0] / "config.json").read_text())
+    stored["config"] |= {"dataset": "mnist", "data_dir": "/nowhere"}
+    (runs[0] / "config.json").write_text(json.dumps(stored))
     seal_folder(runs[0])
     page = report([runs[0]], examples=2)
     assert page.exists()

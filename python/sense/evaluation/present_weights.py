@@ -60,9 +60,12 @@ def run_of(folder: Path) -> Path | None:
 
 @lru_cache(maxsize=4096)
 def _values_sha256(run: Path, file_sha256: str) -> str | None:
-    """Return the checksum of the values in a file of weights with this checksum. None if the
-    network is not one of this package."""
+    """Return the checksum of the values in a file of weights with this checksum, "" if they cannot
+    be loaded. None if the network is not one of this package."""
     name = read_run(run)[0].model
     if is_code(name) or re.fullmatch(CUSTOM_MODEL, name):
         return None
-    return weights_sha256(load(run))
+    try:
+        return weights_sha256(load(run))
+    except InputError:
+        return ""
