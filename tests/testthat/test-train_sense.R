@@ -277,9 +277,13 @@ test_that("an interrupt stops a step that takes long, and an attack, within seco
 
 test_that("a time limit sets the number of epochs", {
   skip_if_no_sense()
-  fit <- train_sense(
-    method = "nt", model = "capacity-1", pretrain = 0, train_size = 100, minutes = 0.2,
-    control = sense_control(threads = 1, monitor_size = 16, quiet = TRUE)
+  # On a machine that becomes slower the time is over before the last epoch.
+  fit <- withCallingHandlers(
+    train_sense(
+      method = "nt", model = "capacity-1", pretrain = 0, train_size = 100, minutes = 0.2,
+      control = sense_control(threads = 1, monitor_size = 16, quiet = TRUE)
+    ),
+    sense_unfinished = function(warning) tryInvokeRestart("muffleWarning")
   )
   expect_equal(fit$config$minutes, 0.2)
   expect_gt(fit$config$epochs, 1)
