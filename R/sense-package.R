@@ -70,8 +70,8 @@
 #' @references
 #' Kim, J. and Wang, X. (2023). Robust sensible adversarial learning of deep neural networks for image
 #' classification. *The Annals of Applied Statistics* 17(2).
-#' @seealso `vignette("mnist", package = "sense")`, `vignette("cifar10", package = "sense")`, `vignette("three-clusters", package = "sense")` and
-#'   `vignette("theory", package = "sense")`. The functions have the same options as the commands
+#' @seealso `vignette("mnist", package = "sense")`, `vignette("cifar10", package = "sense")`,
+#'   `vignette("three-clusters", package = "sense")` and `vignette("theory", package = "sense")`. The functions have the same options as the commands
 #'   `python -m sense.train` and `python -m sense.evaluate`.
 #' @examples
 #' # Stored networks: natural, regular adversarial and sensible adversarial training.

@@ -11,7 +11,8 @@
 #' intervals of all seeds, or overlaps them with its own interval where the number of its test images is
 #' known. Collapsed networks are left out, unless all seeds have collapsed. At the scale `"cpu"`
 #' networks are smaller, or trained more shortly, than those of the paper, so numbers need not agree.
-#' Claims compare networks with each other. A verdict, `"holds"`, `"does not hold"` or `"open"`, comes from exact tests and intervals for the networks of this result.
+#' Claims compare networks with each other. A verdict, `"holds"`, `"does not hold"` or `"open"`, comes
+#' from exact tests and intervals for the networks of this result.
 #'
 #' @param x,object A `sense_reproduction`.
 #' @param level Confidence level of the intervals.

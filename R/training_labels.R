@@ -27,8 +27,8 @@ training_labels <- function(shown) {
   labels[match(shown$training, first$training)]
 }
 
-# The same for a printed table, which has columns for the seed and, if there are several, the model. Where
-# options do not tell trainings apart, each row has the name of its own run.
+# The same for a printed table, which has columns for the seed and, if there are several, the model. Rows of
+# different trainings with the same options have the names of their own runs.
 printed_labels <- function(shown) {
   first <- first_of_trainings(shown)
   labels <- labels_by_options(first, c("data", option_names(shown)))

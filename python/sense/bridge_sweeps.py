@@ -6,12 +6,13 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from .config.options import runtime_options, uses
+from .config.options import runtime_options
 from .errors import InputError, MissingFileError
 from .interrupts import noted_signals
 from .reproduce.run import Options, failures, train_and_attack, write_tables
 from .sweep import Cell, State, SweepStopped, run_cells, status_of
 from .sweep.cells import merged
+from .sweep.grid import check_used
 from .sweep.state import stored_evaluation
 
 
@@ -79,12 +80,7 @@ def check_columns(columns: Sequence[str], cells: Sequence[Cell]) -> None:
                 f"{option} cannot be a column of the grid, as it does not change the result: give "
                 "it as an argument for all trainings"
             )
-        if not any(uses(cell.config.method, option) for cell in cells):
-            methods = ", ".join(dict.fromkeys(cell.config.method for cell in cells))
-            raise InputError(
-                f"{option} is a column of the grid, but no method there uses it ({methods}): leave "
-                "it out, or add a method that does"
-            )
+    check_used("", "a column of the grid", columns, cells)
 
 
 def whole_numbers(options: dict[str, Any]) -> dict[str, Any]:

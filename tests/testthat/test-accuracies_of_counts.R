@@ -92,7 +92,7 @@ test_that("two rows of one network under one attack are refused", {
   )
 })
 
-test_that("runs of one name with different options are told apart", {
+test_that("runs of one name with different options have different names", {
   table <- accuracies(counts_of(run = "mine", method = "nt", lr = c(0.1, 0.2)))
   expect_equal(as.character(table$run), c("mine, lr = 0.1", "mine, lr = 0.2"))
 })

@@ -52,7 +52,7 @@ def read_grid(path: Path | str, code: Sequence[str] = ()) -> list[Cell]:
     try:
         cells = grid_cells(content, path.parent)
         for block in (content, *content.get("also", [])):  # one may be for cells of another block
-            _check_used("", "the options", _table("", block, "options"), cells)
+            check_used("", "in the options", _table("", block, "options"), cells)
         check_code(cells, code)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
@@ -115,17 +115,18 @@ def _block_cells(
         cells = [Cell(recipe, combination, evaluations) for combination in combinations]
     except InputError as error:
         raise InputError(f"{where}{error}") from None
-    _check_used(where, "the grid", grid, cells)
+    check_used(where, "in the grid", grid, cells)
     return cells
 
 
-def _check_used(where: str, place: str, options: Iterable[str], cells: Sequence[Cell]) -> None:
-    """Raise InputError for an option that no cell uses."""
+def check_used(where: str, place: str, options: Iterable[str], cells: Sequence[Cell]) -> None:
+    """Raise InputError for an option that no cell uses. `place` says where it is, as in "in the
+    grid"."""
     for option in options:
         if not any(uses(cell.config.method, option) for cell in cells):
             methods = ", ".join(dict.fromkeys(cell.config.method for cell in cells))
             raise InputError(
-                f"{where}{option} is in {place}, but no method there uses it ({methods}): leave "
+                f"{where}{option} is {place}, but no method there uses it ({methods}): leave "
                 "it out, or add a method that does"
             )
 
