@@ -32,6 +32,13 @@ update.sense_fit <- function(object, ..., control = sense_control()) {
   }
   check_sums(object, "object")
   changes <- named_dots(...)
+  whole <- intersect(c("recipe", "config"), names(changes))
+  if (length(whole)) {
+    abort(c(
+      "Leave out {.arg {whole}}: {.fn update} starts from the options of the fit.",
+      i = "To start from other options: {.fn train_sense}."
+    ))
+  }
   why <- why_again(object, c(changes, control$options), control$out)
   if (is.null(why)) {
     cli::cli_inform("Training further, in {.file {object$folder}}.", class = "sense_update")

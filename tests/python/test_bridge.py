@@ -1,5 +1,4 @@
-"""The functions that R calls, with arguments as R passes them: arrays in R's order, numbers as
-floats, labels from 0."""
+"""The functions that R calls, with arguments as R passes them."""
 
 import json
 import signal
@@ -11,6 +10,7 @@ import torch
 
 from conftest import ROOT
 from sense import bridge
+from sense.bridge.data import image_data_from_r
 from sense.checkpoint import WEIGHTS, load_weights
 from sense.config import from_plain, recipe
 from sense.errors import InputError
@@ -31,65 +31,6 @@ TINY = {
     "monitor_size": 32.0,
     "threads": 1.0,
 }
-
-
-def test_greyscale_images_get_a_channel():
-    x = np.arange(2 * 3 * 5).reshape(2, 3, 5)
-    images = bridge.images_from_r(x, None)
-    assert images.shape == (2, 1, 3, 5)
-    assert images.dtype == torch.uint8
-    assert int(images[1, 0, 2, 3]) == x[1, 2, 3]
-
-
-def test_channels_come_last_in_r_and_first_in_torch():
-    x = np.arange(2 * 3 * 5 * 4).reshape(2, 3, 5, 4)
-    images = bridge.images_from_r(x, None)
-    assert images.shape == (2, 4, 3, 5)
-    assert int(images[1, 3, 2, 4]) == x[1, 2, 4, 3]
-
-
-def test_the_memory_order_of_arrays_does_not_matter():
-    x = np.arange(2 * 3 * 5 * 4).reshape(2, 3, 5, 4)
-    fortran = np.asfortranarray(x)
-    assert fortran.strides != x.strides
-    assert torch.equal(bridge.images_from_r(fortran, None), bridge.images_from_r(x, None))
-
-
-def test_floating_point_pixels_are_unchanged():
-    x = np.linspace(0, 1, 12).reshape(1, 3, 4)
-    images = bridge.images_from_r(x, None)
-    assert images.dtype == torch.float32
-    np.testing.assert_allclose(images[0, 0].numpy(), x[0], rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("x", "shape", "message"),
-    [
-        (np.zeros((2, 9)), None, r"n x height x width \(x channels\), got \(2, 9\)"),
-        (np.full((1, 2, 2), 256), None, "integer pixels must be from 0 to 255, got 256"),
-        (np.full((1, 2, 2), -1), None, "integer pixels must be from 0 to 255, got -1"),
-        (np.zeros((1, 5, 3)), (1, 3, 5), "n x 3 x 5 x 1 .* got 1 x 5 x 3 x 1"),
-        (np.zeros((1, 1, 3, 5)), (1, 3, 5), "n x 3 x 5 x 1 .* got 1 x 1 x 3 x 5"),
-        (np.zeros((0, 2, 2), dtype=int), None, "at least one is needed"),
-        (np.full((1, 2, 2), 200.0), None, "divide by 255"),
-        (np.full((1, 2, 2), np.nan), None, "NaN"),
-    ],
-)
-def test_invalid_images_are_rejected(x, shape, message):
-    with pytest.raises(ValueError, match=message):
-        bridge.images_from_r(x, shape)
-
-
-def test_labels_become_int64():
-    assert bridge.labels_from_r([0.0, 2.0, 1.0]).tolist() == [0, 2, 1]
-    assert bridge.labels_from_r(3).tolist() == [3]  # R's vectors of length one
-    assert bridge.labels_from_r(np.array([1, 0], dtype=np.int32)).dtype == torch.int64
-
-
-@pytest.mark.parametrize("labels", [[0.5, 1.0], [np.nan, 1.0], ["a", "b"]])
-def test_labels_that_are_not_whole_numbers_are_rejected(labels):
-    with pytest.raises(ValueError, match="labels must be whole numbers"):
-        bridge.labels_from_r(labels)
 
 
 def test_invalid_options_are_rejected_before_a_folder_is_created(tmp_path):
@@ -156,7 +97,7 @@ def test_predictions_are_the_probabilities_of_the_network(trained, arrays):
 def test_predictions_do_not_depend_on_the_batch_size(trained, arrays, monkeypatch):
     _, kept, _ = trained
     whole = bridge.predict(*kept, arrays["x_test"])
-    monkeypatch.setattr(bridge, "PREDICT_BATCH", 33)
+    monkeypatch.setattr(bridge.evaluation, "PREDICT_BATCH", 33)
     np.testing.assert_allclose(whole, bridge.predict(*kept, arrays["x_test"]), atol=1e-6)
 
 
@@ -191,7 +132,7 @@ def test_interrupted_training_is_resumed(arrays, tmp_path):
 
 def test_test_images_must_have_the_shape_of_the_training_images(arrays):
     with pytest.raises(ValueError, match="must be n x 24 x 28 x 1"):
-        bridge.image_data_from_r(**{**arrays, "x_test": arrays["x_test"][:, :20]})
+        image_data_from_r(**{**arrays, "x_test": arrays["x_test"][:, :20]})
 
 
 QUICK = {"attacks": ["fgsm", "pgd"], "steps": 2.0, "restarts": 1.0, "n": 40.0, "diagnostics": False}
@@ -204,7 +145,7 @@ def test_a_fit_is_evaluated_like_its_run(trained, arrays, tmp_path):
         *kept, str(tmp_path / "r"), QUICK, arrays, on_line=lines.append, command="R's"
     )
     assert done == {"stopped": False, "folder": str(tmp_path / "r")}
-    data = bridge.image_data_from_r(**arrays)
+    data = image_data_from_r(**arrays)
     run = evaluate_run(folder, settings_from_plain(QUICK), data=data, out=tmp_path / "python")
     outcomes = [(tmp_path / name / "outcomes.csv").read_text() for name in ("r", "python")]
     assert outcomes[0] == outcomes[1]

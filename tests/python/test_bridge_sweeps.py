@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-import sense.bridge_sweeps as module
+import sense
+import sense.bridge.sweeps as module
 from sense import bridge
-from sense.bridge_sweeps import lines_of_output, whole_numbers
+from sense.bridge.sweeps import lines_of_output, whole_numbers
 from sense.reproduce.experiments import EXPERIMENTS
 from sense.reproduce.run import Written
 from sense.sweep import State, Status, Summary, SweepStopped
@@ -138,7 +139,7 @@ def test_an_interrupted_experiment_says_so(tmp_path, monkeypatch):
 
 
 def test_the_list_of_experiments_that_r_reads_is_that_of_python():
-    path = Path(module.__file__).parent / "reproduce/experiments.csv"
+    path = Path(sense.__file__).parent / "reproduce/experiments.csv"
     with path.open() as file:
         rows = list(csv.DictReader(file))
     assert rows == [

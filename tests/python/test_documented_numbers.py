@@ -26,8 +26,9 @@ from sense.statistics import wilson
 
 NUMBERED = [page for page in PAGES if measured(page.read_text())]
 HELP = (
-    "Compute the text from a stored result in tests/python/documented_results.py, or declare it "
-    "with its source in tests/python/documented_numbers.csv"
+    "Compute the text from a stored result in tests/python/documented_results.py or "
+    "documented_experiments.py, or declare it with its source in "
+    "tests/python/documented_numbers.csv"
 )
 
 

@@ -38,6 +38,8 @@ test_that("why a fit is trained again", {
   expect_match(why(threads = 2, c = 0.7), "checkpoint")
   expect_match(why(out = "x"), "out")
   expect_error(update(fit, control = sense_control(resume = "x")), "resume")
+  expect_error(update(fit, recipe = "mnist"), "Leave out `recipe`")
+  expect_error(update(fit, config = "config.toml"), "Leave out `config`")
   expect_error(update(fit, 3), "must be named")
 })
 

@@ -6,14 +6,14 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from .config.options import runtime_options
-from .errors import InputError, MissingFileError
-from .interrupts import noted_signals
-from .reproduce.run import Options, failures, train_and_attack, write_tables
-from .sweep import Cell, State, SweepStopped, run_cells, status_of
-from .sweep.cells import merged
-from .sweep.grid import check_used
-from .sweep.state import stored_evaluation
+from ..config.options import runtime_options
+from ..errors import InputError, MissingFileError
+from ..interrupts import noted_signals
+from ..reproduce.run import Options, failures, train_and_attack, write_tables
+from ..sweep import Cell, State, SweepStopped, run_cells, status_of
+from ..sweep.cells import merged
+from ..sweep.grid import check_used
+from ..sweep.state import stored_evaluation
 
 
 def sweep(
