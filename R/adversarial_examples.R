@@ -6,7 +6,7 @@
 #'
 #' @param fit A [sense_fit], or the folder of a run. A folder with stored examples, which
 #'   `python -m sense.report` writes, needs no Python.
-#' @param n Number of images. Default: 5, or all stored examples.
+#' @param n Number of images. Default: 5, or all if these are fewer, or all stored examples.
 #' @param attack Name of the attack, as in [evaluate_sense()]. Default: `"pgd"`.
 #' @param ... Further options of the attack by name, as in [evaluate_sense()].
 #' @param x,y,data_dir,model,device,threads As in [evaluate_sense()]. In `print()`, `x` is the result

@@ -21,7 +21,7 @@ autoplot.sense_fit <- function(object, ...) {
       data = curves[!is.na(curves$lower), ], fill = "grey80", alpha = 0.6, colour = NA,
       show.legend = FALSE
     ) +
-    ggplot2::geom_line() +
+    line_of_several(curves$epoch) +
     ggplot2::geom_point(size = 1.5) +
     ggplot2::facet_wrap(ggplot2::vars(.data$panel), scales = "free_y") +
     ggplot2::scale_x_continuous(breaks = function(limits) unique(round(pretty(limits)))) +

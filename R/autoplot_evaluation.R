@@ -74,7 +74,7 @@ plot_curves <- function(evaluations, call = parent.frame()) {
     )
   ) +
     interval_layer(several, beside) +
-    ggplot2::geom_line(position = beside) +
+    line_of_several(radii, position = beside) +
     ggplot2::geom_point(size = 2, position = beside) +
     share_axis(ggplot2::scale_y_continuous) +
     ggplot2::scale_x_continuous(breaks = if (length(radii) <= 10) radii else ggplot2::waiver()) +

@@ -159,7 +159,7 @@ draw_by_c <- function(tables, labels, at_end) {
       ggplot2::aes(yintercept = .data$mean, colour = .data$series, linetype = .data$series), tables$others
     ) +
     interval_bars() +
-    ggplot2::geom_line() +
+    line_of_several(curves$c) +
     seed_points(tables$seeds, ggplot2::aes(.data$c, .data$accuracy)) +
     paper_points(tables$shown, ggplot2::aes(ifelse(is.na(.data$c), at_end, .data$c), .data$paper)) +
     point_scale(tables$seeds, tables$shown) +
@@ -203,7 +203,7 @@ plot_by_epochs <- function(object, rows) {
     ggplot2::aes(.data$epochs, .data$mean, colour = .data$series, linetype = .data$series, shape = .data$series)
   ) +
     interval_bars(na.rm = TRUE) +
-    ggplot2::geom_line() +
+    line_of_several(tables$curves$epochs) +
     ggplot2::geom_point(data = tables$points, size = 1.5) +
     ggplot2::geom_point(data = tables$collapsed, shape = point_shapes[["seed, collapsed"]], size = 1.5) +
     facet_attacks("attack_label") +

@@ -12,13 +12,14 @@
 #'
 #' @param object A [sense_fit], the folder of a run, the result of [adversarial_examples()], or a matrix
 #'   of probabilities with a row for each image and the classes as column names.
-#' @param ... For a fit: arguments of [adversarial_examples()], such as `n`, `attack`, `steps`, `x` and
-#'   `y`. By default the first 500 test images are attacked by PGD. Otherwise not used.
-#' @param n Number of test images.
+#' @param ... For a fit: arguments of [adversarial_examples()], such as `attack`, `steps` and `y`. By
+#'   default the attack is PGD. Otherwise not used.
+#' @param n Number of test images. Default: 500, or all if these are fewer.
 #' @param truth The true classes of the rows of a matrix.
 #' @param bins Number of bins of equal width from 0 to 1.
 #' @param level Confidence level of the intervals.
-#' @param x,row.names,optional What the generics pass on.
+#' @param x For a fit: own test images, as in [adversarial_examples()]. Otherwise what the generics pass on.
+#' @param row.names,optional What the generics pass on.
 #' @return An object of class `sense_calibration`: a list of
 #'   * `bins`: a data frame with a row for each bin that has images: `images` (`"natural"` or the name
 #'     of the attack), the bin's ends `from` and `to`, the mean `confidence`, and the accuracy `k`, `n`,
@@ -60,8 +61,9 @@ calibration.default <- function(object, ...) {
 
 #' @rdname calibration
 #' @export
-calibration.sense_fit <- function(object, n = 500, ..., bins = 10, level = 0.95) {
-  result <- calibration.sense_examples(adversarial_examples(object, n = n, ...), bins = bins, level = level)
+calibration.sense_fit <- function(object, n = NULL, ..., x = NULL, bins = 10, level = 0.95) {
+  n <- n %||% max(1, min(500, nrow(x) %||% object$data$test))
+  result <- calibration.sense_examples(adversarial_examples(object, n = n, x = x, ...), bins = bins, level = level)
   result$title <- title_of_fit(object)
   result
 }
@@ -85,10 +87,10 @@ calibration.sense_examples <- function(object, ..., bins = 10, level = 0.95) {
 calibration.matrix <- function(object, truth, ..., bins = 10, level = 0.95) {
   classes <- colnames(object)
   sums <- if (plain_numbers(object)) rowSums(object)
-  if (is.null(classes) || is.null(sums) || !nrow(object) || !all(is.finite(object), object >= 0) ||
+  if (is.null(classes) || anyDuplicated(classes) || is.null(sums) || !nrow(object) || !all(is.finite(object), object >= 0) ||
     any(abs(sums - 1) > 1e-3)) {
     refuse(
-      object, "object", "a matrix of probabilities, whose rows sum to 1 and whose columns are named after the classes"
+      object, "object", "a matrix of probabilities, whose rows sum to 1 and whose columns have the names of the classes, each once"
     )
   }
   truth <- known_classes(if (!missing(truth)) truth, classes, nrow(object), "truth")

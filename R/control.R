@@ -8,7 +8,8 @@
 #' @param resume Folder of a run to resume with its own options. Images that were passed as arrays must
 #'   be passed again.
 #' @param device `"auto"` (default: a GPU if there is one), `"cpu"`, `"cuda"` and others of torch.
-#' @param threads Number of CPU threads. Default: all cores.
+#' @param threads Number of CPU threads. Default: all cores. In a forked process of R, such as those of
+#'   `parallel::mclapply()`, torch can only use one.
 #' @param seed Seed of the initial weights, the order of the images and random starts: a whole number
 #'   of at least 0. Default: 1.
 #' @param monitor_size Number of training images on which accuracy is measured after each epoch, if no

@@ -62,7 +62,7 @@ evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
     device = check_string(device, allow_null = TRUE), threads = check_count(threads, allow_null = TRUE),
     on_line = progress_lines(check_flag(quiet)),
     metrics = collapsed_metrics(fit$metrics),
-    command = paste(deparse(sys.call()), collapse = " ")
+    command = command_text(sys.call(), "evaluate_sense")
   )
   if (result$stopped) {
     abort(
@@ -73,7 +73,7 @@ evaluate_sense <- function(fit, attacks = NULL, eps = NULL, n = NULL, ...,
       class = "sense_stopped"
     )
   }
-  as_evaluation(result$folder, level = 0.95)
+  as_evaluation(native_path(result$folder), level = 0.95)
 }
 
 # The epochs of a training that collapsed, one list each; NULL for any other training.
@@ -101,7 +101,7 @@ as_fit <- function(fit, call = parent.frame()) {
 
 # The options that are set: several attacks or radii as lists, another fit as its folder.
 evaluation_options <- function(..., call = parent.frame()) {
-  options <- named_dots(..., call = call)
+  options <- named_dots(..., .call = call)
   if (inherits(options$source, "sense_fit")) {
     options$source <- own_folder(options$source)
     if (is.null(options$source)) {
@@ -124,6 +124,7 @@ own_folder <- function(fit) {
 test_images <- function(fit, x, y, call = parent.frame()) {
   what <- kind_of_inputs(fit)
   if (is.null(x)) {
+    if (!is.null(y)) abort("Give {.arg x} too: {.arg y} alone has no {what}.", call = call)
     check_own_data(fit, cli::format_inline("test {what} and classes as {.arg x} and {.arg y}"), call)
     return(NULL)
   }

@@ -71,7 +71,9 @@ plot_training_frames <- function(frames, data) {
   }
   panels <- unique(vapply(frames, function(f) at(f)$panel, ""))
   tag <- function(d, a) {
-    cbind(d, method = factor(a$method, c("NT", "R-AT", "SENSE-AT")), panel = factor(a$panel, panels))
+    d$method <- factor(rep(a$method, nrow(d)), c("NT", "R-AT", "SENSE-AT"))
+    d$panel <- factor(rep(a$panel, nrow(d)), panels) # no row: the boundary is outside the window
+    d
   }
   points <- do.call(rbind, lapply(frames, function(frame) {
     a <- at(frame)
@@ -132,7 +134,7 @@ moved_points <- function(fit, model, x, y) {
 
 #' Angle of the boundary at every iteration
 #'
-#' @param fits A list of fits of [fit_linear_at()], one panel per fit.
+#' @param fits A list of fits of [fit_linear_at()], one panel per fit. Names of the list head the panels.
 #' @return A ggplot: the angle between the normal of the boundary and the x1 axis against the
 #'   iteration, with a shape for each [boundary_type()].
 #' @examples
@@ -147,13 +149,13 @@ plot_path <- function(fits) {
     abort(c("{.arg fits} must be a list of fits of {.fn fit_linear_at}.",
             "x" = "You gave {describe(fits)}."))
   }
-  path <- do.call(rbind, lapply(fits, function(fit) {
+  panels <- path_panels(fits)
+  path <- do.call(rbind, lapply(seq_along(fits), function(i) {
+    fit <- fits[[i]]
     data.frame(iteration = seq_len(nrow(fit$path)) - 1, angle = boundary_angle(fit$path),
-               type = boundary_type(fit$path, height_of(fit)),
-               panel = sprintf("%s, setting \"%s\"", method_label(fit$method), fit$setting))
+               type = boundary_type(fit$path, height_of(fit)), panel = factor(panels[i], panels))
   }))
-  path$panel <- factor(path$panel, unique(path$panel))
-  steepest <- atan2(height_of(fits[[1]]), 2) * 180 / pi
+  steepest <- unique(vapply(fits, function(fit) atan2(height_of(fit), 2) * 180 / pi, 0))
   ggplot2::ggplot(path, ggplot2::aes(.data$iteration, .data$angle)) +
     ggplot2::geom_line(linewidth = 0.2, colour = "grey60") +
     ggplot2::geom_point(ggplot2::aes(shape = .data$type, colour = .data$type), size = 1) +
@@ -165,9 +167,25 @@ plot_path <- function(fits) {
     ggplot2::labs(x = "iteration", y = "angle of the boundary's normal (degrees)") +
     sense_theme() +
     wrapped_caption(sprintf(paste(
-      "At 0 degrees the boundary is vertical, as that of sign(x1). The lines halfway between C and A,",
-      "and C and B, are at %.0f and -%.0f degrees. A flat row of one symbol is a boundary that has settled."),
-      steepest, steepest))
+      "At 0 degrees the boundary is vertical, as that of sign(x1).%s",
+      "A flat row of one symbol is a boundary that has settled."),
+      if (length(steepest) == 1) sprintf(paste(
+        " The lines halfway between C and A, and C and B, are at %.0f and -%.0f degrees."), steepest, steepest) else ""))
+}
+
+# A head for each fit: its name in the list, or its method and setting; the options that fits of the same
+# head differ by, and a number if they differ by none.
+path_panels <- function(fits) {
+  heads <- vapply(fits, function(fit) sprintf("%s, setting \"%s\"", method_label(fit$method), fit$setting), "")
+  options <- data.frame(do.call(rbind, lapply(fits, function(fit) {
+    data.frame(c = fit$c, eps = fit$eps, boundary = fit$boundary %||% NA, norm = as.character(fit$norm))
+  })))
+  differences <- option_labels(heads, options)
+  heads <- ifelse(nzchar(differences), paste(heads, differences, sep = ", "), heads)
+  if (!is.null(names(fits))) heads <- ifelse(nzchar(names(fits)), names(fits), heads)
+  again <- heads %in% heads[duplicated(heads)]
+  heads[again] <- paste0(heads[again], ", fit ", seq_along(fits)[again])
+  unname(heads)
 }
 
 type_shapes <- function() stats::setNames(c(16, 2, 6, 0, 4), boundary_types())

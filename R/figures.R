@@ -87,3 +87,6 @@ line_in_window <- function(f, limit) {
   far <- which.max(rowSums(sweep(ends, 2, ends[1, ])^2))
   data.frame(x1 = ends[c(1, far), 1], x2 = ends[c(1, far), 2])
 }
+
+# A line through points at several places; one point alone would make ggplot2 complain.
+line_of_several <- function(places, ...) if (length(unique(places)) > 1) ggplot2::geom_line(...)

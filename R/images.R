@@ -69,6 +69,7 @@ as_classes <- function(y, n, arg, call = parent.frame(), what = "images") {
   if (is.null(y)) {
     abort("{tools::toTitleCase(what)} need their classes: give {.arg {arg}}, a factor.", call = call)
   }
+  y <- only_column(y)
   if (length(y) != n) {
     abort(
       "{.arg {arg}} must hold a class for each of the {n} {what}, not {length(y)}.",
@@ -84,6 +85,9 @@ as_classes <- function(y, n, arg, call = parent.frame(), what = "images") {
   }
   y
 }
+
+# Classes may be a data frame of one column, such as iris["Species"].
+only_column <- function(y) if (is.data.frame(y) && length(y) == 1) y[[1]] else y
 
 # Classes from strings, whole numbers, TRUE and FALSE.
 plain_classes <- function(y, arg, call = parent.frame(), what = "images") {
@@ -108,6 +112,7 @@ plain_classes <- function(y, arg, call = parent.frame(), what = "images") {
 
 # Classes, which must be among those of the training.
 known_classes <- function(y, levels, n, arg, call = parent.frame(), what = "images") {
+  y <- only_column(y)
   if (!is.null(y) && !is.factor(y) && (is.object(y) || !(is.character(y) || is.logical(y) || is.numeric(y)))) {
     plain_classes(y, arg, call, what)
   }

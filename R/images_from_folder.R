@@ -37,7 +37,7 @@
 #' @family functions to train
 #' @export
 images_from_folder <- function(folder, size = NULL, colour = NULL, max_images = 100000) {
-  check_folder(folder)
+  check_folder(folder, hint = "Give the path of a folder of images, with a folder for each class.")
   if (!is.null(size)) {
     size <- check_numbers(size, min = 1, whole = TRUE, least = 2)
     if (length(size) != 2) refuse(size, "size", "c(height, width)")

@@ -32,14 +32,15 @@ plane_classifier <- function(fit, arg = "classifier", call = parent.frame()) {
 score_of <- function(classifier, x) {
   if (inherits(classifier, "linear_classifier")) return(linear_score(classifier, x))
   if (inherits(classifier, "bayes_rule")) return(bayes_log_odds(x, classifier))
-  (attr(classifier, "score") %||% classifier)(x)
+  score <- attr(classifier, "score")
+  if (!is.null(score)) score(x) else as_labels(classifier(x), nrow(x))
 }
 
 # A panel for each classifier: the clusters, the discs that an adversary of radius eps can reach from
 # their centres, the boundary, and the measured risks.
 plot_classifiers <- function(fits, law, eps, n, draws, seed, call = parent.frame()) {
   if (inherits(fits, "sense_fit") || !is.list(fits)) fits <- list(fits)
-  if (!all_named(fits)) {
+  if (is.data.frame(fits) || !length(fits) || !all_named(fits)) {
     refuse(fits, "fits", "a list of classifiers with a name for each", call = call)
   }
   fits <- lapply(fits, function(fit) {

@@ -60,6 +60,9 @@ install_sense <- function(envname = "r-sense", python = NULL, constraints = NULL
   check_string(envname)
   check_string(python, allow_null = TRUE)
   check_string(constraints, allow_null = TRUE)
+  if (!is.null(python) && !nzchar(Sys.which(path.expand(python)))) {
+    abort("{.arg python} must be the path of a Python: there is none at {.file {python}}.")
+  }
   if (!is.null(constraints) && !file.exists(constraints)) {
     abort("{.arg constraints} must be the path of a file: there is no {.file {constraints}}.")
   }
@@ -97,8 +100,12 @@ sense_bridge <- function(call = parent.frame()) {
   if (is.null(bridge_cache$module)) {
     problem <- python_problem()
     if (!is.null(problem)) {
+      named <- Sys.getenv("RETICULATE_PYTHON")
       abort(
-        "This needs Python with torch: run {.code sense::install_sense()} and restart R ({problem}).",
+        c(
+          "This needs Python with torch: run {.code sense::install_sense()} and restart R ({problem}).",
+          i = if (nzchar(named)) "RETICULATE_PYTHON is set, to {.file {named}}: that Python is used in any case. Unset it, or install there."
+        ),
         call = call, class = "sense_no_python"
       )
     }
@@ -162,9 +169,14 @@ checked_without_python <- function() {
     reticulate_installs() && !nzchar(Sys.getenv("RETICULATE_PYTHON"))
 }
 
-# reticulate would offer to install Miniconda. This package has install_sense().
+# reticulate would offer to install Miniconda. This package has install_sense(). In a locale without an
+# encoding, Python would refuse paths that are not ASCII.
 quietly_start_python <- function() {
   withr::local_envvar(RETICULATE_MINICONDA_ENABLED = "FALSE")
+  if (!l10n_info()[["UTF-8"]]) {
+    withr::local_locale(c(LC_CTYPE = Sys.getlocale("LC_CTYPE"))) # Python changes that of the process
+    withr::local_envvar(LC_ALL = "C.UTF-8")
+  }
   tryCatch(
     suppressWarnings(reticulate::py_available(initialize = TRUE)),
     error = function(e) FALSE
@@ -174,20 +186,55 @@ quietly_start_python <- function() {
 # Call a task of sense.bridge. An error of the user's input becomes an error of `call`, with R's names
 # of arguments; an interrupt stays an interrupt; any other error is a fault with Python's traceback.
 call_python <- function(task, arguments, call = parent.frame()) {
-  force(arguments) # their errors come first, without Python too
+  arguments <- in_utf8(arguments) # their errors come first, without Python too
   bridge <- sense_bridge(call)
+  left <- new.env(parent = emptyenv())
   answer <- tryCatch(
-    bridge$call(task, arguments),
+    bridge$call(task, lapply(arguments, noted_exit, left)),
     # Python was interrupted just before or after the task.
     error = function(e) if (is_keyboard_interrupt(e)) list(interrupted = TRUE) else stop(e)
   )
+  if (!is.null(left$again)) left$again()
   if (!is.null(answer$input_error)) {
     text <- translate_message(answer$input_error, training = task == "train")
-    abort("{text}", call = call, class = "sense_python_error")
+    abort("{text}", call = call, class = c(if (isTRUE(answer$other_data)) "sense_other_data", "sense_python_error"))
   }
   if (isTRUE(answer$interrupted)) pass_interrupt()
   if (!is.null(answer$traceback)) stop(python_fault(answer$traceback, call))
   answer$value
+}
+
+# A callback that notes in `left` that a condition handler has left it. An exit through Python is lost, so
+# the callback is called again from R: then the handler is reached.
+noted_exit <- function(callback, left) {
+  if (!is.function(callback)) {
+    return(callback)
+  }
+  function(...) {
+    done <- FALSE
+    on.exit(if (!done) left$again <- function() callback(...))
+    callback(...)
+    done <- TRUE
+    invisible()
+  }
+}
+
+# Strings as reticulate passes them on unchanged. In a locale without an encoding, such as C, R knows that
+# of no string, and a path such as "L\u00e4ufe" would reach Python with other letters.
+in_utf8 <- function(x) {
+  if (is.character(x)) {
+    unknown <- Encoding(x) == "unknown" & validUTF8(x) & !l10n_info()[["UTF-8"]]
+    Encoding(x)[unknown] <- "UTF-8"
+  } else if (is.list(x)) {
+    x[] <- lapply(x, in_utf8)
+  }
+  x
+}
+
+# A path from Python, for R's functions of files, which in such a locale take bytes only.
+native_path <- function(path) {
+  if (!l10n_info()[["UTF-8"]]) Encoding(path) <- "unknown"
+  path
 }
 
 # reticulate gives the class from version 1.29 on, before that only the message.

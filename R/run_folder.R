@@ -15,13 +15,13 @@ run_limits <- function() {
   )
 }
 
-check_folder <- function(folder, arg = "folder", call = parent.frame()) {
+check_folder <- function(folder, arg = "folder", hint = NULL, call = parent.frame()) {
   check_string(folder, expected = "the path of a folder, a single string", arg = arg, call = call)
   if (!dir.exists(folder)) {
     abort_file(
       c(
         "There is no folder {.file {folder}}.",
-        i = if (grepl("^[A-Za-z]+://", folder)) "Nothing is downloaded: download the folder, and give its path as {.arg {arg}}." else "Give the path of a run or an evaluation as {.arg {arg}}."
+        i = if (!is.null(hint)) hint else if (grepl("^[A-Za-z]+://", folder)) "Nothing is downloaded: download the folder, and give its path as {.arg {arg}}." else "Give the path of a run or an evaluation as {.arg {arg}}."
       ),
       call = call
     )

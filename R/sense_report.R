@@ -30,6 +30,12 @@ sense_report <- function(folders, out = NULL, level = 0.95) {
     }
     out <- file.path(evaluations[[1]]$folder, "report.html")
   }
+  if (!dir.exists(dirname(out))) {
+    abort(
+      "The report cannot be written: there is no folder {.file {dirname(out)}}. Give the file to write as {.arg out}.",
+      class = "sense_file_error"
+    )
+  }
   comparison <- tryCatch(
     if (length(evaluations) > 1) compare_sense(evaluations, level = level),
     rlang_error = function(e) cli::ansi_strip(conditionMessage(e))

@@ -23,9 +23,10 @@
 #' @export
 study_linear_at <- function(grid, seeds = 1:100, n = 5000, m = 7, sigma = 0.2, window = 100) {
   needed <- c("method", "setting", "p", "gamma", "c")
-  if (!is.data.frame(grid) || !all(needed %in% names(grid)) || nrow(grid) == 0) {
+  if (!is.data.frame(grid) || !all(needed %in% names(grid))) {
     refuse(grid, "grid", cli::format_inline("a data frame with columns {.val {needed}}"))
   }
+  if (!nrow(grid)) abort("{.arg grid} must have at least one row.")
   grid <- complete_grid(check_grid(grid))
   seeds <- check_numbers(seeds, min = 0, max = .Machine$integer.max, whole = TRUE)
   n <- check_count(n)
@@ -60,9 +61,11 @@ check_grid <- function(grid, call = parent.frame()) {
   for (i in seq_len(nrow(grid))) {
     check_choice(grid$method[i], c("sense", "r-at", "nt"), arg = "grid$method", call = call)
     check_choice(grid$setting[i], names(linear_at_settings()), arg = "grid$setting", call = call)
-    check_number(grid$p[i], above = 0, below = 1, call = call)
-    check_number(grid$gamma[i], min = 0, call = call)
-    check_number(grid$c[i], min = 0, max = 1, call = call)
+    check_number(grid$p[i], above = 0, below = 1, arg = "grid$p", call = call)
+    check_number(grid$gamma[i], min = 0, arg = "grid$gamma", call = call)
+    if (grid$method[i] == "sense" || !is.na(grid$c[i])) {
+      check_number(grid$c[i], min = 0, max = 1, arg = "grid$c", call = call)
+    }
   }
   grid
 }
@@ -85,7 +88,8 @@ study_keys <- function() {
 study_row <- function(data, row, start, seed, window) {
   law <- attr(data, "law")
   eps <- row$gamma * law$sigma
-  fit <- fit_linear_at(data, row$method, c = row$c, eps = eps, setting = row$setting,
+  c <- if (is.na(row$c)) 1 else row$c # only SENSE-AT uses it
+  fit <- fit_linear_at(data, row$method, c = c, eps = eps, setting = row$setting,
                        learning_rate = row$learning_rate, gradient = row$gradient,
                        boundary = row$boundary, start = start)
   cbind(row, seed = seed,

@@ -1,24 +1,29 @@
 # Tables of numeric features in the form that Python takes.
 
 # The training and test rows as a matrix of features, labels counted from 0, and the scaling by
-# `eps` and `bounds`. `train` and `test` have x, a data frame of numbers, and y, the classes.
-as_feature_data <- function(train, test, eps, bounds, call = parent.frame()) {
-  y <- as_classes(train$y, nrow(train$x), "y", call, "rows")
-  check_several(y, "y", call, "rows")
+# `eps` and `bounds`. `train` and `test` have x, a data frame of numbers, and y, the classes; `args` are the
+# user's arguments that both come from, or of which x and y do.
+as_feature_data <- function(train, test, eps, bounds, args = NULL, call = parent.frame()) {
+  arg <- function(name, which) if (is.null(args)) name else args[which]
+  check_distinct(names(train$x), arg("x", 1), call)
+  features <- feature_matrix(train$x, arg("x", 1), call)
+  y <- as_classes(train$y, nrow(train$x), arg("y", 1), call, "rows")
+  check_several(y, arg("y", 1), call, "rows")
   data <- list(
-    features = feature_matrix(train$x, "x", call), y = as.integer(y) - 1L,
+    features = features, y = as.integer(y) - 1L,
     classes = as.list(levels(y)), names = as.list(names(train$x)),
     eps = each_eps(eps, names(train$x), call), bounds = each_bounds(bounds, names(train$x), call)
   )
   if (!is.null(test)) {
-    data$x_test <- feature_matrix(test$x, "x_test", call)
-    data$y_test <- as.integer(known_classes(test$y, levels(y), nrow(test$x), "y_test", call, "rows")) - 1L
+    data$x_test <- feature_matrix(test$x, arg("x_test", 2), call)
+    data$y_test <- as.integer(known_classes(test$y, levels(y), nrow(test$x), arg("y_test", 2), call, "rows")) - 1L
   }
   drop_null(data)
 }
 
-# The rows of a formula: features that are columns of the data, and the response.
-model_rows <- function(formula, data, na.action, arg, features = NULL, call = parent.frame()) {
+# The rows of a formula: features that are columns of the data, the response, the positions of the rows in
+# the data, and the formula without a dot.
+model_rows <- function(formula, data, na.action, arg, call = parent.frame()) {
   if (!is.data.frame(data)) {
     refuse(
       data, arg, "a data frame",
@@ -26,41 +31,61 @@ model_rows <- function(formula, data, na.action, arg, features = NULL, call = pa
       call
     )
   }
+  used <- all.vars(formula)
+  check_distinct(if ("." %in% used) names(data) else names(data)[names(data) %in% used], arg, call)
   terms <- stats::terms(formula, data = data)
   labels <- gsub("^`|`$", "", attr(terms, "term.labels"))
   if (attr(terms, "response") == 0 || !length(labels)) {
     abort("{.arg formula} must have the classes on the left and features on the right, such as {.code y ~ .}.", call = call)
   }
-  other <- c(setdiff(labels, names(data)), names(attr(terms, "offset")))
+  other <- setdiff(labels, names(data))
   if (length(other) || length(attr(terms, "offset"))) {
     abort(
       c(
-        "The features on the right of {.arg formula} must be columns of {.arg {arg}}: there is no column {.val {other}}.",
+        "The features on the right of {.arg formula} must be columns of {.arg {arg}}{if (length(other)) ', which has no column '}{.val {other}}.",
         i = "An attack changes each feature by itself: compute transformations as columns, and leave out interactions and offsets."
       ),
       call = call
     )
   }
-  frame <- stats::model.frame(formula, data = data, na.action = na.action, drop.unused.levels = FALSE)
-  tell_dropped(attr(frame, "na.action"), nrow(data))
-  list(x = as.data.frame(frame[features %||% labels], optional = TRUE), y = stats::model.response(frame))
+  rownames(data) <- NULL # they are positions then
+  frame <- tryCatch(
+    stats::model.frame(stats::formula(terms), data = data, na.action = na.action, drop.unused.levels = FALSE),
+    error = function(e) {
+      abort(c("{.arg formula} cannot be computed from {.arg {arg}}.", x = "R says: {conditionMessage(e)}."), call = call)
+    }
+  )
+  list(
+    x = as.data.frame(frame[labels], optional = TRUE), y = stats::model.response(frame),
+    rows = remaining_rows(frame, nrow(data), call), formula = stats::formula(terms)
+  )
 }
 
 # The rows of a data frame of features with their classes, without those that na.action leaves out.
 complete_rows <- function(x, y, na.action, arg, call = parent.frame()) {
+  y <- only_column(y)
   if (length(y) != nrow(x)) as_classes(y, nrow(x), arg, call, "rows")
-  frame <- match.fun(na.action)(cbind(x, .y = y))
-  tell_dropped(attr(frame, "na.action"), nrow(x))
-  list(x = frame[names(x)], y = frame$.y)
+  rownames(x) <- NULL
+  frame <- match.fun(na.action)(cbind(x, y))
+  features <- frame[seq_along(x)]
+  names(features) <- names(x)
+  list(x = features, y = frame[[length(x) + 1]], rows = remaining_rows(frame, nrow(x), call))
 }
 
-tell_dropped <- function(dropped, n) {
-  if (length(dropped)) {
+# The positions, in the data, of the rows that na.action has kept.
+remaining_rows <- function(frame, n, call = parent.frame()) {
+  rows <- suppressWarnings(as.integer(rownames(frame)))
+  if (anyNA(rows) || !all(rows %in% seq_len(n))) {
+    abort("{.arg na.action} must return rows of the data with their row names, as {.fn na.omit} does.", call = call)
+  }
+  dropped <- n - length(rows)
+  if (dropped) {
     cli::cli_inform(
-      "{length(dropped)} of {n} row{?s} with missing values {?was/were} left out.",
+      "{dropped} of {n} row{?s} with missing values {cli::qty(dropped)}{?was/were} left out.",
       class = "sense_na_action"
     )
   }
+  rows
 }
 
 # Numbers, n x d. A factor is refused: an attack would turn a level into a fraction of another.
@@ -100,6 +125,7 @@ as_frame <- function(x, names, arg, call = parent.frame()) {
   if (length(absent)) {
     abort("{.arg {arg}} has no column {.val {absent}}: it must have the features of the training, {.val {names}}.", call = call)
   }
+  check_distinct(colnames(x)[colnames(x) %in% names], arg, call)
   as.data.frame(x)[names]
 }
 
@@ -130,7 +156,7 @@ in_order_of_features <- function(eps, features, arg, call = parent.frame()) {
   if (is.null(eps) || !is.null(one_eps(eps))) {
     return(eps)
   }
-  check_numbers(by_feature(eps, features, arg, call), above = 0, arg = arg, call = call)
+  check_numbers(by_name(eps, features, arg, "features", call), above = 0, arg = arg, call = call)
 }
 
 # "range", one pair for all features, or a list of pairs by feature; the others have none.
@@ -152,16 +178,25 @@ each_bounds <- function(bounds, features, call = parent.frame()) {
   lapply(unname(features), function(f) as.list(as.numeric(bounds[[f]] %||% c(-Inf, Inf))))
 }
 
-by_feature <- function(values, features, arg, call = parent.frame()) {
+# A number for each feature or class, by its name or in their order.
+by_name <- function(values, known, arg, what, call = parent.frame()) {
   named <- !is.null(names(values))
-  if (length(values) != length(features) || (named && !setequal(names(values), features))) {
+  if (length(values) != length(known) || (named && !setequal(names(values), known))) {
     refuse(
       values, arg,
-      cli::format_inline("one number, or {length(features)} named by the features {.val {features}}"),
+      cli::format_inline("one number, or {length(known)} named by the {what} {.val {known}}"),
       call = call
     )
   }
-  unname(if (named) values[features] else values)
+  unname(if (named) values[known] else values)
+}
+
+# A feature is chosen by its name.
+check_distinct <- function(names, arg, call = parent.frame()) {
+  again <- unique(names[duplicated(names)])
+  if (length(again)) {
+    abort("The columns of {.arg {arg}} must have different names: {.val {again}} {?is/are} there more than once.", call = call)
+  }
 }
 
 # A data frame with a column for each pixel.

@@ -163,11 +163,10 @@ augment.linear_at <- function(x, newdata, y = NULL, ...) {
 
 # Columns as yardstick and parsnip name them. Names of classes are kept as they are.
 with_predictions <- function(data, truth, class, probabilities) {
-  data$truth <- truth %||% data$truth
-  data$.pred_class <- class
   columns <- as.data.frame(probabilities)
   names(columns) <- paste0(".pred_", colnames(probabilities))
-  cbind(data, columns)
+  new <- c(list(truth = truth)[!is.null(truth)], list(.pred_class = class), columns)
+  cbind(data[setdiff(names(data), names(new))], new)
 }
 
 most_probable <- function(probabilities) {

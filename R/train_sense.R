@@ -71,8 +71,8 @@
 #'   transformations and interactions are refused: an attack would turn a level into a fraction
 #'   of another. Numbers in their place, computed before, can be used.
 #' * The response may be a factor, whose levels are kept, or strings, `TRUE` and `FALSE` or whole numbers.
-#'   For classes of unequal size, `class_weights = "balanced"`, or a number for each level, weights the
-#'   loss.
+#'   For classes of unequal size, `class_weights = "balanced"`, or a number for each level (by its name or in
+#'   their order), weights the loss.
 #' * Networks are `"mlp"` (two hidden layers of 64 units), `"mlp-32-16"` (layers of these widths), and
 #'   `"linear"` (multinomial logistic regression).
 #'
@@ -188,9 +188,8 @@ train_sense.default <- function(x = "mnist-sample", method = NULL, model = NULL,
     )
   }
   start_training(
-    NULL, name,
     method = method, model = model, c = c, eps = eps, epochs = epochs, ...,
-    recipe = recipe, config = config, control = control, command = sys.call()
+    recipe = recipe, config = config, control = control, .dataset = name, .command = sys.call()
   )
 }
 
@@ -198,7 +197,7 @@ train_sense.default <- function(x = "mnist-sample", method = NULL, model = NULL,
 #' @export
 train_sense.array <- function(x, y = NULL, x_test = NULL, y_test = NULL, ...) {
   images <- as_images(x, y, x_test, y_test)
-  start_training(images, "arrays", ..., command = sys.call())
+  start_training(..., .images = images, .dataset = "arrays", .command = sys.call())
 }
 
 #' @rdname train_sense
@@ -226,7 +225,9 @@ train_sense.data.frame <- function(x, y = NULL, x_test = NULL, y_test = NULL, ep
   train <- complete_rows(x, y, na.action, "y")
   test <- if (!is.null(x_test)) complete_rows(as_frame(x_test, names(x), "x_test"), y_test, na.action, "y_test")
   table <- as_feature_data(train, test, eps, bounds)
-  start_training(table, "table", eps = one_eps(eps), ..., command = sys.call())
+  start_training(
+    eps = one_eps(eps), ..., .images = table, .dataset = "table", .rows = train$rows, .command = sys.call()
+  )
 }
 
 #' @rdname train_sense
@@ -235,31 +236,44 @@ train_sense.formula <- function(formula, data = NULL, method = NULL, model = NUL
                                 epochs = NULL, ..., test = NULL, bounds = NULL,
                                 na.action = stats::na.omit) {
   train <- model_rows(formula, data, na.action, "data")
-  held <- if (!is.null(test)) model_rows(formula, test, na.action, "test", names(train$x))
-  table <- as_feature_data(train, held, eps, bounds)
+  held <- if (!is.null(test)) model_rows(train$formula, test, na.action, "test")
+  table <- as_feature_data(train, held, eps, bounds, c("data", "test"))
   start_training(
-    table, "table",
     method = method, model = model, c = c, eps = one_eps(eps), epochs = epochs, ...,
-    command = sys.call()
+    .images = table, .dataset = "table", .rows = train$rows, .command = sys.call()
   )
 }
 
-# Collects the options and trains. `images` is what Python gets in place of the data set.
-start_training <- function(images, dataset, ..., recipe = NULL, config = NULL, control = sense_control(),
-                           command, call = parent.frame()) {
-  command[[1]] <- quote(train_sense) # not the method that was called
+# Collects the options and trains. `.images` is what Python gets in place of the data set, and `.rows` the
+# rows of the user's data that are in it. The dots keep these names apart from those of options.
+start_training <- function(..., recipe = NULL, config = NULL, control = sense_control(), .images = NULL,
+                           .dataset, .rows = NULL, .command, .call = parent.frame()) {
+  call <- .call
   check_class(control, "sense_control", "sense_control", "control", call)
   recipe <- check_string(recipe, allow_null = TRUE, arg = "recipe", call = call)
   check_path(config, "config", call)
-  set <- utils::modifyList(drop_null(list(dataset = dataset)), named_dots(..., call = call))
+  options <- named_dots(..., .call = call)
+  again <- intersect(c("data", "dataset"), names(options))
+  if (length(again) && !is.null(.dataset)) {
+    abort("Leave out {.arg {again}}: the data are given already.", call = call)
+  }
+  set <- utils::modifyList(drop_null(list(dataset = .dataset)), options)
+  of_control <- intersect(c("out", "resume", "quiet"), names(options))
+  if (length(of_control)) {
+    abort("{.arg {of_control}} {?belongs/belong} into {.arg control}: {.code control = sense_control({of_control[1]} = )}.", call = call)
+  }
   # Of a table it may have a number for each feature, as eps.
-  features <- unlist(images$names)
+  features <- unlist(.images$names)
   if (!is.null(features)) set$eval_eps <- in_order_of_features(set$eval_eps, features, "eval_eps", call)
+  set$class_weights <- in_order_of_classes(set$class_weights, unlist(.images$classes), call)
   options <- as_options(utils::modifyList(control$options, set), call)
   # Resuming takes the stored options; `model` is then permission to run the network's code.
   allowed_model <- if (!is.null(control$resume)) options$model
   if (!is.null(allowed_model)) options$model <- NULL
-  run_training(options, recipe, images, control, command, model = allowed_model, config = config, call = call)
+  command <- control$command %||% command_text(.command, "train_sense")
+  fit <- run_training(options, recipe, .images, control, command, model = allowed_model, config = config, call = call)
+  if (!is.null(.rows)) fit$validation <- .rows[fit$validation]
+  fit
 }
 
 # The part that needs Python.
@@ -271,7 +285,7 @@ run_training <- function(options, recipe, images, control, command, model = NULL
     options = options, recipe_name = recipe, out = path.expand(folder), images = images,
     resume = resume, cache_dir = tools::R_user_dir("sense", "cache"),
     on_epoch = progress_lines(control$quiet, training = TRUE),
-    command = paste(deparse(command), collapse = " "), model = model, base = control$base,
+    command = command, model = model, base = control$base,
     config_file = if (!is.null(config)) path.expand(config)
   ), call)
   if (done$stopped) {
@@ -294,10 +308,10 @@ run_training <- function(options, recipe, images, control, command, model = NULL
   fit
 }
 
-named_dots <- function(..., call = parent.frame()) {
+named_dots <- function(..., .call = parent.frame()) {
   dots <- list(...)
   if (length(dots) && !all_named(dots)) {
-    abort("Further options must be named, such as {.code steps = 10}.", call = call)
+    abort("Further options must be named, such as {.code steps = 10}.", call = .call)
   }
   drop_null(dots)
 }
@@ -312,11 +326,25 @@ as_options <- function(options, call = parent.frame()) {
   })
 }
 
+# Weights that are named by class, in the order of the classes.
+in_order_of_classes <- function(weights, classes, call = parent.frame()) {
+  if (is.null(names(weights))) {
+    return(weights)
+  }
+  if (is.null(classes)) {
+    abort("Leave out the names of {.arg class_weights}, in the order of the classes: the classes of a data set are not known in R.", call = call)
+  }
+  by_name(weights, classes, "class_weights", "classes", call)
+}
+
 # Numbers, strings, TRUE or FALSE; Python checks the rest.
 check_option <- function(value, name, call = parent.frame()) {
   plain <- is.null(dim(value)) && !is.object(value) && length(value) &&
     (is.character(value) || is.numeric(value) || is.logical(value))
   if (!plain || anyNA(value)) {
     refuse(value, name, "a number, a string, TRUE or FALSE, or several of them", call = call)
+  }
+  if (length(value) > 1 && !is.null(names(value))) {
+    abort("The values of {.arg {name}} must have no names: their order counts.", call = call)
   }
 }

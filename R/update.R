@@ -5,6 +5,9 @@
 #' run in the folder grows, and the result is the same as that of one longer run. Otherwise a new network
 #' is trained with the options of the fit and the changes. A message says which of the two is done.
 #'
+#' Other data than those of the fit mean a new training. How the features of a table are scaled, their
+#' radii and their bounds are options of the fit: they stay unless `eps` or `bounds` is given.
+#'
 #' A schedule that ends with learning rate 0 (`"cosine"`, `"one-cycle"`) cannot simply be extended:
 #' more epochs then mean a new training, except with `schedule = "constant"` and a new `lr`.
 #'
@@ -42,13 +45,25 @@ update.sense_fit <- function(object, ..., control = sense_control()) {
   why <- why_again(object, c(changes, control$options), control$out)
   if (is.null(why)) {
     cli::cli_inform("Training further, in {.file {object$folder}}.", class = "sense_update")
-    control$resume <- object$folder
+    further <- control
+    further$resume <- object$folder
     # A run knows its data, except those that were passed.
-  } else {
-    cli::cli_inform("Training again from the first epoch: {why}.", class = "sense_update")
-    control$base <- object$description
+    fit <- tryCatch(train_with(changes, further, sys.call()), sense_other_data = function(e) NULL)
+    if (!is.null(fit)) {
+      return(fit)
+    }
+    why <- "the data, or the scaling of the features, are others"
   }
-  do.call(train_sense, c(changes, list(control = control)))
+  cli::cli_inform("Training again from the first epoch: {why}.", class = "sense_update")
+  control$base <- object$description
+  train_with(changes, control, sys.call())
+}
+
+# Train with the names of the data in place of their values: errors and traceback() show the call.
+train_with <- function(changes, control, call) {
+  control$command <- command_text(call, "update")
+  arguments <- c(changes, list(control = control))
+  eval(as.call(c(quote(train_sense), lapply(stats::setNames(nm = names(arguments)), as.symbol))), arguments)
 }
 
 # Why a fit cannot be trained further with these changes, or NULL.
@@ -57,7 +72,9 @@ why_again <- function(fit, changes, out) {
   extensible <- !ends_at_zero(config) || identical(changes$schedule, "constant")
   further <- c("epochs", if (extensible) c("schedule", "lr"))
   data <- c("x", "y", "x_test", "y_test", "formula", "data", "test", "bounds", "na.action", "inputs")
-  changed <- other_values(config, changes)
+  # Radii for each feature belong to the scaling of the data.
+  scaling <- lengths(changes) > 1 & names(changes) == "eps"
+  changed <- other_values(config, changes[!scaling])
   other <- setdiff(changed, c(further, runtime_options(fit), data))
   if (!is.null(out)) {
     "`out` names a new folder"

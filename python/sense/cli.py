@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, get_type_hints
 
-import torch
 import tyro
 
 from . import __version__
@@ -21,7 +20,7 @@ from .config import DEFAULT_RECIPE, RECIPES, Config, default_recipe, from_plain,
 from .config.checks import float_options, parse_fraction
 from .config.options import CODE_OPTIONS, Help, option_types, with_named_code
 from .config_files import config_from_file
-from .devices import check_threads
+from .devices import set_threads
 from .distributed import ErrorElsewhere, join_group
 from .errors import InputError, NotFiniteError
 from .evaluation.compare import check_comparable, compare, write_comparison
@@ -287,7 +286,7 @@ def evaluate_main(argv: list[str]) -> None:
         ),
     )
     if arguments.threads is not None:
-        torch.set_num_threads(check_threads(arguments.threads))
+        set_threads(arguments.threads)
     targets = _open_targets(arguments)
     if len(targets) > 1:
         check_comparable(targets, arguments.settings)

@@ -8,7 +8,7 @@ from typing import Any
 
 from .config import Config, from_plain, recipe
 from .config.options import check_named_code
-from .description import options_of_run
+from .description import options_of_run, parse_description
 from .errors import InputError
 from .files import read_file
 from .manifest import MANIFEST
@@ -65,11 +65,23 @@ def _from_toml(path: Path) -> Config:
         raise InputError(f"{path}: {error}") from None
 
 
+def features_of_file(path: Path | str) -> dict[str, Any] | None:
+    """Return how the features of the run were scaled (`Scaling.to_plain`), if the file is the
+    config.json of a run on a table, else None."""
+    path = Path(path)
+    if path.suffix == ".toml":
+        return None
+    data: dict[str, Any] = parse_description(_read(path), path)[1]["data"]
+    return data.get("features")
+
+
 def _from_run(path: Path) -> Config:
     if path.suffix != ".json":
         raise InputError(f"{path} must be a .toml file, or the config.json of a run")
+    return options_of_run(_read(path), path)
+
+
+def _read(path: Path) -> bytes:
     if path.name == CONFIG and os.path.lexists(path.with_name(MANIFEST)):
-        content = RunFolder(path.parent).read(CONFIG)
-    else:
-        content = read_file(path, LIMIT, follow=True)
-    return options_of_run(content, path)
+        return RunFolder(path.parent).read(CONFIG)
+    return read_file(path, LIMIT, follow=True)

@@ -9,6 +9,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from .errors import InputError
 
 THREADS_PER_CORE = 8
+PROCESS = os.getpid()
 
 
 def choose_device(name: str) -> torch.device:
@@ -43,7 +44,29 @@ def check_threads(threads: int) -> int:
             f"threads must be from 1 to {THREADS_PER_CORE * cores} ({THREADS_PER_CORE} per core, "
             f"{cores} cores here), got {threads}"
         )
+    if threads > 1 and is_forked():
+        raise InputError(
+            f"threads must be 1 in a forked process, got {threads}: more would wait for ever; "
+            "start a new process instead of a fork"
+        )
     return threads
+
+
+def set_threads(threads: int) -> None:
+    """Set the number of CPU threads of torch. Raises as `check_threads`."""
+    torch.set_num_threads(check_threads(threads))
+
+
+def is_forked() -> bool:
+    """Return whether this process is a fork of the one that imported this package."""
+    return os.getpid() != PROCESS
+
+
+def one_thread_if_forked() -> None:
+    """In a forked process, set torch to one thread: it would wait for ever for those of the process
+    that it was forked from."""
+    if is_forked():
+        torch.set_num_threads(1)
 
 
 def is_lazy(value: Tensor) -> bool:

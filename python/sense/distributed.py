@@ -26,7 +26,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from .batch_norm import whole_batch_statistics
-from .devices import available_cores, check_threads, choose_device
+from .devices import available_cores, choose_device, set_threads
 from .errors import InputError, LostProcessError
 from .methods import Batch, Method, Step
 from .random_numbers import (
@@ -118,7 +118,7 @@ class OneProcess:
     def set_threads(self, threads: int | None) -> None:
         """Set the number of CPU threads; None leaves it as it is."""
         if threads is not None:
-            torch.set_num_threads(check_threads(threads))
+            set_threads(threads)
 
     def synchronize(self, model: nn.Module, seed: int, device: torch.device) -> None:
         """Give all processes the weights and the random numbers of the first."""

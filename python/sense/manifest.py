@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
+from .errors import InputError, in_shell
 from .files import parse_json, read_file, write_atomically
 
 MANIFEST = "manifest.json"
@@ -103,7 +103,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     except InputError as error:
         raise InputError(
             f"{error}. Copy the folder again from an intact source; or, if you know that its files "
-            f"are correct, remove {MANIFEST}, then run: {SEAL.format(folder=folder)}"
+            f"are correct, remove {MANIFEST}, then run: {SEAL.format(folder=in_shell(folder))}"
         ) from None
 
 

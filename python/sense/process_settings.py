@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from .devices import one_thread_if_forked
 from .random_numbers import preserved_random_state
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of glibc's <malloc.h>
@@ -20,7 +21,8 @@ _users = 0  # of freed_memory_kept, which may be nested
 @contextmanager
 def restored_settings() -> Iterator[None]:
     """Inside, the number of threads, TF32 and torch's random numbers may be set; they are restored
-    outside."""
+    outside. A forked process has one thread from here on."""
+    one_thread_if_forked()
     threads = torch.get_num_threads()
     matmul, convolution = torch.backends.cuda.matmul, torch.backends.cudnn.conv  # type: ignore[attr-defined]
     formats = matmul.fp32_precision, convolution.fp32_precision

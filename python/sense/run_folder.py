@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError, MissingFileError, TakenError
+from .errors import InputError, MissingFileError, TakenError, in_shell
 from .files import (
     TEMPORARY_NAME,
     append_to,
@@ -148,8 +148,8 @@ class RunFolder:
             if os.path.lexists(self.path / name):
                 what = "a run" if name == "config.json" else name
                 raise TakenError(
-                    f"{self.path} holds {what} already: resume it with --resume {self.path}, or "
-                    "choose another --out"
+                    f"{self.path} holds {what} already: resume it with --resume "
+                    f"{in_shell(self.path)}, or choose another --out"
                 )
 
     # To read
@@ -214,7 +214,7 @@ class RunFolder:
                 self.read(name)
 
     def seal_command(self) -> str:
-        return SEAL.format(folder=self.path)
+        return SEAL.format(folder=in_shell(self.path))
 
     # To write, while the folder is locked
 

@@ -32,7 +32,7 @@ from .config.options import runtime_options
 from .config.stored import not_supported
 from .data import Data, Scaling, load_data, load_test_data
 from .description import parse_description
-from .errors import InputError, MissingFileError
+from .errors import InputError, MissingFileError, OtherDataError
 from .extensions import trusted_name
 from .files import parse_json
 from .models import build_for_weights
@@ -159,11 +159,19 @@ def record_changes(
 
 
 def check_same_data(folder: Path, description: dict[str, Any], data: Data) -> None:
-    """Raise ValueError if the run was made with other data."""
-    if description["data"]["sha256"] != data.sha256:
-        raise InputError(
-            f"the run in {folder} was made with other data: SHA-256 {description['data']['sha256']}"
-            f", these images have {data.sha256}"
+    """Raise OtherDataError if the run was made with other data, or with features that were scaled
+    otherwise: their checksum is that of the scaled ones."""
+    stored, now = description["data"], data.describe()
+    if stored["sha256"] != now["sha256"]:
+        raise OtherDataError(
+            f"the run in {folder} was made with other data: SHA-256 {stored['sha256']}, these "
+            f"{data.inputs} have {now['sha256']}"
+        )
+    if stored.get("features") != now.get("features"):
+        raise OtherDataError(
+            f"the run in {folder} was made with another scaling or other bounds of the features: "
+            f"{stored.get('features')}, not {now.get('features')}. Scale them by "
+            "sense.runs.load_scaling(folder)"
         )
 
 

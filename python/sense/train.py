@@ -29,7 +29,7 @@ from .collapse import collapse_summary, new_collapse
 from .config import Config, notes
 from .data.augment import augment
 from .distributed import Shard
-from .errors import NotFiniteError
+from .errors import NotFiniteError, in_shell
 from .extensions import is_code
 from .methods import Batch, Method, NaturalTraining, Step, TwoPartMethod, check_own_step
 from .model_card import write_card
@@ -61,7 +61,7 @@ class TrainingStopped(Exception):  # noqa: N818  nothing went wrong
     """
 
     def __init__(self, folder: Path, reason: int) -> None:
-        super().__init__(f"stopped; resume with --resume {folder}")
+        super().__init__(f"stopped; resume with --resume {in_shell(folder)}")
         self.reason = reason
 
 
@@ -167,7 +167,10 @@ def print_note(note: str) -> None:
 
 def time_over_note(training: Training) -> str:
     done, run = training.epoch, training.run.path
-    return f"the time is over after {done} of {training.epochs} epochs; resume with --resume {run}"
+    return (
+        f"the time is over after {done} of {training.epochs} epochs; "
+        f"resume with --resume {in_shell(run)}"
+    )
 
 
 def warn_of_time(note: str) -> None:

@@ -1,12 +1,20 @@
+import os
 from dataclasses import replace
 
 import pytest
 import torch
 
 from sense import bridge
-from sense.devices import check_cuda_options, check_threads, choose_device, to_device
+from sense.devices import (
+    check_cuda_options,
+    check_threads,
+    choose_device,
+    set_threads,
+    to_device,
+)
 from sense.errors import InputError
 from sense.models import build_model
+from sense.process_settings import restored_settings
 from sense.train import fit
 
 
@@ -55,3 +63,28 @@ def test_an_impossible_number_of_threads_is_refused(threads, tiny, few, tmp_path
         with pytest.raises(InputError, match="threads must be from 1 to"):
             bridge.evaluate("", b"", str(tmp_path), threads=threads)
     assert check_threads(8) == 8
+
+
+def in_a_fork(function):
+    """Return what the function returns in a forked process, as text."""
+    receive, send = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            text = str(function())
+        except InputError as error:
+            text = str(error)
+        os.write(send, text.encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    return os.read(receive, 10_000).decode()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_forked_process_has_one_thread(monkeypatch):
+    monkeypatch.setattr(bridge, "compare", lambda: torch.get_num_threads())
+    assert in_a_fork(lambda: bridge.call("compare", {})) == "{'value': 1}"
+    assert in_a_fork(restored_settings()(torch.get_num_threads)) == "1"
+    assert "must be 1 in a forked process, got 2" in in_a_fork(lambda: set_threads(2))
+    assert in_a_fork(lambda: check_threads(1)) == "1"
+    assert check_threads(2) == 2

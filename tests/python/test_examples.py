@@ -115,3 +115,7 @@ def test_the_attack_is_that_of_the_evaluation():
     assert (settings.eps, settings.norm, settings.seed) == (0.2, "2", 4)
     content["attacks"] = {"fgsm": {}}
     assert settings_of(content) == Settings(attacks=("pgd",), eps=0.2, norm="2", seed=4)
+
+
+def test_by_default_at_most_all_images_are_taken(target):
+    assert make_examples(target, options())["images"]["image"] == [0, 1, 2]

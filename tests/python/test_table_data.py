@@ -12,7 +12,7 @@ from sense.attacks import autoattack_with_verdicts, pgd, square
 from sense.attacks.checks import check_ball_and_bounds
 from sense.config.options import MethodName
 from sense.data import Scaling, TableData
-from sense.errors import InputError
+from sense.errors import InputError, OtherDataError
 from sense.evaluation.stored_evaluation import evaluate_run
 from sense.runs import load_scaling
 
@@ -211,6 +211,38 @@ def test_a_run_on_a_table_is_resumed_bit_for_bit(tmp_path, method):
     parts = sense.fit(config, tmp_path / "parts", data=data, resume=True)
     for a, b in zip(whole.parameters(), parts.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"bounds": "range"},
+        {"eps": [1.0, 2.0, 3.0, 4.0]},
+        {"names": ("a", "b", "c", "d")},
+        {"unit": 2.0},
+    ],
+)
+def test_a_run_is_not_resumed_with_features_that_are_scaled_otherwise(tmp_path, other):
+    x, y = rows()
+    unit = other.pop("unit", 1.0)
+    config, classes = quick(schedule="constant"), ["0", "1", "2"]
+    sense.fit(config, tmp_path / "run", data=TableData.from_features("t", x, y, x, y, classes))
+    data = TableData.from_features("t", unit * x, y, unit * x, y, classes, **other)
+    before = (tmp_path / "run/config.json").read_bytes()
+    with pytest.raises(OtherDataError, match=r"other data|another scaling"):
+        sense.fit(replace(config, epochs=3), tmp_path / "run", data=data, resume=True)
+    assert (tmp_path / "run/config.json").read_bytes() == before
+
+
+def test_scalings_are_compared_except_for_rounding():
+    x, _ = rows()
+    one, other = Scaling.of(x), Scaling.of(x, bounds="range")
+    assert not one.is_bounded
+    assert other.is_bounded
+    assert one.is_close(other, scale=True, bounds=False)
+    assert not one.is_close(other, scale=False, bounds=True)
+    assert not one.is_close(Scaling.of(2 * x), scale=True, bounds=True)
+    assert one.is_close(Scaling.of(x * (1 + 1e-12)), scale=True, bounds=True)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 4, 100])

@@ -51,3 +51,15 @@ test_that("what has no probabilities is refused", {
   expect_error(calibration(probabilities(0.5), "c"), "`truth`")
   expect_error(calibration(probabilities(0.5), "a", bins = 0), "`bins`")
 })
+
+test_that("fewer images than by default are all taken", {
+  skip_if_no_sense()
+  fit <- train_sense(am ~ hp, mtcars, epochs = 1, pretrain = 0, control = sense_control(quiet = TRUE, threads = 1))
+  found <- calibration(fit, x = mtcars, y = mtcars$am, attack = "fgsm")
+  expect_equal(found$summary$n, c(32, 32))
+  expect_equal(nrow(adversarial_examples(fit, attack = "fgsm", x = mtcars[1:3, ], y = mtcars$am[1:3])$table), 3)
+})
+
+test_that("each class has one column", {
+  expect_error(calibration(cbind(a = 0.5, a = 0.5), "a"), "each once")
+})

@@ -163,3 +163,10 @@ test_that("invalid options are refused by Python, invalid calls without Python",
   arrays$config$dataset <- "arrays"
   expect_error(evaluate_sense(arrays), "give test images and classes as `x` and `y`")
 })
+
+test_that("classes without images are refused", {
+  run <- system.file("extdata", "mnist-demo", "sense", package = "sense")
+  expect_error(evaluate_sense(run, "fgsm", y = 0:9), "Give `x` too")
+  expect_error(adversarial_examples(run, y = 0:9), "Give `x` too")
+  expect_error(calibration(run, y = 0:9), "Give `x` too")
+})

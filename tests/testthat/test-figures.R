@@ -61,3 +61,19 @@ test_that("the path plot marks types", {
   expect_identical(nrow(plot_path(fit)$data), 6L)
   expect_error(plot_path(1), "fit_linear_at")
 })
+
+test_that("plot_path() has a panel for each fit", {
+  data <- three_clusters(100, seed = 1)
+  fit <- function(...) fit_linear_at(data, "sense", iterations = 3, ...)
+  panels <- function(fits) levels(plot_path(fits)$data$panel)
+  expect_equal(panels(list(fit(c = 0.5), fit(c = 0.9))), paste0("SENSE-AT, setting \"paper\", c = ", c(0.5, 0.9)))
+  expect_equal(panels(list(fit(c = 0.5), fit(c = 0.5))), paste0("SENSE-AT, setting \"paper\", fit ", 1:2))
+  expect_equal(panels(list(one = fit(), two = fit())), c("one", "two"))
+  expect_equal(as.vector(table(plot_path(list(fit(), fit(eps = 0.1)))$data$panel)), c(4, 4))
+})
+
+test_that("a boundary outside the window is not drawn", {
+  fit <- fit_linear_at(three_clusters(100, seed = 2), "nt", iterations = 2, start = c(50, 1, 1), learning_rate = 1e-9)
+  plot <- autoplot(fit, three_clusters(100, seed = 2), type = "boundary")
+  expect_s3_class(ggplot2::ggplot_build(plot), "ggplot_built")
+})

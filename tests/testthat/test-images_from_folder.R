@@ -35,3 +35,7 @@ test_that("errors name the argument", {
   expect_error(images_from_folder(folder), "a/3.png")
   expect_error(images_from_folder(tempfile()), "no folder")
 })
+
+test_that("a folder that is not there is named, with what belongs there", {
+  expect_error(images_from_folder("nope"), "no folder 'nope'.*folder of images")
+})

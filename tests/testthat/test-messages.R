@@ -62,3 +62,11 @@ test_that("in a terminal a handler sees each line of progress and can silence it
   expect_equal(seen, "epoch\n")
   expect_true(suppressMessages(sense:::is_muffled("b")))
 })
+
+test_that("handlers may leave a training by its progress", {
+  skip_if_no_sense()
+  train <- function() train_sense(model = "capacity-1", train_size = 100, epochs = 2, control = sense_control(threads = 1))
+  expect_equal(tryCatch(train(), sense_progress = function(m) "left"), "left")
+  failing <- function() withCallingHandlers(train(), sense_progress = function(m) stop("from the handler"))
+  expect_equal(tryCatch(failing(), error = conditionMessage), "from the handler")
+})

@@ -58,3 +58,11 @@ test_that("other networks and lists without names are refused", {
   expect_error(figure6(fits = list(a = stored)), "`fits` must be a network of the plane")
   expect_error(figure6(fits = list(vertical_line())), "`fits` must be a list .* name")
 })
+
+test_that("the boundary of a function that returns a factor is drawn", {
+  by_sign <- function(x) factor(ifelse(x[, 1] > 0, 1, -1))
+  plot <- figure6(fits = list(a = by_sign), n = 50, draws = 50)
+  expect_gt(nrow(layer_data_of(plot, 4)), 100)
+  expect_error(figure6(fits = data.frame()), "`fits` must be a list")
+  expect_error(figure6(fits = list()), "`fits` must be a list")
+})

@@ -14,3 +14,11 @@ test_that("plot() draws and returns what autoplot() returns", {
     expect_equal(drawn$value$labels, autoplot(object)$labels, info = class(object)[1])
   }
 })
+
+test_that("one epoch is drawn without complaints of ggplot2", {
+  fit <- read_sense_fit(system.file("extdata", "mnist-demo", "sense", package = "sense"))
+  fit$metrics <- fit$metrics[1, ]
+  grDevices::pdf(NULL)
+  on.exit(grDevices::dev.off())
+  expect_silent(ggplot2::ggplotGrob(autoplot(fit)))
+})

@@ -17,7 +17,8 @@ test_that("without Python one line says what to do, and the rest works", {
   )
   expect_match(said[1], "FALSE")
   expect_match(said[2], "run `sense::install_sense\\(\\)` and restart R")
-  expect_equal(trimws(said[3]), "0.596")
+  expect_match(said[3], "RETICULATE_PYTHON is set, to .*/no/python")
+  expect_equal(trimws(said[4]), "0.596")
 })
 
 test_that("loading the package does not start Python", {
@@ -116,4 +117,40 @@ test_that("an interrupt is not an error", {
   signal <- "import os, signal, threading; threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()"
   said <- with_task(paste0(signal, "; [time.sleep(0.05) for i in range(400)]"), tell[1:2])
   expect_match(said, "^interrupt", all = FALSE)
+})
+
+test_that("a forked process of R computes with one thread instead of waiting for ever", {
+  skip_if_no_sense()
+  skip_on_os("windows")
+  said <- fresh_r(c(
+    "options(cli.width = 500)", "library(sense)",
+    "fit <- read_sense_fit(system.file('extdata', 'mnist-demo', 'sense', package = 'sense'))",
+    "x <- array(runif(500 * 28 * 28), c(500, 28, 28)); p <- predict(fit, x)",
+    "job <- parallel::mcparallel(predict(fit, x))", "r <- parallel::mccollect(job, wait = FALSE, timeout = 60)",
+    "tools::pskill(job$pid, 9)", "cat(identical(r[[1]], p), '\\n')",
+    "e <- parallel::mccollect(parallel::mcparallel(tryCatch(evaluate_sense(fit, 'fgsm', threads = 2, out = tempfile()), error = conditionMessage)))[[1]]",
+    "cat(e)"
+  ), env = "OMP_NUM_THREADS=2")
+  expect_match(said, "^TRUE", all = FALSE)
+  expect_match(said, "threads must be 1 in a forked process", all = FALSE)
+})
+
+test_that("folders with letters of any language work in the locale C too", {
+  skip_if_no_sense()
+  skip_on_os("windows")
+  out <- file.path(tempfile(), "L\u00e4ufe 2")
+  dir.create(dirname(out))
+  said <- fresh_r(enc2utf8(c(
+    "options(cli.width = 500)", "library(sense)", sprintf("out <- '%s'", out),
+    "control <- sense_control(out = out, quiet = TRUE, threads = 1)",
+    "fit <- train_sense(am ~ hp, mtcars, epochs = 1, pretrain = 0, control = control)",
+    "e <- evaluate_sense(fit, 'fgsm', x = mtcars, y = mtcars$am, diagnostics = FALSE, quiet = TRUE)",
+    "cat(file.exists(file.path(out, 'outcomes.csv')), Sys.getlocale('LC_CTYPE'))"
+  )), env = "LC_ALL=C")
+  expect_match(said, "^TRUE C$", all = FALSE)
+  expect_true(file.exists(file.path(out, "outcomes.csv")))
+})
+
+test_that("a Python that is not there is refused", {
+  expect_error(install_sense(python = "/no/python"), "`python` must be the path of a Python")
 })

@@ -45,3 +45,13 @@ test_that("invalid input is refused by the name of the argument", {
   expect_error(study_linear_at(data.frame(a = 1)), "method")
   expect_error(summarise_study(1), "study_linear_at")
 })
+
+test_that("c may be missing for methods that do not use it", {
+  grid <- data.frame(method = c("nt", "sense"), setting = "large-step", p = 0.55, gamma = 8, c = c(NA, 0.9))
+  runs <- study_linear_at(grid, seeds = 1, n = 100)
+  expect_equal(runs$c, c(NA, 0.9))
+  expect_equal(summarise_study(runs)$seeds, c(1, 1))
+  expect_error(study_linear_at(transform(grid, c = NA)), "`grid\\$c` must be")
+  expect_error(study_linear_at(transform(grid, p = 2)), "`grid\\$p` must be")
+  expect_error(study_linear_at(grid[0, ]), "at least one row")
+})

@@ -162,3 +162,66 @@ test_that("a network learns the Three Clusters", {
   fresh <- three_clusters(500, p = 0.55, seed = 2)
   expect_gt(mean(as.character(predict(fit, fresh)) == fresh$y), 0.98)
 })
+
+test_that("the positions of the validation rows are those in the data, also if rows were left out", {
+  skip_if_no_sense()
+  d <- iris
+  d[1:30, 1] <- NA
+  drop <- function(data) data[stats::complete.cases(data), ]
+  fits <- suppressMessages(list(
+    train_sense(Species ~ ., d, epochs = 1, pretrain = 0, control = quiet),
+    train_sense(d[1:4], d["Species"], epochs = 1, pretrain = 0, control = quiet),
+    train_sense(d[1:4], d$Species, epochs = 1, pretrain = 0, na.action = drop, control = quiet)
+  ))
+  for (fit in fits) {
+    expect_length(fit$validation, 20)
+    expect_false(anyNA(d[fit$validation, ]))
+    expect_equal(as.vector(table(d$Species[fit$validation])), c(3, 9, 8))
+  }
+  unnamed <- function(data) {
+    data <- stats::na.omit(data)
+    rownames(data) <- paste0("row", seq_len(nrow(data)))
+    data
+  }
+  expect_error(train_sense(Species ~ ., d, na.action = unnamed, control = quiet), "`na.action`")
+})
+
+test_that("features may have any name, but each only once", {
+  skip_if_no_sense()
+  x <- data.frame(.y = rep(0:1, 75), y = 1:150, iris[1:2])
+  fit <- train_sense(x, iris$Species, epochs = 1, pretrain = 0, control = quiet)
+  expect_equal(fit$data$classes, levels(iris$Species))
+  expect_equal(unlist(fit$data$features$names), names(x))
+  twice <- data.frame(a = 1:4, a = 4:1, check.names = FALSE)
+  expect_error(train_sense(twice, c("p", "n", "p", "n")), "`x` must have different names: \"a\"")
+  expect_error(train_sense(as.matrix(twice), c("p", "n", "p", "n"), inputs = "features"), "different names")
+  expect_error(train_sense(k ~ ., cbind(twice, k = c("p", "n"))), "`data` must have different names")
+  expect_error(predict(flowers(), cbind(iris, iris[1])), "`newdata` must have different names")
+})
+
+test_that("test rows need only the variables of the formula", {
+  skip_if_no_sense()
+  test <- iris
+  test$note <- NA
+  fit <- train_sense(Species ~ ., iris, test = test, epochs = 1, pretrain = 0, control = quiet)
+  expect_equal(fit$data$test, 150)
+  expect_error(train_sense(Species ~ ., iris, test = iris[2:5]), "`test`, which has no column .*Sepal.Length")
+  expect_error(train_sense(Species ~ ., iris, test = iris[1:4]), "cannot be computed from `test`.*Species")
+  expect_error(train_sense(nope ~ ., iris), "cannot be computed from `data`.*nope")
+  expect_error(train_sense(Species ~ Sepal.Width + offset(Sepal.Length), iris), "must be columns of `data`\\.")
+  expect_error(train_sense(Species ~ ., iris[0, ]), "`data` must have at least one row")
+  expect_error(train_sense(Species ~ ., iris[1:50, ]), "`data` has one class only")
+})
+
+test_that("weights of classes go by name", {
+  skip_if_no_sense()
+  weights <- function(w) {
+    fit <- train_sense(am ~ hp, mtcars, class_weights = w, epochs = 1, pretrain = 0, control = quiet)
+    unlist(fit$config$class_weights)
+  }
+  expect_equal(weights(c(`1` = 1, `0` = 2)), c(2, 1))
+  expect_equal(weights(c(1, 2)), c(1, 2))
+  expect_error(weights(c(zz = 1, `0` = 2)), "`class_weights` must be one number, or 2 named by the classes")
+  expect_error(train_sense("mnist", class_weights = c(a = 1, b = 2)), "Leave out the names of `class_weights`")
+  expect_error(train_sense(am ~ hp, mtcars, milestones = c(b = 1, a = 2)), "`milestones` must have no names")
+})

@@ -71,3 +71,14 @@ test_that("points of the plane are augmented with both probabilities", {
   expect_equal(as.character(rows$.pred_class), as.character(predict(line, points)))
   expect_equal(as.character(rows$truth), as.character(points$y))
 })
+
+test_that("columns of the data with similar names are not taken for the classes", {
+  skip_if_not_installed("generics")
+  line <- fit_linear_at(three_clusters(100, seed = 1), iterations = 3)
+  points <- data.frame(x1 = 1:2, x2 = 1:2)
+  rows <- generics::augment(line, cbind(points, truth_old = c("a", "b"), .pred_class = "z"))
+  expect_named(rows, c("x1", "x2", "truth_old", ".pred_class", ".pred_-1", ".pred_1"))
+  expect_s3_class(rows$.pred_class, "factor")
+  expect_equal(generics::augment(line, cbind(points, truth = c("a", "b")))$truth, c("a", "b"))
+  expect_equal(as.character(generics::augment(line, cbind(points, truth = "a"), c(1, -1))$truth), c("1", "-1"))
+})

@@ -352,3 +352,15 @@ test_that("a method of one's own is named, and named again to resume", {
   expect_error(train_sense(control = resume), "method = \"own_loss_of_r:natural\"")
   expect_identical(train_sense(method = "own_loss_of_r:natural", control = resume)$weights, own$weights)
 })
+
+test_that("arguments that have another place are named, with that place", {
+  expect_error(train_sense(out = "x"), "`out` belongs into `control`")
+  expect_error(train_sense(iris[1:4], iris$Species, quiet = TRUE), "`quiet` belongs into `control`")
+  expect_error(train_sense(iris[1:4], iris$Species, data = "mnist"), "Leave out `data`")
+  expect_error(train_sense("mnist", dataset = "cifar10"), "Leave out `dataset`")
+  skip_if_no_sense()
+  # Names of internal arguments are those of unknown options.
+  for (name in c("images", "command", "call", "rows")) {
+    expect_error(do.call(train_sense, c(list("mnist-sample"), stats::setNames(list("a"), name))), paste("unknown option", name))
+  }
+})

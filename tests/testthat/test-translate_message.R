@@ -49,3 +49,18 @@ test_that("the progress lines of an evaluation name arguments of R", {
   expect_true(any(grepl("no diagnostics (`diagnostics = FALSE`)", shown, fixed = TRUE)))
   expect_true(any(grepl("`attacks = c(\"pgd\", \"autoattack\")`", shown, fixed = TRUE)))
 })
+
+test_that("paths with spaces, quotes and colons stay whole", {
+  expect_equal(
+    translate_message("resume with --resume '/tmp/a b'"), "resume with `train_sense(control = sense_control(resume = \"/tmp/a b\"))`"
+  )
+  expect_equal(
+    translate_message("it with --resume C:/runs/a, or"), "it with `train_sense(control = sense_control(resume = \"C:/runs/a\"))`, or"
+  )
+  expect_equal(translate_message("x: python -m sense.seal 'a b', or seal_run() in R"), "x: `seal_run(\"a b\")`")
+  expect_equal(translate_message("python -m sense.evaluate './a, b' first"), "`evaluate_sense(\"./a, b\")` first")
+})
+
+test_that("positions are counted from 1", {
+  expect_equal(translate_message("x is 2 in row 0 (from 0): give 3"), "x is 2 in row 1: give 3")
+})

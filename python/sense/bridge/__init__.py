@@ -4,7 +4,8 @@ strings, lists, dictionaries, arrays and, for weights, bytes."""
 import traceback
 from typing import Any
 
-from ..errors import InputError
+from ..devices import one_thread_if_forked
+from ..errors import InputError, OtherDataError
 from .data import images_from_folder as images_from_folder
 from .evaluation import adversarial_examples as adversarial_examples
 from .evaluation import compare as compare
@@ -34,13 +35,17 @@ def call(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     A dictionary with one of "value", the result; "input_error", the message of an error of the
-    user's input; "interrupted"; "traceback", that of any other error.
+    user's input, with "other_data" if the data are not those of the run; "interrupted";
+    "traceback", that of any other error.
     """
     assert task in TASKS
+    one_thread_if_forked()
     try:
         return {"value": globals()[task](**arguments)}
     except KeyboardInterrupt:
         return {"interrupted": True}
+    except OtherDataError as error:
+        return {"input_error": str(error), "other_data": True}
     except InputError as error:
         return {"input_error": str(error)}
     except Exception:

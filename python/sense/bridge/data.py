@@ -1,5 +1,6 @@
 """Images, tables and labels from R, in R's order and types."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ..data import Data, ImageData, Scaling, TableData
 from ..data.folder import MAX_IMAGES
 from ..data.folder import images_from_folder as folder_images
 from ..data.images import check_images
-from ..errors import InputError
+from ..errors import InputError, OtherDataError
 
 FIT = "the fit"  # its name in messages
 TRANSPOSE_BATCH = 256  # images converted at once from R's memory order to torch's
@@ -53,14 +54,73 @@ def table_data_from_r(
     bounds: Any = None,
     x_test: NDArray[Any] | None = None,
     y_test: Any = None,
+    scaling: Scaling | None = None,
 ) -> TableData:
-    """Return a table from R: features in their own units, n x d, labels from 0, and the arguments
-    of `Scaling.of`. The test rows may be missing."""
+    """Return a table from R: features in their own units, n x d, labels from 0, and a scaling, or
+    the arguments of `Scaling.of`. The test rows may be missing."""
+    if scaling is not None:
+        order = _order_of(scaling.names, names)
+        features, x_test = features[:, order], None if x_test is None else x_test[:, order]
     test_labels = None if x_test is None else labels_from_r(y_test)
     options = {"names": tuple(names), "eps": eps, "bounds": bounds}
     return TableData.from_features(
-        "table", features, labels_from_r(y), x_test, test_labels, classes, **options
+        "table",
+        features,
+        labels_from_r(y),
+        x_test,
+        test_labels,
+        classes,
+        scaling=scaling,
+        **options,
     )
+
+
+def table_as_in_run(
+    images: dict[str, Any], stored: dict[str, Any], *, resume: bool, eps: bool
+) -> TableData:
+    """Return a table from R for a training with the options of a run, which include the scaling of
+    its features.
+
+    Parameters
+    ----------
+    images
+        Arguments of `table_data_from_r`.
+    stored
+        The entry "features" of the run's config.json.
+    resume
+        Whether the run itself is trained further. Raises OtherDataError if eps or bounds are given
+        and differ from those of the run.
+    eps
+        Whether the options of the training have an eps, in standard deviations.
+    """
+    kept = Scaling.from_plain(stored)
+    new_eps, new_bounds = eps or "eps" in images, "bounds" in images
+    plain = {name: value for name, value in images.items() if name not in ("eps", "bounds")}
+    if resume and ("eps" in images or new_bounds):
+        now = table_data_from_r(**images).scaling
+        if not kept.is_close(now, scale="eps" in images, bounds=new_bounds):
+            raise OtherDataError("the run has features with another eps or other bounds")
+    if resume or not (new_eps or new_bounds):
+        return table_data_from_r(**plain, scaling=kept)
+    if not new_bounds and kept.is_bounded:
+        order = _order_of(tuple(images["names"]), list(kept.names))
+        images = images | {"bounds": [(kept.low[i], kept.high[i]) for i in order]}
+    data = table_data_from_r(**images)
+    if new_eps:
+        return data
+    order = _order_of(kept.names, list(data.scaling.names))
+    low, high = ([column[i] for i in order] for column in (data.scaling.low, data.scaling.high))
+    return table_data_from_r(**plain, scaling=replace(kept, low=tuple(low), high=tuple(high)))
+
+
+def _order_of(wanted: tuple[str, ...], names: list[str]) -> list[int]:
+    """Return the positions of the wanted features among `names`."""
+    if sorted(wanted) != sorted(names):
+        raise InputError(
+            f"the fit has the features {', '.join(wanted)}, got {', '.join(names)}: give eps and "
+            "bounds, or train anew"
+        )
+    return [names.index(name) for name in wanted]
 
 
 def inputs_from_r(x: NDArray[Any], data: dict[str, Any], *, attacked: bool = True) -> torch.Tensor:

@@ -15,7 +15,7 @@ from ..checkpoint import unpack_weights
 from ..config import Config
 from ..data import Data, ImageData, Scaling, TableData, to_float
 from ..description import parse_description
-from ..devices import check_threads, choose_device, to_device_for_evaluation
+from ..devices import choose_device, set_threads, to_device_for_evaluation
 from ..evaluation.compare import compare as compare_evaluations
 from ..evaluation.examples import make_examples
 from ..evaluation.settings import settings_from_plain
@@ -157,8 +157,8 @@ def adversarial_examples(
     arguments are as in `evaluate`; the options have one attack."""
     _set_threads(threads)
     target = as_target(description, weights, Path(), name, images, data_dir, cache_dir, model)
-    count = {} if n is None else {"n": int(n)}
-    return make_examples(target, settings_from_plain(options or {}), device=device, **count)
+    count = None if n is None else int(n)
+    return make_examples(target, settings_from_plain(options or {}), n=count, device=device)
 
 
 @restored_settings()
@@ -259,4 +259,4 @@ def _network(
 
 def _set_threads(threads: int | None) -> None:
     if threads is not None:
-        torch.set_num_threads(check_threads(int(threads)))
+        set_threads(int(threads))

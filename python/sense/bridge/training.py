@@ -1,5 +1,6 @@
 """Training, called from R."""
 
+import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +10,10 @@ from ..callbacks import Callback
 from ..collapse import collapse_summary, new_collapse
 from ..config import Config, default_recipe, from_plain, notes, recipe
 from ..config.options import CODE_OPTIONS, check_named_code, with_named_code
-from ..config_files import config_from_file
+from ..config_files import config_from_file, features_of_file
 from ..data import Data, Scaling, TableData, load_data
-from ..description import options_of_run
-from ..errors import InputError
+from ..description import options_of_run, parse_description
+from ..errors import InputError, OtherDataError
 from ..extensions import is_code
 from ..interrupts import noted_signals
 from ..monitor import training_part
@@ -20,7 +21,7 @@ from ..progress import epoch_line
 from ..runs import read_metrics, read_run
 from ..train import TimeOverWarning, TrainingStopped, fit, time_over_note
 from ..training import Training
-from .data import FIT, data_from_r, path_or_none
+from .data import FIT, data_from_r, path_or_none, table_as_in_run
 
 VALIDATION_PART = 6  # without test images, one in 6 training images is held out for validation
 
@@ -76,7 +77,12 @@ def train(
     else:
         if resume and start is not None and start.dataset in ("arrays", "table"):
             options.pop("dataset", None)  # R names it whenever images are passed
-        data = data_from_r(images)
+        features = _stored_features(folder if resume else None, base, config_file)
+        if features is not None and "features" in images:
+            new_eps = not resume and "eps" in options
+            data = table_as_in_run(images, features, resume=resume, eps=new_eps)
+        else:
+            data = data_from_r(images)
         if "x_test" not in images and not resume and base is None:
             options = {"validation_size": max(1, len(data.train_x) // VALIDATION_PART)} | options
         start = start or default_recipe(options.get("dataset"), data.shape[0])
@@ -147,6 +153,22 @@ def _start(
     return with_named_code(read_run(folder)[0], code), rest, model
 
 
+def _stored_features(
+    run: Path | None, base: str | None, config_file: str | None
+) -> dict[str, Any] | None:
+    """Return the scaling of a table in the config.json that the options come from, if it is of
+    one."""
+    if run is not None:
+        description = read_run(run)[1]
+    elif base is not None:
+        description = parse_description(base, FIT)[1]
+    elif config_file is not None:
+        return features_of_file(config_file)
+    else:
+        return None
+    return description["data"].get("features")
+
+
 def _table_config(
     start: Config, options: dict[str, Any], eps: Any, scaling: Scaling, resume: bool
 ) -> Config:
@@ -155,6 +177,10 @@ def _table_config(
     scaled = dict(options)
     if eps is not None:
         scaled["eps"] = scaling.radius(eps)
+        if resume:  # it differs by rounding at most
+            if not math.isclose(scaled["eps"], start.eps, rel_tol=1e-6):
+                raise OtherDataError("the run has another eps of its features")
+            scaled["eps"] = start.eps
     if isinstance(options.get("eval_eps"), list):
         scaled["eval_eps"] = scaling.radius(options["eval_eps"], "eval_eps")
     config = from_plain(scaled, start)

@@ -122,7 +122,7 @@ class Scaling:
     @property
     def bounds(self) -> Bounds:
         """The bounds in scaled units: (-inf, inf) for none, else two tensors of shape (d,)."""
-        if not any(map(math.isfinite, (*self.low, *self.high))):
+        if not self.is_bounded:
             return (-math.inf, math.inf)
         scaled = [
             torch.from_numpy((np.asarray(bound) - self.center) / np.asarray(self.scale)).float()
@@ -143,6 +143,18 @@ class Scaling:
                 f"Scaling.of(x, eps=...), got for {names}"
             )
         return float(radii[0])
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether a feature has a bound."""
+        return any(map(math.isfinite, (*self.low, *self.high)))
+
+    def is_close(self, other: "Scaling", *, scale: bool, bounds: bool) -> bool:
+        """Return whether the scale or the bounds of both are the same, except for rounding."""
+        columns = [*(["scale"] if scale else []), *(["low", "high"] if bounds else [])]
+        return self.names == other.names and all(
+            np.allclose(getattr(self, name), getattr(other, name), rtol=1e-6) for name in columns
+        )
 
     def check_inside(self, table: NDArray[np.float64], what: str) -> None:
         """Raise InputError for a value outside the bounds of its feature."""

@@ -35,7 +35,7 @@ DEFAULT_N = 5
 @restored_settings()
 @torch_defaults()
 def make_examples(
-    target: Target, settings: Settings, *, n: int = DEFAULT_N, device: str = "auto"
+    target: Target, settings: Settings, *, n: int | None = None, device: str = "auto"
 ) -> dict[str, Any]:
     """Return the first n test images (not selected by the result) and their adversarial examples.
 
@@ -46,7 +46,8 @@ def make_examples(
     settings
         With one attack. Default eps and norm: the target's.
     n
-        Number of images, from 1 to the number of test images.
+        Number of images, from 1 to the number of test images. Default: `DEFAULT_N`, or all if these
+        are fewer.
     device
         As in the options of training.
 
@@ -63,7 +64,8 @@ def make_examples(
     names = [name for name in settings.attacks if name != "natural"]
     if len(names) != 1:
         raise InputError(f"examples need exactly one attack, got {' '.join(names) or 'none'}")
-    images = choose_images(len(target.data.test_x), n, None)
+    available = len(target.data.test_x)
+    images = choose_images(available, min(DEFAULT_N, available) if n is None else n, None)
     torch_device = choose_device(device)
     attack = build_attack(
         names[0],

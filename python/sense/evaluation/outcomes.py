@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..errors import InputError, MissingFileError
+from ..errors import InputError, MissingFileError, in_shell
 from ..run_folder import RunFolder
 
 OUTCOMES = "outcomes.csv"
@@ -204,7 +204,9 @@ def read_outcomes(folder: Path) -> list[Outcome]:
         return _parse(files.read(OUTCOMES), folder / OUTCOMES)
     if files.has(f"{OUTCOMES}.gz"):
         return _parse(files.read_gzipped(OUTCOMES), folder / f"{OUTCOMES}.gz")
-    raise MissingFileError(f"no {OUTCOMES} in {folder}: python -m sense.evaluate {folder} first")
+    raise MissingFileError(
+        f"no {OUTCOMES} in {folder}: python -m sense.evaluate {in_shell(folder)} first"
+    )
 
 
 def _parse(content: bytes, path: Path) -> list[Outcome]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..errors import InputError, MissingFileError
+from ..errors import InputError, MissingFileError, in_shell
 from ..run_folder import RunFolder
 from ..runs import json_text, provenance
 from ..statistics import LEVEL, Proportion, clopper_pearson, wilson
@@ -153,7 +153,8 @@ def read_evaluation(folder: RunFolder | Path) -> dict[str, Any]:
     files = folder if isinstance(folder, RunFolder) else RunFolder(folder)
     if not files.has(EVALUATION):
         raise MissingFileError(
-            f"no {EVALUATION} in {files.path}: python -m sense.evaluate {files.path} first"
+            f"no {EVALUATION} in {files.path}: "
+            f"python -m sense.evaluate {in_shell(files.path)} first"
         )
     content = with_current_names(files.read_json(EVALUATION))
     check_schema(content, files.path / EVALUATION)
