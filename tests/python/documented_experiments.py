@@ -87,3 +87,35 @@ def every_method_on_cifar10() -> Fragments:
             for epochs in (budgets[0], budgets[-1])
         )
         yield f"{method} from {few[0]} and {few[1]} to {many[0]} and {many[1]}"
+
+
+@of_experiment("table7")
+def small_networks() -> Fragments:
+    rows = stored_rows("table7")
+
+    def accuracies(**options: object) -> str:
+        found = choose(rows, model="cifar-cnn-2", lr=0.05, **options)
+        return " and ".join(f"{mean(choose(found, attack=a))} %" for a in ("natural", "pgd"))
+
+    natural = choose(rows, attack="natural")
+    assert {row.method for row in natural if row.collapsed} == {"r-at"}
+    yield "Only R-AT collapses: " + ", and ".join(
+        f"with {model} at "
+        + ("the learning rates " if len(rates) > 1 else "")
+        + " and ".join(map(str, rates))
+        for model in ("cifar-cnn-1", "cifar-cnn-2")
+        if (rates := [row.lr for row in choose(natural, model=model) if row.collapsed])
+    )
+    low = choose(natural, method="r-at", model="cifar-cnn-1", lr=0.01)
+    assert not any(row.collapsed for row in low)
+    yield f"its natural accuracy is {mean(low)} %"
+    yield f"None of {len(choose(natural, method='sense'))} trainings of SENSE-AT collapses"
+    yield f"R-AT {accuracies(method='r-at')}"
+    for c in (0.1, 0.5, 0.7):
+        yield f"c = {c} {accuracies(method='sense', c=c)}"
+    yield f"NT {accuracies(method='nt')}"
+    yield f"NT has {mean(choose(natural, method='nt', model='cifar-cnn-2', lr=0.001))} %"
+    (epochs,) = {row.epochs for row in rows}
+    (images,) = {row.n for row in rows}
+    yield f"too little for {epochs} epochs and {images:,} images"
+    yield f"{epochs} epochs are too few for any method"
