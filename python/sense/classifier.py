@@ -17,7 +17,7 @@ from .config.options import Dataset
 from .data import ImageData, TableData, to_float
 from .data.images import as_images, check_images
 from .devices import to_device_for_evaluation
-from .errors import InputError, MissingPackageError
+from .errors import InputError, MissingPackageError, TakenError
 from .evaluation.evaluate import Evaluation, evaluate
 from .files import temporary_folder
 from .models.custom import custom_model_name
@@ -172,14 +172,20 @@ class SenseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         folder = temporary_folder() if self.run_folder is None else nullcontext(self.run_folder)
         with folder as out:
             run = Path(out) / "run" if self.run_folder is None else out
-            network = fit(
-                config,
-                run,
-                data=data,
-                model=model,
-                on_epoch=self.history_.append,
-                show=bool(self.verbose),
-            )
+            try:
+                network = fit(
+                    config,
+                    run,
+                    data=data,
+                    model=model,
+                    on_epoch=self.history_.append,
+                    show=bool(self.verbose),
+                )
+            except TakenError:
+                raise TakenError(
+                    f"run_folder {run} holds a run already, or another training uses it: choose "
+                    "another folder"
+                ) from None
             self.config_ = read_run(run)[0].resolved()
         self.network_ = network.cpu()
         self.n_iter_ = len(self.history_)

@@ -113,12 +113,13 @@ def export(
     ImportError
         If a package is missing: onnx and onnxscript, for ONNX.
     """
-    check_file(Path(file), overwrite)
     if isinstance(source, nn.Module):
+        check_file(Path(file), overwrite)
         if images is None:
             raise InputError("pass images, on which the exported network is compared")
         return write_network(source, Path(file), images)
     config, run = read_run(source)
+    check_file(Path(file), overwrite)
     network = load(source, model)
     if images is None:
         folder = None if data_dir is None else Path(data_dir)

@@ -8,7 +8,7 @@ its names and shapes match those of the network.
 import hashlib
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
 import torch
@@ -95,18 +95,24 @@ def _state(network: nn.Module) -> Weights:
 
 def _matching(found: dict[str, Weights], wanted: Weights) -> dict[str, Weights]:
     """Return the state dicts that match, by their path of keys, with the names of the network."""
-    return {
-        name: renamed
-        for name, weights in found.items()
-        for renamed in name_variants(weights)
-        if not mismatches(renamed, wanted)
-    }
+    matching: dict[str, Weights] = {}
+    for name, weights in found.items():
+        for prefix, renamed in name_variants(weights):
+            if not mismatches(renamed, wanted) and not _is_among(matching.values(), renamed):
+                matching[".".join(filter(None, (name, prefix)))] = renamed
+    return matching
+
+
+def _is_among(others: Iterable[Weights], weights: Weights) -> bool:
+    """Return whether one of the others has the same tensors: prefixes can be removed in several
+    ways."""
+    return any(all(other.get(key) is value for key, value in weights.items()) for other in others)
 
 
 def _refuse(found: dict[str, Weights], wanted: Weights, source: object) -> NoReturn:
     """Raise the error that names the differences of the state dict with most names in common."""
     nearest = max(
-        (renamed for weights in found.values() for renamed in name_variants(weights)),
+        (renamed for weights in found.values() for _, renamed in name_variants(weights)),
         key=lambda weights: (len(wanted.keys() & weights.keys()), len(weights)),
     )
     raise InputError(
@@ -153,13 +159,14 @@ def _rounded(values: Tensor) -> str:
     return "[" + ", ".join(f"{value:.3g}" for value in values.tolist()) + "]"
 
 
-def name_variants(weights: Weights, depth: int = MAX_DEPTH) -> Iterator[Weights]:
+def name_variants(weights: Weights, depth: int = MAX_DEPTH) -> Iterator[tuple[str, Weights]]:
     """Yield the weights under their own names; without the prefixes of torch.compile and
-    DataParallel; and, for each other prefix, those that have it, without it."""
-    yield weights
+    DataParallel; and, for each other prefix, those that have it, without it. Each comes with the
+    prefix that was removed ("" for none, and for those of torch.compile and DataParallel)."""
+    yield "", weights
     bare = {WRAPPER_PREFIXES.sub("", name): value for name, value in weights.items()}
     if len(bare) == len(weights) and bare.keys() != weights.keys():
-        yield bare
+        yield "", bare
     prefixes = dict.fromkeys(name.partition(".")[0] for name in weights if "." in name)
     for prefix in prefixes if depth else ():
         shortened = {
@@ -167,7 +174,8 @@ def name_variants(weights: Weights, depth: int = MAX_DEPTH) -> Iterator[Weights]
             for name, value in weights.items()
             if name.startswith(f"{prefix}.")
         }
-        yield from name_variants(shortened, depth - 1)
+        for inner, renamed in name_variants(shortened, depth - 1):
+            yield ".".join(filter(None, (prefix, inner))), renamed
 
 
 def mismatches(weights: Weights, wanted: Weights) -> list[str]:
@@ -182,7 +190,7 @@ def mismatches(weights: Weights, wanted: Weights) -> list[str]:
     ] + [
         f"{name} is {weights[name].dtype}"
         for name, value in wanted.items()
-        if name in weights and weights[name].is_complex() and not value.is_complex()
+        if name in weights and _loses_meaning(weights[name], value)
     ]
     found = []
     if missing:
@@ -190,6 +198,14 @@ def mismatches(weights: Weights, wanted: Weights) -> list[str]:
     if unknown:
         found.append(f"{_first_few(unknown)} unknown to the network")
     return found + ([_first_few(shapes)] if shapes else [])
+
+
+def _loses_meaning(found: Tensor, wanted: Tensor) -> bool:
+    """Return whether a conversion would change more than the precision: of complex numbers to real
+    ones, and of whole numbers, as of a quantised network, to weights."""
+    if found.is_complex():
+        return not wanted.is_complex()
+    return wanted.is_floating_point() and not found.is_floating_point()
 
 
 def _with_batch_counts(weights: Weights, wanted: Weights) -> Weights:

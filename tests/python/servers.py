@@ -83,3 +83,15 @@ def refuse(status, location=None):
 
 def files(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def drip_headers(pause):
+    """Send one header after the other, for ever."""
+
+    def reply(handler, begin):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        for i in range(10_000):
+            handler.wfile.write(b"X-%d: a\r\n" % i)
+            time.sleep(pause)
+
+    return reply

@@ -19,7 +19,7 @@ from torch import nn
 
 import sense
 from sense.attacks import pgd
-from sense.errors import InputError, MissingPackageError
+from sense.errors import InputError, MissingPackageError, TakenError
 from sense.runs import read_run
 
 ONE_THREAD = {"threads": 1, "monitor_size": 16}
@@ -195,6 +195,15 @@ def test_bounds_and_weights_of_classes_reach_training(iris):
     assert np.allclose(classifier.scaling_.low, x.min(0))
     assert classifier.config_.class_weights == (2.0, 1.0, 0.5)
     assert quick(class_weight="balanced", epochs=1).fit(x, y).config_.class_weights == "balanced"
+
+
+def test_errors_name_the_parameters_of_the_classifier(iris, tmp_path):
+    x, _, y, _ = iris
+    quick(run_folder=tmp_path / "run", epochs=1).fit(x, y)
+    with pytest.raises(TakenError, match=r"run_folder .* choose another folder$"):
+        quick(run_folder=tmp_path / "run", epochs=1).fit(x, y)
+    with pytest.raises(InputError, match="each a number, or balanced, got"):
+        quick(class_weight="balance", epochs=1).fit(x, y)
 
 
 @pytest.mark.parametrize("channels", [False, True])

@@ -31,6 +31,10 @@ def by_name(shape=(1, 2, 2), classes=3):
 class nested:
     make = staticmethod(fixed)
 
+def of_three(a, b, c):
+    return None
+
+
 def nothing():
     return 3
 
@@ -61,6 +65,10 @@ def test_a_factory_is_called_with_sizes_if_it_needs_them(in_folder, factory, out
         ("no_such_module:make", "cannot import no_such_module"),
         ("OWN:absent", "has no absent"),
         ("OWN:number", "number is not callable"),
+        (
+            "OWN:of_three",
+            r"a function of \(shape, classes\), or of no arguments, got of_three",
+        ),
         ("OWN:nothing", "returned a int, not a torch.nn.Module"),
     ],
 )

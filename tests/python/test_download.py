@@ -10,7 +10,7 @@ import pytest
 from sense.data import download
 from sense.data.download import Wanted, obtain
 from sense.errors import FileError, InputError
-from servers import CONTENT, OTHER, answer, files, refuse
+from servers import CONTENT, OTHER, answer, drip_headers, files, refuse
 
 
 def sha256(path):
@@ -178,6 +178,17 @@ def test_redirections_in_a_circle_and_to_files_are_refused(serve, tmp_path):
     (reason,) = obtain(wanted(tmp_path / "cache"), [serve(refuse(302, secret.as_uri())).url])
     assert "HTTP status 302" in reason
     assert files(tmp_path / "cache") == {}
+
+
+def test_a_server_whose_headers_never_end_is_left(serve, tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "ANSWER", 0.3)
+    dripping, whole = serve(drip_headers(0.02)), serve(answer())
+    one = wanted(tmp_path / "a")
+    begun = time.monotonic()
+    assert obtain(one, [dripping.url, whole.url]) == []
+    assert time.monotonic() - begun < 10
+    (reason,) = obtain(wanted(tmp_path / "b"), [dripping.url])
+    assert reason == f"{dripping.url}: it sent no complete headers in 0.3 seconds"
 
 
 def test_a_slow_server_is_waited_for_unless_it_is_too_slow(serve, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from typing import get_type_hints
 
 import pytest
 import torch
@@ -311,3 +312,22 @@ def test_a_saturated_network_has_gradients_of_zero_and_no_error(name):
     with torch.no_grad():
         network[5].weight.mul_(1e6)
     assert torch.isfinite(attack(name, network, x, y)).all()
+
+
+@FAST
+@NORMS
+def test_no_image_is_an_empty_batch(name, norm):
+    network, x, y = problem()
+    assert attack(name, network, x[:0], y[:0], eps=RADII[norm], norm=norm).shape == x[:0].shape
+
+
+@IN_THE_BALL
+def test_a_radius_for_each_image_is_used_or_refused(name):
+    network, x, y = problem()
+    eps = torch.full((len(x),), 0.1, dtype=x.dtype)
+    if get_type_hints(ATTACKS[name][0])["eps"] is float:
+        with pytest.raises(InputError, match="eps must be one number for all images"):
+            attack(name, network, x, y, eps=eps)
+    else:
+        x_adv = attack(name, network, x, y, eps=eps)
+        assert ((x_adv - x).abs() <= 0.1 + 1e-9).all()

@@ -181,6 +181,11 @@ def test_a_folder_is_a_data_set_with_a_fixed_split_or_two_parts(tmp_path):
         load_data("folder")
 
 
+def test_a_folder_of_which_no_image_would_be_held_out_is_refused(folder):
+    with pytest.raises(InputError, match="has 5 images: one in 6 is a test image"):
+        load_folder(folder)
+
+
 def test_a_network_is_trained_on_a_folder_and_evaluated(tmp_path):
     striped(tmp_path / "images", 30, 0)
     config = replace(

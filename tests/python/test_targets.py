@@ -7,7 +7,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from conftest import ROOT
 from sense.checkpoint import WEIGHTS, load_weights
+from sense.errors import InputError
 from sense.evaluation.settings import Settings
 from sense.evaluation.targets import Target, open_run, open_source, open_target, with_distinct_names
 from sense.models import build_model
@@ -139,3 +141,11 @@ def test_a_run_with_other_data_is_refused(trained, few):
         open_run(trained[0], data=few)
     assert (trained[0] / CONFIG).exists()
     assert load_weights(trained[0])
+
+
+def test_a_run_is_evaluated_on_its_own_data_set_only():
+    run = str(ROOT / "inst/extdata/mnist-demo/nt")
+    for other in ("mnist", "nosuch"):
+        with pytest.raises(InputError, match=r"trained on mnist-sample.*model\.safetensors"):
+            open_target(run, dataset=other)
+    assert open_target(run, dataset="mnist-sample").kind == "run"

@@ -154,6 +154,23 @@ def test_the_first_of_several_matching_state_dicts_is_loaded_and_named(caplog):
     assert "w.pt holds several state dicts that match (model, ema): model is used" in caplog.text
 
 
+def test_networks_under_several_prefixes_are_several_state_dicts(caplog):
+    average = {f"ema.module.{name}": value for name, value in trained().state_dict().items()}
+    other = {f"model.{name}": value for name, value in Network().state_dict().items()}
+    assert same(load_matching_weights(Network(), average | other, "w.pt"), trained())
+    assert "several state dicts that match (ema, model): ema is used" in caplog.text
+    caplog.clear()
+    assert not same(load_matching_weights(Network(), {"a": other | average}, "w.pt"), trained())
+    assert "(a.model, a.ema): a.model is used" in caplog.text
+
+
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int8, torch.bool, torch.complex64])
+def test_numbers_that_are_no_weights_are_refused(dtype):
+    saved = {name: value.to(dtype) for name, value in trained().state_dict().items()}
+    with pytest.raises(InputError, match=f"is {dtype}"):
+        load_matching_weights(Network(), saved, "w.pt")
+
+
 def test_weights_in_half_precision_are_converted():
     state = trained().state_dict()
     half = {name: v.half() if v.is_floating_point() else v for name, v in state.items()}
@@ -275,7 +292,7 @@ def test_state_dicts_are_found_and_names_are_shortened():
     assert list(find_state_dicts(state)) == []  # a state dict has names that are text
     del state[3]
     assert [name for name, _ in find_state_dicts(state)] == ["", "a.b"]
-    names = [set(weights) for weights in name_variants({"x.y.w": torch.zeros(1), "x.y.b": 1})]
+    names = [set(weights) for _, weights in name_variants({"x.y.w": torch.zeros(1), "x.y.b": 1})]
     assert names == [{"x.y.w", "x.y.b"}, {"y.w", "y.b"}, {"w", "b"}]
     complex_ = mismatches({"w": torch.zeros(2, dtype=torch.complex64)}, {"w": torch.ones(2)})
     assert complex_ == ["w is torch.complex64"]

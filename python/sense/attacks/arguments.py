@@ -7,7 +7,7 @@ output.
 import functools
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import ContextVar
 from numbers import Integral, Real
 from types import MappingProxyType
@@ -45,12 +45,11 @@ def checked_attack(norms: Sequence[float] = NORMS) -> Callable[[Callable[P, R]],
     """Decorate an attack `attack(model, x, y, *, eps, ...)` that supports these norms."""
 
     def decorate(attack: Callable[P, R]) -> Callable[P, R]:
-        signature = inspect.signature(attack)
+        signature, hints = inspect.signature(attack), get_type_hints(attack)
         choices = {
-            name: get_args(hint)
-            for name, hint in get_type_hints(attack).items()
-            if get_origin(hint) is Literal
+            name: get_args(hint) for name, hint in hints.items() if get_origin(hint) is Literal
         }
+        numbers = {name for name, hint in hints.items() if hint is float}
 
         @functools.wraps(attack)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -60,7 +59,7 @@ def checked_attack(norms: Sequence[float] = NORMS) -> Callable[[Callable[P, R]],
             bound.apply_defaults()
             # In inference mode there are no gradients, even with torch.enable_grad.
             with torch.inference_mode(False):
-                check_arguments(bound.arguments, norms, choices)
+                check_arguments(bound.arguments, norms, choices, numbers)
                 token = _in_attack.set(True)
                 try:
                     return attack(*bound.args, **bound.kwargs)
@@ -76,9 +75,11 @@ def check_arguments(
     given: dict[str, Any],
     norms: Sequence[float] = NORMS,
     choices: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    numbers: Collection[str] = (),
 ) -> None:
     """Raise InputError for arguments that cannot be used, with what was wrong, what was received
-    and what to pass. Arguments that are allowed in several forms are converted to one."""
+    and what to pass. Arguments that are allowed in several forms are converted to one. `numbers`
+    are the names of arguments that cannot differ between images."""
     x = given["x"] = _as_images(given["x"])
     if "y" in given:
         given["y"] = _as_labels(given["y"], x)
@@ -109,11 +110,13 @@ def check_arguments(
         if name in given:
             check_model(name, given[name], x)
     if value_checks_are_skipped():
+        _check_numbers(given, numbers)
         return
     bounds = given.get("bounds", (0, 1))
     if "eps" in given:
         check_eps_fits_bounds(given["eps"], x, given.get("norm", math.inf), bounds)
     _check_pixels(x, bounds)
+    _check_numbers(given, numbers)
     classes = 0
     if "y" in given and len(x):
         _check_labels(given["y"])
@@ -121,6 +124,17 @@ def check_arguments(
     for name in ("model", "source"):
         if name in given:
             given[name] = CheckedNetwork(given[name], classes)
+
+
+def _check_numbers(given: Mapping[str, Any], numbers: Collection[str]) -> None:
+    """Raise InputError for a tensor in place of one of the numbers."""
+    for name in numbers:
+        value = given.get(name)
+        if isinstance(value, Tensor) and value.ndim:
+            raise InputError(
+                f"{name} must be one number for all images with this attack, got a tensor of shape "
+                f"{tuple(value.shape)}: attack the images of each {name} in a call of their own"
+            )
 
 
 def check_model(name: str, model: Any, x: Tensor) -> None:

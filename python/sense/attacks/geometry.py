@@ -117,7 +117,7 @@ def random_point(x: Tensor, eps: Radius, norm: float, bounds: Bounds) -> Tensor:
         # A generalised normal draw over its norm is uniform on the sphere (in the cone measure);
         # the radius U^(1/dimension) fills the ball.
         noise = random_numbers.normal(x) if norm == 2 else _laplace_like(x)
-        radius = random_numbers.uniform(x.new_empty(len(x))) ** (1 / x[0].numel())
+        radius = random_numbers.uniform(x.new_empty(len(x))) ** (1 / math.prod(x.shape[1:]))
         noise = noise * broadcast(eps * radius / per_image_norm(noise, norm), x)
     return project(x + noise, x, eps, norm, bounds)
 

@@ -85,7 +85,8 @@ def check_type(name: str, value: Any, hint: Any) -> None:
     elif get_origin(kind) is tuple:
         item = get_args(kind)[0]
         valid = isinstance(value, tuple) and all(_has_type(entry, item) for entry in value)
-        check(name, value, valid, f"a tuple, each {_TYPE_NAMES[item]}")
+        words = "".join(f", or {word}" for word in _words(hint))
+        check(name, value, valid, f"a tuple, each {_TYPE_NAMES[item]}{words}")
     else:
         check(name, value, _has_type(value, kind), _TYPE_NAMES[kind])
 

@@ -6,12 +6,14 @@ that broke off, or was stopped, is continued from there, also by another process
 
 import http.client
 import os
+import socket
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ TIMEOUT = 30.0  # seconds, of the connection and of each read
 CHUNK = 1 << 16  # bytes, at most, of a read
 SLOWEST = 1000.0  # bytes per second; a slower server is taken to have broken off
 WINDOW = 30.0  # seconds in which the speed is measured
+ANSWER = 60.0  # seconds, at most, until a server has sent status and headers
 TRIES = 4  # downloads in succession that bring less than PROGRESS
 PROGRESS = 1 << 20  # bytes
 PAUSE = 1.0  # seconds before another try
@@ -164,8 +167,11 @@ def receive(url: str, wanted: Wanted, begun: int) -> tuple[bool, str]:
     headers = {"User-Agent": f"sense/{__version__}", "Accept-Encoding": "identity"}
     if begun:
         headers["Range"] = f"bytes={begun}-"
+    sockets: list[socket.socket] = []
     try:
-        response = _opener().open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
+        with _ended_after(ANSWER, sockets) as is_late:
+            request = urllib.request.Request(url, headers=headers)
+            response = _opener(sockets).open(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == OTHER_RANGE and begun:
@@ -177,6 +183,8 @@ def receive(url: str, wanted: Wanted, begun: int) -> tuple[bool, str]:
     except urllib.error.URLError as error:
         raise DownloadFailed(f"{error.reason}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
+        if is_late():
+            raise DownloadFailed(f"it sent no complete headers in {ANSWER:g} seconds") from None
         raise DownloadFailed(f"{type(error).__name__} {error}".strip()) from None
     with response:
         start = 0
@@ -225,13 +233,55 @@ def store(response: Any, wanted: Wanted, start: int) -> tuple[bool, str]:
     return True, f"it ended after {have:,} bytes"
 
 
-def _opener() -> urllib.request.OpenerDirector:
+@contextmanager
+def _ended_after(seconds: float, sockets: list[socket.socket]) -> Iterator[Callable[[], bool]]:
+    """Inside, end the connections after so many seconds: a timeout of a socket is one for each
+    read, of which a server that sends byte by byte can need any number. Yields a function that
+    returns whether that has happened."""
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        for connection in sockets:
+            with suppress(OSError):  # it is closed already
+                connection.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late.is_set
+    finally:
+        timer.cancel()
+
+
+def _opener(sockets: list[socket.socket]) -> urllib.request.OpenerDirector:
     """Return what opens URLs, with the proxies of the environment, and with the certificates of the
-    system and those of certifi, since not every Python finds the former."""
+    system and those of certifi, since not every Python finds the former. The sockets that it opens
+    are added to `sockets`."""
     # Imported when it is needed: a process that R starts finds the libraries of the system's Python
     # first, and with those the ssl of another Python cannot be loaded.
     import ssl
 
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
-    return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
+
+    class Plain(http.client.HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            sockets.append(self.sock)
+
+    class Encrypted(http.client.HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            sockets.append(self.sock)
+
+    class PlainHandler(urllib.request.HTTPHandler):
+        def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+            return self.do_open(Plain, req)
+
+    class EncryptedHandler(urllib.request.HTTPSHandler):
+        def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+            return self.do_open(Encrypted, req, context=context)
+
+    return urllib.request.build_opener(PlainHandler, EncryptedHandler)

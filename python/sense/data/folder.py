@@ -122,6 +122,11 @@ def load_folder(
         )
         return ImageData("folder", train.x, train.y, test.x, test.y, train.classes)
     x, y, classes, _ = images_from_folder(folder, size=size, colour=colour)
+    if len(y) < TEST_PART:
+        raise InputError(
+            f"{folder} has {len(y)} images: one in {TEST_PART} is a test image, so at least "
+            f"{TEST_PART} are needed; or make the subfolders train and test"
+        )
     kept, held = hold_out(y, len(y) // TEST_PART, 0)
     return ImageData("folder", x[kept], y[kept], x[held], y[held], classes)
 

@@ -4,7 +4,7 @@
 is an upper bound of robust accuracy.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from .summary import (
 )
 from .tables import WIDTH, WORST_LABEL, ball_words
 from .targets import open_run
+from .unused_options import unused_options
 
 Images = Tensor | NDArray[Any]
 
@@ -83,7 +84,12 @@ class Evaluation:
 
     @property
     def notes(self) -> list[str]:
-        """A sentence if the network is not better than chance."""
+        """Sentences about options without effect, and one if the network is not better than
+        chance."""
+        unused = unused_options(replace(self.settings, diagnostics=False), len(self.correct.images))
+        return [f"note: {note}" for note in unused] + self._note_of_chance()
+
+    def _note_of_chance(self) -> list[str]:
         labels, natural = torch.tensor(self.correct.labels), self.accuracy[NO_ATTACK.name]
         most = int(labels.bincount().max())
         if len(labels) < MINIMUM or most == len(labels):

@@ -56,6 +56,7 @@ from .summary import (
 )
 from .tables import attack_row, footer, header
 from .targets import Target, open_run
+from .unused_options import unused_options
 
 
 class EvaluationStopped(Exception):  # noqa: N818  not an error: a signal came
@@ -195,6 +196,8 @@ class _StoredEvaluation:
             prepared.attacks,
             key=lambda a: started.index(a.name) if a.name in started else len(started),
         )
+        for note in unused_options(self.settings, len(self.record.images)):
+            self.on_line(f"note: {note}")
         self.on_line(header(self.content))
         with preserved_random_state():
             for attack in (NO_ATTACK, *attacks):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..checkpoint import read_weights, weights_file_sha256
+from ..checkpoint import WEIGHTS, read_weights, weights_file_sha256
 from ..collapse import collapse_summary
 from ..config.options import NormName, claimed_eps, runtime_options
 from ..data import Data, load_data, load_test_data
@@ -125,6 +125,7 @@ def open_target(
     """
     path = Path(spec)
     if path.is_dir():
+        _check_dataset_of_run(path, dataset)
         return open_run(path, out=out, model=model, data_dir=data_dir, data=data, weights=weights)
     if path.is_file():
         if weights is not None:
@@ -135,6 +136,16 @@ def open_target(
     raise MissingFileError(
         f"{spec} is not the folder of a run, a file of weights, or MODULE:FACTORY with --weights"
     )
+
+
+def _check_dataset_of_run(folder: Path, dataset: str | None) -> None:
+    """Raise InputError if a data set other than that of the run is named."""
+    own = read_run(folder)[0].dataset
+    if dataset not in (None, own):
+        raise InputError(
+            f"{folder} is a run that was trained on {own}, and is evaluated on its test images: "
+            f"leave out --dataset, or evaluate the file of its weights, {folder / WEIGHTS}"
+        )
 
 
 def open_run(

@@ -31,10 +31,26 @@ def build_from_factory(name: str, shape: Shape, classes: int) -> nn.Module:
     """Return the network that the factory of "module:factory" creates, called with (shape, classes)
     or, if it needs no arguments, without. The module may be in the working directory."""
     factory = import_code(name, "model")
+    _check_arguments(name, factory)
     model = factory(shape, classes) if _needs_sizes(factory) else factory()
     if not isinstance(model, nn.Module):
         raise InputError(f"model {name} returned a {type(model).__name__}, not a torch.nn.Module")
     return model
+
+
+def _check_arguments(name: str, factory: Any) -> None:
+    """Raise InputError for a factory that cannot be called with (shape, classes), nor without."""
+    signature = inspect.signature(factory)
+    for arguments in (((), 0), ()):
+        try:
+            signature.bind(*arguments)
+        except TypeError:
+            continue
+        return
+    raise InputError(
+        f"model {name} must be a function of (shape, classes), or of no arguments, got "
+        f"{name.partition(':')[2]}{signature}"
+    )
 
 
 def _needs_sizes(factory: Any) -> bool:
