@@ -19,6 +19,7 @@ from .data.images import as_images, check_images
 from .devices import to_device_for_evaluation
 from .errors import InputError, MissingPackageError, TakenError
 from .evaluation.evaluate import Evaluation, evaluate
+from .evaluation.settings import settings_from_plain
 from .files import temporary_folder
 from .models.custom import custom_model_name
 from .networks import torch_defaults
@@ -211,12 +212,15 @@ class SenseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         The options are those of `sense.evaluate`. Defaults: eps (or, if it is set, the option
         eval_eps) and norm of training, in the units of `fit`.
         """
-        x = self._inputs(X)
+        x = self._inputs(X, attacked=True)
         y = column_or_1d(y)
         unknown = set(np.unique(y)) - set(self.classes_)
         if unknown:
             raise InputError(f"y has labels that were not in training: {sorted(unknown)}")
         ball = {"eps": self.config_.claimed_eps, "norm": self.config_.norm}
+        norm = settings_from_plain({"norm": options.get("norm", ball["norm"])}).norm
+        if "eps" not in options and norm != ball["norm"]:
+            raise InputError(f"set eps for norm {norm}: training had norm {ball['norm']}")
         return evaluate(
             self.network_,
             x,
@@ -255,8 +259,18 @@ class SenseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         chosen |= {"method": self.method, "dataset": dataset, "seed": seed, "train_size": None}
         if isinstance(self.model, str):
             chosen["model"] = self.model
+        twice = [name for name in self.options or {} if name in chosen and name in OPTIONS]
+        if twice:
+            raise InputError(
+                f"options has {twice[0]}, which the parameter {twice[0]} sets too: leave one out"
+            )
         weights = self.class_weight
         if isinstance(weights, Mapping):
+            if unknown := set(weights) - set(self.classes_.tolist()):
+                raise InputError(
+                    f"class_weight has {next(iter(unknown))!r}, which is none of the classes "
+                    f"{self.classes_.tolist()}"
+                )
             weights = tuple(float(weights.get(label, 1.0)) for label in self.classes_)  # type: ignore[assignment]
         if weights is not None:
             chosen["class_weights"] = weights
@@ -270,11 +284,13 @@ class SenseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return self.model(data.shape, len(self.classes_))
         return None
 
-    def _inputs(self, X: Any) -> Tensor:  # noqa: N803
-        """Return rows as the network takes them, float32."""
+    def _inputs(self, X: Any, *, attacked: bool) -> Tensor:  # noqa: N803
+        """Return rows as the network takes them, float32. Rows that are `attacked` must be inside
+        the bounds."""
         check_is_fitted(self)
         if self.scaling_ is not None:
-            return self.scaling_(validate_data(self, X, dtype=np.float64, reset=False))
+            rows = validate_data(self, X, dtype=np.float64, reset=False)
+            return self.scaling_(rows, attacked=attacked)
         images = as_images(X if isinstance(X, Tensor) else np.asarray(X))
         check_images(images, "X")
         if tuple(images.shape[1:]) != tuple(self.shape_):
@@ -287,7 +303,7 @@ class SenseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     @torch_defaults()
     def _logits(self, X: Any) -> Tensor:  # noqa: N803
         """Return the logits, float64, shape (n, classes)."""
-        x = self._inputs(X)
+        x = self._inputs(X, attacked=False)
         network = to_device_for_evaluation(self.network_, torch.device("cpu"))
         with torch.no_grad():
             return torch.cat([network(part).double() for part in x.split(PREDICT_BATCH)])

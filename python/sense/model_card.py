@@ -219,16 +219,25 @@ def _not_evaluated(metrics: list[dict[str, Any]], config: dict[str, Any]) -> lis
     return lines
 
 
+def _images_of_training(config: dict[str, Any], available: Any) -> Any:
+    """Return the number of images that the network was trained on, of those that there are."""
+    if type(available) is not int:
+        return available
+    chosen, held = config.get("train_size"), config.get("validation_size") or 0
+    return min(available, chosen or available) - held
+
+
 def _training(description: dict[str, Any], metrics: list[dict[str, Any]]) -> list[str]:
     config, data = description["config"], description["data"]
     names = [code(name) for name in data["classes"][:MOST_CLASSES]]
     more = len(data["classes"]) - len(names)
     shape = " x ".join(map(str, data["shape"]))
     counts = [n if type(n) is int else "?" for n in (data.get("train"), data.get("test"))]
+    of = f" of {counts[0]}" if counts[0] != (used := _images_of_training(config, counts[0])) else ""
     what = "rows of" if "features" in data else "images of"
     dimensions = "features" if "features" in data else "(channels, height, width)"
     facts = [
-        f"- data: {code(data['name'])}, {counts[0]} for training and {counts[1]} for tests, {what} "
+        f"- data: {code(data['name'])}, {used}{of} for training and {counts[1]} for tests, {what} "
         f"{shape} {dimensions}; SHA-256 {code(data['sha256'])}",
         f"- classes: {', '.join(names)}{f' and {more} more' if more else ''}",
         f"- method: {code(config['method'])}, network: {code(config['model'])}",

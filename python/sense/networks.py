@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -16,6 +16,8 @@ from .errors import InputError, NotFiniteError
 from .random_numbers import preserved_random_state
 
 CHECKED_IMAGES = 2
+BATCH_OF_COMPARISON = 16  # images whose logits are compared with those of the first one alone
+BATCH_TOLERANCE = 0.01  # of the largest logit; rounding is far below it
 
 _log = logging.getLogger("sense")
 
@@ -34,12 +36,15 @@ class LogitsModel(nn.Module):
 
 @contextmanager
 def torch_defaults() -> Iterator[None]:
-    """Inside, the default dtype is float32 and gradients are enabled: results do not depend on what
-    the caller has set."""
+    """Inside, the default dtype is float32, gradients are enabled and autocast is off: results do
+    not depend on what the caller has set."""
     dtype = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
+    devices = [name for name in ("cpu", "cuda") if torch.is_autocast_enabled(name)]
     try:
-        with torch.inference_mode(False), torch.enable_grad():
+        with ExitStack() as stack, torch.inference_mode(False), torch.enable_grad():
+            for name in devices:
+                stack.enter_context(torch.autocast(name, enabled=False))
             yield
     finally:
         torch.set_default_dtype(dtype)
@@ -155,7 +160,7 @@ def _check_evaluation_pass(
             output = network(passed)
         logits = logits_of(output)
         check_logits(logits, len(images), needed)
-        if passed._version != version:
+        if passed._version != version or _changes_images(network, images.detach()):
             raise InputError(
                 "the network changes its images in place: have its first operation make a copy"
             )
@@ -167,6 +172,34 @@ def _check_evaluation_pass(
                 f"or .data inside it), which {gradients_for} needs"
             )
     return network if isinstance(output, Tensor) else LogitsModel(network), logits.detach()
+
+
+def _changes_images(network: nn.Module, images: Tensor) -> bool:
+    """Return whether a pass without gradients changes the images, which autograd does not see."""
+    passed = images.clone()
+    with torch.no_grad(), _explained_errors(network, passed):
+        network(passed)
+    return not torch.equal(passed, images)
+
+
+def warn_of_batch_dependence(network: nn.Module, x: Tensor) -> None:
+    """Warn if the logits of an image depend on the other images of its batch. Not noticed for a
+    network with random outputs."""
+    images = x[: min(len(x), BATCH_OF_COMPARISON)]
+    with attack_mode(network, "evaluation"), preserved_random_state(), torch.no_grad():
+        together, again = (logits_of(network(images.clone())) for _ in range(2))
+        alone = logits_of(network(images[:1].clone()))
+    allowed = BATCH_TOLERANCE * max(1.0, float(together.abs().max()))
+    difference = float((together[:1] - alone).abs().max())
+    if torch.equal(together, again) and difference > allowed:
+        _log.warning(
+            "the logits of an image depend on the other images of its batch (by up to %.2g of %.2g "
+            "among %d images): accuracies depend on --batch, and an attack on one image moves the "
+            "logits of others",
+            difference,
+            float(together.abs().max()),
+            len(images),
+        )
 
 
 def _check_weights(network: nn.Module) -> None:

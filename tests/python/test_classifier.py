@@ -124,6 +124,8 @@ def test_parameters_can_be_read_set_and_cloned(iris):
     fitted = copied.fit(x, y)
     assert fitted.config_.keep == "best"
     assert fitted.get_params() == classifier.get_params() | {"eps": 0.3}
+    with pytest.raises(InputError, match="options has eps, which the parameter eps sets too"):
+        quick(eps=0.1, options={"eps": 0.3}).fit(x, y)
     with pytest.raises(InputError, match="unknown option epoch"):
         quick(options={"epoch": 3}).fit(x, y)
     with pytest.raises(InputError, match="eps must be 0 or more, got -1"):
@@ -287,3 +289,30 @@ def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "sense.classifier")
     with pytest.raises(MissingPackageError, match=r"pip install 'sense-at\[sklearn\]'"):
         _ = sense.SenseClassifier
+
+
+def test_numbers_of_numpy_are_parameters_too(iris):
+    x, _, y, _ = iris
+    search = GridSearchCV(
+        quick(), {"epochs": np.arange(1, 3), "eps": np.array([0.1])}, cv=2, error_score="raise"
+    )
+    assert type(search.fit(x, y).best_estimator_.config_.epochs) is int
+
+
+def test_rows_outside_the_bounds_are_predicted_but_not_attacked(iris):
+    x, test_x, y, test_y = iris
+    classifier = quick(bounds="range", epochs=2).fit(x, y)
+    wide = test_x * 10
+    assert classifier.predict(wide).shape == (len(wide),)
+    with pytest.raises(InputError, match="its bounds"):
+        classifier.evaluate(wide, test_y)
+
+
+def test_weights_of_unknown_classes_and_a_norm_without_eps_are_refused(iris, fitted):
+    x, test_x, y, test_y = iris
+    with pytest.raises(InputError, match=r"class_weight has 'rose'.*setosa"):
+        quick(class_weight={"setosa": 1.0, "rose": 5.0}).fit(x, y)
+    for norm in (2, "2", 2.0):
+        with pytest.raises(InputError, match="set eps for norm"):
+            fitted.evaluate(test_x, test_y, norm=norm)
+    assert fitted.evaluate(test_x, test_y, norm="inf", steps=2).settings.norm == "inf"

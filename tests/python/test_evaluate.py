@@ -2,8 +2,10 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,6 +15,7 @@ from kills import killed_at_each_change
 from networks import linear_network
 from sense import files, runs
 from sense.data import load_data, to_float
+from sense.errors import InputError, TakenError
 from sense.evaluation.curves import CONVERGENCE, CONVERGENCE_ACCURACY, CURVE, CURVE_OUTCOMES
 from sense.evaluation.evaluate import evaluate
 from sense.evaluation.outcomes import OUTCOMES, read_outcomes
@@ -322,3 +325,68 @@ def test_one_image_is_evaluated_without_warnings(trained, tmp_path, attacks, cor
         c["check"] for c in content["diagnostics"]["checks"] if c["verdict"] == "warning"
     } == set()
     assert content["diagnostics"]["images"] == int(correct)
+
+
+def test_values_that_cannot_be_used_are_named(small, few):
+    x, y = to_float(few.test_x[:8]), few.test_y[:8]
+    broken = x.clone()
+    broken[3, 0, 0, 0] = torch.nan
+    for images, labels, message in (
+        (x, y - 20, "y must hold labels of at least 0, got"),
+        (x, y[:, None], r"one label for each image, shape \(8,\), got shape \(8, 1\)"),
+        (broken, y, "x holds a NaN or infinite pixel, first in image 3"),
+        (x, np.array(list("abcdefgh")), "y must be|labels must be whole numbers from 0.*'a'"),
+    ):
+        with pytest.raises(InputError, match=message):
+            evaluate(small, images, labels, QUICK)
+    with pytest.raises(InputError, match="got a function"):
+        evaluate(lambda x: x, x, y, QUICK)
+
+
+def test_autocast_of_the_caller_changes_nothing(small, few):
+    settings = replace(QUICK, eps=0.1)
+    expected = evaluate(small, few.test_x, few.test_y, settings)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = evaluate(small, few.test_x, few.test_y, settings)
+    assert found.outcomes == expected.outcomes
+
+
+def test_the_folder_of_another_run_is_refused(tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(ROOT / "inst/extdata/mnist-demo/nt", other)
+    before = {path.name: path.read_bytes() for path in other.iterdir()}
+    for overwrite in (False, True):
+        target = open_run(ROOT / "inst/extdata/mnist-demo/r-at", out=other)
+        with pytest.raises(TakenError, match="another run than r-at"):
+            evaluate_target(target, Settings(n=8), overwrite=overwrite)
+    assert {path.name: path.read_bytes() for path in other.iterdir()} == before
+
+
+def test_an_evaluation_with_compressed_outcomes_is_kept(tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(ROOT / "inst/extdata/mnist-demo/nt", run)
+    before = (run / "evaluation.json").read_bytes()
+    with pytest.raises(InputError, match=r"outcomes are compressed .* choose another --out"):
+        evaluate_target(open_run(run), replace(Settings(), attacks=("fgsm",)))
+    assert (run / "evaluation.json").read_bytes() == before
+    assert evaluate_run(run, Settings(attacks=("fgsm",), n=8))["finished"]
+    assert (run / "evaluation-2/evaluation.json").is_file()
+    evaluate_target(open_run(run), replace(Settings(), attacks=("fgsm",), n=8), overwrite=True)
+    assert not (run / "outcomes.csv.gz").exists()
+
+
+def test_attacks_of_an_earlier_command_are_shown_too(tmp_path):
+    run = ROOT / "inst/extdata/mnist-demo/nt"
+    first, lines = replace(QUICK, attacks=("fgsm", "pgd"), n=20), []
+    evaluate_target(open_run(run, out=tmp_path), first)
+    evaluate_target(
+        open_run(run, out=tmp_path), replace(first, attacks=("fgsm",)), on_line=lines.append
+    )
+    assert any(line.startswith("PGD-") for line in lines)
+
+
+def test_another_norm_than_that_of_the_run_needs_an_eps():
+    run = ROOT / "inst/extdata/mnist-demo/nt"
+    with pytest.raises(InputError, match="is a radius of norm inf: set that of norm 2, --eps"):
+        evaluate(run, norm=2, n=8)
+    assert evaluate(run, norm=2, eps=1.0, n=8, attacks=["fgsm"]).settings.norm == "2"

@@ -210,7 +210,7 @@ def test_a_network_in_memory_is_passed_again(few, tmp_path):
     fit(config, tmp_path / "run", data=few, model=LINEAR)
     with pytest.raises(InputError, match="pass it again"):
         export(tmp_path / "run", tmp_path / "a.pt2")
-    with pytest.raises(InputError, match="data of this run was passed in memory"):
+    with pytest.raises(InputError, match="data that was passed in memory"):
         export(tmp_path / "run", tmp_path / "a.pt2", model=LINEAR)
     export(tmp_path / "run", tmp_path / "a.pt2", model=LINEAR, images=few.test_x)
     buffer = io.BytesIO((tmp_path / "a.pt2").read_bytes())

@@ -26,6 +26,7 @@ from sense.networks import (
     check_finite_weights,
     check_network,
     saveable_state_dict,
+    warn_of_batch_dependence,
 )
 from sense.train import fit
 
@@ -492,3 +493,40 @@ def test_a_state_dict_with_other_than_dense_tensors_is_rejected():
         saveable_state_dict({"a": torch.eye(2).to_sparse()})
     with pytest.raises(InputError, match="the network's b is a int"):
         saveable_state_dict({"b": 3})
+
+
+class DataInPlace(nn.Module):
+    def forward(self, x):
+        x.data.mul_(0.9)
+        return x.flatten(1)[:, :3]
+
+
+class WithoutGradientInPlace(nn.Module):
+    def forward(self, x):
+        return (x if torch.is_grad_enabled() else x.mul_(0.9)).flatten(1)[:, :3]
+
+
+@pytest.mark.parametrize("network", [DataInPlace(), WithoutGradientInPlace()])
+def test_changes_that_autograd_does_not_see_are_found(network):
+    with pytest.raises(InputError, match="changes its images in place"):
+        check_network(network, torch.rand(4, 1, 2, 2), torch.tensor([0, 1, 2, 0]))
+
+
+class Centred(nn.Module):
+    def __init__(self, noise=0.0):
+        super().__init__()
+        self.noise = noise
+
+    def forward(self, x):
+        return (x - x.mean(0) + self.noise * torch.randn_like(x)).flatten(1)[:, :3]
+
+
+def test_logits_that_depend_on_the_batch_are_warned_of(caplog):
+    x = torch.rand(20, 1, 2, 2)
+    warn_of_batch_dependence(Centred(), x)
+    assert "depend on the other images of its batch" in caplog.text
+    caplog.clear()
+    warn_of_batch_dependence(Centred(noise=1.0), x)  # random: another diagnostic
+    warn_of_batch_dependence(nn.Sequential(nn.Flatten(), nn.BatchNorm1d(4)), x)
+    warn_of_batch_dependence(Centred(), x[:1])
+    assert not caplog.text

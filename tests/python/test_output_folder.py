@@ -28,7 +28,7 @@ def run(trained, tmp_path_factory):
 
 OTHER = {
     "eps": {"eps": 0.2},
-    "norm": {"norm": "2"},
+    "norm": {"norm": "2", "eps": 0.08},
     "seed": {"seed": 1},
     "cascade": {"cascade": True},
     "n": {"n": 10},

@@ -369,3 +369,16 @@ def test_tables_of_scikit_learn_end_to_end(tmp_path, name):
     accuracy = {k: v.k / v.n for k, v in result.accuracy.items()}
     assert accuracy["natural"] > 0.9
     assert accuracy["worst"] > 0.6
+
+
+def test_a_table_is_evaluated_in_the_units_of_the_run(tmp_path):
+    data = table(n=180)
+    sense.fit(quick(), tmp_path / "run", data=data)
+    raw = data.scaling.undo(data.test_x)
+    expected = sense.evaluate(tmp_path / "run", raw, data.test_y.numpy(), attacks=["fgsm"])
+    assert sense.evaluate(tmp_path / "run", data, attacks=["fgsm"]).accuracy == expected.accuracy
+    other = TableData.from_features(
+        "t", raw, data.test_y, raw, data.test_y, ["0", "1", "2"], bounds="range"
+    )
+    assert other.scaling != data.scaling
+    assert sense.evaluate(tmp_path / "run", other, attacks=["fgsm"]).accuracy == expected.accuracy

@@ -110,7 +110,7 @@ def deepfool_points(
                 rivals = other_classes(logits, y, candidates - 1)
             crossed = logits.argmax(1) != y[moving]
             done = moving[crossed]
-            points[done] = z.detach()[crossed]
+            points[done] = z.detach()[crossed].to(points.dtype)
             distances[done] = per_image_norm(points[done] - x[done], norm)
             if step == steps or crossed.all():
                 break

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+import numpy as np
+
 from ..errors import InputError
 from ..extensions import is_code
 
@@ -26,11 +28,13 @@ _TYPE_NAMES = {
 def option_from_plain(value: Any, hint: Any) -> Any:
     """Convert a value from JSON or R to the type of the option, if that is possible.
 
-    R gives 3.0 for 3 and one item for a list of one; the norm may be a number; a number may be a
-    fraction as text, such as "8/255". "None" is None where that is allowed, as in the shell: TOML
-    has no null.
+    R gives 3.0 for 3 and one item for a list of one; the norm may be a number; a number may be one
+    of numpy, or a fraction as text, such as "8/255". "None" is None where that is allowed, as in
+    the shell: TOML has no null.
     """
     kind, optional = _split_optional(hint)
+    if isinstance(value, np.generic):  # of numpy.arange and the like
+        value = value.item()
     if optional and isinstance(value, str) and value == "None":
         return None
     if (value is None and optional) or (isinstance(value, str) and value in _words(hint)):

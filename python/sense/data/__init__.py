@@ -62,7 +62,10 @@ def load_data(name: str, data_dir: Path | None = None, cache_dir: Path | None = 
     if name == "mnist-sample":
         raise InputError("mnist-sample needs no --data-dir: use --dataset mnist")
     if name in ("arrays", "table"):
-        raise InputError("the data of this run was passed in memory: pass it again")
+        raise InputError(
+            f"the data set {name} is data that was passed in memory: pass it again, in Python or R "
+            "(the shell cannot load it)"
+        )
     raise InputError(f"unknown dataset {name!r}. The data sets are {', '.join(DATASETS)}")
 
 

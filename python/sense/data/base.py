@@ -115,6 +115,12 @@ def _hash(*tensors: Tensor | StreamedImages) -> str:
 
 def as_labels(y: Tensor | NDArray[Any], what: str = "labels") -> Tensor:
     """Return labels of any integer type as int64."""
+    if isinstance(y, np.ndarray) and y.dtype.kind not in "biufc":
+        first = repr(y.flat[0]) if y.size else y.dtype
+        raise InputError(
+            f"{what} must be whole numbers from 0, the positions of the classes in their list, got "
+            f"{first}"
+        )
     labels = torch.from_numpy(y) if isinstance(y, np.ndarray) else y
     if not isinstance(labels, Tensor):
         raise InputError(f"{what} must be a tensor or a numpy array, got a {type(y).__name__}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -151,13 +152,21 @@ def evaluate(
     settings = settings_from_plain(options) if settings is None else settings
     if settings.curve or settings.convergence is not None:
         raise InputError("curve and convergence are stored in a folder: use evaluate_run")
+    if not isinstance(model, nn.Module | str | Path):
+        raise InputError(
+            "model must be a torch.nn.Module that gives logits, or the folder of a run, got a "
+            f"{type(model).__name__}"
+        )
+    table = None
     if x is not None and y is None and not is_array(x):
         bounds = x.bounds if isinstance(x, Data) else bounds
+        table = x if isinstance(x, TableData) else None
         x, y = images_and_labels(x)
     device = None
     eps = norm = None
     if not isinstance(model, nn.Module):
-        target, device = open_run(model, data=_test_data(model, x, y)), choose_device("auto")
+        data = _test_data(model, x, y, table)
+        target, device = open_run(model, data=data), choose_device("auto")
         model, eps, norm, bounds = target.model, target.eps, target.norm, target.data.bounds
         if (x is None) == (y is None):
             x, y = target.data.test_x, target.data.test_y
@@ -169,13 +178,30 @@ def evaluate(
             f"at least one image and as many labels as images are needed: got {len(images)} images "
             f"and {len(labels)} labels"
         )
+    _check_values(images, labels)
     settings = settings.complete(eps, norm, bounds)
     return _evaluate_images(model, images, labels, settings, device or images.device, bounds)
 
 
-def _test_data(folder: Path | str, x: Any, y: Any) -> Data | None:
-    """Return the test data of a run: images, or features in their own units. None for the test
-    images that the run itself names."""
+def _check_values(images: Tensor, labels: Tensor) -> None:
+    """Raise InputError for labels that are no classes, and for NaN or infinite pixels."""
+    if labels.ndim != 1:
+        raise InputError(
+            f"y must have one label for each image, shape ({len(images)},), got shape "
+            f"{tuple(labels.shape)}"
+        )
+    if int(labels.min()) < 0:
+        raise InputError(f"y must hold labels of at least 0, got {int(labels.min())}")
+    if isinstance(images, Tensor) and images.is_floating_point():
+        good = torch.isfinite(images.flatten(1)).all(1)
+        if not good.all():
+            bad = int((~good).nonzero()[0])
+            raise InputError(f"x holds a NaN or infinite pixel, first in image {bad}, from 0")
+
+
+def _test_data(folder: Path | str, x: Any, y: Any, table: TableData | None) -> Data | None:
+    """Return the test data of a run: images, features in their own units, or those of a table,
+    which are scaled already. None for the test images that the run itself names."""
     description = read_run(folder)[1]["data"]
     is_table = "features" in description
     if x is None or y is None:
@@ -187,10 +213,22 @@ def _test_data(folder: Path | str, x: Any, y: Any) -> Data | None:
     classes = tuple(description["classes"])
     if is_table:
         scaling = Scaling.from_plain(description["features"])
-        data: Data = TableData.for_testing("table", x, y, classes, scaling)
+        if table is not None and table.scaling == scaling:
+            data: Data = TableData("table", x, y, x, y, classes, scaling)
+        else:
+            features = x if table is None else _unscaled(table, scaling)
+            data = TableData.for_testing("table", features, y, classes, scaling)
     else:
         data = ImageData.from_test_images("arrays", x, as_labels(y), classes)
     return data.with_sha256(description["sha256"])  # data that the run has not seen
+
+
+def _unscaled(table: TableData, scaling: Scaling) -> NDArray[np.float64]:
+    """Return the test features of a table in their own units, in the order of the scaling."""
+    names = table.scaling.names
+    if missing := [name for name in scaling.names if name not in names]:
+        raise InputError(f"the table has no feature {missing[0]}, got {', '.join(names)}")
+    return table.scaling.undo(table.test_x)[:, [names.index(name) for name in scaling.names]]
 
 
 def _evaluate_images(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..attacks.autoattack import number_of_classes
 from ..attacks.geometry import Bounds, bounds_on
 from ..devices import to_device_for_evaluation
-from ..networks import check_network
+from ..networks import check_network, warn_of_batch_dependence
 from .batch_size import BatchSize, choose_batch_size
 from .padded import with_graphs
 from .runner import (
@@ -79,5 +79,6 @@ def prepare(
     model = check_attackable(model, data.x, y, attacks)
     if source is not None:
         check_attackable(source, data.x, y, attacks)
+    warn_of_batch_dependence(model, data.x)
     size = choose_batch_size(settings.batch, model, data.x)
     return Prepared(with_graphs(model, data.x, size.images), source, data, attacks, bounds, size)

@@ -153,6 +153,11 @@ class Settings:
         is not known, or if options contradict each other, or do not fit the bounds of the data."""
         if self.eps is None and eps is None:
             raise InputError("the target has no eps: set it, such as --eps 0.3")
+        if self.eps is None and norm is not None and self.norm not in (None, norm):
+            raise InputError(
+                f"the target's eps, {eps:g}, is a radius of norm {norm}: set that of norm "
+                f"{self.norm}, --eps"
+            )
         full = replace(
             self,
             attacks=("natural", *(name for name in self.attacks if name != "natural")),

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ..data import as_data
 from ..devices import choose_device
-from ..errors import InputError
+from ..errors import InputError, TakenError
 from ..model_card import write_card
 from ..networks import torch_defaults
 from ..process_settings import restored_settings
@@ -139,6 +139,7 @@ def evaluate_target(
         NaN.
     """
     with RunFolder(target.folder) as folder:
+        _check_folder(folder, target)
         settings = settings.complete(target.eps, target.norm, target.data.bounds)
         torch_device = choose_device(device)
         x, y = target.data.test_x, target.data.test_y
@@ -160,6 +161,14 @@ def evaluate_target(
         if folder.has(CONFIG) and folder.read_json(CONFIG)["config"] == target.config:
             write_card(folder, content["target"]["weights_sha256"])
     return content
+
+
+def _check_folder(folder: RunFolder, target: Target) -> None:
+    """Raise TakenError if the folder is that of another run."""
+    if folder.has(CONFIG) and folder.read_json(CONFIG).get("config") != target.config:
+        raise TakenError(
+            f"{folder.path} is the folder of another run than {target.name}: choose another --out"
+        )
 
 
 @dataclass
@@ -205,6 +214,8 @@ class _StoredEvaluation:
                 self.on_line(attack_row(attack.name, self.content))
             if self.settings.curve:
                 self.run_curve()
+            for name in self.attacks_of_before():
+                self.on_line(attack_row(name, self.content))
             if FROM_CURVE in self.content["accuracy"]:
                 self.on_line(attack_row(FROM_CURVE, self.content))
             if self.settings.convergence is not None:
@@ -221,6 +232,15 @@ class _StoredEvaluation:
         self.folder.finish((OUTCOMES, CURVE_OUTCOMES))
         self.save()
         self.on_line(footer(self.content))
+
+    def attacks_of_before(self) -> list[str]:
+        """The stored attacks that were not requested now. They count for the worst one too."""
+        now = {NO_ATTACK.name, *(attack.name for attack in self.prepared.attacks)}
+        return [
+            name
+            for name in self.content["accuracy"]
+            if name in self.content["attacks"] and name not in now
+        ]
 
     def run_attack(self, attack: Attack) -> None:
         """Run an attack on the batches that the record does not have yet."""

@@ -118,8 +118,13 @@ def start_or_resume(
     """
     folder.lock(create=True)
     if overwrite:
-        folder.remove(FILES)
+        folder.remove([*FILES, *(f"{name}.gz" for name in FILES)])
     stored = read_evaluation(folder) if folder.has(EVALUATION) else None
+    if is_compressed(folder):
+        raise InputError(
+            f"{folder.path} holds an evaluation whose outcomes are compressed ({OUTCOMES}.gz), and "
+            "which cannot grow: choose another --out, or --overwrite it"
+        )
     if stored is None and folder.has(OUTCOMES):
         raise InputError(f"{folder.path} has {OUTCOMES} without {EVALUATION}: --overwrite it")
     content = new_content(target, settings, len(images), attacks, command, device)
@@ -141,6 +146,11 @@ def start_or_resume(
         _keep_stored_results(stored, content, record)
     save(folder, content)
     return content, record
+
+
+def is_compressed(folder: RunFolder) -> bool:
+    """Return whether the folder holds the outcomes of an evaluation in compressed form only."""
+    return folder.has(f"{OUTCOMES}.gz") and not folder.has(OUTCOMES)
 
 
 def save(folder: RunFolder, content: dict[str, Any]) -> None:
@@ -262,7 +272,9 @@ def with_free_folder(target: Target, settings: Settings) -> Target:
         files = RunFolder(folder)
         stored = read_evaluation(files) if files.has(EVALUATION) else None
         if stored is None or not (
-            differences(stored, content, tuple(MUST_MATCH)) or _other_curves(stored, settings)
+            is_compressed(files)
+            or differences(stored, content, tuple(MUST_MATCH))
+            or _other_curves(stored, settings)
         ):
             return replace(target, folder=folder)
     raise AssertionError("there is always another number")
