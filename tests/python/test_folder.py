@@ -203,3 +203,15 @@ def test_a_network_is_trained_on_a_folder_and_evaluated(tmp_path):
     sense.fit(config, tmp_path / "run")
     result = sense.evaluate(tmp_path / "run", attacks=["fgsm"], eps=0.05)
     assert result.accuracy["natural"].k == 10
+
+
+def test_links_to_themselves_or_to_nothing_are_left_out(folder):
+    for name, target in (("loop.png", "loop.png"), ("nothing.png", "absent.png")):
+        (folder / "a" / name).symlink_to(target)
+    assert len(images_from_folder(folder).files) == 5
+
+
+@pytest.mark.parametrize("size", [8, "8", (8, 8, 3), (8.5, 8), (0, 8), (8,)])
+def test_a_size_that_is_none_is_refused(folder, size):
+    with pytest.raises(InputError, match=r"size must be \(height, width\), whole numbers"):
+        images_from_folder(folder, size=size)

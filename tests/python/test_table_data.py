@@ -382,3 +382,17 @@ def test_a_table_is_evaluated_in_the_units_of_the_run(tmp_path):
     )
     assert other.scaling != data.scaling
     assert sense.evaluate(tmp_path / "run", other, attacks=["fgsm"]).accuracy == expected.accuracy
+
+
+@pytest.mark.parametrize(("norm", "verdict"), [("inf", "ok"), ("2", "skipped"), ("1", "skipped")])
+def test_square_is_no_check_of_masked_gradients_for_rows_in_l2_and_l1(tmp_path, norm, verdict):
+    pytest.importorskip("pyautoattack", reason="needs pyautoattack: pip install '.[attacks]'")
+    data = table(n=300, classes=2)
+    sense.fit(quick(norm=norm), tmp_path / "run", data=data)
+    content = evaluate_run(
+        tmp_path / "run", sense.evaluation.settings.Settings(attacks=("pgd",), steps=5), data=data
+    )
+    checks = {check["check"]: check for check in content["diagnostics"]["checks"]}
+    assert checks["gradient-free"]["verdict"] == verdict
+    if verdict == "skipped":
+        assert "rows of features" in checks["gradient-free"]["text"]

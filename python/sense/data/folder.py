@@ -74,6 +74,8 @@ def images_from_folder(
         cannot be read, with their names.
     """
     folder = Path(folder)
+    if size is not None:
+        size = _checked_size(size)
     paths, labels, names = _list_files(folder, classes)
     if len(paths) > max_images:
         raise InputError(
@@ -86,8 +88,6 @@ def images_from_folder(
     if size is None:
         size = _common_size(folder, paths, shapes)
     height, width = size
-    if height < 1 or width < 1:
-        raise InputError(f"size must be (height, width), at least 1 each, got {size}")
     shape = (len(paths), 3 if colour else 1, height, width)
     if np.prod([float(n) for n in shape]) > MAX_BYTES:
         raise InputError(
@@ -99,6 +99,13 @@ def images_from_folder(
         x[i] = _decode(path, size, colour)
     files = tuple(str(path.relative_to(folder)) for path in paths)
     return FolderImages(torch.from_numpy(x), torch.tensor(labels), names, files)
+
+
+def _checked_size(size: Any) -> tuple[int, int]:
+    valid = isinstance(size, tuple | list) and len(size) == 2
+    if not valid or not all(isinstance(n, int | np.integer) and n >= 1 for n in size):
+        raise InputError(f"size must be (height, width), whole numbers from 1, got {size!r}")
+    return int(size[0]), int(size[1])
 
 
 def load_folder(
@@ -165,9 +172,16 @@ def _visible(folder: Path, root: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
-        if path.is_symlink() and not path.resolve().is_relative_to(root):
+        if path.is_symlink() and not _leads_into(path, root):
             continue
         yield path
+
+
+def _leads_into(link: Path, root: Path) -> bool:
+    try:
+        return link.resolve(strict=True).is_relative_to(root)
+    except (OSError, RuntimeError):  # to itself, or to nothing
+        return False
 
 
 def _images_in(folder: Path, root: Path) -> list[Path]:

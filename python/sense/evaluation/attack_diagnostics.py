@@ -4,6 +4,7 @@ Each check counts images that are correctly classified under the attacks of the 
 misclassified under another one. Its warning states points of accuracy on all evaluated images.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -89,6 +90,8 @@ def gradient_free(evidence: Evidence) -> Diagnostic:
         return skipped("gradient-free", "in a cascade Square must come last")
     if not has_pyautoattack():
         return skipped("gradient-free", "Square needs the package pyautoattack")
+    if evidence.x.ndim == 2 and evidence.settings.lp != math.inf:
+        return skipped("gradient-free", "for rows of features Square is too weak in this norm")
     sample = evidence.all_sample if "square" in evidence.correct else evidence.subset_sample
     if sample.n < MINIMUM:
         return too_few("gradient-free", sample.n)
