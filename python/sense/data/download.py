@@ -32,6 +32,7 @@ CHUNK = 1 << 16  # bytes, at most, of a read
 SLOWEST = 1000.0  # bytes per second; a slower server is taken to have broken off
 WINDOW = 30.0  # seconds in which the speed is measured
 ANSWER = 60.0  # seconds, at most, until a server has sent status and headers
+LATE = "it did not send its headers in time"
 TRIES = 4  # downloads in succession that bring less than PROGRESS
 PROGRESS = 1 << 20  # bytes
 PAUSE = 1.0  # seconds before another try
@@ -183,10 +184,11 @@ def receive(url: str, wanted: Wanted, begun: int) -> tuple[bool, str]:
     except urllib.error.URLError as error:
         raise DownloadFailed(f"{error.reason}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
-        if is_late():
-            raise DownloadFailed(f"it sent no complete headers in {ANSWER:g} seconds") from None
-        raise DownloadFailed(f"{type(error).__name__} {error}".strip()) from None
+        reason = LATE if is_late() else f"{type(error).__name__} {error}".strip()
+        raise DownloadFailed(reason) from None
     with response:
+        if is_late():  # headers that ended by the end of the connection
+            raise DownloadFailed(LATE)
         start = 0
         if response.status == http.client.PARTIAL_CONTENT:
             sent = response.headers.get("Content-Range", "")
