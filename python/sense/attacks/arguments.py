@@ -119,7 +119,7 @@ def check_arguments(
     _check_numbers(given, numbers)
     classes = 0
     if "y" in given and len(x):
-        _check_labels(given["y"])
+        check_not_negative(given["y"])
         classes = int(given["y"].max()) + 1
     for name in ("model", "source"):
         if name in given:
@@ -260,10 +260,19 @@ def _as_labels(y: Any, x: Tensor) -> Tensor:
     return y.clone() if y.is_inference() else y
 
 
-def _check_labels(y: Tensor) -> None:
+def check_not_negative(y: Tensor) -> None:
+    """Raise InputError, which names the first, for a label below 0."""
     if int(y.min()) < 0:
         bad = int((y < 0).nonzero()[0])
         raise InputError(f"y must hold labels of at least 0, got {int(y[bad])} for image {bad}")
+
+
+def check_finite_pixels(x: Tensor) -> None:
+    """Raise InputError, which names the first image, for a NaN or infinite pixel."""
+    finite = torch.isfinite(x.flatten(1)).all(1)
+    if not finite.all():
+        bad = int((~finite).nonzero()[0])
+        raise InputError(f"x holds a NaN or infinite pixel, first in image {bad} of {len(x)}")
 
 
 def _check_pixels(x: Tensor, bounds: Bounds) -> None:
@@ -273,10 +282,7 @@ def _check_pixels(x: Tensor, bounds: Bounds) -> None:
     inside = bool(((x >= bounds[0]) & (x <= bounds[1])).all())
     if inside and math.isfinite(low) and math.isfinite(high):
         return  # NaN compares as False
-    finite = torch.isfinite(x.flatten(1)).all(1)
-    if not finite.all():
-        bad = int((~finite).nonzero()[0])
-        raise InputError(f"x holds a NaN or infinite pixel, first in image {bad} of {len(x)}")
+    check_finite_pixels(x)
     if isinstance(bounds[0], Tensor):
         bad = int((~((x >= bounds[0]) & (x <= bounds[1])).flatten(1).all(1)).nonzero()[0])
         raise InputError(f"x has a feature outside its bounds, first in row {bad} of {len(x)}")

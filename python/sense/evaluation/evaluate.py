@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..attacks.arguments import check_finite_pixels, check_not_negative
 from ..attacks.geometry import Bounds
 from ..data import Data, ImageData, Scaling, TableData
 from ..data.forms import images_and_labels, is_array
@@ -190,13 +191,9 @@ def _check_values(images: Tensor, labels: Tensor) -> None:
             f"y must have one label for each image, shape ({len(images)},), got shape "
             f"{tuple(labels.shape)}"
         )
-    if int(labels.min()) < 0:
-        raise InputError(f"y must hold labels of at least 0, got {int(labels.min())}")
+    check_not_negative(labels)
     if isinstance(images, Tensor) and images.is_floating_point():
-        good = torch.isfinite(images.flatten(1)).all(1)
-        if not good.all():
-            bad = int((~good).nonzero()[0])
-            raise InputError(f"x holds a NaN or infinite pixel, first in image {bad}, from 0")
+        check_finite_pixels(images)
 
 
 def _test_data(folder: Path | str, x: Any, y: Any, table: TableData | None) -> Data | None:

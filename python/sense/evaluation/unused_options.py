@@ -1,8 +1,7 @@
 """Sentences about options of an evaluation that have no effect."""
 
+from .runner import PGD_VARIANTS
 from .settings import Settings
-
-PGD = ("pgd", "margin-pgd", "targeted-pgd", "transfer")
 
 
 def unused_options(settings: Settings, images: int) -> list[str]:
@@ -17,7 +16,7 @@ def unused_options(settings: Settings, images: int) -> list[str]:
     """
     attacks = set(settings.attacks)
     curves = bool(settings.curve) or settings.convergence is not None
-    with_pgd = bool(attacks.intersection(PGD)) or curves
+    with_pgd = bool(attacks.intersection(PGD_VARIANTS)) or curves
     diagnosed = settings.diagnostics
     used = {
         "steps": (with_pgd or diagnosed, "without a variant of PGD"),
