@@ -145,7 +145,7 @@ def test_an_evaluation_continues_with_half_the_batch_and_has_the_same_outcomes(t
     expected = outcomes(load(folder), data, batch=90)
     small = Limited(load(folder), 20)
     assert outcomes(small, data, batch=90) == expected
-    assert small.largest == 11  # 90, 45, 22, 11
+    assert 10 <= small.largest <= 20  # half of a number of images that is more than 20
 
 
 def test_a_stored_evaluation_records_the_size_and_is_resumed_with_another(trained, tmp_path):
