@@ -99,7 +99,7 @@ def small_cnn(settings: Settings) -> Network:
         )
     folder = settings.run or MNIST_FAST
     config, _ = read_run(folder)
-    data = load_data(config.dataset, settings.mnist if config.dataset == "mnist" else None)
+    data = load_data(config.dataset, settings.folder_of(config.dataset))
     return load_network(folder, data)
 
 
@@ -113,7 +113,7 @@ def cifar_cnn(settings: Settings, capacity: int) -> Network:
 
 def untrained(settings: Settings, config: Config) -> Network:
     """Return an untrained network, for methods whose passes do not depend on it."""
-    data = load_data(config.dataset, settings.cifar10 if config.dataset == "cifar10" else None)
+    data = load_data(config.dataset, settings.folder_of(config.dataset))
     torch.manual_seed(config.seed)
     model = build_model(config.model, data.shape, len(data.classes))
     return Network(to_device(model, torch.device("cpu")), data, config, None)

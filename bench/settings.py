@@ -40,6 +40,10 @@ class Settings:
     def rounds_folder(self) -> Path:
         return self.networks / "rounds"
 
+    def folder_of(self, dataset: str) -> Path | None:
+        """Return the folder of a data set, if one was given."""
+        return {"mnist": self.mnist, "cifar10": self.cifar10}.get(dataset)
+
     def pick(self, quick: int, full: int) -> int:
         """Return the size for tests or for measurements."""
         return quick if self.quick else full

@@ -168,7 +168,7 @@ def data_for(dataset: str, settings: Settings) -> ImageData:
         data = load_data("mnist-sample")
         x, y = data.train_x[:256], data.train_y[:256]
         return ImageData(data.name, x, y, data.test_x, data.test_y, data.classes)
-    return load_data(dataset, settings.mnist if dataset == "mnist" else settings.cifar10)
+    return load_data(dataset, settings.folder_of(dataset))
 
 
 def fastest_peer(config: Config, data: ImageData) -> tuple[str, str]:

@@ -30,6 +30,7 @@ from conftest import ROOT
 from networks import Sharper, conv_network, images_and_labels
 from sense.attacks import sensible_with_stages
 from sense.config import recipe
+from sense.errors import MissingFileError
 from sense.train import fit
 
 ATTACK = {"eps": 0.04, "step_size": 0.01, "steps": 6, "c": 0.5}
@@ -219,6 +220,17 @@ def test_the_error_names_an_unknown_section(capsys):
     with pytest.raises(SystemExit):
         parse(["atack"])
     assert "unknown section atack. Sections: attack, epoch" in capsys.readouterr().err
+
+
+def test_every_data_set_is_read_from_its_folder(tmp_path):
+    folders = {"mnist": tmp_path / "a", "cifar10": tmp_path / "b"}
+    chosen = settings.Settings(quick=True, threads=1, networks=tmp_path, **folders)
+    assert {name: chosen.folder_of(name) for name in folders} == folders
+    assert chosen.folder_of("mnist-sample") is None
+    for name in folders:
+        config = replace(recipe(name if name == "mnist" else "cifar10-cnn"), dataset=name)
+        with pytest.raises(MissingFileError, match=str(folders[name])):
+            networks.untrained(chosen, config)
 
 
 def test_the_provenance_contains_no_folder(tmp_path):
