@@ -3,20 +3,23 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from reproduced import row
 from sense.data.cifar10 import FOLDER, TEST, TRAIN
 from sense.errors import InputError
 from sense.reproduce import command
 from sense.reproduce import run as run_module
 from sense.reproduce.command import reproduce_main
 from sense.reproduce.experiments import EXPERIMENTS, get_experiment, plan_cells
-from sense.reproduce.results import read_result
-from sense.reproduce.run import Options, train_and_attack, write_tables
-from sense.sweep import Summary
+from sense.reproduce.kept import kept_cells
+from sense.reproduce.results import read_result, write_result
+from sense.reproduce.run import Options, cells_to_do, train_and_attack, write_tables
+from sense.sweep import Cell, Summary
 from sweeps import InThisProcess
 
 TRAINED = [name for name, experiment in EXPERIMENTS.items() if experiment.plans]
@@ -72,10 +75,10 @@ def test_an_experiment_is_trained_attacked_and_described(reproduced, name):
     result = read_result(found.path.parent, f"{name}-smoke")
     plan = get_experiment(name).plans["smoke"]
     assert {row.cell for row in result.rows} == {cell.name for cell in plan_cells(plan)}
-    for row in result.rows:
-        assert 0 <= row.lower <= row.k / row.n <= row.upper <= 1
-        if not row.attack_label.startswith("PGD") or name not in ("fig8", "fig9"):
-            assert row.correct.count("1") == row.k
+    for one in result.rows:
+        assert 0 <= one.lower <= one.k / one.n <= one.upper <= 1
+        if not one.attack_label.startswith("PGD") or name not in ("fig8", "fig9"):
+            assert one.correct.count("1") == one.k
     description = result.description
     assert description["missing"] == []
     assert description["command"] == f"python -m sense.reproduce {name} --scale smoke"
@@ -84,6 +87,7 @@ def test_an_experiment_is_trained_attacked_and_described(reproduced, name):
     assert [claim["verdict"] for claim in description["claims"]] == ["open"] * len(found.claims)
     cells = json.loads((found.path.parent / f"{name}-smoke-cells.json").read_text())
     assert set(cells) == {row.cell for row in result.rows}
+    assert all(cell["evaluations"] for cell in cells.values())
     for cell in cells.values():
         assert cell["weights_sha256"]
         assert cell["command"].startswith("python -m sense.train ")
@@ -150,6 +154,7 @@ def test_an_unknown_name_is_refused_before_any_work(tmp_path, capsys, monkeypatc
         (["--workers", "3"], "--workers without a name"),
         (["fig8", "--markdown"], "got the name fig8: leave out one"),
         (["all", "tabel7"], "tabel7"),
+        (["--extend"], "--extend without a name"),
         (["fig8", "--hours", "--stored"], "--hours and --stored exclude each other"),
         (["fig8", "--hours", "--adopt", "mine"], "--adopt and --hours exclude each other"),
         (["fig8", "--adopt", "mine", "--stored"], "--adopt and --stored exclude each other"),
@@ -248,6 +253,75 @@ def test_missing_cells_are_listed(reproduced, tmp_path, capsys):
     assert len(description["missing"]) == 2
     assert all(name.endswith("seed-2") or "_" in name for name in description["missing"])
     assert description["command"].endswith("--seeds 2")
+
+
+@pytest.fixture
+def one_network(tmp_path):
+    """The options of table6, whose only network at the scale smoke is in a result without its
+    run folder."""
+    options = Options("smoke", None, tmp_path / "runs", tmp_path / "out", extend=True)
+    (cell,) = plan_cells(get_experiment("table6").plans["smoke"])
+    common = {"cell": cell.name, "experiment": "table6", "scale": "smoke"}
+    attacks = {"natural": "11", "PGD-100 x 5": "01"}
+    rows = [row(text, **common, attack_label=label) for label, text in attacks.items()]
+    described = {
+        cell.name: {
+            "data": "cifar10",
+            "data_sha256": "0" * 64,
+            "seconds_attacks": 2.0,
+            "evaluations": [dict(one) for one in cell.evaluations],
+        }
+    }
+    write_result(options.out, "table6-smoke", rows, {}, described, {}, True)
+    return options, cell, described
+
+
+def test_a_network_of_the_result_is_kept_without_its_run_folder(one_network, monkeypatch):
+    options, _, described = one_network
+    monkeypatch.setattr(run_module, "run_cells", lambda *_, **__: pytest.fail("nothing to train"))
+    assert cells_to_do(get_experiment("table6"), options) == []
+    assert train_and_attack(["table6"], options) == []
+    written = write_tables("table6", options)
+    result = read_result(options.out, "table6-smoke")
+    assert [one.correct for one in result.rows] == ["11", "01"]
+    assert (result.description["missing"], result.description["networks"]) == ([], 1)
+    assert json.loads((options.out / "table6-smoke-cells.json").read_text()) == described
+    assert written.path == options.out / "table6-smoke.csv"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"extend": False},
+        {"seeds": 2},
+        {"scale": "cpu"},
+    ],
+)
+def test_only_networks_of_the_result_are_kept_and_only_on_request(
+    one_network, monkeypatch, changed
+):
+    options, cell, _ = one_network
+    asked = []
+
+    def run(cells, out, **settings):
+        asked.extend(cells)
+        return Summary({}, {})
+
+    monkeypatch.setattr(run_module, "run_cells", run)
+    train_and_attack(["table6"], replace(options, **changed))
+    assert asked
+    assert (cell.name in {one.name for one in asked}) == (changed == {"extend": False})
+
+
+@pytest.mark.parametrize("other", [{"n": 3}, {"source": "x"}, {"convergence": 20}])
+def test_a_network_without_all_of_its_evaluations_or_whose_weights_are_needed_is_not_kept(
+    one_network, other
+):
+    options, cell, _ = one_network
+    more = Cell(cell.recipe, cell.options, [*cell.evaluations, {**cell.evaluations[0], **other}])
+    assert kept_cells([cell], options.out, "table6-smoke").keys() == {cell.name}
+    assert kept_cells([cell, more], options.out, "table6-smoke") == {}
+    assert kept_cells([cell], options.out, "table5-smoke") == {}
 
 
 def test_hours_are_shown_and_nothing_is_run(reproduced, tmp_path, capsys, monkeypatch):

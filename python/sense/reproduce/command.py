@@ -22,7 +22,7 @@ from .experiment import SCALES, ScaleName
 from .experiments import EXPERIMENTS, get_experiment
 from .hours import Estimate, estimate_cells
 from .listing import VERDICTS, listing, markdown
-from .run import Options, all_cells, failures, train_and_attack, write_tables
+from .run import Options, cells_to_do, failures, train_and_attack, write_tables
 
 FAILED_STATUS = 1  # exit status if cells failed
 ALL = "all"
@@ -60,6 +60,14 @@ class ReproduceArguments(RunnerArguments):
         bool,
         tyro.conf.FlagCreatePairsOff,
         Help("make the tables of the networks that are in --runs, and train nothing"),
+    ] = False
+    extend: Annotated[
+        bool,
+        tyro.conf.FlagCreatePairsOff,
+        Help(
+            "keep the networks of the result in --out: those whose rows are complete are neither "
+            "trained nor attacked again"
+        ),
     ] = False
     adopt: Annotated[
         tuple[Path, ...],
@@ -106,6 +114,7 @@ def reproduce_main(argv: list[str]) -> None:
         arguments.runs or Path("reproduce") / arguments.scale,
         arguments.out,
         arguments.compress,
+        arguments.extend,
     )
     if arguments.adopt:
         adopt_runs(arguments.adopt, _cells(names, options), options.runs)
@@ -204,6 +213,7 @@ def adopt_runs(folders: tuple[Path, ...], cells: list[Cell], runs: Path) -> None
 
 
 def _cells(names: list[str], options: Options) -> list[Cell]:
-    """The cells of all experiments that train networks, each training once."""
+    """The cells of all experiments that train networks, each training once, without those that are
+    kept."""
     experiments = [experiment for experiment in map(get_experiment, names) if experiment.plans]
-    return merged([cell for one in experiments for cell in all_cells(one, options)])
+    return merged([cell for one in experiments for cell in cells_to_do(one, options)])

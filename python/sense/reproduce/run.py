@@ -11,13 +11,14 @@ from ..evaluation.summary import read_evaluation
 from ..runs import provenance, read_run
 from ..sweep import Cell, Summary, run_cells
 from ..sweep.commands import train_command
-from ..sweep.state import evaluation_folders, progress_of, status_of
+from ..sweep.state import evaluation_folders, progress_of, status_of, stored_evaluation
 from .claims import judge
 from .curves import convergence_curves
 from .experiment import Experiment
 from .experiments import get_experiment, get_plan, plan_cells, transfer_cells
 from .figures import draw_figure
 from .hours import attack_time, training_time
+from .kept import EVALUATIONS, KeptCell, kept_cells
 from .results import as_stored, write_result
 from .shortened import shortened
 from .table import Row, rows_of_cell
@@ -39,6 +40,8 @@ class Options:
         Folder of the results.
     compress
         Whether tables are gzipped.
+    extend
+        Whether networks of the result in `out` are kept as they are: `kept_cells`.
     """
 
     scale: str
@@ -46,6 +49,7 @@ class Options:
     runs: Path
     out: Path
     compress: bool = False
+    extend: bool = False
 
 
 def all_cells(experiment: Experiment, options: Options) -> list[Cell]:
@@ -62,15 +66,29 @@ def train_and_attack(names: Sequence[str], options: Options, **settings: Any) ->
     """Train and evaluate the cells of experiments as far as that is not done: first without
     transfer attacks, then these, as far as the networks that they need did not fail. `settings` and
     errors are those of `run_cells`."""
-    plans = [get_plan(one, options.scale) for one in map(get_experiment, names) if one.plans]
-    networks = [cell for plan in plans for cell in plan_cells(plan, options.seeds)]
+    experiments = [one for one in map(get_experiment, names) if one.plans]
+    cells = [cell for one in experiments for cell in cells_to_do(one, options)]
+    networks = [cell for cell in cells if not _is_transfer(cell)]
+    attacked = [cell for cell in cells if _is_transfer(cell)]
     runs = options.runs.absolute()
-    attacked = [cell for plan in plans for cell in transfer_cells(plan, runs, options.seeds)]
     summaries = [run_cells(networks, runs, **settings)] if networks else []
     attacked = _without(attacked, failures(summaries).keys())
     if attacked:
         summaries.append(run_cells(attacked, runs, **settings))
     return summaries
+
+
+def cells_to_do(experiment: Experiment, options: Options) -> list[Cell]:
+    """Return the cells of `all_cells` that are not kept from the result in `options.out`."""
+    kept = _kept(experiment, options)
+    return [cell for cell in all_cells(experiment, options) if cell.name not in kept]
+
+
+def _kept(experiment: Experiment, options: Options) -> dict[str, KeptCell]:
+    if not options.extend:
+        return {}
+    stem = f"{experiment.name}-{options.scale}"
+    return kept_cells(all_cells(experiment, options), options.out, stem)
 
 
 def _without(attacked: Sequence[Cell], failed: Collection[str]) -> list[Cell]:
@@ -144,7 +162,13 @@ class _Stored:
 def _read_cells(experiment: Experiment, cells: Sequence[Cell], options: Options) -> _Stored:
     """Read the cells. One that cannot be read does not stop the others."""
     found = _Stored([], {}, {})
+    kept = _kept(experiment, options)
     for cell in cells:
+        if cell.name in kept:
+            if cell.name not in found.described:
+                found.rows.extend(kept[cell.name].rows)
+                found.described[cell.name] = kept[cell.name].described
+            continue
         try:
             rows = _stored_rows(experiment, cell, options)
             if rows and cell.name not in found.described:
@@ -180,8 +204,11 @@ def _describe(
 ) -> dict[str, Any]:
     """The content of the JSON file."""
     paper, plan = experiment.plans["paper"], get_plan(experiment, options.scale)
+    kept = _kept(experiment, options)
     missing = {
-        cell.name for cell in cells if not status_of(cell, options.runs).progress.is_done
+        cell.name
+        for cell in cells
+        if cell.name not in kept and not status_of(cell, options.runs).progress.is_done
     } | found.unreadable.keys()
     described = found.described
     once = {row.cell: row.seconds_training for row in rows}
@@ -231,6 +258,16 @@ def describe_cell(cell: Cell, runs: Path) -> dict[str, Any]:
         "evaluated": [
             {key: one["provenance"].get(key) for key in ("commit", "time")} for one in contents
         ],
+        EVALUATIONS: _stored_evaluations(cell, folder),
         "seconds_training": round(training_time(folder), 1),
         "seconds_attacks": round(attack_time(folder), 1),
     }
+
+
+def _stored_evaluations(cell: Cell, folder: Path) -> list[dict[str, Any]]:
+    """The options of the evaluations of a cell that are complete."""
+    return [
+        dict(options)
+        for options, settings in zip(cell.evaluations, cell.settings(), strict=True)
+        if stored_evaluation(settings, folder) is not None
+    ]
