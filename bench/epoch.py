@@ -24,6 +24,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "sense, noise": {"method": "sense", "boundary": "noise"},
     "iaat, warm-up": {"method": "iaat", "warmup": 1},
 }
+# That of the peers' loops. The section half-precision has bfloat16.
+PRECISION = "float32"
 PEER_FORMS = {
     "contiguous": "with torch's default layout",
     "channels_last": "in channels_last",
@@ -63,16 +65,18 @@ def plans_for(settings: Settings, peers: list[str]) -> list[Plan]:
     """Return the plans: SmallCNN on MNIST, the CNNs and ResNet-20 on CIFAR10. Quick runs without a
     CIFAR10 folder have the first only."""
     batch, rounds = settings.pick(16, 128), settings.pick(1, 5)
-    mnist = timed_options(recipe("mnist"), batch_size=batch)
+    mnist = timed_options(recipe("mnist"), batch_size=batch, precision=PRECISION)
     plans = [Plan(small_cnn(settings), mnist, FIVE, {}, peers, 1, rounds)]
     if settings.quick and settings.cifar10 is None:
         return plans
-    cnn = timed_options(recipe("cifar10-demo"), batch_size=batch)
+    cnn = timed_options(recipe("cifar10-demo"), batch_size=batch, precision=PRECISION)
     batches = settings.pick(1, 4)
     variants = VARIANTS | {"free": {"method": "free", "replays": batches}}
     plans.append(Plan(cifar_cnn(settings, 2), cnn, ALL, variants, peers, batches, rounds))
     plans.append(Plan(cifar_cnn(settings, 1), cnn, ("r-at", "sense"), {}, [], batches, 2 * rounds))
-    resnet = timed_options(recipe("cifar10-resnet"), batch_size=settings.pick(4, 32))
+    resnet = timed_options(
+        recipe("cifar10-resnet"), batch_size=settings.pick(4, 32), precision=PRECISION
+    )
     network = untrained(settings, recipe("cifar10-resnet"))
     plans.append(Plan(network, resnet, FIVE, {}, peers, 1, settings.pick(1, 3)))
     return plans
@@ -107,8 +111,8 @@ def compare(plan: Plan) -> tuple[Times, Comparison]:
         checked(same, times),
         (
             f"{plan.batches} batches of {options.batch_size} per measurement, K = {options.steps}, "
-            f"c = {options.c}; stages A, B, C of sense: {stages}. The peers' loops run in their "
-            "own process.",
+            f"c = {options.c}; stages A, B, C of sense: {stages}. All in {options.precision}. The "
+            "peers' loops run in their own process.",
             network.description,
         ),
     )

@@ -78,6 +78,7 @@ def provenance(
         "threads": settings.threads,
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
+        "amx": bool(torch.cpu._is_amx_tile_supported()),
         "load": os.getloadavg()[0],
         "quick": settings.quick,
         "peers": {name: version for name in PEERS if (version := installed(name))},

@@ -57,6 +57,21 @@ def steps_on_a_gpu() -> Fragments:
     yield f"{min(faster):.0f} to {max(faster):.0f} times as fast as float32"
 
 
+@on("docs/accelerators.md")
+def half_precision_on_a_processor() -> Fragments:
+    path = ROOT / "bench/results/half-precision.json"
+    section = Section.from_json(path.read_text())
+    assert section.provenance["amx"]
+    names = [comparison.title.split()[2] for comparison in section.comparisons]
+    yield f"| | {' | '.join(names)} |"
+    for row in section.comparisons[0].times:
+        cells = [
+            show_spread(ratio(comparison.times, row, "r-at, float32"))
+            for comparison in section.comparisons
+        ]
+        yield f"| {row} | {' | '.join(cells)} |"
+
+
 GPU_COLUMNS = [
     (network, method) for network in ("wrn-34-10", "resnet20") for method in ("r-at", "sense")
 ]

@@ -257,11 +257,17 @@ def test_every_method_on_cifar10():
     trades = row(MIDDLE, method="trades", **label)
     both("cifar10-wrn", "natural", [r_at, ours[0]], [r_at, ours[1]])
     both("cifar10-wrn", "trades", [trades, ours[0]], [trades, ours[1]])
+    fast = [row(bits, c=0.3, boundary="bisect", **label) for bits in (HIGH, LOW)]
+    both("cifar10-fast", "natural", [r_at, fast[0]], [r_at, fast[1]])
     label = {"attack": "autoattack", "attack_label": "AutoAttack"}
     r_at = row(MIDDLE, method="r-at", **label)
     ours = [row(bits, c=0.5, **label) for bits in (LOW, HIGH)]
     both("cifar10", "robust", [nt, r_at, ours[0]], [nt, r_at, ours[1]])
     both("cifar10-wrn", "robust", [r_at, ours[0]], [r_at, ours[1]])
+    fast = [row(bits, c=0.3, boundary="bisect", **label) for bits in (LOW, HIGH)]
+    both("cifar10-fast", "robust", [r_at, fast[0]], [r_at, fast[1]])
+    trades = [row(bits, method="trades", **label) for bits in (HIGH, LOW)]
+    both("cifar10-fast", "trades", [r_at, trades[0]], [r_at, trades[1]])
     bisect = row(MIDDLE, c=0.5, boundary="bisect", **label)
     both("cifar10", "bisection", [nt, bisect, ours[0]], [nt, bisect, ours[1]])
     (found,) = [one for one in judge("cifar10", [bisect, ours[0]]) if one["id"] == "bisection"]

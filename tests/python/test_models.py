@@ -62,6 +62,16 @@ def test_authors_wide_resnets_have_their_size():
         assert size(build_model("iaat-wrn-32-10", (3, 32, 32), 10)) == plain + 640 * 10 + 20
 
 
+def test_a_first_convolution_of_stride_2_leaves_the_blocks_a_quarter_of_the_pixels():
+    plain, faster = (build_model(f"wrn-10-4{stem}", (3, 32, 32), 10) for stem in ("", "-s2"))
+    # 48 filters of 4 x 4 in place of 16 of 3 x 3, and the first block takes 48 channels.
+    more = 3 * (48 * 16 - 16 * 9) + (48 - 16) * (64 * 9 + 64 + 2)
+    assert size(faster) == size(plain) + more
+    x = torch.rand(2, 3, 32, 32)
+    assert plain.conv(x).shape[2:] == (32, 32)
+    assert faster.conv(x).shape == (2, 48, 16, 16)
+
+
 def test_small_cnn_has_the_size_of_the_network_of_trades():
     assert size(build_model("small-cnn", (1, 28, 28), 10)) == 312_202
 
@@ -76,6 +86,7 @@ NETWORKS = [
     "resnet18",
     "preact-resnet18",
     "wrn-10-2",
+    "wrn-10-1-s2",
     "iaat-wrn-8-2",
 ]
 

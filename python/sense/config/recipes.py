@@ -110,15 +110,15 @@ _RECIPES: dict[str, Config] = {
         milestones=(),
         c=0.5,
     ),
-    # For an hour on two cores with AMX, on all images: the widest network that gets through them
-    # often enough with K = 3. It was chosen by times of steps, not by trainings.
+    # For an hour on two cores with AMX, on all images. Of the networks that were tried for a short
+    # time, this one had the highest accuracies on held-out images.
     "cifar10-fast": replace(
         _CIFAR10,
         method="r-at",
-        model="wrn-10-4",
+        model="wrn-10-4-s2",
         steps=3,
         step_size=4 / 255,
-        epochs=15,
+        epochs=48,
         lr=0.1,
         nesterov=True,
         weight_decay=5e-4,

@@ -8,22 +8,36 @@ from torch import Tensor, nn
 
 from .small_cnn import Shape
 
+# The first convolution by its stride: channels, size and padding. With stride 2 the blocks have a
+# quarter of the pixels, and a patch of 4 x 4 pixels in three colours gets as many channels as it
+# has numbers.
+STEMS = {1: (16, 3, 1), 2: (48, 4, 1)}
+
 
 class WideResNet(nn.Module):
-    """A 3 x 3 convolution, three groups of (depth - 4) / 6 blocks with 16, 32 and 64 times `widen`
-    channels, batch norm, the mean over the image, a linear layer.
+    """A convolution (`STEMS`), three groups of (depth - 4) / 6 blocks with 16, 32 and 64 times
+    `widen` channels, batch norm, the mean over the image, a linear layer.
+
+    `stride` is that of the first convolution: 1, or 2, with which the network is about four times
+    as fast.
 
     On CIFAR10 WRN-34-10 has 46,160,474 parameters. The authors' code counts 48,262,586, as it
     creates a second copy of the first group that is never used.
     """
 
     def __init__(
-        self, depth: int, widen: int, shape: Shape = (3, 32, 32), classes: int = 10
+        self,
+        depth: int,
+        widen: int,
+        stride: int = 1,
+        shape: Shape = (3, 32, 32),
+        classes: int = 10,
     ) -> None:
         super().__init__()
         blocks = (depth - 4) // 6
-        widths = (16, 16 * widen, 32 * widen, 64 * widen)
-        self.conv = nn.Conv2d(shape[0], 16, 3, padding=1, bias=False)
+        channels, size, padding = STEMS[stride]
+        widths = (channels, 16 * widen, 32 * widen, 64 * widen)
+        self.conv = nn.Conv2d(shape[0], channels, size, stride=stride, padding=padding, bias=False)
         layers = []
         for inputs, width, stride in zip(widths, widths[1:], (1, 2, 2), strict=False):
             layers.append(Block(inputs, width, stride))

@@ -11,7 +11,7 @@ from .cifar10_claims import (
     TABLE_7_CLAIMS,
 )
 from .convergence_claims import FIGURE_8_CLAIMS, FIGURE_9_CLAIMS
-from .every_method_claims import CIFAR10_CLAIMS, CIFAR10_WRN_CLAIMS
+from .every_method_claims import CIFAR10_CLAIMS, CIFAR10_FAST_CLAIMS, CIFAR10_WRN_CLAIMS
 from .mnist_claims import FIGURE_7_CLAIMS, MNIST_CLAIMS
 from .table import Row
 from .verdicts import Claim
@@ -28,6 +28,7 @@ CLAIMS: dict[str, tuple[Claim, ...]] = {
     "mnist": MNIST_CLAIMS,
     "cifar10": CIFAR10_CLAIMS,
     "cifar10-wrn": CIFAR10_WRN_CLAIMS,
+    "cifar10-fast": CIFAR10_FAST_CLAIMS,
 }
 
 

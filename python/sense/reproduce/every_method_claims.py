@@ -18,6 +18,7 @@ def _against(attack: str, first: dict[str, object], second: dict[str, object]) -
 
 
 _SENSE: dict[str, object] = {"method": "sense", "c": 0.5, "boundary": "revert"}
+_FAST: dict[str, object] = {"method": "sense", "c": 0.3, "boundary": "bisect"}
 _BISECT: dict[str, object] = {"method": "sense", "c": 0.5, "boundary": "bisect"}
 
 
@@ -74,3 +75,24 @@ CIFAR10_CLAIMS = (
 )
 
 CIFAR10_WRN_CLAIMS = (*_ACCURACY_FOR_ROBUSTNESS, _more_natural("trades", "trades", "TRADES"))
+
+CIFAR10_FAST_CLAIMS = (
+    Claim(
+        "natural",
+        "SENSE-AT (c = 0.3, bisection) has a higher natural accuracy than R-AT in the same time",
+        "not in the paper",
+        _against("natural", _FAST, {"method": "r-at"}),
+    ),
+    Claim(
+        "robust",
+        "R-AT is more robust than SENSE-AT (c = 0.3, bisection) under AutoAttack in the same time",
+        "not in the paper",
+        _against("autoattack", {"method": "r-at"}, _FAST),
+    ),
+    Claim(
+        "trades",
+        "TRADES is more robust than R-AT under AutoAttack in the same time",
+        "not in the paper",
+        _against("autoattack", {"method": "trades"}, {"method": "r-at"}),
+    ),
+)

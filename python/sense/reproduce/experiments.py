@@ -7,7 +7,7 @@ from ..config.checks import check_choice
 from ..errors import InputError
 from ..sweep import Cell, grid_cells
 from .cifar10_plans import FIGURE_9, TABLE_3, TABLE_4, TABLE_5, TABLE_6, TABLE_7
-from .every_method_plans import CIFAR10, CIFAR10_WRN
+from .every_method_plans import CIFAR10, CIFAR10_FAST, CIFAR10_WRN
 from .experiment import SCALES, Block, Experiment, Plan
 from .figures import FIGURES
 from .mnist_plans import FIGURE_7, FIGURE_8, MNIST
@@ -29,6 +29,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         MNIST,
         CIFAR10,
         CIFAR10_WRN,
+        CIFAR10_FAST,
     )
 }
 
