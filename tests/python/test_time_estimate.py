@@ -59,7 +59,7 @@ def test_slow_steps_are_measured_on_fewer_images():
             yield 0.05 * n
 
     assert step_seconds(take, 128, CPU) == pytest.approx(0.05 * 128)
-    assert taken == [4, 4, 16, 16, 64, 64], "until a step takes a second"
+    assert taken == [4, 4, 16, 16, 64, 64, 64, 64], "until four steps take a second each"
     taken.clear()
     assert step_seconds(take, 128, CUDA) == pytest.approx(0.05 * 128)
     assert set(taken) == {128}
@@ -78,6 +78,18 @@ def test_the_start_of_a_step_is_not_multiplied():
             yield 0.3 + 0.001 * n
 
     assert step_seconds(take, 128, CPU) == pytest.approx(0.428)
+
+
+@pytest.mark.parametrize("slow", [2, 3])
+def test_slow_steps_of_few_images_on_a_busy_machine_are_not_multiplied(slow):
+    """The first steps of four images take two seconds because of other programs."""
+
+    def take(n):
+        yield from [2.0] * (slow if n == 4 else 0)
+        while True:
+            yield 0.01 * n
+
+    assert step_seconds(take, 16, CPU) == pytest.approx(0.16)
 
 
 def note(config, seconds=0.01, images=60_000, **options):

@@ -158,13 +158,36 @@ def test_graphs_that_are_given_are_not_timed(given):
     assert choose_cuda_graphs(*arguments, build=never, timing=never) == given
 
 
-def test_the_least_of_several_runs_in_turns_counts(monkeypatch):
-    order = []
-    took = iter([9.0] * 6 + [3.0, 8.0, 2.0, 7.0, 4.0, 9.0])
+def timed(monkeypatch, took, names="ab"):
+    """The seconds of candidates whose runs take `took`, and the order in which they ran."""
+    order, took = [], iter(took)
     monkeypatch.setattr(timed_choices, "_seconds", lambda run: (run(), next(took))[1])
-    candidates = {name: lambda name=name: order.append(name) for name in "ab"}
-    assert seconds_of(candidates) == {"a": 2.0, "b": 7.0}
-    assert "".join(order) == "ab" * 6
+    found = seconds_of({name: lambda name=name: order.append(name) for name in names})
+    assert next(took, None) is None
+    return found, "".join(order)
+
+
+def test_the_least_of_several_runs_in_turns_counts(monkeypatch):
+    not_counted = [1.0] * 6
+    found, order = timed(monkeypatch, [*not_counted, 3.0, 8.0, 2.0, 7.0, 2.1, 7.0])
+    assert found == {"a": 2.0, "b": 7.0}
+    assert order == "ab" * 6
+
+
+def test_there_are_more_runs_until_a_second_one_is_nearly_as_fast(monkeypatch):
+    """Other programs slow runs down: without the fourth and the fifth round b would seem slower."""
+    busy = [3.0, 90.0, 2.9, 40.0, 2.9, 60.0]
+    found, order = timed(monkeypatch, [*[1.0] * 6, *busy, 2.9, 1.05, 2.9, 1.0])
+    assert found == {"a": 2.9, "b": 1.0}
+    assert order == "ab" * 8
+
+
+def test_runs_that_never_agree_come_to_an_end(monkeypatch):
+    growing = [2.0**n for n in range(2 * timed_choices.MOST_ROUNDS)]
+    found, _ = timed(monkeypatch, [*[1.0] * 6, *growing])
+    assert found == {"a": 1.0, "b": 2.0}
+    monkeypatch.setattr(timed_choices, "LONGEST", -1.0)
+    assert timed(monkeypatch, [*[1.0] * 6, *growing[:6]])[1] == "ab" * 6
 
 
 # In a run

@@ -101,8 +101,8 @@ CIFAR10_WRN = Experiment(
 
 
 def _three_methods_in_an_hour() -> tuple[Block, ...]:
-    """R-AT, TRADES and SENSE-AT with the recipe cifar10-fast, each with as many epochs as take about
-    the time of R-AT's on a processor with AMX."""
+    """R-AT, TRADES and SENSE-AT with the recipe cifar10-fast, each with as many epochs as take
+    about the time of R-AT's on a processor with AMX."""
     methods: tuple[dict[str, Any], ...] = (
         {"method": "r-at"},
         {"method": "trades", "beta": 6.0, "epochs": 38},
