@@ -105,8 +105,8 @@ def _three_methods_in_an_hour() -> tuple[Block, ...]:
     about the time of R-AT's on a processor with AMX."""
     methods: tuple[dict[str, Any], ...] = (
         {"method": "r-at"},
-        {"method": "trades", "beta": 6.0, "epochs": 38},
-        {"method": "sense", "c": 0.3, "boundary": "bisect", "bisections": 3, "epochs": 50},
+        {"method": "trades", "beta": 6.0, "epochs": 32},
+        {"method": "sense", "c": 0.3, "boundary": "bisect", "bisections": 3, "epochs": 42},
     )
     evaluation = {**PGD_100, **DRAWN, "attacks": ["pgd", "autoattack"]}
     return tuple(block("cifar10-fast", own, {"seed": [1]}, evaluation) for own in methods)
