@@ -214,6 +214,11 @@ class SenseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         x = self._inputs(X, attacked=True)
         y = column_or_1d(y)
+        if "bounds" in options:
+            raise InputError(
+                "bounds are those of training, the parameter bounds of the classifier: leave them "
+                f"out of evaluate, got {options['bounds']!r}"
+            )
         unknown = set(np.unique(y)) - set(self.classes_)
         if unknown:
             raise InputError(f"y has labels that were not in training: {sorted(unknown)}")
@@ -278,11 +283,22 @@ class SenseClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _network(self, data: Any) -> nn.Module | None:
         """Return the network to train; None if it has a name."""
+        if self.model is None or isinstance(self.model, str):
+            return None
         if isinstance(self.model, nn.Module):
             return copy.deepcopy(self.model)
-        if callable(self.model):
-            return self.model(data.shape, len(self.classes_))
-        return None
+        if not callable(self.model):
+            raise InputError(
+                "model must be the name of a network, a torch module, or a function of (shape, "
+                f"classes) that returns one, got {self.model!r}"
+            )
+        network = self.model(data.shape, len(self.classes_))
+        if not isinstance(network, nn.Module):
+            raise InputError(
+                f"the function model must return a torch module, it returned a "
+                f"{type(network).__name__}"
+            )
+        return network
 
     def _inputs(self, X: Any, *, attacked: bool) -> Tensor:  # noqa: N803
         """Return rows as the network takes them, float32. Rows that are `attacked` must be inside

@@ -316,3 +316,23 @@ def test_weights_of_unknown_classes_and_a_norm_without_eps_are_refused(iris, fit
         with pytest.raises(InputError, match="set eps for norm"):
             fitted.evaluate(test_x, test_y, norm=norm)
     assert fitted.evaluate(test_x, test_y, norm="inf", steps=2).settings.norm == "inf"
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (7, "or a function of .*, got 7"),
+        (["mlp"], "or a function of .*, got \\['mlp'\\]"),
+        (lambda shape, classes: "mlp", "must return a torch module, it returned a str"),
+    ],
+)
+def test_what_is_no_network_is_refused(iris, model, message):
+    x, _, y, _ = iris
+    with pytest.raises(InputError, match=message):
+        sense.SenseClassifier(model=model).fit(x, y)
+
+
+def test_the_bounds_of_an_evaluation_are_those_of_training(iris, fitted):
+    _, test_x, _, test_y = iris
+    with pytest.raises(InputError, match="the parameter bounds of the classifier"):
+        fitted.evaluate(test_x, test_y, bounds=(0, 1))
