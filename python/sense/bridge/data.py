@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..data import Data, ImageData, Scaling, TableData
+from ..data.arrays import NUMBERS
 from ..data.folder import MAX_IMAGES
 from ..data.folder import images_from_folder as folder_images
 from ..data.images import check_images
@@ -188,6 +189,6 @@ def images_from_r(x: NDArray[Any], shape: tuple[int, int, int] | None) -> torch.
 def labels_from_r(y: Any) -> torch.Tensor:
     """Return labels, whole numbers from 0, as int64."""
     labels = np.atleast_1d(np.asarray(y))
-    if labels.dtype.kind not in "biuf" or not np.isfinite(labels).all() or (labels % 1).any():
+    if labels.dtype.kind not in NUMBERS or not np.isfinite(labels).all() or (labels % 1).any():
         raise InputError(f"labels must be whole numbers from 0, got {labels[:5]} ...")
     return torch.from_numpy(labels.astype(np.int64))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..attacks.geometry import Bounds
 from ..errors import InputError
+from .arrays import NUMBERS, tensor_of
 from .streams import StreamedImages, chunks, header
 
 D = TypeVar("D", bound="Data")
@@ -115,15 +116,13 @@ def _hash(*tensors: Tensor | StreamedImages) -> str:
 
 def as_labels(y: Tensor | NDArray[Any], what: str = "labels") -> Tensor:
     """Return labels of any integer type as int64."""
-    if isinstance(y, np.ndarray) and y.dtype.kind not in "biufc":
+    if isinstance(y, np.ndarray) and y.dtype.kind not in NUMBERS:
         first = repr(y.flat[0]) if y.size else y.dtype
         raise InputError(
             f"{what} must be whole numbers from 0, the positions of the classes in their list, got "
             f"{first}"
         )
-    labels = torch.from_numpy(y) if isinstance(y, np.ndarray) else y
-    if not isinstance(labels, Tensor):
-        raise InputError(f"{what} must be a tensor or a numpy array, got a {type(y).__name__}")
+    labels = tensor_of(y, what)
     if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise InputError(f"{what} must be whole numbers from 0, got {labels.dtype}")
     return labels.long()

@@ -1,6 +1,5 @@
 """Images and labels in memory, and their checks."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from ..attacks.geometry import Bounds
 from ..errors import InputError
+from .arrays import tensor_of
 from .base import Data, as_labels, check_labels
 from .items import CHANNELS
 from .streams import StreamedImages, scan_of, stream_of_array
@@ -69,12 +69,7 @@ def as_images(x: Any, what: str = "images") -> Any:
         usable = x.dtype in (np.uint8, np.float32) and x.flags.c_contiguous
         if not usable:
             return stream_of_array(x)
-    with warnings.catch_warnings():
-        # Nothing here writes to the images, which may be mapped from a file.
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        images = torch.from_numpy(x) if isinstance(x, np.ndarray) else x
-    if not isinstance(images, Tensor):
-        raise InputError(f"{what} must be a tensor or a numpy array, got a {type(x).__name__}")
+    images = tensor_of(x, what)
     if images.ndim == 3:
         images = images.unsqueeze(1)
     return images.float() if images.is_floating_point() else images

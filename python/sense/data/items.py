@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from ..errors import InputError
 from ..random_numbers import preserved_cpu_state
+from .arrays import NUMBERS, tensor_of
 
 IMAGE_COLUMNS = ("image", "img", "pixel_values")
 LABEL_COLUMNS = ("label", "labels", "target", "fine_label")
@@ -159,14 +160,14 @@ def image_tensor(image: Any, mode: str | None = None) -> Tensor:
         tensor = image.detach().cpu()
     else:
         array = np.asarray(image)
-        if array.dtype.kind not in "biuf":
+        if array.dtype.kind not in NUMBERS:
             raise InputError(
                 "an image must be a tensor, an array or a picture of pillow, got a "
                 f"{type(image).__name__}"
             )
         if array.ndim == 3 and array.shape[2] in CHANNELS and array.shape[0] not in CHANNELS:
             array = array.transpose(2, 0, 1)
-        tensor = torch.from_numpy(np.array(array, copy=True))
+        tensor = tensor_of(np.array(array, copy=True), "an image")
     if tensor.ndim == 2:
         tensor = tensor.unsqueeze(0)
     if tensor.ndim != 3:

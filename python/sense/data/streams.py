@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader
 
 from ..errors import InputError
 from ..random_numbers import preserved_cpu_state
+from .arrays import tensor_of
 from .items import FIXED, Items, Key
 
 CHUNK_BYTES = 2**26
@@ -45,7 +46,7 @@ class _Rows:
         return len(self.array)
 
     def __getitem__(self, position: int) -> tuple[Tensor, None]:
-        return torch.from_numpy(np.array(self.array[position])), None
+        return tensor_of(np.array(self.array[position]), "images"), None
 
 
 @dataclass

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..attacks.geometry import Bounds
 from ..errors import InputError
+from .arrays import NUMBERS
 from .base import Data
 
 Features = Any  # a numpy array, a tensor or a data frame, n x d
@@ -302,7 +303,7 @@ def as_table(x: Features, what: str) -> NDArray[np.float64]:
     array = x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
     if array.ndim != 2 or array.shape[1] == 0:
         raise InputError(f"{what} must be n x d, rows by features, got shape {array.shape}")
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in NUMBERS:
         raise InputError(
             f"{what} must be numbers, got {array.dtype}: code categories as numbers, "
             "or leave them out"

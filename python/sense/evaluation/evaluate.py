@@ -185,13 +185,19 @@ def evaluate(
 
 
 def _check_values(images: Tensor, labels: Tensor) -> None:
-    """Raise InputError for labels that are no classes, and for NaN or infinite pixels."""
+    """Raise InputError for labels that are no classes, for images of another type than the network
+    can take, and for NaN or infinite pixels."""
     if labels.ndim != 1:
         raise InputError(
             f"y must have one label for each image, shape ({len(images)},), got shape "
             f"{tuple(labels.shape)}"
         )
     check_not_negative(labels)
+    if images.dtype != torch.uint8 and not images.is_floating_point():
+        raise InputError(
+            "x must be bytes from 0 to 255 or floating point from 0 to 1, got "
+            f"{str(images.dtype).removeprefix('torch.')}: convert x to one of them"
+        )
     if isinstance(images, Tensor) and images.is_floating_point():
         check_finite_pixels(images)
 
