@@ -29,7 +29,7 @@
 #'     `evidence`;
 #'   * `shortened`: a data frame of the options that differ from those of the paper;
 #'   * `missing`: names of networks that are not trained or evaluated yet;
-#'   * `seconds` of `training` and `attacks`, `data` with SHA-256 sums, and `provenance`.
+#'   * `seconds` of `training` and `attacks`, on one core; `data` with SHA-256 sums, and `provenance`.
 #'
 #'   For figures 2 to 6 it has the picture, `figure`, instead.
 #'
@@ -72,7 +72,7 @@ print_reproduction_header <- function(x) {
   runs <- x$rows[!duplicated(x$rows$cell), ]
   count <- function(n, what) sprintf("%d %s%s", n, what, if (n == 1) "" else "s")
   cat(sprintf(
-    "%s, %s; training took %s, attacks %s\n", count(nrow(runs), "network"),
+    "%s, %s; on one core, training takes %s, attacks %s\n", count(nrow(runs), "network"),
     count(length(unique(runs$seed)), "seed"), time_words(x$seconds$training), time_words(x$seconds$attacks)
   ))
   if (length(x$missing)) cat(sprintf("Incomplete: %s missing.\n", count(length(x$missing), "network")))

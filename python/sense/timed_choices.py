@@ -4,6 +4,7 @@ precision, and whether passes are CUDA graphs.
 Timing changes neither the network nor the random state.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,9 @@ LONGEST = 10.0  # seconds, after which no further round begins
 # A candidate that rounds more, or that is more complicated, must take at most this share of the
 # time of the plain one.
 PAYS = 0.9
+# Seconds that bfloat16 must save in a whole training. A shorter one stays in float32, so that it is
+# the same on every machine.
+WORTH_ROUNDING = 60.0
 
 Name = TypeVar("Name", bound=str)
 Take = Callable[[], tuple[Tensor, Tensor]]
@@ -83,6 +87,7 @@ def choose_precision(
     device: torch.device,
     network: nn.Module,
     take: Take,
+    passes: float = math.inf,
     *,
     is_native: Callable[[torch.device], bool] = bfloat16_is_native,
     timing: Timing[Precision] = seconds_of,
@@ -93,11 +98,13 @@ def choose_precision(
     ----------
     precision
         None: tf32 on a CUDA device, float32 elsewhere. "auto": bfloat16 instead where the device is
-        made for it and where a forward pass with the gradient of the images takes at most `PAYS`
-        of the time. Others are returned as they are.
+        made for it, where a forward pass with the gradient of the images takes at most `PAYS` of
+        the time, and where this saves `WORTH_ROUNDING` seconds. Others are returned as they are.
     device, network, take
         The device, the network on it, and what returns a batch of images and labels of the size of
         training.
+    passes
+        Number of such passes in the whole training.
     is_native, timing
         What tells the capabilities of the device, and the seconds of each candidate.
     """
@@ -115,7 +122,9 @@ def choose_precision(
     with _unchanged(network), attack_mode(network, "evaluation"):
         batch = take()
         seconds = timing({name: partial(gradient, one, *batch) for name, one in networks.items()})
-    return "bfloat16" if seconds["bfloat16"] <= PAYS * seconds[plain] else plain
+    pays = seconds["bfloat16"] <= PAYS * seconds[plain]
+    saved = passes * (seconds[plain] - seconds["bfloat16"])
+    return "bfloat16" if pays and saved >= WORTH_ROUNDING else plain
 
 
 def choose_cuda_graphs(

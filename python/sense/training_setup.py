@@ -1,5 +1,6 @@
 """All that comes before the first step of training: data, network, checks and choices."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -141,6 +142,16 @@ def open_inputs(
     return config, device, as_data(data)
 
 
+def _passes(config: Config, images: int) -> float:
+    """Return about the number of passes of a batch in a training: one for each step of the attack
+    and one for the update. With a time limit it is not known, and infinite."""
+    if config.minutes is not None:
+        return math.inf
+    of_step = 1 if config.method == "nt" else config.steps + 1
+    steps = math.ceil(images / config.batch_size)
+    return steps * (config.epochs * of_step + config.pretrain)
+
+
 def choose_by_timing(
     config: Config,
     network: nn.Module,
@@ -155,7 +166,8 @@ def choose_by_timing(
         return loader.take(torch.arange(min(config.batch_size, len(loader))))
 
     def choose() -> tuple[Precision, CudaGraphs]:
-        precision = choose_precision(config.precision, device, network, take)
+        passes = _passes(config, len(loader))
+        precision = choose_precision(config.precision, device, network, take, passes)
         configure_backend(device, precision)
         chosen = replace(config, precision=precision)
         return precision, choose_cuda_graphs(

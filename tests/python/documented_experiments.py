@@ -119,3 +119,22 @@ def small_networks() -> Fragments:
     (images,) = {row.n for row in rows}
     yield f"too little for {epochs} epochs and {images:,} images"
     yield f"{epochs} epochs are too few for any method"
+
+
+@of_experiment("cifar10-fast")
+def an_hour_on_two_cores() -> Fragments:
+    rows = stored_rows("cifar10-fast")
+    assert {row.model for row in rows} == {"wrn-10-4-s2"}
+    for method in ("r-at", "trades", "sense"):
+        found = choose(rows, method=method)
+        if not found:
+            continue
+        (seconds,) = {row.seconds_training for row in found}
+        (epochs,) = {row.epochs for row in found}
+        yield f"{epochs} epochs in {seconds / 60:.0f} minutes"
+        for attack in ("natural", "pgd", "autoattack"):
+            (row,) = choose(found, attack=attack)
+            yield (
+                f"{100 * row.accuracy:.1f} % [{100 * row.lower:.1f}, {100 * row.upper:.1f}] "
+                f"({row.k} / {row.n:,})"
+            )

@@ -268,7 +268,7 @@ def one_network(tmp_path):
         cell.name: {
             "data": "cifar10",
             "data_sha256": "0" * 64,
-            "seconds_attacks": 2.0,
+            "core_seconds": {"training": 3.0, "attacks": 2.0},
             "evaluations": [dict(one) for one in cell.evaluations],
         }
     }
@@ -285,6 +285,7 @@ def test_a_network_of_the_result_is_kept_without_its_run_folder(one_network, mon
     result = read_result(options.out, "table6-smoke")
     assert [one.correct for one in result.rows] == ["11", "01"]
     assert (result.description["missing"], result.description["networks"]) == ([], 1)
+    assert result.description["seconds"] == {"training": 3.0, "attacks": 2.0}
     assert json.loads((options.out / "table6-smoke-cells.json").read_text()) == described
     assert written.path == options.out / "table6-smoke.csv"
 

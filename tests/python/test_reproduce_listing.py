@@ -32,7 +32,7 @@ def test_the_page_has_the_list_of_the_command(capsys):
 def test_what_came_out_is_counted():
     text = "2.0 core-hours, 3 networks; claims: 2 holds, 1 does not hold, 1 open"
     assert outcome(DESCRIPTION) == text
-    assert outcome({**DESCRIPTION, "missing": ["a", "b"]}) == f"{text}; 2 cells are missing"
+    assert outcome({**DESCRIPTION, "missing": ["a", "b"]}) == f"{text}; 2 networks missing"
 
 
 def test_a_stored_result_is_in_the_list(tmp_path, monkeypatch):

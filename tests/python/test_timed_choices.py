@@ -87,6 +87,28 @@ def test_bfloat16_is_chosen_where_it_is_native_and_pays(native, bfloat16, expect
     assert_same(before, state(network))
 
 
+@pytest.mark.parametrize(("passes", "expected"), [(119, "float32"), (120, "bfloat16")])
+def test_a_minute_must_be_saved_in_the_whole_training(passes, expected):
+    network, take = problem()
+    found = choose_precision(
+        "auto",
+        CPU,
+        network,
+        take,
+        passes,
+        is_native=lambda device: True,
+        timing=times(float32=1.0, bfloat16=0.5),
+    )
+    assert found == expected
+
+
+def test_the_passes_of_a_training_are_those_of_the_attack_and_of_the_update():
+    config = Config(method="r-at", epochs=3, pretrain=2, steps=5, batch_size=10)
+    assert training_setup._passes(config, 95) == 10 * (3 * 6 + 2)
+    assert training_setup._passes(replace(config, method="nt"), 95) == 10 * (3 + 2)
+    assert training_setup._passes(replace(config, minutes=1.0), 95) == float("inf")
+
+
 def test_without_native_bfloat16_nothing_is_timed():
     found = choose_precision("auto", *UNTIMED, is_native=lambda device: False, timing=never)
     assert found == "float32"
@@ -220,7 +242,7 @@ def with_bfloat16(monkeypatch):
     """A processor made for bfloat16, on which it is faster; the list of what was timed."""
     timed = []
 
-    def choose(precision, device, network, take):
+    def choose(precision, device, network, take, passes):
         def timing(candidates):
             timed.append(len(take()[0]))
             return dict.fromkeys(candidates, 1.0) | {"bfloat16": 0.5}

@@ -173,11 +173,14 @@ def training_time(folder: Path) -> float:
     return float(sum(line["seconds"] for line in read_metrics(folder)))
 
 
-def attack_time(folder: Path) -> float:
-    """Return the seconds of all attacks of the evaluations of a run."""
-    contents = map(read_evaluation, evaluation_folders(folder))
-    seconds = [entry["seconds"] for one in contents for entry in one["attacks"].values()]
-    return float(sum(one or 0.0 for one in seconds))
+def attack_time(folder: Path, *, of_cores: bool = False) -> float:
+    """Return the seconds of all attacks of the evaluations of a run; with `of_cores`, those of each
+    core that was used."""
+    total = 0.0
+    for content in map(read_evaluation, evaluation_folders(folder)):
+        seconds = sum(entry["seconds"] or 0.0 for entry in content["attacks"].values())
+        total += seconds * (content["provenance"]["threads"] if of_cores else 1)
+    return total
 
 
 def seconds_per_pass(config: Config) -> float:

@@ -97,6 +97,9 @@ def outcome(description: dict[str, Any]) -> str:
     hours = (seconds["training"] + seconds["attacks"]) / 3600
     counts = Counter(claim["verdict"] for claim in description["claims"])
     verdicts = ", ".join(f"{counts[one]} {one}" for one in VERDICTS if counts[one])
-    text = f"{hours:.1f} core-hours, {description['networks']} networks; claims: {verdicts}"
-    missing = len(description["missing"])
-    return text + (f"; {missing} cells are missing" if missing else "")
+    networks, missing = (
+        f"{n} network{'' if n == 1 else 's'}"
+        for n in (description["networks"], len(description["missing"]))
+    )
+    text = f"{hours:.1f} core-hours, {networks}; claims: {verdicts}"
+    return text + (f"; {missing} missing" if description["missing"] else "")

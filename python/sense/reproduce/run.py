@@ -211,7 +211,6 @@ def _describe(
         if cell.name not in kept and not status_of(cell, options.runs).progress.is_done
     } | found.unreadable.keys()
     described = found.described
-    once = {row.cell: row.seconds_training for row in rows}
     here = provenance()
     return {
         "experiment": experiment.name,
@@ -221,11 +220,11 @@ def _describe(
         "command": _command(experiment.name, options),
         "provenance": {key: here[key] for key in KEPT_PROVENANCE},
         "data": _data(described),
-        "networks": len(once),
+        "networks": len(described),
         "missing": sorted(missing),
         "seconds": {
-            "training": round(sum(once.values()), 1),
-            "attacks": round(sum(one["seconds_attacks"] for one in described.values()), 1),
+            part: round(sum(one["core_seconds"][part] for one in described.values()), 1)
+            for part in ("training", "attacks")
         },
         "shortened": [] if options.scale == "paper" else shortened(paper, plan, options.seeds),
         "claims": judge(experiment.name, rows, decide=options.scale != "smoke"),
@@ -245,9 +244,10 @@ def _data(described: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 def describe_cell(cell: Cell, runs: Path) -> dict[str, Any]:
     """Return where the network of a cell comes from: the command that trains it, commit, time,
-    versions, machine, data, weights and seconds."""
+    versions, machine, data, weights, seconds, and seconds of all cores."""
     folder = runs / cell.name
     _, description = read_run(folder)
+    threads = description["provenance"]["threads"]
     contents = [read_evaluation(place) for place in evaluation_folders(folder)]
     return {
         "command": shlex.join(["python", *train_command(cell, Path(cell.name), {})]),
@@ -261,6 +261,10 @@ def describe_cell(cell: Cell, runs: Path) -> dict[str, Any]:
         EVALUATIONS: _stored_evaluations(cell, folder),
         "seconds_training": round(training_time(folder), 1),
         "seconds_attacks": round(attack_time(folder), 1),
+        "core_seconds": {
+            "training": round(training_time(folder) * threads, 1),
+            "attacks": round(attack_time(folder, of_cores=True), 1),
+        },
     }
 
 
