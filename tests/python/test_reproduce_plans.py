@@ -8,7 +8,7 @@ from sense.config import recipe
 from sense.errors import InputError
 from sense.reproduce.experiment import SCALES
 from sense.reproduce.experiments import EXPERIMENTS, get_plan, plan_cells, transfer_cells
-from sense.reproduce.shortened import shortened
+from sense.reproduce.shortened import _text, shortened
 
 TRAINED = [experiment for experiment in EXPERIMENTS.values() if experiment.plans]
 # As printed: hyperparameter, WideResNet-34-10, ResNet-20, 32, 44, 56, CNN.
@@ -205,3 +205,18 @@ def test_experiments_of_a_scale_share_cells():
     assert names("fig8") <= names("mnist")
     assert names("table7") & names("cifar10")
     assert len(names("cifar10-wrn") - names("table3")) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (8 / 255, "8/255"),
+        (0.031, "0.031"),
+        (0.0, "0"),
+        (0.3, "0.3"),
+        ((0.1, 2.0), "0.1 2"),
+        ((), "none"),
+    ],
+)
+def test_radii_are_shown_in_levels_and_zero_is_none_of_them(value, text):
+    assert _text(value) == text

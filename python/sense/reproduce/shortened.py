@@ -82,7 +82,7 @@ def _distinct(values: Iterator[Any]) -> list[str]:
 def _text(value: Any) -> str:
     if isinstance(value, float):
         levels = round(255 * value, 6)
-        known = value < 0.2 and levels / 255 == value and levels.is_integer()
+        known = 0 < value < 0.2 and levels / 255 == value and levels.is_integer()
         return f"{levels:g}/255" if known else f"{value:g}"
     if isinstance(value, list | tuple):
         return " ".join(map(_text, value)) or "none"
