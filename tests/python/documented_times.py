@@ -61,6 +61,11 @@ def steps_on_a_gpu() -> Fragments:
 def half_precision_on_a_processor() -> Fragments:
     path = ROOT / "bench/results/half-precision.json"
     section = Section.from_json(path.read_text())
+    found = [
+        ratio(comparison.times, "r-at, bfloat16", "r-at, float32").median
+        for comparison in section.comparisons
+    ]
+    yield f"bfloat16 takes between {min(found):.2f} and {max(found):.2f} of the time of float32"
     names = [comparison.title.split()[2] for comparison in section.comparisons]
     yield f"| | {' | '.join(names)} |"
     for row in section.comparisons[0].times:
