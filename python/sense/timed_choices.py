@@ -44,20 +44,20 @@ Timing = Callable[[Mapping[Name, Callable[[], Tensor]]], dict[Name, float]]
 
 def seconds_of(candidates: Mapping[Name, Callable[[], Tensor]]) -> dict[Name, float]:
     """Return the seconds of each candidate, which returns a tensor of one number: the least of
-    `ROUNDS` runs or more, in turns, after `ROUNDS` that are not counted."""
-    for _ in range(ROUNDS):
-        for run in candidates.values():
-            _seconds(run)
+    `ROUNDS` runs or more, in turns, after `ROUNDS` that are not counted. A slow network has fewer,
+    of which the least counts."""
     seconds: dict[Name, list[float]] = {name: [] for name in candidates}
+    counted = seconds
     began = time.monotonic()
-    for done in range(1, MOST_ROUNDS + 1):
+    for done in range(1, ROUNDS + MOST_ROUNDS + 1):
         for name, run in candidates.items():
             seconds[name].append(_seconds(run))
-        if done >= ROUNDS and (
-            all(map(_is_confirmed, seconds.values())) or time.monotonic() - began > LONGEST
-        ):
+        if done > ROUNDS:
+            counted = {name: taken[ROUNDS:] for name, taken in seconds.items()}
+        enough = done >= 2 * ROUNDS and all(map(_is_confirmed, counted.values()))
+        if enough or time.monotonic() - began > LONGEST:
             break
-    return {name: min(taken) for name, taken in seconds.items()}
+    return {name: min(taken) for name, taken in counted.items()}
 
 
 def _is_confirmed(taken: list[float]) -> bool:
