@@ -22,7 +22,8 @@ bench: setup .setup/bench  ## times compared with other packages; BENCH="attack 
 	.venv/bin/python -m bench $(BENCH)
 
 SCALE ?= cpu
-PAPER_TABLES := fig7 fig8 fig9 table3 table4 table5 table6 table7 mnist cifar10 cifar10-wrn
+PAPER_TABLES := fig7 fig8 fig9 table3 table4 table5 table6 table7 mnist cifar10 cifar10-wrn \
+  cifar10-fast
 PAPER_DATA := $(if $(MNIST),--mnist $(MNIST)) $(if $(CIFAR10),--cifar10 $(CIFAR10))
 paper: setup       ## every stored table of the paper at SCALE (cpu: hours), and figures 2 to 6
 	.venv/bin/python -m sense.reproduce $(PAPER_TABLES) --scale $(SCALE) $(PAPER_DATA) --compress \

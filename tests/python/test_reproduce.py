@@ -268,7 +268,8 @@ def one_network(tmp_path):
         cell.name: {
             "data": "cifar10",
             "data_sha256": "0" * 64,
-            "core_seconds": {"training": 3.0, "attacks": 2.0},
+            "seconds_training": 3.0,
+            "seconds_attacks": 2.0,
             "evaluations": [dict(one) for one in cell.evaluations],
         }
     }

@@ -20,14 +20,13 @@ from ..config import Config
 from ..errors import InputError
 from ..evaluation.settings import Settings
 from ..evaluation.summary import read_evaluation
-from ..files import parse_json
 from ..models import build_for_weights
 from ..progress import duration
-from ..runs import read_metrics
+from ..runs import read_metrics, read_run
 from ..sweep import Cell
 from ..sweep.state import evaluation_folders, progress_of
 from .listing import stored_folder
-from .results import has_text, text_of
+from .results import read_cells
 
 SHAPES = {"cifar10": (3, 32, 32)}
 MNIST_SHAPE = (1, 28, 28)
@@ -160,27 +159,28 @@ def stored_times() -> dict[str, tuple[float, float]]:
     package, by name of the cell."""
     folder, times = stored_folder(), {}
     for path in sorted(folder.glob("*.json")) if folder is not None else []:
-        name = f"{path.stem}-cells.json"
-        if has_text(path.parent, name):
-            cells = parse_json(text_of(path.parent, name), path)
-            for cell, one in cells.items():
-                times[cell] = (one["seconds_training"], one["seconds_attacks"])
+        for cell, one in read_cells(path.parent, path.stem).items():
+            times[cell] = (one["seconds_training"], one["seconds_attacks"])
     return times
 
 
 def training_time(folder: Path) -> float:
-    """Return the seconds of all epochs of a run."""
-    return float(sum(line["seconds"] for line in read_metrics(folder)))
+    """Return the seconds of all epochs of a run, on one core: those of each thread count."""
+    _, description = read_run(folder)
+    seconds = sum(line["seconds"] for line in read_metrics(folder))
+    return float(seconds * description["provenance"]["threads"])
 
 
-def attack_time(folder: Path, *, of_cores: bool = False) -> float:
-    """Return the seconds of all attacks of the evaluations of a run; with `of_cores`, those of each
-    core that was used."""
-    total = 0.0
-    for content in map(read_evaluation, evaluation_folders(folder)):
-        seconds = sum(entry["seconds"] or 0.0 for entry in content["attacks"].values())
-        total += seconds * (content["provenance"]["threads"] if of_cores else 1)
-    return total
+def attack_time(folder: Path) -> float:
+    """Return the seconds of all attacks of the evaluations of a run, on one core."""
+    contents = map(read_evaluation, evaluation_folders(folder))
+    return float(
+        sum(
+            (entry["seconds"] or 0.0) * one["provenance"]["threads"]
+            for one in contents
+            for entry in one["attacks"].values()
+        )
+    )
 
 
 def seconds_per_pass(config: Config) -> float:

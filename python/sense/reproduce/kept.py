@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..files import parse_json
 from ..sweep import Cell
-from .results import has_text, read_result, text_of
+from .results import read_cells, read_result
 from .table import Row
 
 EVALUATIONS = "evaluations"  # entry of NAME-SCALE-cells.json: the options of those in the result
@@ -31,10 +30,10 @@ class KeptCell:
 def kept_cells(cells: Iterable[Cell], out: Path, stem: str) -> dict[str, KeptCell]:
     """Return, by name, the cells whose evaluations are all in the result `stem` of the folder
     `out`. None if there is no such result, or none that says which evaluations it has."""
-    if not has_text(out, f"{stem}-cells.json"):
+    described = read_cells(out, stem)
+    if not described:
         return {}
     rows, cells = read_result(out, stem).rows, list(cells)
-    described = parse_json(text_of(out, f"{stem}-cells.json").encode(), out / stem)
     incomplete = {
         cell.name
         for cell in cells

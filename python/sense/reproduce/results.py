@@ -96,6 +96,12 @@ def read_result(folder: Path, stem: str) -> Result:
     return Result(rows, description)
 
 
+def read_cells(folder: Path, stem: str) -> dict[str, Any]:
+    """Return where each network of a result comes from, by name. Empty if it is not stored."""
+    name = f"{stem}-cells.json"
+    return parse_json(text_of(folder, name), folder / name) if has_text(folder, name) else {}
+
+
 def has_text(folder: Path, name: str) -> bool:
     """Return whether the folder has the file, gzipped or not."""
     return (folder / name).is_file() or (folder / f"{name}.gz").is_file()

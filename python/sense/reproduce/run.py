@@ -80,15 +80,14 @@ def train_and_attack(names: Sequence[str], options: Options, **settings: Any) ->
 
 def cells_to_do(experiment: Experiment, options: Options) -> list[Cell]:
     """Return the cells of `all_cells` that are not kept from the result in `options.out`."""
-    kept = _kept(experiment, options)
-    return [cell for cell in all_cells(experiment, options) if cell.name not in kept]
+    cells = all_cells(experiment, options)
+    kept = _kept(experiment, cells, options)
+    return [cell for cell in cells if cell.name not in kept]
 
 
-def _kept(experiment: Experiment, options: Options) -> dict[str, KeptCell]:
-    if not options.extend:
-        return {}
+def _kept(experiment: Experiment, cells: Sequence[Cell], options: Options) -> dict[str, KeptCell]:
     stem = f"{experiment.name}-{options.scale}"
-    return kept_cells(all_cells(experiment, options), options.out, stem)
+    return kept_cells(cells, options.out, stem) if options.extend else {}
 
 
 def _without(attacked: Sequence[Cell], failed: Collection[str]) -> list[Cell]:
@@ -128,7 +127,8 @@ def write_tables(name: str, options: Options) -> Written:
     if experiment.is_drawn_by_r:
         return Written(draw_figure(name, options.out), [], {})
     cells = all_cells(experiment, options)
-    found = _read_cells(experiment, cells, options)
+    kept = _kept(experiment, cells, options)
+    found = _read_cells(experiment, cells, kept, options)
     rows = as_stored(found.rows)
     if not rows:
         reasons = "".join(f"; {name}: {reason}" for name, reason in found.unreadable.items())
@@ -136,7 +136,8 @@ def write_tables(name: str, options: Options) -> Written:
             f"no cell of {name} is stored in {options.runs}: train them first{reasons}"
         )
     readable = [cell for cell in cells if cell.name not in found.unreadable]
-    description = _describe(experiment, cells, rows, found, options)
+    to_do = [cell for cell in cells if cell.name not in kept]
+    description = _describe(experiment, to_do, rows, found, options)
     path = write_result(
         options.out,
         f"{name}-{options.scale}",
@@ -159,10 +160,11 @@ class _Stored:
     unreadable: dict[str, str]
 
 
-def _read_cells(experiment: Experiment, cells: Sequence[Cell], options: Options) -> _Stored:
+def _read_cells(
+    experiment: Experiment, cells: Sequence[Cell], kept: Mapping[str, KeptCell], options: Options
+) -> _Stored:
     """Read the cells. One that cannot be read does not stop the others."""
     found = _Stored([], {}, {})
-    kept = _kept(experiment, options)
     for cell in cells:
         if cell.name in kept:
             if cell.name not in found.described:
@@ -197,18 +199,15 @@ def _is_transfer(cell: Cell) -> bool:
 
 def _describe(
     experiment: Experiment,
-    cells: Sequence[Cell],
+    to_do: Sequence[Cell],
     rows: Sequence[Row],
     found: _Stored,
     options: Options,
 ) -> dict[str, Any]:
-    """The content of the JSON file."""
+    """The content of the JSON file. Of the cells `to_do`, those that are not done are missing."""
     paper, plan = experiment.plans["paper"], get_plan(experiment, options.scale)
-    kept = _kept(experiment, options)
     missing = {
-        cell.name
-        for cell in cells
-        if cell.name not in kept and not status_of(cell, options.runs).progress.is_done
+        cell.name for cell in to_do if not status_of(cell, options.runs).progress.is_done
     } | found.unreadable.keys()
     described = found.described
     here = provenance()
@@ -223,7 +222,7 @@ def _describe(
         "networks": len(described),
         "missing": sorted(missing),
         "seconds": {
-            part: round(sum(one["core_seconds"][part] for one in described.values()), 1)
+            part: round(sum(one[f"seconds_{part}"] for one in described.values()), 1)
             for part in ("training", "attacks")
         },
         "shortened": [] if options.scale == "paper" else shortened(paper, plan, options.seeds),
@@ -244,10 +243,9 @@ def _data(described: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 def describe_cell(cell: Cell, runs: Path) -> dict[str, Any]:
     """Return where the network of a cell comes from: the command that trains it, commit, time,
-    versions, machine, data, weights, seconds, and seconds of all cores."""
+    versions, machine, data, weights, and seconds on one core."""
     folder = runs / cell.name
     _, description = read_run(folder)
-    threads = description["provenance"]["threads"]
     contents = [read_evaluation(place) for place in evaluation_folders(folder)]
     return {
         "command": shlex.join(["python", *train_command(cell, Path(cell.name), {})]),
@@ -261,10 +259,6 @@ def describe_cell(cell: Cell, runs: Path) -> dict[str, Any]:
         EVALUATIONS: _stored_evaluations(cell, folder),
         "seconds_training": round(training_time(folder), 1),
         "seconds_attacks": round(attack_time(folder), 1),
-        "core_seconds": {
-            "training": round(training_time(folder) * threads, 1),
-            "attacks": round(attack_time(folder, of_cores=True), 1),
-        },
     }
 
 
